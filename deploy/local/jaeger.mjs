@@ -1,0 +1,93 @@
+// Jaeger: receives spans over OTLP, keeps them in memory, and answers queries. This build has no web page.
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { startDaemon } from './daemon.mjs';
+import { fetchJaeger } from './download.mjs';
+import { defaultDir, pathsOf } from './paths.mjs';
+import { LOOPBACK, choosePorts, exchange } from './ports.mjs';
+
+/** @param {{ query: number, otlpGrpc: number, otlpHttp: number }} ports */
+function config({ query, otlpGrpc, otlpHttp }) {
+  return `service:
+  extensions: [jaeger_storage, jaeger_query]
+  pipelines:
+    traces:
+      receivers: [otlp]
+      exporters: [jaeger_storage_exporter]
+  telemetry:
+    metrics:
+      level: none # it would take port 8888
+    logs:
+      level: info
+extensions:
+  jaeger_storage:
+    backends:
+      memory:
+        memory:
+          max_traces: 100000
+  jaeger_query:
+    storage:
+      traces: memory
+    http:
+      endpoint: ${LOOPBACK}:${query}
+    grpc:
+      endpoint: ${LOOPBACK}:0 # nobody here asks over gRPC: any free port
+receivers:
+  otlp:
+    protocols:
+      grpc:
+        endpoint: ${LOOPBACK}:${otlpGrpc}
+      http:
+        endpoint: ${LOOPBACK}:${otlpHttp}
+exporters:
+  jaeger_storage_exporter:
+    trace_storage: memory
+`;
+}
+
+/** @param {Record<string, number>} ports */
+export async function jaegerAnswers({ query = 0, otlpGrpc = 0, otlpHttp = 0 }) {
+  const { ok } = await fetch(`http://${LOOPBACK}:${query}/api/services`, { signal: AbortSignal.timeout(2000) });
+  // An HTTP/2 server speaks first once it has seen the preface; the OTLP HTTP port refuses GET, which is an answer.
+  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00', 'latin1');
+  await exchange(otlpGrpc, preface, (got) => got.length >= 9);
+  await fetch(`http://${LOOPBACK}:${otlpHttp}/v1/traces`, { signal: AbortSignal.timeout(2000) });
+  return ok;
+}
+
+/**
+ * @param {import('./stack.mjs').JaegerOptions} [options]
+ * @returns {Promise<import('./stack.mjs').Jaeger>}
+ */
+export async function startJaeger(options = {}) {
+  const { dir = defaultDir, name = 'jaeger', progress } = options;
+  const data = pathsOf(dir, name).data;
+  const ports = await choosePorts({ query: 16686, otlpGrpc: 4317, otlpHttp: 4318, ...options.ports });
+  const daemon = await startDaemon({
+    dir,
+    name,
+    ports,
+    variables: { query: 'JAEGER_QUERY_PORT', otlpGrpc: 'OTLP_GRPC_PORT', otlpHttp: 'OTLP_HTTP_PORT' },
+    killAtExit: options.killAtExit,
+    progress,
+    readyMs: 30_000,
+    ready: jaegerAnswers,
+    async prepare() {
+      const command = await fetchJaeger({ downloads: options.downloads, progress });
+      const file = path.join(data, 'config.yaml');
+      await writeFile(file, config(ports));
+      // Without it every query leaves a trace of its own, under the service name "jaeger".
+      const env = { ...process.env, OTEL_TRACES_SAMPLER: 'always_off' };
+      return { command, args: ['--config', file], cwd: data, env };
+    },
+  });
+  const { query = ports.query, otlpGrpc = ports.otlpGrpc, otlpHttp = ports.otlpHttp } = daemon.ports;
+  return {
+    ...daemon,
+    port: query,
+    address: `${LOOPBACK}:${query}`,
+    url: `http://${LOOPBACK}:${query}`,
+    otlpGrpcUrl: `http://${LOOPBACK}:${otlpGrpc}`,
+    otlpHttpUrl: `http://${LOOPBACK}:${otlpHttp}`,
+  };
+}

@@ -1,0 +1,50 @@
+// Generates services/lib/grpc/types from the proto files. With --check it changes nothing and fails if they differ.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const target = join(root, 'services/lib/grpc/types');
+const check = process.argv.includes('--check');
+const out = check ? mkdtempSync(join(tmpdir(), 'ssom-types-')) : target;
+
+const files = ['alert', 'inbox', 'directory', 'alert_stream'].map((name) => `ssom/alert/v1/${name}_service.proto`);
+// These options must be the ones of LOADER_OPTIONS in services/lib/grpc/protos.ts.
+const options = ['--longs=Number', '--enums=String', '--defaults', '--oneofs', '--includeComments'];
+const format = ['--grpcLib=@grpc/grpc-js', '--targetFileExtension=.ts', '--importFileExtension=.js'];
+
+if (!check) rmSync(target, { recursive: true, force: true });
+execFileSync(
+  process.execPath,
+  [
+    join(root, 'node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js'),
+    ...options,
+    ...format,
+    '--includeDirs=proto',
+    `--outDir=${out}`,
+    ...files,
+  ],
+  { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
+);
+
+if (check) {
+  const read = (dir) =>
+    new Map(
+      readdirSync(dir, { recursive: true })
+        .filter((file) => statSync(join(dir, file)).isFile())
+        .map((file) => [file, readFileSync(join(dir, file), 'utf8')]),
+    );
+  const [fresh, kept] = [read(out), read(target)];
+  rmSync(out, { recursive: true });
+  const differing = [...new Set([...fresh.keys(), ...kept.keys()])].filter(
+    (file) => fresh.get(file) !== kept.get(file),
+  );
+  if (differing.length > 0) {
+    console.error(
+      `services/lib/grpc/types is not what proto/ says; run: npm run generate\n  ${differing.join('\n  ')}`,
+    );
+    process.exit(1);
+  }
+}

@@ -1,0 +1,48 @@
+import { api } from '../lib/grpc/protos.js';
+import type { Service } from '../lib/lifecycle.js';
+import type { Publishing, Runtime } from '../runtime.js';
+import { DirectoryCache } from '../store/directory-cache.js';
+import { alertService } from './alert-service.js';
+import { CreateBatcher } from './create-batcher.js';
+import { directoryService } from './directory-service.js';
+import { inboxService } from './inbox-service.js';
+import { Relay } from './relay.js';
+
+/**
+ * The role that callers speak to: takes alerts, keeps inboxes and the directory, and relays stored alerts to Kafka. It is
+ * ready with PostgreSQL alone; while Kafka is away the outbox holds what was stored.
+ */
+export function createAlertApi(runtime: Runtime): Service {
+  const { config, database, grpc, logger, metrics, tracing } = runtime;
+  const created = metrics.counter('ssom.alerts.created', 'Alerts that were stored.');
+  const relay = new Relay({ config, database, logger, metrics, tracing });
+  let publishing: Publishing | undefined;
+  const batcher = new CreateBatcher({
+    database,
+    queueMax: config.createQueueMax,
+    batchMax: config.createBatchMax,
+    onStored: (alerts) => {
+      created.add(alerts.length);
+      relay.publishStored(alerts);
+    },
+  });
+  metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for the database.', () => batcher.depth);
+  grpc.addService(api.AlertService.service, {
+    ...alertService({ database, batcher, directories: new DirectoryCache(database) }),
+  });
+  grpc.addService(api.InboxService.service, { ...inboxService({ database, logger, publishing: () => publishing }) });
+  grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });
+
+  async function connectToKafka(signal: AbortSignal): Promise<void> {
+    publishing = await runtime.publishing(signal);
+    relay.attach(publishing);
+  }
+
+  return {
+    async run(signal) {
+      await runtime.databaseReady(signal);
+      await Promise.all([connectToKafka(signal), relay.run(signal)]);
+    },
+    close: () => relay.drain(),
+  };
+}

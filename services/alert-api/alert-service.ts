@@ -1,0 +1,140 @@
+import { AlertError, invalidArgument } from '../domain/errors.js';
+import type { DirectoryCache } from '../store/directory-cache.js';
+import type { Database } from '../lib/postgres.js';
+import { requireScope } from '../lib/grpc/identity.js';
+import {
+  optionalTimestamp,
+  readFilter,
+  readPageSize,
+  readPageToken,
+  toAlertMessage,
+  writePageToken,
+} from '../lib/grpc/messages.js';
+import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
+import { grpcCode } from '../lib/grpc/status.js';
+import type { AlertProgress } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
+import type { BatchCreateAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
+import type { BatchCreateAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
+import type { BatchCreateAlertsResult } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResult.js';
+import type { CreateAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
+import type { CreateAlertResponse } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
+import type { GetAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/GetAlertRequest.js';
+import type { GetAlertResponse } from '../lib/grpc/types/ssom/alert/v1/GetAlertResponse.js';
+import type { ListAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListAlertsRequest.js';
+import type { ListAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/ListAlertsResponse.js';
+import { ATTR } from '../lib/telemetry/names.js';
+import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
+import { countDelivered } from '../store/inbox-delivery.js';
+import { isInInbox } from '../store/inboxes.js';
+import { findProgress } from '../store/progress.js';
+import { isOutage } from '../lib/postgres.js';
+import { readCreateAlertRequest } from './create-alert-request.js';
+import type { CreateBatcher, CreateResult } from './create-batcher.js';
+
+const BATCH_MAX = 500;
+
+export interface AlertServiceDeps {
+  readonly database: Database;
+  readonly batcher: CreateBatcher;
+  readonly directories: DirectoryCache;
+}
+
+interface Handlers {
+  readonly CreateAlert: UnaryHandler<CreateAlertRequest__Output, CreateAlertResponse>;
+  readonly BatchCreateAlerts: UnaryHandler<BatchCreateAlertsRequest__Output, BatchCreateAlertsResponse>;
+  readonly GetAlert: UnaryHandler<GetAlertRequest__Output, GetAlertResponse>;
+  readonly ListAlerts: UnaryHandler<ListAlertsRequest__Output, ListAlertsResponse>;
+}
+
+/** The handlers of ssom.alert.v1.AlertService. */
+export function alertService({ database, batcher, directories }: AlertServiceDeps): Handlers {
+  async function create(
+    request: CreateAlertRequest__Output,
+    { identity, traceparent, span }: CallContext,
+  ): Promise<CreateResult> {
+    const result = await batcher.create(readCreateAlertRequest(request, identity.subject, traceparent));
+    span?.setAttributes({ [ATTR.alertId]: result.alert.alertId, [ATTR.alertKind]: result.alert.kind });
+    return result;
+  }
+
+  async function progressOf(alertId: number, directoryVersion: number): Promise<AlertProgress | null> {
+    const progress = await findProgress(database, alertId);
+    if (progress === undefined) return null;
+    const recipients = (await directories.recipientsOf([alertId])).get(alertId) ?? [];
+    const { delivered, read } = await countDelivered(database, alertId, recipients);
+    return {
+      publishedAt: optionalTimestamp(progress.publishedAt),
+      fannedOutAt: optionalTimestamp(progress.fannedOutAt),
+      completedAt: optionalTimestamp(progress.completedAt),
+      recipients: progress.recipients ?? (directoryVersion > 0 ? recipients.length : 0),
+      delivered,
+      read,
+      traceId: progress.traceparent?.split('-')[1] ?? '',
+    };
+  }
+
+  return {
+    async CreateAlert(request, call) {
+      requireScope(call.identity, 'alerts:create');
+      const { alert, replayed } = await create(request, call);
+      return { alert: toAlertMessage(alert), replayed };
+    },
+
+    async BatchCreateAlerts({ requests }, call) {
+      requireScope(call.identity, 'alerts:create');
+      if (requests.length === 0 || requests.length > BATCH_MAX) {
+        throw invalidArgument([
+          { field: 'requests', description: `must have 1 to ${BATCH_MAX} items, not ${requests.length}` },
+        ]);
+      }
+      const outcomes = requests.map((request) =>
+        create(request, call).then(
+          ({ alert, replayed }): BatchCreateAlertsResult => ({ response: { alert: toAlertMessage(alert), replayed } }),
+          (error: Error): BatchCreateAlertsResult => ({ error: itemError(error) }),
+        ),
+      );
+      return { results: await Promise.all(outcomes) };
+    },
+
+    async GetAlert({ alertId }, { identity }) {
+      const mayReadAll = identity.scopes.has('alerts:read');
+      const visible =
+        mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));
+      const [found] = visible ? await findRoutableAlerts(database, [alertId]) : [];
+      if (found === undefined) throw new AlertError('NOT_FOUND', 'ALERT_NOT_FOUND', `there is no alert ${alertId}`);
+      const progress = mayReadAll ? await progressOf(alertId, found.directoryVersion) : null;
+      return { alert: toAlertMessage(found.alert), progress };
+    },
+
+    async ListAlerts(request, { identity }) {
+      requireScope(identity, 'alerts:read');
+      const limit = readPageSize(request.pageSize);
+      const before = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
+      const filter = readFilter(request.kinds, request.minimumLevel);
+      const alerts = await listAlerts(database, { ...filter, appName: request.appName, before, limit: limit + 1 });
+      const page = alerts.slice(0, limit);
+      const nextPageToken = alerts.length > limit ? writePageToken(page.at(-1)!.alertId) : '';
+      return { alerts: page.map(toAlertMessage), nextPageToken };
+    },
+  };
+}
+
+const UNAVAILABLE = 14;
+const INTERNAL = 13;
+
+function itemError(error: Error) {
+  if (error instanceof AlertError) {
+    return {
+      code: grpcCode(error),
+      message: error.message,
+      reason: error.reason,
+      fieldViolations: [...error.violations],
+      retryAfterMs: error.retryAfterMs ?? 0,
+    };
+  }
+  if (isOutage(error)) {
+    const message = 'the database does not answer at the moment; try again';
+    return { code: UNAVAILABLE, message, reason: 'DATABASE_UNAVAILABLE', retryAfterMs: 1000 };
+  }
+  return { code: INTERNAL, message: 'internal error', reason: 'INTERNAL' };
+}

@@ -1,0 +1,235 @@
+import type { NewAlert, StoredAlert } from '../domain/alert.js';
+import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { createdAlert, type CreatedAlert } from '../events/records.js';
+import { isOutage, sqlState, type Database } from '../lib/postgres.js';
+import { findReplays, insertAlerts, unknownRecipients } from '../store/alerts.js';
+
+export interface CreateResult {
+  readonly alert: StoredAlert;
+  readonly replayed: boolean;
+}
+
+interface Waiting {
+  readonly request: NewAlert;
+  readonly resolve: (result: CreateResult) => void;
+  readonly reject: (error: Error) => void;
+  /** Set once when a named recipient came into being between two statements. */
+  retried?: boolean;
+}
+
+export interface CreateBatcherOptions {
+  readonly database: Database;
+  readonly queueMax: number;
+  readonly batchMax: number;
+  /** Told of everything that was stored, once each, after the commit. */
+  readonly onStored: (alerts: readonly CreatedAlert[]) => void;
+}
+
+/** Two writers overlap one batch's commit with the next one's statement. */
+const WRITERS = 2;
+/** Characters of messages in one statement, so that a batch of long alerts stays below a few megabytes. */
+const BATCH_CHARACTERS = 2_000_000;
+const FULL_RETRY_MS = 500;
+const NAMES_SHOWN = 10;
+
+/**
+ * Commits concurrent requests together: a batch takes what has queued while earlier ones were being written, so that under
+ * load a commit's cost is shared and without load nobody waits.
+ */
+export class CreateBatcher {
+  readonly #queue: Waiting[] = [];
+  /** Requests that are being written, by caller and request id: a second one waits for the first one's outcome. */
+  readonly #running = new Map<string, Waiting[]>();
+  #writers = 0;
+
+  constructor(private readonly options: CreateBatcherOptions) {}
+
+  /** Requests that wait for a writer. */
+  get depth(): number {
+    return this.#queue.length;
+  }
+
+  /**
+   * Stores an alert.
+   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, FAILED_PRECONDITION if the request id was used for another
+   * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away
+   */
+  create(request: NewAlert): Promise<CreateResult> {
+    if (this.#queue.length >= this.options.queueMax) {
+      return Promise.reject(
+        new AlertError(
+          'RESOURCE_EXHAUSTED',
+          'TOO_MANY_REQUESTS',
+          `${this.options.queueMax} requests wait for the database already; try again later`,
+          { retryAfterMs: FULL_RETRY_MS },
+        ),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ request, resolve, reject });
+    });
+  }
+
+  #enqueue(waiting: Waiting): void {
+    this.#queue.push(waiting);
+    if (this.#writers < WRITERS) {
+      this.#writers += 1;
+      // One turn of the event loop: requests that arrived in the same read of a socket share the batch.
+      setImmediate(() => void this.#write());
+    }
+  }
+
+  async #write(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#take();
+      if (batch.length > 0) await this.#store(batch);
+    }
+    this.#writers -= 1;
+  }
+
+  /** The next requests to write, each caller's request id once; repeats are hung on to the first. */
+  #take(): Waiting[] {
+    const batch: Waiting[] = [];
+    let characters = 0;
+    let taken = 0;
+    for (const waiting of this.#queue) {
+      if (batch.length >= this.options.batchMax || characters > BATCH_CHARACTERS) break;
+      taken += 1;
+      const key = keyOf(waiting.request);
+      const followers = key === undefined ? undefined : this.#running.get(key);
+      if (followers !== undefined) {
+        followers.push(waiting);
+        continue;
+      }
+      if (key !== undefined) this.#running.set(key, []);
+      characters += waiting.request.message.length;
+      batch.push(waiting);
+    }
+    this.#queue.splice(0, taken);
+    return batch;
+  }
+
+  async #store(batch: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#insert(batch);
+    } catch (error) {
+      // A statement that fails as such may be one request's fault; alone it is known which.
+      if (batch.length > 1 && sqlState(error) !== undefined && !isOutage(error)) {
+        const middle = batch.length >> 1;
+        await this.#store(batch.slice(0, middle));
+        await this.#store(batch.slice(middle));
+        return;
+      }
+      for (const waiting of batch) this.#finish(waiting, (each) => each.reject(error as Error));
+    }
+  }
+
+  async #insert(batch: readonly Waiting[]): Promise<void> {
+    const { database, onStored } = this.options;
+    const results = await insertAlerts(
+      database,
+      batch.map(({ request }) => request),
+    );
+    const stored: CreatedAlert[] = [];
+    const replays: Waiting[] = [];
+    const unknown: Waiting[] = [];
+    results.forEach((result, index) => {
+      const waiting = batch[index]!;
+      if (result.outcome === 'replay') replays.push(waiting);
+      else if (result.outcome === 'unknown-recipients') unknown.push(waiting);
+      else {
+        const created = createdAlert(waiting.request, result);
+        stored.push(created);
+        this.#succeed(waiting, created.alert, waiting.request.requestHash);
+      }
+    });
+    if (stored.length > 0) onStored(stored);
+    if (replays.length > 0) await this.#answerReplays(replays);
+    for (const waiting of unknown) await this.#refuse(waiting);
+  }
+
+  /** In a statement of its own: the insert's snapshot cannot see a winner that it waited for. */
+  async #answerReplays(replays: readonly Waiting[]): Promise<void> {
+    try {
+      const found = await findReplays(
+        this.options.database,
+        replays.map(({ request }) => request),
+      );
+      const byKey = new Map(found.map((replay) => [`${replay.caller}\0${replay.requestId}`, replay]));
+      for (const waiting of replays) {
+        const first = byKey.get(keyOf(waiting.request)!);
+        if (first === undefined) throw new Error('a replayed request is not to be found');
+        this.#finish(waiting, (each) => answer(each, first.alert, first.requestHash, true));
+      }
+    } catch (error) {
+      for (const waiting of replays) this.#finish(waiting, (each) => each.reject(error as Error));
+    }
+  }
+
+  async #refuse(waiting: Waiting): Promise<void> {
+    try {
+      const names = await unknownRecipients(this.options.database, waiting.request.recipients!);
+      if (names.length === 0 && waiting.retried !== true) {
+        const followers = this.#release(waiting);
+        for (const each of [{ ...waiting, retried: true }, ...followers]) this.#enqueue(each);
+        return;
+      }
+      // A repeat of this request id may name others, so it is judged for itself.
+      const followers = this.#release(waiting);
+      waiting.reject(
+        names.length === 0 ? new Error('recipients are refused without a reason') : recipientsError(names),
+      );
+      for (const each of followers) this.#enqueue(each);
+    } catch (error) {
+      this.#finish(waiting, (each) => each.reject(error as Error));
+    }
+  }
+
+  #succeed(waiting: Waiting, alert: StoredAlert, hash: Buffer): void {
+    const followers = this.#release(waiting);
+    waiting.resolve({ alert, replayed: false });
+    for (const follower of followers) answer(follower, alert, hash, true);
+  }
+
+  #finish(waiting: Waiting, settle: (each: Waiting) => void): void {
+    for (const each of [waiting, ...this.#release(waiting)]) settle(each);
+  }
+
+  #release({ request }: Waiting): Waiting[] {
+    const key = keyOf(request);
+    if (key === undefined) return [];
+    const followers = this.#running.get(key) ?? [];
+    this.#running.delete(key);
+    return followers;
+  }
+}
+
+function keyOf({ caller, requestId }: NewAlert): string | undefined {
+  return requestId === '' ? undefined : `${caller}\0${requestId}`;
+}
+
+function answer({ request, resolve, reject }: Waiting, alert: StoredAlert, hash: Buffer, replayed: boolean): void {
+  if (hash.equals(request.requestHash)) return resolve({ alert, replayed });
+  reject(
+    new AlertError(
+      'FAILED_PRECONDITION',
+      'REQUEST_ID_REUSED',
+      `request_id '${request.requestId}' was used for alert ${alert.alertId} with other contents; use a new one for a new alert`,
+      { metadata: { alert_id: String(alert.alertId) } },
+    ),
+  );
+}
+
+function recipientsError(names: readonly { list: string; name: string; inactive: boolean }[]): AlertError {
+  const violations: FieldViolation[] = names.slice(0, NAMES_SHOWN).map(({ list, name, inactive }) => ({
+    field: `recipients.${list}`,
+    description: inactive ? `'${name}' is inactive` : `'${name}' does not exist`,
+  }));
+  if (names.length > NAMES_SHOWN) {
+    violations.push({
+      field: 'recipients',
+      description: `and ${names.length - NAMES_SHOWN} more do not exist or are inactive`,
+    });
+  }
+  return invalidArgument(violations);
+}

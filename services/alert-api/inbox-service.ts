@@ -1,0 +1,136 @@
+import { AlertError, invalidArgument } from '../domain/errors.js';
+import { inboxChangeRecords } from '../events/inbox-publisher.js';
+import type { Database } from '../lib/postgres.js';
+import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
+import {
+  optionalTimestamp,
+  readFilter,
+  readPageSize,
+  readPageToken,
+  toAlertMessage,
+  toTimestamp,
+  writePageToken,
+} from '../lib/grpc/messages.js';
+import type { UnaryHandler } from '../lib/grpc/server.js';
+import type { GetUnreadCountRequest__Output } from '../lib/grpc/types/ssom/alert/v1/GetUnreadCountRequest.js';
+import type { GetUnreadCountResponse } from '../lib/grpc/types/ssom/alert/v1/GetUnreadCountResponse.js';
+import type { ListInboxRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListInboxRequest.js';
+import type { ListInboxResponse } from '../lib/grpc/types/ssom/alert/v1/ListInboxResponse.js';
+import type { MarkAllReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/MarkAllReadRequest.js';
+import type { MarkReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/MarkReadRequest.js';
+import type { MarkReadResponse } from '../lib/grpc/types/ssom/alert/v1/MarkReadResponse.js';
+import type { Logger } from '../lib/logging.js';
+import type { Publishing } from '../runtime.js';
+import { findUsers } from '../store/directory.js';
+import type { InboxState } from '../store/inbox-delivery.js';
+import { deleteFromInbox, inboxPosition, listInbox, markAllRead, markRead, markUnread } from '../store/inboxes.js';
+
+const IDS_MAX = 1000;
+
+export interface InboxServiceDeps {
+  readonly database: Database;
+  readonly logger: Logger;
+  /** Undefined while Kafka has not been reached: the gateways then find the change in PostgreSQL within seconds. */
+  readonly publishing: () => Publishing | undefined;
+}
+
+type Mutation = UnaryHandler<MarkReadRequest__Output, MarkReadResponse>;
+
+interface Handlers {
+  readonly ListInbox: UnaryHandler<ListInboxRequest__Output, ListInboxResponse>;
+  readonly MarkRead: Mutation;
+  readonly MarkUnread: Mutation;
+  readonly MarkAllRead: UnaryHandler<MarkAllReadRequest__Output, MarkReadResponse>;
+  readonly DeleteFromInbox: Mutation;
+  readonly GetUnreadCount: UnaryHandler<GetUnreadCountRequest__Output, GetUnreadCountResponse>;
+}
+
+/** The handlers of ssom.alert.v1.InboxService. */
+export function inboxService({ database, logger, publishing }: InboxServiceDeps): Handlers {
+  async function ownerOf(identity: Identity, userId: string): Promise<string> {
+    const owner = inboxOwner(identity, userId);
+    const user = (await findUsers(database, [owner])).get(owner);
+    if (user === undefined) throw unknownUser(owner);
+    if (!user.active) throw inactiveUser(owner);
+    return owner;
+  }
+
+  /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
+  function announce(state: InboxState, bulk: boolean, traceparent: string | undefined): MarkReadResponse {
+    const target = publishing();
+    if (state.rows.length > 0 && target !== undefined) {
+      const records = inboxChangeRecords(target.events, [bulk ? { ...state, rows: [] } : state], () => traceparent);
+      target.producer.publish(records).catch((error: Error) => {
+        logger.warn({ err: error }, 'an inbox change could not be published; streams find it in PostgreSQL');
+      });
+    }
+    return { changed: state.rows.length, unreadCount: state.unreadCount };
+  }
+
+  function mutation(change: typeof markRead): Mutation {
+    return async ({ userId, alertIds }, { identity, traceparent }) => {
+      if (alertIds.length === 0 || alertIds.length > IDS_MAX) {
+        throw invalidArgument([
+          { field: 'alert_ids', description: `must have 1 to ${IDS_MAX} entries, not ${alertIds.length}` },
+        ]);
+      }
+      const owner = await ownerOf(identity, userId);
+      return announce(await change(database, owner, alertIds), false, traceparent);
+    };
+  }
+
+  return {
+    async ListInbox(request, { identity }) {
+      const limit = readPageSize(request.pageSize);
+      const before = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
+      const filter = readFilter(request.kinds, request.minimumLevel);
+      const userId = await ownerOf(identity, request.userId);
+      const entries = await listInbox(database, {
+        ...filter,
+        userId,
+        unreadOnly: request.unreadOnly,
+        before,
+        limit: limit + 1,
+      });
+      const page = entries.slice(0, limit);
+      const { unreadCount } = await inboxPosition(database, userId);
+      return {
+        entries: page.map(({ alert, isRead, readAt, sequence, deliveredAt }) => ({
+          alert: toAlertMessage(alert),
+          isRead,
+          readAt: optionalTimestamp(readAt),
+          sequence,
+          deliveredAt: toTimestamp(deliveredAt),
+        })),
+        nextPageToken: entries.length > limit ? writePageToken(page.at(-1)!.alert.alertId) : '',
+        unreadCount,
+      };
+    },
+
+    MarkRead: mutation(markRead),
+    MarkUnread: mutation(markUnread),
+    DeleteFromInbox: mutation(deleteFromInbox),
+
+    async MarkAllRead({ userId }, { identity, traceparent }) {
+      const owner = await ownerOf(identity, userId);
+      return announce(await markAllRead(database, owner), true, traceparent);
+    },
+
+    async GetUnreadCount({ userId }, { identity }) {
+      const { unreadCount } = await inboxPosition(database, await ownerOf(identity, userId));
+      return { unreadCount };
+    },
+  };
+}
+
+function unknownUser(userId: string): AlertError {
+  return new AlertError(
+    'NOT_FOUND',
+    'USER_NOT_FOUND',
+    `there is no user '${userId}' in the directory; UpsertUsers adds users`,
+  );
+}
+
+function inactiveUser(userId: string): AlertError {
+  return new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
+}

@@ -1,0 +1,144 @@
+import { alertCreatedRecord, type CreatedAlert } from '../events/records.js';
+import type { Config } from '../lib/config/load.js';
+import { every } from '../lib/lifecycle.js';
+import type { Logger } from '../lib/logging.js';
+import type { Database } from '../lib/postgres.js';
+import { ATTR, KAFKA } from '../lib/telemetry/names.js';
+import { failSpan, SpanKind, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import type { Publishing } from '../runtime.js';
+import { findRoutableAlerts } from '../store/alerts.js';
+import { outboxState, removePublished, unpublished } from '../store/outbox.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+
+/** One sweeper among all instances: the holder of this advisory lock. */
+const SWEEPER_LOCK = 7_200_002;
+const SWEEP_BATCH = 1000;
+
+export interface RelayDeps {
+  readonly config: Pick<Config, 'relayInFlightMax' | 'outboxSweepIntervalMs' | 'outboxSweepAfterMs'>;
+  readonly database: Database;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+}
+
+/**
+ * Brings stored alerts to Kafka. What this process has just committed is published at once; whatever is left in the outbox
+ * (Kafka was away, a process died) is published by the sweeper, oldest first. A row leaves the outbox only when Kafka
+ * has acknowledged its record, so an alert may be published twice and never not at all.
+ */
+export class Relay {
+  readonly #inFlight = new Set<number>();
+  #published: number[] = [];
+  #removing: Promise<void> | undefined;
+  #publishing: Publishing | undefined;
+  #outbox = { depth: 0, ageSeconds: 0 };
+
+  constructor(private readonly deps: RelayDeps) {
+    deps.metrics.gauge('ssom.outbox.depth', 'Alerts that wait to be published.', () => this.#outbox.depth);
+    deps.metrics.gauge('ssom.outbox.age', 'Seconds that the oldest of them has waited.', () => this.#outbox.ageSeconds);
+    deps.metrics.gauge('ssom.relay.in_flight', 'Alerts that this process is publishing.', () => this.#inFlight.size);
+  }
+
+  /** Kafka is there: from now on alerts are published. */
+  attach(publishing: Publishing): void {
+    this.#publishing = publishing;
+  }
+
+  /** Publishes alerts that were just committed. Returns at once; a failure leaves them to the sweeper. */
+  publishStored(alerts: readonly CreatedAlert[]): void {
+    const publishing = this.#publishing;
+    const room = this.deps.config.relayInFlightMax - this.#inFlight.size;
+    if (publishing === undefined || room < alerts.length) return;
+    this.#publish(publishing, alerts).catch((error: Error) => {
+      this.deps.logger.warn(
+        { err: error, alerts: alerts.length },
+        'alerts could not be published; the sweeper takes them',
+      );
+    });
+  }
+
+  /** Sweeps the outbox until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config, database, logger } = this.deps;
+    await every(
+      config.outboxSweepIntervalMs,
+      signal,
+      async () => {
+        this.#outbox = await outboxState(database);
+        if (this.#publishing === undefined || this.#outbox.depth === 0) return;
+        await database.withAdvisoryLock(SWEEPER_LOCK, () => this.#sweep(this.#publishing!, signal));
+      },
+      (error) => logger.warn({ err: error }, 'the outbox could not be swept; trying again'),
+    );
+  }
+
+  /** Waits until what is in flight has settled, at most until librdkafka gives up. */
+  async drain(): Promise<void> {
+    while (this.#removing !== undefined) await this.#removing;
+  }
+
+  async #sweep(publishing: Publishing, signal: AbortSignal): Promise<void> {
+    const { config, database, logger } = this.deps;
+    while (!signal.aborted) {
+      const ids = await unpublished(database, config.outboxSweepAfterMs, SWEEP_BATCH, [...this.#inFlight]);
+      if (ids.length === 0) return;
+      await this.#publish(publishing, await findRoutableAlerts(database, ids));
+      await this.drain();
+      logger.info({ alerts: ids.length }, 'left-over alerts were published from the outbox');
+    }
+  }
+
+  async #publish({ producer, events }: Publishing, alerts: readonly CreatedAlert[]): Promise<void> {
+    const spans: Span[] = [];
+    const records = alerts.map((created) => {
+      const span = this.#startSpan(events.topics.alertCreated, created);
+      if (span !== undefined) spans.push(span);
+      return alertCreatedRecord(events, created, traceparentOf(span) ?? created.traceparent);
+    });
+    for (const { alert } of alerts) this.#inFlight.add(alert.alertId);
+    try {
+      await producer.publish(records);
+      for (const span of spans) span.end();
+      for (const { alert } of alerts) this.#published.push(alert.alertId);
+      this.#removing ??= this.#remove();
+    } catch (error) {
+      for (const span of spans) failSpan(span, error as Error);
+      for (const { alert } of alerts) this.#inFlight.delete(alert.alertId);
+      throw error;
+    }
+  }
+
+  /** Takes what was published out of the outbox, many rows at a time. */
+  async #remove(): Promise<void> {
+    while (this.#published.length > 0) {
+      const ids = this.#published.splice(0);
+      try {
+        await removePublished(this.deps.database, ids);
+      } catch (error) {
+        this.deps.logger.warn(
+          { err: error, alerts: ids.length },
+          'published alerts stay in the outbox and will be published again',
+        );
+      }
+      for (const id of ids) this.#inFlight.delete(id);
+    }
+    this.#removing = undefined;
+  }
+
+  #startSpan(topic: string, { alert, traceparent }: CreatedAlert): Span | undefined {
+    if (!this.deps.tracing.enabled) return undefined;
+    return this.deps.tracing.start(`send ${topic}`, {
+      kind: SpanKind.PRODUCER,
+      parent: traceparent,
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: topic,
+        [ATTR.messagingOperation]: 'send',
+        [ATTR.messagingOperationType]: 'send',
+        [ATTR.alertId]: alert.alertId,
+        [ATTR.alertKind]: alert.kind,
+      },
+    });
+  }
+}

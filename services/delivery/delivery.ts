@@ -1,0 +1,107 @@
+import { inboxChangeRecords } from '../events/inbox-publisher.js';
+import { recordTraceparent } from '../events/records.js';
+import { BatchLoop } from '../lib/kafka/batch-loop.js';
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import type { Service } from '../lib/lifecycle.js';
+import { ATTR, KAFKA } from '../lib/telemetry/names.js';
+import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
+import type { Publishing, Runtime } from '../runtime.js';
+import { deliverToInboxes, type Delivery } from '../store/inbox-delivery.js';
+
+/** Puts alerts into inboxes, a batch of records in one transaction, and announces the changes. */
+export function createDelivery(runtime: Runtime): Service {
+  const { config, logger, metrics } = runtime;
+  const delivered = metrics.counter('ssom.deliveries', 'Alerts that were put into an inbox.');
+  const batchDuration = metrics.histogram(
+    'ssom.delivery.batch.duration',
+    'Time from a batch of records to its published changes.',
+  );
+  const failures = metrics.counter('ssom.delivery.failures', 'Attempts at a batch that failed.');
+  let publishing: Publishing | undefined;
+
+  const loop = new BatchLoop({
+    batchMax: Math.min(config.processingBatchSize, config.consumerMaxPollRecords),
+    attemptTimeoutMs: config.processingTimeoutMs,
+    slowMs: config.slowProcessingMs,
+    logEachBatch: config.logProcessingTime,
+    logger,
+    handle,
+    onFailure: () => failures.add(1),
+  });
+
+  async function handle(records: readonly IncomingRecord[]): Promise<void> {
+    const started = performance.now();
+    const { producer, events } = publishing!;
+    const deliveries: Delivery[] = [];
+    const parents = new Map<string, string>();
+    for (const record of records) {
+      if (record.value === null) continue;
+      const { alertId, userId } =
+        events.userAlert.decodeKnown(record.value) ?? (await events.userAlert.decode(record.value));
+      deliveries.push({ alertId, userId });
+      const traceparent = recordTraceparent(record);
+      if (traceparent !== undefined) parents.set(`${alertId} ${userId}`, traceparent);
+    }
+    const spans = startSpans(runtime, records, parents);
+    const traceparentFor = (alertId: number, userId: string) => {
+      const parent = parents.get(`${alertId} ${userId}`);
+      return parent === undefined ? undefined : (traceparentOf(spans.get(parent)) ?? parent);
+    };
+    try {
+      const { inboxes, created, impossible } = await deliverToInboxes(runtime.database, deliveries);
+      await producer.publish(inboxChangeRecords(events, inboxes, traceparentFor));
+      delivered.add(created);
+      if (impossible.length > 0) {
+        const reasons = impossible.slice(0, 3).map(({ reason }) => reason);
+        throw new Error(
+          `${impossible.length} of ${deliveries.length} records cannot be delivered: ${reasons.join('; ')}`,
+        );
+      }
+      for (const span of spans.values()) span.end();
+      batchDuration.record((performance.now() - started) / 1000);
+    } catch (error) {
+      for (const span of spans.values()) failSpan(span, error as Error);
+      throw error;
+    }
+  }
+
+  return {
+    async run(signal) {
+      await runtime.databaseReady(signal);
+      publishing = await runtime.publishing(signal);
+      const consumer = await runtime.subscribe([publishing.events.topics.userAlert], '', loop.settled, signal);
+      await loop.run(consumer, signal);
+    },
+    close: () => loop.settled(),
+  };
+}
+
+/** One span for each trace in a batch, however many recipients it has there. */
+function startSpans(
+  runtime: Runtime,
+  records: readonly IncomingRecord[],
+  parents: Map<string, string>,
+): Map<string, Span> {
+  const spans = new Map<string, Span>();
+  if (!runtime.tracing.enabled) return spans;
+  const counts = new Map<string, number>();
+  for (const parent of parents.values()) counts.set(parent, (counts.get(parent) ?? 0) + 1);
+  const topic = records[0]?.topic ?? '';
+  for (const [parent, count] of counts) {
+    if (!isSampled(parent)) continue;
+    const span = runtime.tracing.start(`process ${topic}`, {
+      kind: SpanKind.CONSUMER,
+      parent,
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: topic,
+        [ATTR.messagingOperation]: 'process',
+        [ATTR.messagingOperationType]: 'process',
+        [ATTR.messagingGroup]: runtime.config.consumerGroup,
+        [ATTR.messagingBatchCount]: count,
+      },
+    });
+    spans.set(parent, span);
+  }
+  return spans;
+}

@@ -1,0 +1,65 @@
+export const ALERT_KINDS = ['OPENSEARCH', 'GRAFANA', 'ISSUE', 'JENKINS', 'ARGOCD', 'DEPLOYMENT', 'OTHER'] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
+
+/** By urgency, ascending; a level's rank is its index + 1, as in the protobuf enum and the database. */
+export const ALERT_LEVELS = ['INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
+export type AlertLevel = (typeof ALERT_LEVELS)[number];
+
+export function levelRank(level: AlertLevel): number {
+  return ALERT_LEVELS.indexOf(level) + 1;
+}
+
+export function levelOfRank(rank: number): AlertLevel {
+  return ALERT_LEVELS[rank - 1] ?? 'INFO';
+}
+
+/** What happened last to a row of an inbox; the numbers are stored and sent. */
+export const CHANGE_TYPES = ['CREATED', 'READ', 'UNREAD', 'DELETED'] as const;
+export type ChangeType = (typeof CHANGE_TYPES)[number];
+
+export function changeRank(type: ChangeType): number {
+  return CHANGE_TYPES.indexOf(type) + 1;
+}
+
+export function changeOfRank(rank: number): ChangeType {
+  return CHANGE_TYPES[rank - 1] ?? 'CREATED';
+}
+
+/** Who a caller wants to reach. Lists hold each name once; logins are in lower case. */
+export interface NamedRecipients {
+  readonly userIds: readonly string[];
+  readonly departments: readonly string[];
+  readonly githubLogins: readonly string[];
+}
+
+/** What a caller says of an alert. Times are milliseconds since 1970. */
+export interface AlertContent {
+  readonly kind: AlertKind;
+  readonly appName: string;
+  readonly level: AlertLevel;
+  readonly title: string;
+  readonly message: string;
+  readonly sourceId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Undefined: when it is stored. */
+  readonly occurredAt: number | undefined;
+}
+
+/** A valid request to store an alert. */
+export interface NewAlert extends AlertContent {
+  readonly caller: string;
+  /** Empty: no deduplication. */
+  readonly requestId: string;
+  /** Of the normalised request; empty without a requestId. */
+  readonly requestHash: Buffer;
+  /** Undefined: by the routing rules. */
+  readonly recipients: NamedRecipients | undefined;
+  readonly traceparent: string | undefined;
+}
+
+/** An alert as it is stored; it never changes. */
+export interface StoredAlert extends AlertContent {
+  readonly alertId: number;
+  readonly occurredAt: number;
+  readonly createdAt: number;
+}

@@ -1,0 +1,279 @@
+import { recordTraceparent, userAlertRecord, type AlertCreatedEvent } from '../events/records.js';
+import type { Events } from '../events/events.js';
+import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
+import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
+import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
+import type { Service } from '../lib/lifecycle.js';
+import { backoffMs, wait } from '../lib/retry.js';
+import { ATTR, KAFKA } from '../lib/telemetry/names.js';
+import { isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
+import type { Runtime } from '../runtime.js';
+import { DirectoryCache } from '../store/directory-cache.js';
+import { markFannedOut } from '../store/progress.js';
+import { Reconciler } from './reconcile.js';
+
+/** An alert that is being turned into one record a recipient. */
+interface Job {
+  readonly record: IncomingRecord;
+  readonly alertId: number;
+  readonly recipients: readonly string[];
+  /** How many recipients' records were handed to Kafka. */
+  next: number;
+  readonly spans: { readonly process: Span; readonly send: Span } | undefined;
+  readonly traceparent: string | undefined;
+}
+
+/** Recipients of one alert in one turn: what a small alert behind a broadcast waits for is a round of such slices. */
+const SLICE = 200;
+/** Records of one round. 2,000 take 10-20 ms; smaller rounds cost throughput, larger ones the next alert's latency. */
+const ROUND = 2000;
+
+/** Turns each alert into one small event for each of its recipients, and repairs what was lost (reconcile). */
+export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
+  const directories = new DirectoryCache(runtime.database);
+  const reconciler = new Reconciler(runtime, directories);
+  let loop: FanoutLoop | undefined;
+
+  return {
+    async run(signal) {
+      await runtime.databaseReady(signal);
+      const { producer, events } = await runtime.publishing(signal);
+      loop = new FanoutLoop(runtime, directories, producer, events);
+      const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
+      await Promise.all([
+        loop.run(consumer, signal),
+        reconciler.run(producer, events, signal, options.reconcileAtStart ?? false),
+      ]);
+    },
+    close: () => loop?.settled() ?? Promise.resolve(),
+  };
+}
+
+/**
+ * Works on several alerts at once, a slice of recipients of each in turn, so that one alert to 100,000 does not hold up the
+ * next one. An alert's offset is committed when all its records are acknowledged and its progress is stored, and never
+ * before those of the alerts that lie in front of it.
+ */
+class FanoutLoop {
+  #jobs: Job[] = [];
+  readonly #tracker = new OffsetTracker();
+  #generation = -1;
+  #round: Promise<void> = Promise.resolve();
+  readonly #recipients;
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly directories: DirectoryCache,
+    private readonly producer: Producer,
+    private readonly events: Events,
+  ) {
+    this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
+    runtime.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
+  }
+
+  /** Resolves when the round in hand is done. */
+  settled = (): Promise<void> => this.#round;
+
+  async run(consumer: Consumer, signal: AbortSignal): Promise<void> {
+    const { logger, config } = this.runtime;
+    const interrupt = () => consumer.interrupt();
+    signal.addEventListener('abort', interrupt, { once: true });
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        this.#forgetRevoked(consumer);
+        const room = config.consumerMaxPollRecords - this.#jobs.length;
+        if (room > 0 && this.#largeJobs() < config.listenerConcurrency) await this.#take(consumer, room, signal);
+        if (this.#jobs.length === 0) continue;
+        await this.#startRound(consumer);
+        failures = 0;
+      } catch (error) {
+        const waitMs = 100 + backoffMs(failures, 200, 5000);
+        failures += 1;
+        logger.warn(
+          { err: error, alerts: this.#jobs.length, waitMs: Math.round(waitMs) },
+          'fan-out failed and will be tried again',
+        );
+        await consumer.idle(waitMs, signal);
+      }
+    }
+    signal.removeEventListener('abort', interrupt);
+  }
+
+  #largeJobs(): number {
+    return this.#jobs.filter(({ recipients, next }) => recipients.length - next > ROUND).length;
+  }
+
+  /** After a rebalance the jobs in hand belong to whoever reads their partitions now. */
+  #forgetRevoked(consumer: Consumer): void {
+    if (consumer.generation === this.#generation) return;
+    for (const { spans } of this.#jobs) endSpans(spans);
+    this.#jobs = [];
+    this.#tracker.clear();
+    this.#generation = consumer.generation;
+  }
+
+  /** Polls, waiting only if there is nothing else to do, and makes jobs of what came. */
+  async #take(consumer: Consumer, room: number, signal: AbortSignal): Promise<void> {
+    const records = await consumer.poll(room, this.#jobs.length > 0 ? 0 : undefined);
+    if (records.length === 0) return;
+    this.#forgetRevoked(consumer);
+    const generation = this.#generation;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const jobs = await this.#jobsOf(records);
+        if (consumer.generation !== generation) return;
+        for (const record of records) this.#tracker.begin(record);
+        this.#jobs.push(...jobs);
+        // Empty records open a topic in the in-process broker; there is nothing to do for them.
+        for (const record of records) if (record.value === null) this.#finish(consumer, record);
+        return;
+      } catch (error) {
+        const waitMs = 100 + backoffMs(attempt, 200, 5000);
+        this.runtime.logger.warn(
+          { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
+          'recipients could not be found; trying again',
+        );
+        await consumer.idle(waitMs, signal);
+        if (signal.aborted || consumer.generation !== generation) return;
+      }
+    }
+  }
+
+  async #jobsOf(records: readonly IncomingRecord[]): Promise<Job[]> {
+    const known: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
+    for (const record of records) {
+      if (record.value === null) continue;
+      known.push({ record, event: await this.events.alertCreated.decode(record.value) });
+    }
+    // Events of writers that did not know the directory's version are completed from PostgreSQL.
+    const bare = known.filter(({ event }) => event.directoryVersion === 0).map(({ event }) => event.alertId);
+    const recipients = await this.directories.resolve(
+      known.filter(({ event }) => event.directoryVersion > 0).map(({ event }) => event),
+    );
+    if (bare.length > 0) {
+      for (const [alertId, list] of await this.directories.recipientsOf(bare)) recipients.set(alertId, list);
+    }
+    return known.map(({ record, event }) => {
+      const list = recipients.get(event.alertId);
+      if (list === undefined)
+        throw new Error(
+          `alert ${event.alertId} of ${record.topic}-${record.partition}@${record.offset} does not exist`,
+        );
+      return this.#job(record, event, list);
+    });
+  }
+
+  #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[]): Job {
+    const parent = recordTraceparent(record);
+    const { tracing } = this.runtime;
+    const spans =
+      tracing.enabled && isSampled(parent) ? this.#startSpans(record, event, recipients.length, parent) : undefined;
+    return {
+      record,
+      alertId: event.alertId,
+      recipients,
+      next: 0,
+      spans,
+      traceparent: traceparentOf(spans?.send) ?? parent,
+    };
+  }
+
+  #startSpans(
+    { topic, partition, offset }: IncomingRecord,
+    event: AlertCreatedEvent,
+    recipients: number,
+    parent: string,
+  ) {
+    const { tracing, config } = this.runtime;
+    const process = tracing.start(`process ${topic}`, {
+      kind: SpanKind.CONSUMER,
+      parent,
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: topic,
+        [ATTR.messagingOperation]: 'process',
+        [ATTR.messagingOperationType]: 'process',
+        [ATTR.messagingGroup]: `${config.consumerGroup}-fanout`,
+        [ATTR.messagingPartition]: String(partition),
+        [ATTR.kafkaOffset]: offset,
+        [ATTR.alertId]: event.alertId,
+        [ATTR.alertKind]: event.alertKind,
+        [ATTR.alertRecipients]: recipients,
+      },
+    });
+    const send = tracing.start(`send ${this.events.topics.userAlert}`, {
+      kind: SpanKind.PRODUCER,
+      parent: traceparentOf(process),
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: this.events.topics.userAlert,
+        [ATTR.messagingOperation]: 'send',
+        [ATTR.messagingOperationType]: 'send',
+        [ATTR.messagingBatchCount]: recipients,
+        [ATTR.alertId]: event.alertId,
+      },
+    });
+    return { process, send };
+  }
+
+  #startRound(consumer: Consumer): Promise<void> {
+    const round = this.#work(consumer);
+    this.#round = round.catch(() => undefined);
+    return round;
+  }
+
+  /** One round: slices of the jobs in turn, up to ROUND records; then whatever is complete is finished. */
+  async #work(consumer: Consumer): Promise<void> {
+    const generation = this.#generation;
+    const positions = new Map<Job, number>();
+    const records: OutgoingRecord[] = [];
+    for (let progress = true; progress && records.length < ROUND;) {
+      progress = false;
+      for (const job of this.#jobs) {
+        const from = positions.get(job) ?? job.next;
+        const to = Math.min(from + SLICE, job.recipients.length, from + ROUND - records.length);
+        positions.set(job, to);
+        for (let index = from; index < to; index += 1) {
+          records.push(
+            userAlertRecord(this.events, { alertId: job.alertId, userId: job.recipients[index]! }, job.traceparent),
+          );
+        }
+        progress ||= to > from;
+      }
+    }
+    await this.producer.publish(records);
+    if (consumer.generation !== generation) return;
+    this.#recipients.add(records.length);
+    const complete: Job[] = [];
+    const rest: Job[] = [];
+    for (const job of this.#jobs) {
+      job.next = positions.get(job) ?? job.next;
+      (job.next === job.recipients.length ? complete : rest).push(job);
+    }
+    if (complete.length > 0) {
+      await markFannedOut(
+        this.runtime.database,
+        complete.map(({ alertId, recipients }) => ({ alertId, recipients: recipients.length })),
+      );
+    }
+    if (consumer.generation !== generation) return;
+    this.#jobs = rest;
+    for (const { record, spans } of complete) {
+      endSpans(spans);
+      this.#finish(consumer, record);
+    }
+    // Lets polls, heartbeats and other roles of this process have their turn between two rounds of a large alert.
+    if (rest.length > 0) await wait(0);
+  }
+
+  #finish(consumer: Consumer, record: IncomingRecord): void {
+    const position = this.#tracker.finish(record);
+    if (position !== undefined) void consumer.commit([position], this.#generation);
+  }
+}
+
+function endSpans(spans: Job['spans']): void {
+  spans?.send.end();
+  spans?.process.end();
+}

@@ -1,0 +1,160 @@
+import { userAlertRecord } from '../events/records.js';
+import type { Events } from '../events/events.js';
+import { Consumer } from '../lib/kafka/consumer.js';
+import type { Producer } from '../lib/kafka/producer.js';
+import { every } from '../lib/lifecycle.js';
+import { wait } from '../lib/retry.js';
+import type { Runtime } from '../runtime.js';
+import type { DirectoryCache } from '../store/directory-cache.js';
+import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
+import { deferReconcile, incompleteAlerts, markComplete } from '../store/progress.js';
+
+/** One reconciler among all instances: the holder of this advisory lock. */
+const LOCK = 7_200_003;
+/** Alerts of one turn, and recipients of one query. */
+const ALERTS = 500;
+const PAIRS = 20_000;
+/** Republished at most in one run; the rest has its turn in the next one. */
+const REPUBLISH_MAX = 100_000;
+/** How long a run waits for the consumer groups to pass what was in Kafka when it began. */
+const CATCH_UP_MS = 20_000;
+
+/**
+ * Finds alerts that are not in every recipient's inbox although nothing of them is on its way any more, and publishes the
+ * missing recipients' events again. It is what makes "acknowledged means kept" survive the loss of Kafka itself.
+ */
+export class Reconciler {
+  readonly #republished;
+  readonly #completed;
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly directories: DirectoryCache,
+  ) {
+    this.#republished = runtime.metrics.counter(
+      'ssom.reconcile.republished',
+      'User-alert events that were published again.',
+    );
+    this.#completed = runtime.metrics.counter('ssom.reconcile.completed', 'Alerts that were found in every inbox.');
+  }
+
+  /** Runs at the configured interval until the signal aborts; at once, without grace, if `atStart`. */
+  async run(producer: Producer, events: Events, signal: AbortSignal, atStart: boolean): Promise<void> {
+    const { config, logger } = this.runtime;
+    let graceMs = atStart ? 0 : config.reconcileGraceMs;
+    if (!atStart) await wait(config.reconcileIntervalMs * Math.random(), signal);
+    await every(
+      config.reconcileIntervalMs,
+      signal,
+      async () => {
+        await this.reconcile(producer, events, graceMs, signal);
+        graceMs = config.reconcileGraceMs;
+      },
+      (error) => logger.warn({ err: error }, 'alerts could not be reconciled; trying again'),
+    );
+  }
+
+  /** One run, if no other instance is at it. */
+  async reconcile(producer: Producer, events: Events, graceMs: number, signal: AbortSignal): Promise<void> {
+    const { database } = this.runtime;
+    await database.withAdvisoryLock(LOCK, async () => {
+      const suspects: number[] = [];
+      for (;;) {
+        const alertIds = await incompleteAlerts(database, graceMs, ALERTS);
+        if (alertIds.length === 0 || signal.aborted) break;
+        const { complete, incomplete } = await this.#check(alertIds);
+        if (complete.length > 0) await markComplete(database, complete);
+        this.#completed.add(complete.length);
+        // Deferred at once, so that the next turn of this loop does not find them again.
+        if (incomplete.length > 0) await deferReconcile(database, incomplete);
+        suspects.push(...incomplete);
+      }
+      if (suspects.length > 0) await this.#repair(suspects, producer, events, signal);
+    });
+  }
+
+  /** Publishes for the suspects whatever is still missing once nothing of theirs can be on its way any more. */
+  async #repair(suspects: readonly number[], producer: Producer, events: Events, signal: AbortSignal): Promise<void> {
+    const { config, logger, database } = this.runtime;
+    const { topics } = events;
+    const passed =
+      (await this.#groupPassed(topics.alertCreated, `${config.consumerGroup}-fanout`, signal)) &&
+      (await this.#groupPassed(topics.userAlert, config.consumerGroup, signal));
+    if (!passed) {
+      logger.info(
+        { alerts: suspects.length },
+        'incomplete alerts are still on their way; they are looked at again later',
+      );
+      return;
+    }
+    let republished = 0;
+    for (let from = 0; from < suspects.length && republished < REPUBLISH_MAX && !signal.aborted; from += ALERTS) {
+      const { missing, complete } = await this.#check(suspects.slice(from, from + ALERTS));
+      if (complete.length > 0) await markComplete(database, complete);
+      for (let at = 0; at < missing.length && republished < REPUBLISH_MAX; at += PAIRS) {
+        const slice = missing.slice(at, Math.min(at + PAIRS, at + REPUBLISH_MAX - republished));
+        await producer.publish(slice.map((delivery) => userAlertRecord(events, delivery, undefined)));
+        republished += slice.length;
+      }
+    }
+    this.#republished.add(republished);
+    if (republished > 0)
+      logger.warn({ records: republished, alerts: suspects.length }, 'lost user-alert events were published again');
+  }
+
+  async #check(alertIds: readonly number[]) {
+    const recipients = await this.directories.recipientsOf(alertIds);
+    const missing: Delivery[] = [];
+    let pairs: Delivery[] = [];
+    const flush = async () => {
+      if (pairs.length > 0) missing.push(...(await missingDeliveries(this.runtime.database, pairs)));
+      pairs = [];
+    };
+    for (const [alertId, userIds] of recipients) {
+      for (const userId of userIds) {
+        pairs.push({ alertId, userId });
+        if (pairs.length === PAIRS) await flush();
+      }
+    }
+    await flush();
+    const lacking = new Set(missing.map(({ alertId }) => alertId));
+    return {
+      missing,
+      incomplete: [...lacking],
+      complete: [...recipients]
+        .filter(([alertId]) => !lacking.has(alertId))
+        .map(([alertId, userIds]) => ({ alertId, recipients: userIds.length })),
+    };
+  }
+
+  /** Whether a group has committed past the ends that a topic has now; a new topic has nothing to be passed. */
+  async #groupPassed(topic: string, groupId: string, signal: AbortSignal): Promise<boolean> {
+    const { backends, config, logger, role } = this.runtime;
+    const observer = await Consumer.observe(backends.brokers, config, logger, {
+      clientId: `ssom-${role}-reconcile`,
+      groupId,
+    });
+    try {
+      const ends = await Promise.all(
+        (await observer.partitionsOf(topic)).map(async (partition) => ({
+          topic,
+          partition,
+          ...(await observer.watermarks(topic, partition)),
+        })),
+      );
+      const occupied = ends.filter(({ low, high }) => high > low);
+      if (occupied.length === 0) return true;
+      const until = Date.now() + CATCH_UP_MS;
+      while (!signal.aborted) {
+        const committed = await observer.committed(occupied);
+        // A position beyond the end is one of a topic that was made anew.
+        if (committed.every(({ offset }, index) => offset >= occupied[index]!.high)) return true;
+        if (Date.now() > until) return false;
+        await wait(200, signal);
+      }
+      return false;
+    } finally {
+      await observer.close();
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs';
+import { PROFILES, variables, type Profile, type Variable } from './variables.js';
+
+type ValueOf<V> = V extends { parse: (text: string) => infer R } ? (R extends { value: infer T } ? T : never) : never;
+
+/** The configuration as data: one field a variable. */
+export type Config = { readonly [K in keyof typeof variables]: ValueOf<(typeof variables)[K]> };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything that is wrong with the configuration, each problem naming its variable. */
+export class ConfigError extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(`the configuration is wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+const PREFIXES =
+  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_)/;
+/** The Kafka scripts of deploy/ read these; they are not the service's. */
+const FOREIGN = /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$/;
+
+/**
+ * Reads the configuration from environment variables.
+ * @throws ConfigError with all problems together
+ */
+export function loadConfig(environment: Environment, overrides: Partial<Config> = {}): Config {
+  const problems: string[] = [];
+  const profile = readProfile(environment, overrides, problems);
+  const config: Record<string, unknown> = {};
+  for (const [key, entry] of Object.entries(variables)) {
+    const variable = entry as Variable<unknown>;
+    config[key] = variable.byProfile?.[profile] ?? variable.base;
+    const text = readText(variable, environment, problems);
+    if (text === undefined) continue;
+    const parsed = variable.parse(text);
+    if (typeof parsed === 'string') problems.push(`${variable.name}: ${shown(variable, text)} ${parsed}`);
+    else config[key] = parsed.value;
+  }
+  Object.assign(config, overrides);
+  const known = new Set(Object.values(variables).flatMap(({ name }) => [name as string, `${name}_FILE`]));
+  for (const name of Object.keys(environment)) {
+    if (PREFIXES.test(name) && !known.has(name) && !FOREIGN.test(name)) {
+      problems.push(`${name}: is not a variable of this service; deploy/README.md lists them all`);
+    }
+  }
+  const complete = config as unknown as Config;
+  problems.push(...contradictions(complete));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return complete;
+}
+
+function readProfile(environment: Environment, overrides: Partial<Config>, problems: string[]): Profile {
+  const wanted = overrides.profile ?? environment['PROFILE'] ?? variables.profile.base;
+  if ((PROFILES as readonly string[]).includes(wanted)) return wanted as Profile;
+  return problems.length === 0 ? variables.profile.base : 'embedded';
+}
+
+function readText(variable: Variable<unknown>, environment: Environment, problems: string[]): string | undefined {
+  const file = environment[`${variable.name}_FILE`];
+  const direct = environment[variable.name];
+  if (file === undefined || file === '') return direct === '' ? undefined : direct;
+  if (!variable.secret) {
+    problems.push(`${variable.name}_FILE: only secrets may be given as a file; set ${variable.name}`);
+    return direct;
+  }
+  if (direct !== undefined && direct !== '') {
+    problems.push(`${variable.name}: set either it or ${variable.name}_FILE, not both`);
+    return direct;
+  }
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    problems.push(`${variable.name}_FILE: cannot read '${file}' (${(error as NodeJS.ErrnoException).code})`);
+    return undefined;
+  }
+}
+
+function shown(variable: Variable<unknown>, text: string): string {
+  return variable.secret ? 'the given value' : `'${text}'`;
+}
+
+/** What is wrong with values that are right each for itself. */
+function contradictions(config: Config): string[] {
+  const problems: string[] = [];
+  if (config.profile === 'prod' && config.databaseUrl === '') {
+    problems.push('DATABASE_URL: is required in the profile prod, for example postgres://user@host:5432/ssom');
+  }
+  if (config.profile === 'prod' && config.schemaRegistryUrl === '') {
+    problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
+  }
+  if (config.authMode === 'jwt') {
+    problems.push('AUTH_MODE: jwt is not there yet; only dev is, and it must not be reachable from outside');
+  }
+  if (config.kafkaSecurityProtocol.startsWith('SASL') && config.kafkaSaslUsername === '') {
+    problems.push(`KAFKA_SASL_USERNAME: is required with KAFKA_SECURITY_PROTOCOL=${config.kafkaSecurityProtocol}`);
+  }
+  if (config.consumerHeartbeatIntervalMs * 3 > config.consumerSessionTimeoutMs) {
+    problems.push('KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS: must be at most a third of KAFKA_CONSUMER_SESSION_TIMEOUT_MS');
+  }
+  const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
+  if (new Set(topics).size < topics.length) {
+    problems.push('KAFKA_TOPIC_ALERT_CREATED, KAFKA_TOPIC_USER_ALERT, KAFKA_TOPIC_INBOX_CHANGE: must differ');
+  }
+  if (config.authMode === 'dev' && config.authDevRemote === 'refuse' && !isLoopback(config.grpcListen)) {
+    problems.push(
+      `GRPC_LISTEN: '${config.grpcListen}' is reachable from outside, and AUTH_MODE=dev believes whatever a caller ` +
+        'says; listen on 127.0.0.1, or set AUTH_DEV_REMOTE=anyone-may-be-anyone as well',
+    );
+  }
+  return problems;
+}
+
+function isLoopback(listen: string): boolean {
+  return listen === '' || /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/.test(listen);
+}
+
+/** The configuration for people to read: a line a variable, secrets left out. */
+export function describeConfig(config: Config): string[] {
+  return Object.entries(variables).map(([key, variable]) => {
+    const value = String(config[key as keyof Config]);
+    return `${variable.name}=${'secret' in variable && variable.secret && value !== '' ? '(secret)' : value}`;
+  });
+}

@@ -1,0 +1,537 @@
+/**
+ * Every variable that the service reads, as data: the table in deploy/README.md is generated from it, and
+ * `loadConfig` reads by it. A variable's default is `base` unless the profile has one of its own.
+ */
+
+export const PROFILES = ['embedded', 'dev', 'prod'] as const;
+export type Profile = (typeof PROFILES)[number];
+
+export interface Variable<T> {
+  /** The environment variable. `NAME_FILE` is read instead where `secret` is set. */
+  readonly name: string;
+  readonly doc: string;
+  readonly base: T;
+  readonly byProfile?: Partial<Record<Profile, T>>;
+  /** The key of the Spring application that this one replaces. */
+  readonly spring?: string;
+  /** librdkafka's name of the same setting. */
+  readonly librdkafka?: string;
+  readonly secret?: boolean;
+  /** Values that are accepted, in words, for the error message. */
+  readonly accepts: string;
+  /** Returns the value, or a string that says what is wrong with the text. */
+  readonly parse: (text: string) => { value: T } | string;
+}
+
+type Rest<T> = Omit<Variable<T>, 'parse' | 'accepts' | 'base' | 'name' | 'doc'>;
+
+function integer(name: string, base: number, range: [number, number], doc: string, rest: Rest<number> = {}) {
+  const [min, max] = range;
+  const accepts = `a whole number from ${min} to ${max}`;
+  const parse = (text: string) => {
+    const value = Number(text);
+    return /^-?\d+$/.test(text) && value >= min && value <= max ? { value } : `is not ${accepts}`;
+  };
+  return { name, base, doc, accepts, parse, ...rest } satisfies Variable<number>;
+}
+
+function text(name: string, base: string, doc: string, rest: Rest<string> = {}) {
+  const parse = (value: string) => ({ value });
+  return { name, base, doc, accepts: 'text', parse, ...rest } satisfies Variable<string>;
+}
+
+function matching(name: string, base: string, pattern: RegExp, accepts: string, doc: string, rest: Rest<string> = {}) {
+  const parse = (value: string) => (pattern.test(value) ? { value } : `is not ${accepts}`);
+  return { name, base, doc, accepts, parse, ...rest } satisfies Variable<string>;
+}
+
+function choice<const C extends readonly string[]>(
+  name: string,
+  base: C[number],
+  choices: C,
+  doc: string,
+  rest: Rest<C[number]> = {},
+) {
+  const accepts = `one of ${choices.join(', ')}`;
+  const parse = (value: string) => (choices.includes(value) ? { value: value as C[number] } : `is not ${accepts}`);
+  return { name, base, doc, accepts, parse, ...rest } satisfies Variable<C[number]>;
+}
+
+function flag(name: string, base: boolean, doc: string, rest: Rest<boolean> = {}) {
+  const parse = (value: string) =>
+    value === 'true' || value === 'false' ? { value: value === 'true' } : 'is not true or false';
+  return { name, base, doc, accepts: 'true or false', parse, ...rest } satisfies Variable<boolean>;
+}
+
+const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
+const address = 'host:port';
+const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/;
+const topicName = 'a topic name (letters, digits, dot, underscore, hyphen; at most 249)';
+
+export const variables = {
+  profile: choice('PROFILE', 'embedded', PROFILES, 'Which set of defaults is used; see services/README.md.'),
+  dataDir: text('DATA_DIR', '.data', 'Folder of the embedded PostgreSQL (embedded profile only).'),
+  embeddedPostgresPort: integer(
+    'EMBEDDED_POSTGRES_PORT',
+    54329,
+    [0, 65535],
+    'Port of the embedded PostgreSQL; 0 picks a free one.',
+  ),
+  embeddedRegistryPort: integer(
+    'EMBEDDED_REGISTRY_PORT',
+    0,
+    [0, 65535],
+    'Port of the in-process schema registry; 0 picks a free one.',
+  ),
+
+  databaseUrl: matching(
+    'DATABASE_URL',
+    '',
+    /^(postgres(ql)?:\/\/\S+)?$/,
+    'a postgres:// URL',
+    'PostgreSQL. In the embedded profile it replaces the embedded one.',
+    {
+      byProfile: { dev: 'postgres://ssom:ssom@localhost:5432/ssom' },
+      spring: 'spring.datasource.url',
+      secret: true,
+    },
+  ),
+  databasePoolMax: integer('DATABASE_POOL_MAX', 8, [1, 200], 'Connections to PostgreSQL that one process may hold.', {
+    byProfile: { embedded: 12 },
+    spring: 'spring.datasource.hikari.maximum-pool-size',
+  }),
+  databaseAcquireTimeoutMs: integer(
+    'DATABASE_ACQUIRE_TIMEOUT_MS',
+    3000,
+    [100, 60_000],
+    'How long a caller waits for a free connection.',
+  ),
+  databaseStatementTimeoutMs: integer(
+    'DATABASE_STATEMENT_TIMEOUT_MS',
+    30_000,
+    [100, 600_000],
+    'PostgreSQL ends a statement that takes longer.',
+  ),
+
+  kafkaBootstrapServers: matching(
+    'KAFKA_BOOTSTRAP_SERVERS',
+    '',
+    /^([^\s,:]+:\d{1,5})?(,[^\s,:]+:\d{1,5})*$/,
+    'host:port[,host:port…]',
+    'Kafka brokers. In the embedded profile it replaces the in-process broker.',
+    {
+      byProfile: { dev: 'localhost:9092', prod: 'kafka-cluster:9092' },
+      spring: 'spring.kafka.bootstrap-servers',
+      librdkafka: 'bootstrap.servers',
+    },
+  ),
+  kafkaSecurityProtocol: choice(
+    'KAFKA_SECURITY_PROTOCOL',
+    'PLAINTEXT',
+    ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'],
+    'How brokers are spoken to.',
+    {
+      spring: 'spring.kafka.security.protocol',
+      librdkafka: 'security.protocol',
+    },
+  ),
+  kafkaSaslMechanism: choice(
+    'KAFKA_SASL_MECHANISM',
+    'SCRAM-SHA-512',
+    ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
+    'Used with SASL_*.',
+    {
+      librdkafka: 'sasl.mechanism',
+    },
+  ),
+  kafkaSaslUsername: text('KAFKA_SASL_USERNAME', '', 'Used with SASL_*.', { librdkafka: 'sasl.username' }),
+  kafkaSaslPassword: text('KAFKA_SASL_PASSWORD', '', 'Used with SASL_*.', {
+    librdkafka: 'sasl.password',
+    secret: true,
+  }),
+  kafkaSslCaLocation: text(
+    'KAFKA_SSL_CA_LOCATION',
+    '',
+    "PEM file of the brokers' certificate authority; empty: the system's.",
+    {
+      librdkafka: 'ssl.ca.location',
+    },
+  ),
+  topicAlertCreated: matching(
+    'KAFKA_TOPIC_ALERT_CREATED',
+    'alert-created-topic',
+    TOPIC,
+    topicName,
+    'A whole alert for each CreateAlert; 3 partitions, key alertId.',
+    {
+      spring: 'alert.kafka.topics.alert-created',
+    },
+  ),
+  topicUserAlert: matching(
+    'KAFKA_TOPIC_USER_ALERT',
+    'user-alert-topic',
+    TOPIC,
+    topicName,
+    'One small record for each alert and recipient; 10 partitions, key userId.',
+    {
+      spring: 'alert.kafka.topics.user-alert',
+    },
+  ),
+  topicInboxChange: matching(
+    'KAFKA_TOPIC_INBOX_CHANGE',
+    'inbox-change-topic',
+    TOPIC,
+    topicName,
+    "What changed in a user's inbox; 10 partitions, key userId, retention 1 day.",
+  ),
+  producerAcks: choice(
+    'KAFKA_PRODUCER_ACKS',
+    'all',
+    ['all'],
+    'Only `all`: with 1 a dying leader loses acknowledged records.',
+    {
+      spring: 'spring.kafka.producer.acks',
+      librdkafka: 'acks',
+    },
+  ),
+  producerRetries: integer(
+    'KAFKA_PRODUCER_RETRIES',
+    3,
+    [0, 1_000_000],
+    'Retries of one produce request; in order and without duplicates (idempotent producer).',
+    {
+      byProfile: { prod: 10 },
+      spring: 'spring.kafka.producer.retries',
+      librdkafka: 'retries',
+    },
+  ),
+  producerBatchSize: integer('KAFKA_PRODUCER_BATCH_SIZE', 16_384, [1, 2_147_483_647], 'Bytes of one produce batch.', {
+    spring: 'spring.kafka.producer.batch-size',
+    librdkafka: 'batch.size',
+  }),
+  producerLingerMs: integer('KAFKA_PRODUCER_LINGER_MS', 0, [0, 900_000], 'How long a record waits for others.', {
+    spring: 'spring.kafka.producer.linger-ms',
+    librdkafka: 'linger.ms',
+  }),
+  producerBufferMemory: integer(
+    'KAFKA_PRODUCER_BUFFER_MEMORY',
+    33_554_432,
+    [1024, 2_147_483_647],
+    'Bytes of records that wait in the producer; when it is full, publishers wait.',
+    {
+      spring: 'spring.kafka.producer.buffer-memory',
+      librdkafka: 'queue.buffering.max.kbytes',
+    },
+  ),
+  producerCompressionType: choice(
+    'KAFKA_PRODUCER_COMPRESSION_TYPE',
+    'lz4',
+    ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    'Compression of a batch.',
+    {
+      spring: 'spring.kafka.producer.compression-type',
+      librdkafka: 'compression.type',
+    },
+  ),
+  producerRequestTimeoutMs: integer(
+    'KAFKA_PRODUCER_REQUEST_TIMEOUT_MS',
+    30_000,
+    [1, 900_000],
+    'How long a broker may take to answer.',
+    {
+      spring: 'spring.kafka.producer.request-timeout-ms',
+      librdkafka: 'request.timeout.ms',
+    },
+  ),
+  producerDeliveryTimeoutMs: integer(
+    'KAFKA_PRODUCER_DELIVERY_TIMEOUT_MS',
+    120_000,
+    [1, 2_147_483_647],
+    'After this a record that was not acknowledged has failed.',
+    {
+      spring: 'spring.kafka.producer.delivery-timeout-ms',
+      librdkafka: 'message.timeout.ms',
+    },
+  ),
+  consumerGroup: matching(
+    'KAFKA_CONSUMER_GROUP',
+    'ssom-alert-consumer',
+    TOPIC,
+    'a group name',
+    'Consumer group of delivery; `-fanout` and `-push` are appended for those two.',
+    {
+      byProfile: { dev: 'ssom-alert-consumer-dev' },
+      spring: 'spring.kafka.consumer.group-id',
+      librdkafka: 'group.id',
+    },
+  ),
+  consumerAutoOffsetReset: choice(
+    'KAFKA_CONSUMER_AUTO_OFFSET_RESET',
+    'earliest',
+    ['earliest'],
+    'Only `earliest`: with `latest` a new group would skip alerts.',
+    {
+      spring: 'spring.kafka.consumer.auto-offset-reset',
+      librdkafka: 'auto.offset.reset',
+    },
+  ),
+  consumerEnableAutoCommit: choice(
+    'KAFKA_CONSUMER_ENABLE_AUTO_COMMIT',
+    'false',
+    ['false'],
+    'Only `false`: an offset is committed when its batch is done.',
+    {
+      spring: 'spring.kafka.consumer.enable-auto-commit',
+      librdkafka: 'enable.auto.commit',
+    },
+  ),
+  consumerMaxPollRecords: integer(
+    'KAFKA_CONSUMER_MAX_POLL_RECORDS',
+    1000,
+    [1, 10_000],
+    'Most records that one poll hands over.',
+    {
+      spring: 'spring.kafka.consumer.max-poll-records',
+    },
+  ),
+  consumerFetchMinBytes: integer(
+    'KAFKA_CONSUMER_FETCH_MIN_SIZE',
+    1,
+    [1, 100_000_000],
+    'A broker answers a fetch when it has this many bytes.',
+    {
+      spring: 'spring.kafka.consumer.fetch-min-size',
+      librdkafka: 'fetch.min.bytes',
+    },
+  ),
+  consumerSessionTimeoutMs: integer(
+    'KAFKA_CONSUMER_SESSION_TIMEOUT_MS',
+    30_000,
+    [1000, 3_600_000],
+    'A silent consumer loses its partitions after this.',
+    {
+      spring: 'spring.kafka.consumer.session-timeout',
+      librdkafka: 'session.timeout.ms',
+    },
+  ),
+  consumerHeartbeatIntervalMs: integer(
+    'KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS',
+    3000,
+    [100, 3_600_000],
+    'How often a consumer says that it lives.',
+    {
+      spring: 'spring.kafka.consumer.heartbeat-interval',
+      librdkafka: 'heartbeat.interval.ms',
+    },
+  ),
+  listenerConcurrency: integer(
+    'KAFKA_LISTENER_CONCURRENCY',
+    10,
+    [1, 1000],
+    'Alerts that one fan-out instance works on at once, in interleaved slices.',
+    {
+      spring: 'spring.kafka.listener.concurrency',
+    },
+  ),
+  processingBatchSize: integer(
+    'ALERT_PROCESSING_BATCH_SIZE',
+    1000,
+    [1, 10_000],
+    'Most records of one delivery transaction, and recipients of one fan-out slice.',
+    {
+      spring: 'alert.kafka.processing.batch-size',
+    },
+  ),
+  processingTimeoutMs: integer(
+    'ALERT_PROCESSING_TIMEOUT_MS',
+    30_000,
+    [100, 3_600_000],
+    'One attempt at a batch that takes longer has failed.',
+    {
+      byProfile: { prod: 60_000 },
+      spring: 'alert.kafka.processing.timeout-ms',
+    },
+  ),
+  slowProcessingMs: integer(
+    'ALERT_MONITORING_SLOW_PROCESSING_MS',
+    5000,
+    [1, 3_600_000],
+    'A batch that takes longer is logged as slow.',
+    {
+      spring: 'alert.kafka.monitoring.alert-slow-processing-ms',
+    },
+  ),
+  maxAcceptableLag: integer(
+    'ALERT_MONITORING_MAX_ACCEPTABLE_LAG',
+    1000,
+    [1, 1_000_000_000],
+    'A partition with a larger lag is logged.',
+    {
+      spring: 'alert.kafka.monitoring.max-acceptable-lag',
+    },
+  ),
+  enableMetrics: flag('ALERT_MONITORING_ENABLE_METRICS', true, 'Whether /metrics is served.', {
+    spring: 'alert.kafka.monitoring.enable-metrics',
+  }),
+  logProcessingTime: flag(
+    'ALERT_MONITORING_LOG_PROCESSING_TIME',
+    true,
+    'Whether each batch is logged with its time, at level debug.',
+    {
+      spring: 'alert.kafka.monitoring.log-processing-time',
+    },
+  ),
+
+  schemaRegistryUrl: matching(
+    'SCHEMA_REGISTRY_URL',
+    '',
+    /^(https?:\/\/\S+)?$/,
+    'an http:// or https:// URL',
+    "The registry's Confluent API. In the embedded profile it replaces the in-process one.",
+    {
+      byProfile: { dev: 'http://localhost:8081/apis/ccompat/v7' },
+      spring: 'spring.kafka.properties.schema.registry.url',
+    },
+  ),
+  schemaRegistryUsername: text('SCHEMA_REGISTRY_USERNAME', '', 'Basic auth; empty: none.'),
+  schemaRegistryPassword: text('SCHEMA_REGISTRY_PASSWORD', '', 'Basic auth.', { secret: true }),
+
+  setUpAtStart: flag(
+    'SET_UP_AT_START',
+    true,
+    'Whether a role migrates the database and registers the schemas when it starts. In prod `ssom-alert migrate` does, at deploy.',
+    { byProfile: { prod: false } },
+  ),
+
+  grpcListen: matching(
+    'GRPC_LISTEN',
+    '',
+    new RegExp(`^$|${ADDRESS.source}`),
+    address,
+    'Where gRPC is served; empty: 127.0.0.1:50051, stream-gateway 127.0.0.1:50052. Port 0 picks a free one.',
+    {
+      spring: 'server.port',
+    },
+  ),
+  httpListen: matching(
+    'HTTP_LISTEN',
+    '',
+    new RegExp(`^$|${ADDRESS.source}`),
+    address,
+    'Where /livez, /readyz and /metrics are served; empty: 127.0.0.1:9464 and up, one a role. Port 0 picks a free one.',
+    {
+      spring: 'management.server.port',
+    },
+  ),
+  grpcMaxMessageBytes: integer('GRPC_MAX_MESSAGE_BYTES', 1_048_576, [1024, 16_777_216], 'A larger request is refused.'),
+  authMode: choice(
+    'AUTH_MODE',
+    'dev',
+    ['dev', 'jwt'],
+    '`dev` believes the metadata x-user-id and x-caller. `jwt` is not there yet.',
+    {
+      byProfile: { prod: 'jwt' },
+    },
+  ),
+  authDevRemote: choice(
+    'AUTH_DEV_REMOTE',
+    'refuse',
+    ['refuse', 'anyone-may-be-anyone'],
+    'Must be `anyone-may-be-anyone` before AUTH_MODE=dev listens beyond loopback.',
+  ),
+
+  createQueueMax: integer(
+    'CREATE_QUEUE_MAX',
+    10_000,
+    [1, 1_000_000],
+    'CreateAlerts that may wait for the database in one process; one more gets RESOURCE_EXHAUSTED.',
+  ),
+  createBatchMax: integer('CREATE_BATCH_MAX', 500, [1, 5000], 'Most alerts of one CreateAlert transaction.'),
+  relayInFlightMax: integer(
+    'RELAY_IN_FLIGHT_MAX',
+    20_000,
+    [1, 1_000_000],
+    'Alerts that wait for Kafka in the memory of one process; more stay in the outbox for the sweeper.',
+  ),
+  outboxSweepIntervalMs: integer(
+    'OUTBOX_SWEEP_INTERVAL_MS',
+    1000,
+    [50, 600_000],
+    'How often the sweeper looks for alerts that nobody published.',
+    {
+      byProfile: { embedded: 500 },
+    },
+  ),
+  outboxSweepAfterMs: integer(
+    'OUTBOX_SWEEP_AFTER_MS',
+    5000,
+    [0, 600_000],
+    'How old an unpublished alert must be before the sweeper takes it.',
+    {
+      byProfile: { embedded: 1000 },
+    },
+  ),
+  reconcileIntervalMs: integer(
+    'RECONCILE_INTERVAL_MS',
+    60_000,
+    [100, 3_600_000],
+    'How often incomplete alerts are looked for.',
+    {
+      byProfile: { embedded: 5000 },
+    },
+  ),
+  reconcileGraceMs: integer(
+    'RECONCILE_GRACE_MS',
+    30_000,
+    [0, 3_600_000],
+    'How old an alert must be before it may be called incomplete.',
+    {
+      byProfile: { embedded: 5000 },
+    },
+  ),
+  streamHealIntervalMs: integer(
+    'STREAM_HEAL_INTERVAL_MS',
+    5000,
+    [50, 600_000],
+    "How often a gateway compares its streams with PostgreSQL's last numbers.",
+  ),
+  streamPageSize: integer('STREAM_PAGE_SIZE', 500, [1, 5000], 'Changes that one catch-up query reads.'),
+  streamBufferMax: integer(
+    'STREAM_BUFFER_MAX',
+    256,
+    [1, 100_000],
+    'Live changes kept for one stream that is catching up or slow; past it they are read from PostgreSQL.',
+  ),
+  streamCatchUpsMax: integer('STREAM_CATCH_UPS_MAX', 4, [1, 100], 'Catch-up queries that one gateway runs at once.'),
+  alertCacheMax: integer(
+    'ALERT_CACHE_MAX',
+    10_000,
+    [10, 10_000_000],
+    'Alerts whose content a gateway keeps in memory.',
+  ),
+  shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', 8000, [100, 600_000], 'After this a shutdown is forced.', {
+    byProfile: { embedded: 4000 },
+  }),
+  logLevel: choice(
+    'LOG_LEVEL',
+    'info',
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    'Least level that is logged.',
+    {
+      byProfile: { embedded: 'warn' },
+    },
+  ),
+  logFormat: choice(
+    'LOG_FORMAT',
+    'auto',
+    ['auto', 'json', 'pretty'],
+    '`auto` is pretty on a terminal and JSON elsewhere.',
+  ),
+  otlpEndpoint: matching(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    '',
+    /^(https?:\/\/\S+)?$/,
+    'an http:// or https:// URL',
+    'Where traces go, by OTLP over gRPC; empty: tracing is off and costs nothing. The other standard OTEL_* variables are read by the SDK.',
+  ),
+} as const;

@@ -1,0 +1,124 @@
+import type { AlertKind, AlertLevel, ChangeType, StoredAlert } from '../../domain/alert.js';
+import { ALERT_KINDS, ALERT_LEVELS } from '../../domain/alert.js';
+import { AlertError, invalidArgument, type FieldViolation } from '../../domain/errors.js';
+import type { Alert } from './types/ssom/alert/v1/Alert.js';
+import type { AlertKind as ProtoKind } from './types/ssom/alert/v1/AlertKind.js';
+import type { AlertLevel as ProtoLevel } from './types/ssom/alert/v1/AlertLevel.js';
+import type { InboxChangeType } from './types/ssom/alert/v1/InboxChangeType.js';
+import type { Timestamp } from './types/google/protobuf/Timestamp.js';
+
+export function toTimestamp(ms: number): Timestamp {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+}
+
+export function optionalTimestamp(ms: number | null | undefined): Timestamp | null {
+  return ms === null || ms === undefined ? null : toTimestamp(ms);
+}
+
+export function toProtoKind(kind: AlertKind): ProtoKind {
+  return `ALERT_KIND_${kind}`;
+}
+
+export function toProtoLevel(level: AlertLevel): ProtoLevel {
+  return `ALERT_LEVEL_${level}`;
+}
+
+export function toProtoChange(change: ChangeType): InboxChangeType {
+  return `INBOX_CHANGE_TYPE_${change}`;
+}
+
+/** The enum value behind a protobuf name; undefined for unspecified and for numbers that we do not know. */
+export function fromProto<T extends string>(
+  values: readonly T[],
+  prefix: string,
+  name: string | number,
+): T | undefined {
+  return values.find((value) => name === `${prefix}_${value}`);
+}
+
+export function toAlertMessage(alert: StoredAlert): Alert {
+  return {
+    alertId: alert.alertId,
+    kind: toProtoKind(alert.kind),
+    appName: alert.appName,
+    level: toProtoLevel(alert.level),
+    title: alert.title,
+    message: alert.message,
+    occurredAt: toTimestamp(alert.occurredAt),
+    createdAt: toTimestamp(alert.createdAt),
+    sourceId: alert.sourceId,
+    labels: { ...alert.labels },
+  };
+}
+
+/** Reads the kinds and least level of a filter. @throws AlertError INVALID_ARGUMENT naming what is unknown */
+export function readFilter(
+  kinds: readonly (string | number)[],
+  minimumLevel: string | number,
+  path = '',
+): { kinds: AlertKind[]; minimumRank: number } {
+  const violations: FieldViolation[] = [];
+  const known: AlertKind[] = [];
+  kinds.forEach((name, index) => {
+    const kind = fromProto(ALERT_KINDS, 'ALERT_KIND', name);
+    if (kind !== undefined) known.push(kind);
+    else
+      violations.push({
+        field: `${path}kinds[${index}]`,
+        description: `${name} is no alert kind; leave the list empty for all`,
+      });
+  });
+  const minimumRank =
+    minimumLevel === 'ALERT_LEVEL_UNSPECIFIED'
+      ? 0
+      : ALERT_LEVELS.findIndex((level) => minimumLevel === `ALERT_LEVEL_${level}`) + 1;
+  if (minimumRank === 0 && minimumLevel !== 'ALERT_LEVEL_UNSPECIFIED') {
+    violations.push({
+      field: `${path}minimum_level`,
+      description: `${minimumLevel} is no alert level; leave it out for all`,
+    });
+  }
+  if (violations.length > 0) throw invalidArgument(violations);
+  return { kinds: known, minimumRank };
+}
+
+const PAGE_DEFAULT = 50;
+const PAGE_MAX = 500;
+
+/** @throws AlertError INVALID_ARGUMENT for a size outside 0 to 500 */
+export function readPageSize(pageSize: number): number {
+  if (pageSize < 0 || pageSize > PAGE_MAX) {
+    throw invalidArgument([
+      { field: 'page_size', description: `must be 1 to ${PAGE_MAX}, or 0 for ${PAGE_DEFAULT}, not ${pageSize}` },
+    ]);
+  }
+  return pageSize === 0 ? PAGE_DEFAULT : pageSize;
+}
+
+/** A page token is the key of the page's last row. */
+export function writePageToken(key: string | number): string {
+  return Buffer.from(JSON.stringify([key])).toString('base64url');
+}
+
+/** @throws AlertError INVALID_ARGUMENT if it is no token of `kind` */
+export function readPageToken<K extends 'number' | 'string'>(
+  token: string,
+  kind: K,
+): (K extends 'number' ? number : string) | undefined {
+  if (token === '') return undefined;
+  try {
+    const parsed = JSON.parse(Buffer.from(token, 'base64url').toString()) as unknown;
+    if (Array.isArray(parsed) && parsed.length === 1 && typeof parsed[0] === kind) return parsed[0] as never;
+  } catch {
+    // Reported below, as any other token that we did not make.
+  }
+  throw new AlertError(
+    'INVALID_ARGUMENT',
+    'PAGE_TOKEN_INVALID',
+    'page_token is not one that this method returned; send it unchanged, or none',
+    {
+      violations: [{ field: 'page_token', description: 'must be the next_page_token of the page before' }],
+    },
+  );
+}

@@ -1,0 +1,190 @@
+import grpc, { type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import { AlertError } from '../../domain/errors.js';
+import { isOutage } from '../postgres.js';
+import type { Logger } from '../logging.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { ATTR, TRACEPARENT } from '../telemetry/names.js';
+import { failSpan, SpanKind, traceparentOf, validTraceparent, type Span, type Tracing } from '../telemetry/tracing.js';
+import type { Authenticate, Identity } from './identity.js';
+import { packageDefinition } from './protos.js';
+import { toStatus } from './status.js';
+
+/** What a handler knows of its call besides the request. */
+export interface CallContext {
+  readonly identity: Identity;
+  /** Makes spans children of this call; undefined while tracing is off. */
+  readonly traceparent: string | undefined;
+  readonly span: Span | undefined;
+}
+
+export type UnaryHandler<Request, Response> = (request: Request, call: CallContext) => Promise<Response>;
+export type StreamHandler<Request, Response> = (
+  call: ServerWritableStream<Request, Response>,
+  context: CallContext,
+) => void | Promise<void>;
+
+export interface GrpcServerDeps {
+  readonly logger: Logger;
+  readonly tracing: Tracing;
+  readonly metrics: Metrics;
+  readonly authenticate: Authenticate;
+  readonly maxMessageBytes: number;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- grpc-js types a service by its untyped methods
+type Definition = grpc.ServiceDefinition<any>;
+
+/**
+ * A gRPC server with health and reflection. Every handler is wrapped once: it gets the caller's identity, a span that
+ * continues the caller's trace, and one translation of errors.
+ */
+export class GrpcServer {
+  readonly #server: grpc.Server;
+  readonly #health: HealthImplementation;
+  readonly #services: string[] = [];
+
+  constructor(private readonly deps: GrpcServerDeps) {
+    this.#server = new grpc.Server({
+      'grpc.max_receive_message_length': deps.maxMessageBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.enable_channelz': 0,
+      // A peer that does not answer a ping in 20 s is gone, and its streams end.
+      'grpc.keepalive_time_ms': 60_000,
+      'grpc.keepalive_timeout_ms': 20_000,
+    });
+    this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
+    this.#health.addToServer(this.#server);
+    new ReflectionService(packageDefinition).addToServer(this.#server);
+  }
+
+  /** Adds a service; handlers by method name, all of them. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a table of handlers of different types
+  addService(definition: Definition, handlers: Record<string, UnaryHandler<any, any> | StreamHandler<any, any>>): void {
+    const implementation: grpc.UntypedServiceImplementation = {};
+    for (const [name, method] of Object.entries(definition)) {
+      const handler = handlers[name];
+      if (handler === undefined) throw new Error(`no handler for ${method.path}`);
+      implementation[name] = method.responseStream
+        ? this.#stream(method.path, handler as StreamHandler<unknown, unknown>)
+        : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>);
+    }
+    this.#server.addService(definition, implementation);
+    const [first] = Object.values(definition);
+    this.#services.push(first!.path.split('/')[1]!);
+  }
+
+  /** Tells clients by grpc.health.v1 whether calls make sense. */
+  setServing(serving: boolean): void {
+    for (const service of ['', ...this.#services]) this.#health.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING');
+  }
+
+  /** @returns the port that is listened on. @throws if the port is taken, naming it */
+  async listen(address: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
+        if (error === null) resolve(port);
+        else
+          reject(
+            new Error(
+              `cannot listen on ${address} for gRPC: the port is taken or the address is not ours; set GRPC_LISTEN`,
+              { cause: error },
+            ),
+          );
+      });
+    });
+  }
+
+  /** Lets running calls finish for up to `graceMs`, then cuts them off. Streams must have been ended before. */
+  async shutdown(graceMs: number): Promise<void> {
+    this.setServing(false);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#server.forceShutdown();
+        resolve();
+      }, graceMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #unary(path: string, handler: UnaryHandler<unknown, unknown>): grpc.handleUnaryCall<unknown, unknown> {
+    return (call, callback) => {
+      const started = performance.now();
+      const context = this.#open(path, call);
+      const finish = (status: grpc.status) => this.deps.metrics.rpc(path, status, performance.now() - started);
+      if (context instanceof AlertError) {
+        finish(toStatus(context).code);
+        return callback(toStatus(context));
+      }
+      handler(call.request, context).then(
+        (response) => {
+          context.span?.end();
+          finish(grpc.status.OK);
+          callback(null, response);
+        },
+        (error: Error) => {
+          const status = this.#fail(path, error, context.span);
+          finish(status.code);
+          callback(status);
+        },
+      );
+    };
+  }
+
+  #stream(path: string, handler: StreamHandler<unknown, unknown>): grpc.handleServerStreamingCall<unknown, unknown> {
+    return (call) => {
+      const fail = (error: Error, span?: Span) => {
+        const { code, details, metadata } = this.#fail(path, error, span);
+        call.emit('error', { code, details, metadata });
+      };
+      const context = this.#open(path, call);
+      if (context instanceof AlertError) return fail(context);
+      // The span of a stream is its opening: a stream may live for days.
+      Promise.resolve(handler(call, context)).then(
+        () => context.span?.end(),
+        (error: Error) => fail(error, context.span),
+      );
+    };
+  }
+
+  #open(
+    path: string,
+    call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
+  ): CallContext | AlertError {
+    const { tracing, authenticate } = this.deps;
+    let span: Span | undefined;
+    try {
+      const identity = authenticate(call.metadata);
+      if (tracing.enabled) {
+        span = tracing.start(path.slice(1), {
+          kind: SpanKind.SERVER,
+          parent: validTraceparent(call.metadata.get(TRACEPARENT)[0]?.toString()),
+          attributes: { [ATTR.rpcSystem]: 'grpc', [ATTR.rpcMethod]: path.slice(1) },
+        });
+      }
+      return { identity, span, traceparent: traceparentOf(span) };
+    } catch (error) {
+      return error as AlertError;
+    }
+  }
+
+  #fail(path: string, error: Error, span: Span | undefined) {
+    failSpan(span, error);
+    if (error instanceof AlertError) return toStatus(error);
+    if (isOutage(error)) {
+      this.deps.logger.warn({ method: path, err: error }, 'the database is away');
+      return toStatus(
+        new AlertError('UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'the database does not answer at the moment; try again', {
+          retryAfterMs: 1000,
+        }),
+      );
+    }
+    // What we did not foresee is logged whole, and the caller learns nothing of our insides.
+    this.deps.logger.error({ method: path, err: error }, 'a call failed unexpectedly');
+    return { code: grpc.status.INTERNAL, details: 'internal error', metadata: new grpc.Metadata() };
+  }
+}

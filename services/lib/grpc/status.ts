@@ -1,0 +1,111 @@
+import grpc, { Metadata } from '@grpc/grpc-js';
+import protobuf from 'protobufjs';
+import { AlertError, type ErrorCode, type FieldViolation } from '../../domain/errors.js';
+
+/** The domain of every ErrorInfo. */
+export const ERROR_DOMAIN = 'alert.ssom';
+const DETAILS_KEY = 'grpc-status-details-bin';
+
+/** The one table from domain errors to gRPC. */
+const STATUS: Record<ErrorCode, grpc.status> = {
+  INVALID_ARGUMENT: grpc.status.INVALID_ARGUMENT,
+  NOT_FOUND: grpc.status.NOT_FOUND,
+  PERMISSION_DENIED: grpc.status.PERMISSION_DENIED,
+  UNAUTHENTICATED: grpc.status.UNAUTHENTICATED,
+  FAILED_PRECONDITION: grpc.status.FAILED_PRECONDITION,
+  OUT_OF_RANGE: grpc.status.OUT_OF_RANGE,
+  RESOURCE_EXHAUSTED: grpc.status.RESOURCE_EXHAUSTED,
+  UNAVAILABLE: grpc.status.UNAVAILABLE,
+  DEADLINE_EXCEEDED: grpc.status.DEADLINE_EXCEEDED,
+  CANCELLED: grpc.status.CANCELLED,
+};
+
+/** The messages of google.rpc that travel in the trailer, by their field numbers. */
+const google = protobuf.Root.fromJSON({
+  nested: {
+    Any: { fields: { typeUrl: { type: 'string', id: 1 }, value: { type: 'bytes', id: 2 } } },
+    Status: {
+      fields: {
+        code: { type: 'int32', id: 1 },
+        message: { type: 'string', id: 2 },
+        details: { rule: 'repeated', type: 'Any', id: 3 },
+      },
+    },
+    ErrorInfo: {
+      fields: {
+        reason: { type: 'string', id: 1 },
+        domain: { type: 'string', id: 2 },
+        metadata: { keyType: 'string', type: 'string', id: 3 },
+      },
+    },
+    FieldViolation: { fields: { field: { type: 'string', id: 1 }, description: { type: 'string', id: 2 } } },
+    BadRequest: { fields: { fieldViolations: { rule: 'repeated', type: 'FieldViolation', id: 1 } } },
+    Duration: { fields: { seconds: { type: 'int64', id: 1 }, nanos: { type: 'int32', id: 2 } } },
+    RetryInfo: { fields: { retryDelay: { type: 'Duration', id: 1 } } },
+  },
+} as protobuf.INamespace);
+
+function any(name: string, value: object): { typeUrl: string; value: Uint8Array } {
+  const type = google.lookupType(name);
+  return { typeUrl: `type.googleapis.com/google.rpc.${name}`, value: type.encode(type.fromObject(value)).finish() };
+}
+
+/** The gRPC code of a domain error. */
+export function grpcCode(error: AlertError): grpc.status {
+  return STATUS[error.code];
+}
+
+/** A domain error as a gRPC status with ErrorInfo, BadRequest and RetryInfo in its trailer. */
+export function toStatus(error: AlertError): { code: grpc.status; details: string; metadata: Metadata } {
+  const code = grpcCode(error);
+  const details = [any('ErrorInfo', { reason: error.reason, domain: ERROR_DOMAIN, metadata: error.metadata })];
+  if (error.violations.length > 0) details.push(any('BadRequest', { fieldViolations: error.violations }));
+  if (error.retryAfterMs !== undefined) {
+    const seconds = Math.floor(error.retryAfterMs / 1000);
+    details.push(any('RetryInfo', { retryDelay: { seconds, nanos: Math.round((error.retryAfterMs % 1000) * 1e6) } }));
+  }
+  const type = google.lookupType('Status');
+  const metadata = new Metadata();
+  const bytes = type.encode(type.fromObject({ code, message: error.message, details })).finish();
+  metadata.set(DETAILS_KEY, Buffer.from(bytes));
+  return { code, details: error.message, metadata };
+}
+
+/** What a caller finds in an error: the reason, violations and waiting time, as far as they were sent. */
+export interface StatusDetails {
+  readonly reason: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly FieldViolation[];
+  readonly retryAfterMs: number | undefined;
+}
+
+/** Reads the details of a ServiceError; empty ones if there are none or they cannot be read. */
+export function statusDetails(error: { metadata?: Metadata }): StatusDetails {
+  let reason = '';
+  let metadata: Record<string, string> = {};
+  let violations: FieldViolation[] = [];
+  let retryAfterMs: number | undefined;
+  const bytes = error.metadata?.get(DETAILS_KEY)[0];
+  if (Buffer.isBuffer(bytes)) {
+    const status = decode('Status', bytes) as { details?: { typeUrl: string; value: Uint8Array }[] };
+    for (const { typeUrl, value } of status.details ?? []) {
+      const name = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
+      if (name === 'ErrorInfo') {
+        const info = decode(name, value) as { reason?: string; metadata?: Record<string, string> };
+        reason = info.reason ?? '';
+        metadata = info.metadata ?? {};
+      } else if (name === 'BadRequest') {
+        violations = (decode(name, value) as { fieldViolations?: FieldViolation[] }).fieldViolations ?? [];
+      } else if (name === 'RetryInfo') {
+        const delay = (decode(name, value) as { retryDelay?: { seconds?: number; nanos?: number } }).retryDelay;
+        retryAfterMs = (delay?.seconds ?? 0) * 1000 + (delay?.nanos ?? 0) / 1e6;
+      }
+    }
+  }
+  return { reason, metadata, violations, retryAfterMs };
+}
+
+function decode(name: string, bytes: Uint8Array): object {
+  const type = google.lookupType(name);
+  return type.toObject(type.decode(bytes), { longs: Number });
+}

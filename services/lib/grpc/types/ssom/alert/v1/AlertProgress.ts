@@ -1,0 +1,71 @@
+// Original file: proto/ssom/alert/v1/alert_service.proto
+
+import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../../google/protobuf/Timestamp.js';
+
+/**
+ * How far an alert has come on its way.
+ */
+export interface AlertProgress {
+  /**
+   * When its event was published to Kafka first. Absent: not yet.
+   */
+  'publishedAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * When its last recipient's event was published. Absent: not yet.
+   */
+  'fannedOutAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * How many recipients it has; 0 until fanned_out_at is set.
+   */
+  'recipients'?: (number);
+  /**
+   * In how many inboxes it is, deleted entries included.
+   */
+  'delivered'?: (number);
+  /**
+   * How many recipients have read it.
+   */
+  'read'?: (number);
+  /**
+   * When it was found to be in the inbox of every recipient. Set by reconciliation, so up to a few minutes late.
+   */
+  'completedAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * The trace of its CreateAlert call, 32 hexadecimal digits. Empty if it was not traced.
+   */
+  'traceId'?: (string);
+}
+
+/**
+ * How far an alert has come on its way.
+ */
+export interface AlertProgress__Output {
+  /**
+   * When its event was published to Kafka first. Absent: not yet.
+   */
+  'publishedAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * When its last recipient's event was published. Absent: not yet.
+   */
+  'fannedOutAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * How many recipients it has; 0 until fanned_out_at is set.
+   */
+  'recipients': (number);
+  /**
+   * In how many inboxes it is, deleted entries included.
+   */
+  'delivered': (number);
+  /**
+   * How many recipients have read it.
+   */
+  'read': (number);
+  /**
+   * When it was found to be in the inbox of every recipient. Set by reconciliation, so up to a few minutes late.
+   */
+  'completedAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * The trace of its CreateAlert call, 32 hexadecimal digits. Empty if it was not traced.
+   */
+  'traceId': (string);
+}

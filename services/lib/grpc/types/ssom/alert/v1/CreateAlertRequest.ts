@@ -1,0 +1,100 @@
+// Original file: proto/ssom/alert/v1/alert_service.proto
+
+import type { AlertKind as _ssom_alert_v1_AlertKind, AlertKind__Output as _ssom_alert_v1_AlertKind__Output } from '../../../ssom/alert/v1/AlertKind.js';
+import type { AlertLevel as _ssom_alert_v1_AlertLevel, AlertLevel__Output as _ssom_alert_v1_AlertLevel__Output } from '../../../ssom/alert/v1/AlertLevel.js';
+import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../../google/protobuf/Timestamp.js';
+import type { Recipients as _ssom_alert_v1_Recipients, Recipients__Output as _ssom_alert_v1_Recipients__Output } from '../../../ssom/alert/v1/Recipients.js';
+
+/**
+ * See AlertService.CreateAlert.
+ */
+export interface CreateAlertRequest {
+  /**
+   * Makes a repeat of this request harmless: the same caller and request_id gets the first answer again and no second
+   * alert. At most 128 characters; empty means no deduplication.
+   */
+  'requestId'?: (string);
+  /**
+   * What raised the alert. Required.
+   */
+  'kind'?: (_ssom_alert_v1_AlertKind);
+  /**
+   * The application that it is about, 1 to 128 characters.
+   */
+  'appName'?: (string);
+  /**
+   * How urgent it is. Required.
+   */
+  'level'?: (_ssom_alert_v1_AlertLevel);
+  /**
+   * One line of text, 1 to 200 characters.
+   */
+  'title'?: (string);
+  /**
+   * The whole text, at most 16,384 characters.
+   */
+  'message'?: (string);
+  /**
+   * When it happened: from 30 days ago to 1 hour ahead. Absent means now.
+   */
+  'occurredAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * The source's own id of the event, at most 256 characters.
+   */
+  'sourceId'?: (string);
+  /**
+   * At most 32 pairs; a key has 1 to 64 characters, a value at most 256.
+   */
+  'labels'?: ({[key: string]: string});
+  /**
+   * Who shall receive it. Absent means: by the routing rules.
+   */
+  'recipients'?: (_ssom_alert_v1_Recipients | null);
+}
+
+/**
+ * See AlertService.CreateAlert.
+ */
+export interface CreateAlertRequest__Output {
+  /**
+   * Makes a repeat of this request harmless: the same caller and request_id gets the first answer again and no second
+   * alert. At most 128 characters; empty means no deduplication.
+   */
+  'requestId': (string);
+  /**
+   * What raised the alert. Required.
+   */
+  'kind': (_ssom_alert_v1_AlertKind__Output);
+  /**
+   * The application that it is about, 1 to 128 characters.
+   */
+  'appName': (string);
+  /**
+   * How urgent it is. Required.
+   */
+  'level': (_ssom_alert_v1_AlertLevel__Output);
+  /**
+   * One line of text, 1 to 200 characters.
+   */
+  'title': (string);
+  /**
+   * The whole text, at most 16,384 characters.
+   */
+  'message': (string);
+  /**
+   * When it happened: from 30 days ago to 1 hour ahead. Absent means now.
+   */
+  'occurredAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * The source's own id of the event, at most 256 characters.
+   */
+  'sourceId': (string);
+  /**
+   * At most 32 pairs; a key has 1 to 64 characters, a value at most 256.
+   */
+  'labels': ({[key: string]: string});
+  /**
+   * Who shall receive it. Absent means: by the routing rules.
+   */
+  'recipients': (_ssom_alert_v1_Recipients__Output | null);
+}

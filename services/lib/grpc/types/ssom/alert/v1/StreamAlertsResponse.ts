@@ -1,0 +1,43 @@
+// Original file: proto/ssom/alert/v1/alert_stream_service.proto
+
+import type { InboxChange as _ssom_alert_v1_InboxChange, InboxChange__Output as _ssom_alert_v1_InboxChange__Output } from '../../../ssom/alert/v1/InboxChange.js';
+
+/**
+ * One or more changes, or a checkpoint.
+ */
+export interface StreamAlertsResponse {
+  /**
+   * In the order of their sequence; many while catching up, few when live. None: this is a checkpoint. The first
+   * checkpoint says that the stream has caught up and is live.
+   */
+  'changes'?: (_ssom_alert_v1_InboxChange)[];
+  /**
+   * Give it to the next StreamAlerts call to go on behind this response.
+   */
+  'resumeToken'?: (string);
+  /**
+   * How many alerts of the whole inbox are unread, as of the last change in this response and never older than that
+   * of an earlier response.
+   */
+  'unreadCount'?: (number);
+}
+
+/**
+ * One or more changes, or a checkpoint.
+ */
+export interface StreamAlertsResponse__Output {
+  /**
+   * In the order of their sequence; many while catching up, few when live. None: this is a checkpoint. The first
+   * checkpoint says that the stream has caught up and is live.
+   */
+  'changes': (_ssom_alert_v1_InboxChange__Output)[];
+  /**
+   * Give it to the next StreamAlerts call to go on behind this response.
+   */
+  'resumeToken': (string);
+  /**
+   * How many alerts of the whole inbox are unread, as of the last change in this response and never older than that
+   * of an earlier response.
+   */
+  'unreadCount': (number);
+}

@@ -1,0 +1,389 @@
+import { RdKafka } from '@confluentinc/kafka-javascript';
+import type { Logger } from '../logging.js';
+import { wait, withTimeout } from '../retry.js';
+import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
+
+export interface IncomingRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+  readonly key: string | null;
+  /** Null in a tombstone. */
+  readonly value: Buffer | null;
+  readonly headers: readonly Readonly<Record<string, Buffer | string>>[];
+}
+
+export interface PartitionOffset {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface ConsumerOptions {
+  readonly clientId: string;
+  readonly groupId: string;
+  readonly timeoutMs?: number;
+  /**
+   * Awaited before partitions are given up, at most 10 s: finish and commit what is in hand. Only a member of a
+   * group needs it.
+   */
+  readonly onRevoke?: () => Promise<void>;
+}
+
+/** The raw client with the methods that its type declarations leave out. */
+type Client = InstanceType<typeof RdKafka.KafkaConsumer> & {
+  commitCb(offsets: PartitionOffset[], done: (error: Error | null) => void): void;
+  incrementalAssign(partitions: readonly PartitionOffset[]): void;
+  assignmentLost(): boolean;
+};
+
+const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS;
+const POLL_WAIT_MS = 1000;
+const REVOKE_WAIT_MS = 10_000;
+const METADATA_TIMEOUT_MS = 5000;
+
+/**
+ * Reads records when it is asked for them, so that back-pressure is simply not asking: librdkafka goes on fetching up to
+ * its own bounds and keeps the group membership alive.
+ *
+ * It uses the raw client, woken by librdkafka's queue-not-empty callback and then reading with a time-out of 0. At 200
+ * records/s that takes 1.6 ms from produce to handler, as flow mode does (1.5); `consume(n)` with a blocking time-out
+ * takes 2.6, since it waits 1 ms for a second message, and holds a thread of libuv's pool of four. A lost wake-up costs
+ * POLL_WAIT_MS.
+ */
+export class Consumer {
+  readonly #client: Client;
+  readonly #logger: Logger;
+  #wake: (() => void) | undefined;
+  #mayHaveMore = true;
+  #generation = 0;
+  #rebalancing = false;
+  #paused = false;
+  #strays: IncomingRecord[] = [];
+  #closed = false;
+  #lastCommit: Promise<void> = Promise.resolve();
+  #lag = new Map<string, { topic: string; partition: number; lag: number }>();
+
+  private constructor(
+    readonly brokers: Brokers,
+    config: KafkaConfig,
+    logger: Logger,
+    private readonly options: ConsumerOptions,
+  ) {
+    this.#logger = logger;
+    const settings = {
+      ...consumerSettings(brokers, config, options.clientId, options.groupId),
+      queue_non_empty_cb: () => {
+        this.#mayHaveMore = true;
+        this.#wake?.();
+      },
+      rebalance_cb: (error: { code: number } | undefined, assignment: PartitionOffset[]) => {
+        void this.#rebalance(error?.code === ASSIGN, assignment);
+      },
+    };
+    // A consumer that has lost its place reads everything again rather than skip: delivering twice has no effect.
+    this.#client = new RdKafka.KafkaConsumer(settings as never, { 'auto.offset.reset': 'earliest' }) as Client;
+    this.#client.setDefaultConsumeTimeout(0);
+    this.#client.on('event.stats', (stats: { message: string }) => this.#readStatistics(stats.message));
+    this.#client.on('rebalance.error', (error) => logger.warn({ err: error }, 'a rebalance failed'));
+  }
+
+  /**
+   * Joins the group and subscribes.
+   * @throws when no broker answers, or a topic does not exist; nothing is left open then
+   */
+  static async subscribe(
+    brokers: Brokers,
+    config: KafkaConfig,
+    logger: Logger,
+    topics: readonly string[],
+    options: ConsumerOptions,
+  ): Promise<Consumer> {
+    const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
+    consumer.#client.subscribe([...topics]);
+    return consumer;
+  }
+
+  /**
+   * Reads all partitions of a topic from their present ends, outside any group. When this returns, whatever is published
+   * afterwards will be read.
+   */
+  static async broadcast(
+    brokers: Brokers,
+    config: KafkaConfig,
+    logger: Logger,
+    topic: string,
+    options: ConsumerOptions,
+  ): Promise<Consumer> {
+    const consumer = await Consumer.#connect(brokers, config, logger, [topic], options);
+    try {
+      await consumer.assignNewPartitions(topic);
+      return consumer;
+    } catch (error) {
+      await consumer.close();
+      throw error;
+    }
+  }
+
+  /** Connects without reading: for asking about offsets of a group and a topic's ends. */
+  static async observe(
+    brokers: Brokers,
+    config: KafkaConfig,
+    logger: Logger,
+    options: ConsumerOptions,
+  ): Promise<Consumer> {
+    return Consumer.#connect(brokers, config, logger, [], options);
+  }
+
+  static async #connect(
+    brokers: Brokers,
+    config: KafkaConfig,
+    logger: Logger,
+    topics: readonly string[],
+    options: ConsumerOptions,
+  ): Promise<Consumer> {
+    const consumer = new Consumer(brokers, config, logger, options);
+    let lastError: Error | undefined;
+    consumer.#client.on('event.error', (error) => {
+      lastError = error as unknown as Error;
+      logger.debug({ err: error }, 'the Kafka consumer reports an error and goes on');
+    });
+    await new Promise<void>((resolve, reject) => {
+      consumer.#client.connect({ timeout: options.timeoutMs ?? 3000 }, (error) => {
+        if (error === null || error === undefined) return resolve();
+        consumer.#client.disconnect();
+        reject(new Error(`no Kafka broker answered at ${brokers.bootstrapServers}: ${(lastError ?? error).message}`));
+      });
+    });
+    try {
+      for (const topic of topics) await consumer.partitionsOf(topic);
+      return consumer;
+    } catch (error) {
+      await consumer.close();
+      throw error;
+    }
+  }
+
+  /** Grows with every assignment and revocation: work that was polled in an older generation must not be committed. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Records between the committed position and the end, by partition, at most 5 s old. */
+  get lag(): readonly { topic: string; partition: number; lag: number }[] {
+    return [...this.#lag.values()];
+  }
+
+  get assignment(): readonly PartitionOffset[] {
+    return this.#closed ? [] : (this.#client.assignments() as PartitionOffset[]);
+  }
+
+  /**
+   * Up to `max` records, as soon as there is one; none after `waitMs` without any.
+   * @throws on errors that librdkafka does not mend by itself
+   */
+  async poll(max: number, waitMs = POLL_WAIT_MS): Promise<IncomingRecord[]> {
+    if (this.#strays.length > 0) return this.#strays.splice(0, max);
+    return this.#fetch(max, waitMs);
+  }
+
+  async #fetch(max: number, waitMs: number): Promise<IncomingRecord[]> {
+    if (this.#closed) return [];
+    if (!this.#mayHaveMore || this.#rebalancing) await this.#sleep(waitMs);
+    if (this.#closed || this.#rebalancing) return [];
+    this.#mayHaveMore = false;
+    const records = await new Promise<IncomingRecord[]>((resolve, reject) => {
+      this.#client.consume(max, (error, messages) => {
+        if (error) reject(error as unknown as Error);
+        else resolve(messages as unknown as IncomingRecord[]);
+      });
+    });
+    if (records.length === max) this.#mayHaveMore = true;
+    for (const record of records) {
+      const raw = record as { key: unknown; headers?: unknown };
+      if (Buffer.isBuffer(raw.key)) raw.key = raw.key.toString();
+      raw.headers ??= [];
+    }
+    return records;
+  }
+
+  #sleep(ms: number): Promise<void> {
+    if (ms === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#wake = done;
+    });
+  }
+
+  /** Ends the wait of a poll in progress. */
+  interrupt(): void {
+    this.#wake?.();
+  }
+
+  /** Commits positions (the offset behind the last finished record). A failure is logged: the records will come again. */
+  commit(offsets: readonly PartitionOffset[], generation: number): Promise<void> {
+    if (generation !== this.#generation || offsets.length === 0 || this.#closed) return Promise.resolve();
+    this.#lastCommit = new Promise((resolve) => {
+      this.#client.commitCb([...offsets], (error) => {
+        if (error) this.#logger.warn({ err: error }, 'offsets could not be committed; the records will come again');
+        resolve();
+      });
+    });
+    return this.#lastCommit;
+  }
+
+  /**
+   * Waits without fetching, while something that the records need is away. The membership of the group stays alive. Ends
+   * early when the signal aborts or the assignment changes.
+   */
+  async idle(ms: number, signal: AbortSignal): Promise<void> {
+    const { generation } = this;
+    const until = Date.now() + ms;
+    this.#paused = true;
+    this.#client.pause(this.#client.assignments());
+    while (Date.now() < until && !signal.aborted && this.#generation === generation && !this.#closed) {
+      await wait(Math.min(250, Math.max(1, until - Date.now())), signal);
+      // Polling is what tells the group that we live. Records that slip through the pause are kept for the next poll.
+      this.#mayHaveMore = true;
+      const strays = await this.#fetch(1, 0).catch(() => []);
+      this.#strays.push(...strays);
+    }
+    if (this.#generation !== generation) this.#strays = [];
+    this.#paused = false;
+    if (!this.#closed) this.#client.resume(this.#client.assignments());
+    this.#mayHaveMore = true;
+  }
+
+  /** Partition numbers of a topic. @throws if it does not exist or no broker answers */
+  async partitionsOf(topic: string): Promise<number[]> {
+    const metadata = await new Promise<{ topics: { name: string; partitions: { id: number }[] }[] }>(
+      (resolve, reject) => {
+        this.#client.getMetadata({ topic, timeout: METADATA_TIMEOUT_MS }, (error, data) =>
+          error ? reject(error as unknown as Error) : resolve(data as never),
+        );
+      },
+    );
+    const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
+    if (partitions.length === 0) {
+      throw new Error(
+        `the topic ${topic} does not exist at ${this.brokers.bootstrapServers}; deploy/kafka/create-topics.sh makes it`,
+      );
+    }
+    return partitions.map(({ id }) => id).sort((a, b) => a - b);
+  }
+
+  /** First and next offset of a partition. */
+  async watermarks(topic: string, partition: number): Promise<{ low: number; high: number }> {
+    return new Promise((resolve, reject) => {
+      this.#client.queryWatermarkOffsets(topic, partition, METADATA_TIMEOUT_MS, (error, offsets) =>
+        error
+          ? reject(error as unknown as Error)
+          : resolve({ low: Number(offsets.lowOffset), high: Number(offsets.highOffset) }),
+      );
+    });
+  }
+
+  /** Committed positions of this consumer's group; -1 where there is none. */
+  async committed(partitions: readonly { topic: string; partition: number }[]): Promise<PartitionOffset[]> {
+    return new Promise((resolve, reject) => {
+      this.#client.committed(partitions as never, METADATA_TIMEOUT_MS, (error, offsets) =>
+        error
+          ? reject(error as unknown as Error)
+          : resolve(
+              (offsets as { topic: string; partition: number; offset?: number }[]).map((entry) => ({
+                topic: entry.topic,
+                partition: entry.partition,
+                offset: entry.offset !== undefined && entry.offset >= 0 ? entry.offset : -1,
+              })),
+            ),
+      );
+    });
+  }
+
+  /** Assigns, at their ends, partitions that are not assigned yet; returns how many there were. */
+  async assignNewPartitions(topic: string): Promise<number> {
+    const assigned = new Set(this.assignment.map(({ partition }) => partition));
+    const fresh = (await this.partitionsOf(topic)).filter((partition) => !assigned.has(partition));
+    if (fresh.length === 0) return 0;
+    const positions = await Promise.all(
+      fresh.map(async (partition) => {
+        // A partition that appears while we run is read whole: records may be in it already.
+        const { low, high } = await this.watermarks(topic, partition);
+        return { topic, partition, offset: assigned.size === 0 ? high : low };
+      }),
+    );
+    if (assigned.size === 0) this.#client.assign(positions as never);
+    else this.#client.incrementalAssign(positions);
+    this.#generation += 1;
+    this.#mayHaveMore = true;
+    return fresh.length;
+  }
+
+  async #rebalance(assigned: boolean, partitions: PartitionOffset[]): Promise<void> {
+    try {
+      if (assigned) {
+        this.#generation += 1;
+        this.#rebalancing = false;
+        if (!this.#closed) this.#client.assign(partitions as never);
+        if (this.#paused) this.#client.pause(partitions as never);
+        this.#logger.info({ group: this.options.groupId, partitions: names(partitions) }, 'partitions assigned');
+        return;
+      }
+      this.#rebalancing = true;
+      const lost = this.#client.assignmentLost();
+      if (!lost && this.options.onRevoke !== undefined) {
+        await withTimeout(this.options.onRevoke(), REVOKE_WAIT_MS, 'finishing before a rebalance').catch(
+          (error: Error) =>
+            this.#logger.warn({ err: error }, 'partitions are given up with work in hand; it will come again'),
+        );
+        await withTimeout(this.#lastCommit, REVOKE_WAIT_MS, 'committing before a rebalance').catch(() => undefined);
+      }
+      this.#generation += 1;
+      this.#lag.clear();
+      this.#client.unassign();
+      this.#logger.info({ group: this.options.groupId, partitions: names(partitions), lost }, 'partitions revoked');
+    } catch (error) {
+      if (!this.#closed) this.#logger.warn({ err: error }, 'a rebalance failed');
+    } finally {
+      this.#rebalancing = false;
+      this.#mayHaveMore = true;
+      this.#wake?.();
+    }
+  }
+
+  #readStatistics(json: string): void {
+    const statistics = JSON.parse(json) as {
+      topics?: Record<string, { partitions?: Record<string, { partition: number; consumer_lag?: number }> }>;
+    };
+    const assigned = new Set(this.assignment.map(({ topic, partition }) => `${topic}-${partition}`));
+    for (const [topic, { partitions }] of Object.entries(statistics.topics ?? {})) {
+      for (const { partition, consumer_lag: lag } of Object.values(partitions ?? {})) {
+        const name = `${topic}-${partition}`;
+        if (assigned.has(name) && lag !== undefined && lag >= 0) this.#lag.set(name, { topic, partition, lag });
+      }
+    }
+  }
+
+  /** Leaves the group. What was polled and not committed will come again. */
+  async close(timeoutMs = 5000): Promise<void> {
+    if (this.#closed) return;
+    await withTimeout(this.#lastCommit, timeoutMs, 'the last commit').catch(() => undefined);
+    this.#closed = true;
+    this.#wake?.();
+    await Promise.race([
+      new Promise<void>((resolve) => this.#client.disconnect(() => resolve())),
+      wait(timeoutMs).then(() => this.#logger.warn('the Kafka consumer did not close in time')),
+    ]);
+  }
+}
+
+function names(partitions: readonly PartitionOffset[]): string {
+  return partitions.map(({ topic, partition }) => `${topic}-${partition}`).join(' ');
+}

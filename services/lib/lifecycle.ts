@@ -1,0 +1,77 @@
+import { setMaxListeners } from 'node:events';
+import type { Logger } from './logging.js';
+import { wait } from './retry.js';
+
+/** What every role is: it runs until the signal aborts, and gives back what it took. */
+export interface Service {
+  run(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Closer = { readonly name: string; readonly close: () => Promise<void> | void };
+
+/** Things to close, the last opened first. A failure to close one does not keep the others open. */
+export class Closers {
+  readonly #closers: Closer[] = [];
+
+  constructor(private readonly logger: Logger) {}
+
+  add(name: string, close: Closer['close']): void {
+    this.#closers.push({ name, close });
+  }
+
+  async close(): Promise<void> {
+    for (let next = this.#closers.pop(); next !== undefined; next = this.#closers.pop()) {
+      const started = Date.now();
+      try {
+        await next.close();
+        this.logger.debug({ what: next.name, ms: Date.now() - started }, 'closed');
+      } catch (error) {
+        this.logger.error({ what: next.name, err: error }, 'could not be closed');
+      }
+    }
+  }
+}
+
+/** Runs a periodic task, never two at once, until the signal aborts. A failed run is reported and the next one comes. */
+export async function every(
+  intervalMs: number,
+  signal: AbortSignal,
+  task: () => Promise<void>,
+  onFailure: (error: Error) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await task();
+    } catch (error) {
+      if (!signal.aborted) onFailure(error as Error);
+    }
+    // Jitter of 10 % keeps the instances of a role from asking the database all at once.
+    await wait(intervalMs * (0.95 + Math.random() * 0.1), signal);
+  }
+}
+
+/**
+ * An AbortSignal that aborts at the first SIGINT or SIGTERM. The second signal, or `forceAfterMs` after the first,
+ * ends the process at once with exit code 1.
+ */
+export function shutdownSignal(logger: Logger, forceAfterMs: number): AbortSignal {
+  const controller = new AbortController();
+  // Every loop of every role listens to it; ten listeners are no leak here.
+  setMaxListeners(100, controller.signal);
+  const onSignal = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) {
+      logger.warn({ signal: name }, 'second signal: ending at once');
+      process.exit(1);
+    }
+    logger.info({ signal: name }, 'shutting down; a second signal ends at once');
+    setTimeout(() => {
+      logger.error({ forceAfterMs }, 'the shutdown took too long and is forced');
+      process.exit(1);
+    }, forceAfterMs).unref();
+    controller.abort(new Error(name));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return controller.signal;
+}

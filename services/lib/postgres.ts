@@ -1,0 +1,137 @@
+import knexModule, { type Knex } from 'knex';
+import pg from 'pg';
+import type { Config } from './config/load.js';
+import type { Logger } from './logging.js';
+
+/** bigint columns hold ids and sequence numbers below 2^53, so they are read as numbers. */
+const INT8 = 20;
+const TIMESTAMPTZ = 1184;
+pg.types.setTypeParser(INT8, Number);
+/** timestamptz columns are read as milliseconds since 1970: what events, protobuf and JSON all want. */
+pg.types.setTypeParser(TIMESTAMPTZ, (text) => Date.parse(text));
+
+export type Row = Record<string, unknown>;
+
+/** Whatever can run one statement: the pool, or a connection inside a transaction. */
+export interface Queryable {
+  query<R extends Row>(statement: {
+    name?: string;
+    text: string;
+    values?: unknown[];
+  }): Promise<{ rows: R[]; rowCount: number | null }>;
+}
+
+export type Connection = pg.PoolClient;
+
+/** The one home of pg and knex: a bounded pool, transactions, and a query builder for statements that vary. */
+export class Database implements Queryable {
+  readonly #pool: pg.Pool;
+  /** Builds SQL only; it owns no connection. */
+  readonly builder: Knex = knexModule.default({ client: 'pg' });
+
+  constructor(
+    readonly url: string,
+    config: Pick<Config, 'databasePoolMax' | 'databaseAcquireTimeoutMs' | 'databaseStatementTimeoutMs'>,
+    logger: Logger,
+  ) {
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      max: config.databasePoolMax,
+      connectionTimeoutMillis: config.databaseAcquireTimeoutMs,
+      idleTimeoutMillis: 30_000,
+      keepAlive: true,
+      application_name: 'ssom-alert',
+      // A generic plan costs the numbering statement of delivery three times as much, and `auto` flips to it.
+      options: `-c statement_timeout=${config.databaseStatementTimeoutMs} -c plan_cache_mode=force_custom_plan -c timezone=UTC`,
+    });
+    // An idle connection that the server closes (a restart) is not an error of anybody's query.
+    this.#pool.on('error', (error) => logger.debug({ err: error }, 'an idle PostgreSQL connection was closed'));
+  }
+
+  get stats(): { total: number; idle: number; waiting: number } {
+    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  }
+
+  async query<R extends Row>(statement: { name?: string; text: string; values?: unknown[] }) {
+    return this.#pool.query<R>(statement);
+  }
+
+  /** Runs a statement that the query builder made. */
+  async build<R extends Row>(builder: Knex.QueryBuilder): Promise<R[]> {
+    const { sql, bindings } = builder.toSQL().toNative();
+    return (await this.#pool.query<R>({ text: sql, values: [...bindings] })).rows;
+  }
+
+  /** Runs `work` in one transaction on one connection; rolls back when it throws. */
+  async transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.withConnection(async (connection) => {
+      await connection.query('BEGIN');
+      try {
+        const result = await work(connection);
+        await connection.query('COMMIT');
+        return result;
+      } catch (error) {
+        await connection.query('ROLLBACK');
+        throw error;
+      }
+    });
+  }
+
+  /** Lends a connection. One whose work has failed is closed rather than reused. */
+  async withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.#pool.connect();
+    let failed: Error | undefined;
+    try {
+      return await work(connection);
+    } catch (error) {
+      failed = error as Error;
+      throw error;
+    } finally {
+      connection.release(failed !== undefined && isOutage(failed));
+    }
+  }
+
+  /**
+   * Runs `work` while this connection alone holds the lock; returns undefined at once if somebody else has it. The lock
+   * goes with the connection, so a dead holder never keeps it.
+   */
+  async withAdvisoryLock<T>(key: number, work: (connection: Connection) => Promise<T>): Promise<T | undefined> {
+    return this.withConnection(async (connection) => {
+      const { rows } = await connection.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [key]);
+      if (!rows[0]?.locked) return undefined;
+      try {
+        return await work(connection);
+      } finally {
+        await connection.query('SELECT pg_advisory_unlock($1)', [key]);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+}
+
+/** SQLSTATE of an error that the server reported, or undefined if the connection itself failed. */
+export function sqlState(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+export const UNIQUE_VIOLATION = '23505';
+
+/**
+ * Whether the database itself is the trouble (away, restarting, full, out of connections), so that the same statement
+ * may work later; false for errors of the statement.
+ */
+export function isOutage(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return /^(08|53|57|58)/.test(state);
+  const { code, message } = error as { code?: string; message?: string };
+  return (
+    (code !== undefined && /^(ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENET|ENOENT)/.test(code)) ||
+    /connection terminated|timeout exceeded when trying to connect|Connection ended|Client was closed|not queryable|Query read timeout/i.test(
+      message ?? '',
+    )
+  );
+}

@@ -1,0 +1,135 @@
+import type { Logger } from '../logging.js';
+import { UndecodableRecord } from '../avro.js';
+
+export interface RegistryOptions {
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  readonly timeoutMs?: number;
+}
+
+/** An answer of the registry that says no. `errorCode` is Confluent's, for example 40403 or 42201. */
+export class RegistryError extends Error {
+  constructor(
+    readonly status: number,
+    readonly errorCode: number,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'RegistryError';
+  }
+
+  /** Whether asking again later makes sense. */
+  get canRetry(): boolean {
+    return this.status >= 500 || this.status === 429 || this.status === 408;
+  }
+}
+
+/** The part of Confluent's REST API that we use; the same against the in-process registry, Apicurio and Confluent's. */
+export class RegistryClient {
+  readonly #base: string;
+  readonly #headers: Record<string, string>;
+  readonly #timeoutMs: number;
+
+  constructor(
+    options: RegistryOptions,
+    private readonly logger: Logger,
+  ) {
+    this.#base = options.url.replace(/\/+$/, '');
+    this.#timeoutMs = options.timeoutMs ?? 5000;
+    this.#headers = { accept: 'application/vnd.schemaregistry.v1+json, application/json' };
+    if (options.username !== '') {
+      const credentials = Buffer.from(`${options.username}:${options.password}`).toString('base64');
+      this.#headers['authorization'] = `Basic ${credentials}`;
+    }
+  }
+
+  get url(): string {
+    return this.#base;
+  }
+
+  /** Registers a schema, or finds it; returns its id. @throws RegistryError 409 if it is incompatible */
+  async register(subject: string, schema: string): Promise<number> {
+    const { id } = await this.#call<{ id: number }>('POST', `/subjects/${encodeURIComponent(subject)}/versions`, {
+      schema,
+    });
+    this.logger.debug({ subject, id }, 'schema registered');
+    return id;
+  }
+
+  /** The id under which a schema is registered. @throws RegistryError 404 (40401, 40403) if it is not */
+  async find(subject: string, schema: string): Promise<number> {
+    const { id } = await this.#call<{ id: number }>('POST', `/subjects/${encodeURIComponent(subject)}`, { schema });
+    return id;
+  }
+
+  /** A schema by its id. @throws UndecodableRecord if the registry does not know it */
+  async schemaById(id: number): Promise<string> {
+    try {
+      return (await this.#call<{ schema: string }>('GET', `/schemas/ids/${id}`)).schema;
+    } catch (error) {
+      if (error instanceof RegistryError && error.status === 404) {
+        throw new UndecodableRecord(`the registry knows no schema ${id}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /** The newest version of a subject. @throws RegistryError 404 if there is none */
+  async latest(subject: string): Promise<{ id: number; version: number; schema: string }> {
+    return this.#call('GET', `/subjects/${encodeURIComponent(subject)}/versions/latest`);
+  }
+
+  async subjects(): Promise<string[]> {
+    return this.#call('GET', '/subjects');
+  }
+
+  /** Whether a schema may become the subject's next version. An unknown subject accepts every schema. */
+  async isCompatible(subject: string, schema: string): Promise<boolean> {
+    const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/latest`;
+    try {
+      return (await this.#call<{ is_compatible: boolean }>('POST', path, { schema })).is_compatible;
+    } catch (error) {
+      if (error instanceof RegistryError && error.status === 404) return true;
+      throw error;
+    }
+  }
+
+  /** Sets a subject's compatibility level. */
+  async setCompatibility(subject: string, compatibility: string): Promise<void> {
+    await this.#call('PUT', `/config/${encodeURIComponent(subject)}`, { compatibility });
+  }
+
+  async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    let response: Response;
+    try {
+      response = await fetch(this.#base + path, {
+        method,
+        headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(this.#timeoutMs),
+      });
+    } catch (error) {
+      const cause = (error as Error).cause as { code?: string } | undefined;
+      throw new Error(`the schema registry at ${this.#base} did not answer (${cause?.code ?? (error as Error).name})`, {
+        cause: error,
+      });
+    }
+    const text = await response.text();
+    if (response.ok) return JSON.parse(text) as T;
+    const problem = parseProblem(text);
+    throw new RegistryError(
+      response.status,
+      problem.error_code ?? response.status,
+      `${method} ${path}: the schema registry answered ${response.status}: ${problem.message ?? text.slice(0, 200)}`,
+    );
+  }
+}
+
+function parseProblem(text: string): { error_code?: number; message?: string } {
+  try {
+    return JSON.parse(text) as { error_code?: number; message?: string };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,9 @@
+import { runRole } from './run.js';
+
+const [role = 'standalone'] = process.argv.slice(2);
+// start.mjs holds this channel open as long as it lives; without it nobody would stop us.
+if (process.env['SSOM_PARENT_IPC'] === '1') {
+  process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.channel?.unref();
+}
+process.exit(await runRole(role, process.env));

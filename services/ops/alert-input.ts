@@ -1,0 +1,91 @@
+import { ALERT_KINDS, ALERT_LEVELS } from '../domain/alert.js';
+import type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
+import type { Recipients } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';
+import { isObject, join, Problems, readEnum, readFields, readList, readText, typeName } from './fields.js';
+
+const FIELDS = [
+  'requestId',
+  'kind',
+  'appName',
+  'level',
+  'title',
+  'message',
+  'occurredAt',
+  'sourceId',
+  'labels',
+  'recipients',
+] as const;
+const RECIPIENT_FIELDS = ['userIds', 'departments', 'githubLogins'] as const;
+
+/** An alert to be, or what is wrong with it. The service checks lengths, times and recipients; here it is the shape. */
+export type AlertInput = { readonly request: CreateAlertRequest } | { readonly problems: readonly string[] };
+
+/** One line of JSON: the fields of CreateAlertRequest as proto3 JSON names them, or in snake_case. */
+export function parseAlertLine(text: string): AlertInput {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    return { problems: [`is not JSON: ${(error as Error).message}`] };
+  }
+  if (!isObject(parsed)) return { problems: [`must be a JSON object, not ${typeName(parsed)}`] };
+  return readAlert(parsed);
+}
+
+export function readAlert(object: Readonly<Record<string, unknown>>): AlertInput {
+  const problems = new Problems();
+  const fields = readFields(object, FIELDS, '', problems);
+  const request: CreateAlertRequest = {};
+  for (const name of ['requestId', 'appName', 'title', 'message', 'sourceId'] as const) {
+    const text = readText(fields[name], name, problems);
+    if (text !== undefined) request[name] = text;
+  }
+  const kind = readEnum(fields.kind, 'ALERT_KIND', ALERT_KINDS, 'kind', problems);
+  if (kind !== undefined) request.kind = kind;
+  const level = readEnum(fields.level, 'ALERT_LEVEL', ALERT_LEVELS, 'level', problems);
+  if (level !== undefined) request.level = level;
+  if (fields.occurredAt !== undefined) request.occurredAt = readTime(fields.occurredAt, 'occurredAt', problems);
+  if (fields.labels !== undefined) request.labels = readLabels(fields.labels, problems);
+  if (fields.recipients !== undefined) request.recipients = readRecipients(fields.recipients, problems);
+  return problems.list.length > 0 ? { problems: problems.list } : { request };
+}
+
+function readLabels(value: unknown, problems: Problems): Record<string, string> {
+  if (!isObject(value)) {
+    problems.add('labels', `must be an object, not ${typeName(value)}`);
+    return {};
+  }
+  for (const [key, text] of Object.entries(value)) readText(text, `labels[${JSON.stringify(key)}]`, problems);
+  return value as Record<string, string>;
+}
+
+function readRecipients(value: unknown, problems: Problems): Recipients {
+  if (!isObject(value)) {
+    problems.add('recipients', `must be an object, not ${typeName(value)}`);
+    return {};
+  }
+  const fields = readFields(value, RECIPIENT_FIELDS, 'recipients', problems);
+  const recipients: Recipients = {};
+  for (const name of RECIPIENT_FIELDS) {
+    const path = join('recipients', name);
+    const list = readList(fields[name], path, problems);
+    list?.forEach((item, index) => readText(item ?? null, `${path}[${index}]`, problems));
+    if (list !== undefined) recipients[name] = list as string[];
+  }
+  return recipients;
+}
+
+/** RFC 3339, as proto3 JSON has it: seconds, up to nine digits behind the point, and an offset. */
+const TIME = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/;
+
+function readTime(value: unknown, path: string, problems: Problems): { seconds: number; nanos: number } | null {
+  const match = typeof value === 'string' ? TIME.exec(value) : null;
+  const ms = match === null ? Number.NaN : Date.parse(value as string);
+  // Date.parse takes 30 February for 2 March.
+  const lastDay = match === null ? 0 : new Date(Date.UTC(Number(match[1]), Number(match[2]), 0)).getUTCDate();
+  if (Number.isNaN(ms) || Number(match![3]) > lastDay) {
+    problems.add(path, `must be a time such as 2026-01-31T09:30:00+09:00, not ${JSON.stringify(value)}`);
+    return null;
+  }
+  return { seconds: Math.floor(ms / 1000), nanos: Number((match![4] ?? '').padEnd(9, '0')) };
+}

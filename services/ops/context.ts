@@ -1,0 +1,37 @@
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import type { Environment } from '../lib/config/load.js';
+
+export type Output = Writable & { readonly isTTY?: boolean };
+
+/** What a command knows of the world; tests bring their own. */
+export interface Context {
+  readonly environment: Environment;
+  readonly stdin: Readable;
+  /** Results. */
+  readonly stdout: Output;
+  /** Messages and progress. */
+  readonly stderr: Output;
+  /** Aborts at the first Ctrl-C. Who asks for it has to end the command then; who does not ask is killed. */
+  readonly interrupted: () => AbortSignal;
+}
+
+/** Exit codes. */
+export const OK = 0;
+export const FAILED = 1;
+export const USAGE = 2;
+/** 128 + SIGINT, as shells have it. */
+export const INTERRUPTED = 130;
+
+/** The command line asks for something that does not exist or does not go together. */
+export class UsageError extends Error {}
+
+/** A line of the result. Waits for a reader that is slower than we are. */
+export async function print({ stdout }: Context, line: string): Promise<void> {
+  if (!stdout.write(`${line}\n`)) await once(stdout, 'drain');
+}
+
+/** A message for people. */
+export function say({ stderr }: Context, line: string): void {
+  stderr.write(`${line}\n`);
+}

@@ -1,0 +1,78 @@
+import type { Readable } from 'node:stream';
+
+export interface Line {
+  /** Counted from 1. */
+  readonly number: number;
+  /** Undefined where the line cannot be read; `problem` says why. */
+  readonly text?: string;
+  readonly problem?: string;
+  /** Its length, without the line break. */
+  readonly bytes: number;
+}
+
+/** gRPC takes no larger message, and an alert's JSON is hardly smaller than its protobuf. */
+const LONGEST = 1_048_576;
+const LINE_FEED = 0x0a;
+
+/** The lines of a stream, one at a time; of a line that is too long nothing is kept. Blank lines are left out. */
+export async function* readLines(stream: Readable, longest = LONGEST): AsyncGenerator<Line, void, undefined> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let number = 1;
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  const take = (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes <= longest) pieces.push(piece);
+    else pieces = [];
+  };
+  const finish = (): Line => {
+    const line = { number, bytes };
+    const whole = Buffer.concat(pieces);
+    pieces = [];
+    number += 1;
+    bytes = 0;
+    if (line.bytes > longest) return { ...line, problem: `is longer than ${longest.toLocaleString('en')} bytes` };
+    try {
+      return { ...line, text: decoder.decode(whole) };
+    } catch {
+      return { ...line, problem: 'is not valid UTF-8' };
+    }
+  };
+  const isBlank = (line: Line) => line.text !== undefined && line.text.trim() === '';
+
+  for await (const chunk of stream) {
+    let rest = Buffer.from(chunk as Uint8Array | string);
+    for (let end = rest.indexOf(LINE_FEED); end !== -1; end = rest.indexOf(LINE_FEED)) {
+      take(rest.subarray(0, end));
+      rest = rest.subarray(end + 1);
+      const line = finish();
+      if (!isBlank(line)) yield line;
+    }
+    take(rest);
+  }
+  if (bytes > 0) {
+    const line = finish();
+    if (!isBlank(line)) yield line;
+  }
+}
+
+/** Groups items, in order, so that no group has more than `maxItems`, or weighs more than `maxWeight` unless alone. */
+export async function* chunked<T>(
+  items: AsyncIterable<T>,
+  weight: (item: T) => number,
+  { maxItems, maxWeight }: { readonly maxItems: number; readonly maxWeight: number },
+): AsyncGenerator<T[], void, undefined> {
+  let chunk: T[] = [];
+  let total = 0;
+  for await (const item of items) {
+    const more = weight(item);
+    if (chunk.length > 0 && (chunk.length === maxItems || total + more > maxWeight)) {
+      yield chunk;
+      chunk = [];
+      total = 0;
+    }
+    chunk.push(item);
+    total += more;
+  }
+  if (chunk.length > 0) yield chunk;
+}

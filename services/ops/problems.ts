@@ -1,0 +1,43 @@
+import type { AlertClientError } from '../client/errors.js';
+import type { FieldViolation } from '../domain/errors.js';
+import { oneLine } from './text.js';
+
+/** An error of a call for people: what it is, every violation on its own line, and what to look at. */
+export function describeError(error: AlertClientError, address: string): string[] {
+  const what = error.reason === '' ? error.code : `${error.code} (${error.reason})`;
+  // The message of INVALID_FIELDS repeats the violations.
+  const repeats = error.reason === 'INVALID_FIELDS' && error.violations.length > 0;
+  const lines = [`${what}: ${repeats ? 'the request is not valid' : oneLine(error.message)}`];
+  if (repeats) lines.push(...error.violations.map((violation) => `  ${describeViolation(violation)}`));
+  // With a reason it was our service that answered, so it is there.
+  if (error.code === 'UNAVAILABLE' && error.reason === '') {
+    lines.push(
+      `Is the service running at ${address}? 'npm start' starts it; --address or SSOM_ADDRESS names another one.`,
+    );
+  }
+  if (error.reason === 'RESUME_TOKEN_EXPIRED') {
+    lines.push("Look at the inbox with 'ssom-alert inbox list', then watch without --from TOKEN.");
+  }
+  return lines;
+}
+
+/** Why one item of a batch was refused, on one line. */
+export function describeItemError(error: {
+  readonly message: string;
+  readonly reason: string;
+  readonly fieldViolations: readonly FieldViolation[];
+}): string {
+  if (error.fieldViolations.length > 0) return error.fieldViolations.map(describeViolation).join('; ');
+  return oneLine(error.reason === '' ? error.message : `${error.message} (${error.reason})`);
+}
+
+function describeViolation({ field, description }: FieldViolation): string {
+  return oneLine(`${field} ${description}`);
+}
+
+/** A network error's message can be empty; its code never is. */
+export function messageOf(error: unknown): string {
+  const { message, code, errors } = error as { message?: string; code?: string; errors?: unknown[] };
+  if (message !== undefined && message !== '') return message;
+  return code ?? (errors?.[0] === undefined ? String(error) : messageOf(errors[0]));
+}

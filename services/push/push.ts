@@ -1,0 +1,32 @@
+import { BatchLoop } from '../lib/kafka/batch-loop.js';
+import type { Service } from '../lib/lifecycle.js';
+import type { Runtime } from '../runtime.js';
+
+/**
+ * Will send FCM pushes. For now it reads the inbox changes, which keeps its group's position current, and says once that
+ * push is not configured.
+ */
+export function createPush(runtime: Runtime): Service {
+  const { config, logger, metrics } = runtime;
+  const seen = metrics.counter('ssom.push.skipped', 'Inbox changes that were read while push is not configured.');
+  const loop = new BatchLoop({
+    batchMax: config.consumerMaxPollRecords,
+    attemptTimeoutMs: config.processingTimeoutMs,
+    slowMs: config.slowProcessingMs,
+    logEachBatch: false,
+    logger,
+    handle: (records) => {
+      seen.add(records.length);
+      return Promise.resolve();
+    },
+  });
+  return {
+    async run(signal) {
+      logger.warn('push is not configured: inbox changes are read and nothing is sent to devices');
+      const { events } = await runtime.publishing(signal);
+      const consumer = await runtime.subscribe([events.topics.inboxChange], '-push', loop.settled, signal);
+      await loop.run(consumer, signal);
+    },
+    close: () => loop.settled(),
+  };
+}

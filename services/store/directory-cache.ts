@@ -1,0 +1,69 @@
+import { LRUCache } from 'lru-cache';
+import type { Directory } from '../domain/routing.js';
+import type { Database } from '../lib/postgres.js';
+import { findRoutableAlerts, namedRecipients } from './alerts.js';
+import { directoryVersion, loadDirectory } from './directory.js';
+
+/** Versions kept: the present one, and those that alerts in flight were stored under. 100,000 users take about 10 MB each. */
+const VERSIONS_MAX = 8;
+
+/** What is needed to find an alert's recipients. */
+export interface Routable {
+  readonly alertId: number;
+  readonly appName: string;
+  /** 0: not known; the alert is looked up. */
+  readonly directoryVersion: number;
+  readonly recipientsNamed: boolean;
+}
+
+/** Finds recipients: the one place where the directory, the rules and the named lists come together. */
+export class DirectoryCache {
+  readonly #versions = new LRUCache<number, Promise<Directory>>({ max: VERSIONS_MAX });
+
+  constructor(private readonly database: Database) {}
+
+  /** One version of the directory. Versions never change, so they are read once. */
+  at(version: number): Promise<Directory> {
+    let directory = this.#versions.get(version);
+    if (directory === undefined) {
+      directory = loadDirectory(this.database, version);
+      this.#versions.set(version, directory);
+      directory.catch(() => this.#versions.delete(version));
+    }
+    return directory;
+  }
+
+  /** The recipients of alerts, each as of the version at which it was stored. One query for all that named somebody. */
+  async resolve(alerts: readonly Routable[]): Promise<Map<number, readonly string[]>> {
+    const namedIds = alerts.filter(({ recipientsNamed }) => recipientsNamed).map(({ alertId }) => alertId);
+    const named = namedIds.length === 0 ? new Map<number, never>() : await namedRecipients(this.database, namedIds);
+    const recipients = new Map<number, readonly string[]>();
+    for (const { alertId, appName, directoryVersion, recipientsNamed } of alerts) {
+      const list = recipientsNamed ? (named.get(alertId) ?? { userIds: [], departments: [] }) : undefined;
+      const needsDirectory = list === undefined || list.departments.length > 0;
+      recipients.set(
+        alertId,
+        needsDirectory ? (await this.at(directoryVersion)).recipientsOf({ appName, named: list }) : list.userIds,
+      );
+    }
+    return recipients;
+  }
+
+  /** The recipients of alerts of which only the ids are known; ids that do not exist are left out. */
+  async recipientsOf(alertIds: readonly number[]): Promise<Map<number, readonly string[]>> {
+    const alerts = await findRoutableAlerts(this.database, alertIds);
+    return this.resolve(
+      alerts.map(({ alert, directoryVersion: version, recipientsNamed }) => ({
+        alertId: alert.alertId,
+        appName: alert.appName,
+        directoryVersion: version,
+        recipientsNamed,
+      })),
+    );
+  }
+
+  /** The present version, read anew. */
+  async current(): Promise<Directory> {
+    return this.at(await directoryVersion(this.database));
+  }
+}

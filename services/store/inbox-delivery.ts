@@ -1,0 +1,253 @@
+import { changeOfRank, type ChangeType } from '../domain/alert.js';
+import { UNIQUE_VIOLATION, sqlState, type Connection, type Database, type Row } from '../lib/postgres.js';
+
+export interface Delivery {
+  readonly userId: string;
+  readonly alertId: number;
+}
+
+/** A row of an inbox as it is, with the number of its last change. */
+export interface InboxRowState {
+  readonly alertId: number;
+  readonly sequence: number;
+  readonly change: ChangeType;
+  readonly isRead: boolean;
+}
+
+/** What a batch made of one user's inbox, as it is under the lock. */
+export interface InboxState {
+  readonly userId: string;
+  readonly lastSequence: number;
+  readonly unreadCount: number;
+  /** The rows of the batch, new or not, by sequence. */
+  readonly rows: readonly InboxRowState[];
+}
+
+export interface DeliveryResult {
+  readonly inboxes: readonly InboxState[];
+  /** How many rows are new. */
+  readonly created: number;
+  /** Deliveries that cannot be: the alert or the user does not exist. */
+  readonly impossible: readonly { delivery: Delivery; reason: string }[];
+}
+
+/**
+ * The common case in one statement: every row is new, every inbox and every alert exists. The base of each user's numbers
+ * comes from the update that also locks the inbox, so numbers become visible in their order. 6 ms of PostgreSQL per
+ * 1,000 rows, where locking first and looking for existing rows takes 12.
+ *
+ * It has no name on purpose: a prepared statement flips to a generic plan, which triples its cost.
+ */
+const DELIVER_NEW = `
+  WITH locked AS (
+    UPDATE inboxes i SET last_seq = i.last_seq + u.rows, unread_count = i.unread_count + u.rows
+    FROM unnest($1::text[], $2::int[]) AS u(user_id, rows)
+    WHERE i.user_id = u.user_id AND (SELECT count(*) FROM alerts WHERE alert_id = ANY($6::bigint[])) = $7
+    RETURNING i.user_id, i.last_seq, i.unread_count, u.rows
+  ), added AS (
+    INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at)
+    SELECT r.user_id, r.alert_id, l.last_seq - l.rows + r.k, l.last_seq - l.rows + r.k, 1, false, now()
+    FROM unnest($3::text[], $4::bigint[], $5::int[]) AS r(user_id, alert_id, k)
+    JOIN locked l USING (user_id)
+  )
+  SELECT user_id, last_seq, unread_count FROM locked`;
+
+/** The deliveries of one user, each alert once, in the order of the batch. */
+type Grouped = Map<string, number[]>;
+
+function group(deliveries: readonly Delivery[]): Grouped {
+  const sets = new Map<string, Set<number>>();
+  for (const { userId, alertId } of deliveries) {
+    const alerts = sets.get(userId);
+    if (alerts === undefined) sets.set(userId, new Set([alertId]));
+    else alerts.add(alertId);
+  }
+  // In user_id order, so that two batches that share users lock them in the same order.
+  return new Map([...sets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([userId, alerts]) => [userId, [...alerts]]));
+}
+
+/**
+ * Puts alerts into inboxes: what is new gets the next numbers of its user's sequence, what is there already stays as it
+ * is, and every row is returned in its present state. Doing it again has no effect.
+ */
+export async function deliverToInboxes(database: Database, deliveries: readonly Delivery[]): Promise<DeliveryResult> {
+  const grouped = group(deliveries);
+  const done = await deliverNew(database, grouped);
+  const rest = new Map([...grouped].filter(([userId]) => !done.some((inbox) => inbox.userId === userId)));
+  let created = deliveries.length === 0 ? 0 : done.reduce((sum, { rows }) => sum + rows.length, 0);
+  if (rest.size === 0) return { inboxes: done, created, impossible: [] };
+  const result = await database.transaction((connection) => deliverAny(connection, rest));
+  created += result.created;
+  return { inboxes: [...done, ...result.inboxes], created, impossible: result.impossible };
+}
+
+/** @returns the inboxes that were served; none if a row existed, and not those that do not exist */
+async function deliverNew(database: Database, grouped: Grouped): Promise<InboxState[]> {
+  const users: string[] = [];
+  const counts: number[] = [];
+  const rowUsers: string[] = [];
+  const rowAlerts: number[] = [];
+  const rowNumbers: number[] = [];
+  const alerts = new Set<number>();
+  for (const [userId, alertIds] of grouped) {
+    users.push(userId);
+    counts.push(alertIds.length);
+    alertIds.forEach((alertId, index) => {
+      rowUsers.push(userId);
+      rowAlerts.push(alertId);
+      rowNumbers.push(index + 1);
+      alerts.add(alertId);
+    });
+  }
+  try {
+    const { rows } = await database.query<{ user_id: string; last_seq: number; unread_count: number }>({
+      text: DELIVER_NEW,
+      values: [users, counts, rowUsers, rowAlerts, rowNumbers, [...alerts], alerts.size],
+    });
+    return rows.map(({ user_id, last_seq, unread_count }) => {
+      const alertIds = grouped.get(user_id)!;
+      const base = last_seq - alertIds.length;
+      return {
+        userId: user_id,
+        lastSequence: last_seq,
+        unreadCount: unread_count,
+        rows: alertIds.map((alertId, index) => ({
+          alertId,
+          sequence: base + index + 1,
+          change: 'CREATED',
+          isRead: false,
+        })),
+      };
+    });
+  } catch (error) {
+    // Some row is there already: a repeated record. Nothing was changed.
+    if (sqlState(error) === UNIQUE_VIOLATION) return [];
+    throw error;
+  }
+}
+
+/** The general case: rows may exist, inboxes may be missing, alerts and users may not exist. */
+async function deliverAny(connection: Connection, grouped: Grouped): Promise<DeliveryResult> {
+  const { possible, impossible } = await sortOut(connection, grouped);
+  const users = [...possible.keys()];
+  if (users.length === 0) return { inboxes: [], created: 0, impossible };
+  await connection.query('INSERT INTO inboxes (user_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING', [
+    users,
+  ]);
+  const { rows: inboxes } = await connection.query<{ user_id: string; last_seq: number; unread_count: number }>(
+    'SELECT user_id, last_seq, unread_count FROM inboxes WHERE user_id = ANY($1::text[]) ORDER BY user_id FOR UPDATE',
+    [users],
+  );
+  // Under the lock nobody else adds rows to these inboxes, so what is missing now is new.
+  const pairs = [...possible].flatMap(([userId, alertIds]) => alertIds.map((alertId) => ({ userId, alertId })));
+  const present = await findRows(connection, pairs);
+  const created: { userId: string; row: InboxRowState }[] = [];
+  const states = inboxes.map(({ user_id: userId, last_seq, unread_count }) => {
+    let last = last_seq;
+    const rows = possible.get(userId)!.map((alertId) => {
+      const old = present.get(`${alertId} ${userId}`);
+      if (old !== undefined) return old;
+      last += 1;
+      const row: InboxRowState = { alertId, sequence: last, change: 'CREATED', isRead: false };
+      created.push({ userId, row });
+      return row;
+    });
+    rows.sort((a, b) => a.sequence - b.sequence);
+    return { userId, lastSequence: last, unreadCount: unread_count + (last - last_seq), rows };
+  });
+  if (created.length > 0) {
+    await connection.query(
+      `INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at)
+       SELECT user_id, alert_id, seq, seq, 1, false, now() FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS r(user_id, alert_id, seq)`,
+      [
+        created.map(({ userId }) => userId),
+        created.map(({ row }) => row.alertId),
+        created.map(({ row }) => row.sequence),
+      ],
+    );
+    await connection.query(
+      `UPDATE inboxes i SET last_seq = n.last_seq, unread_count = n.unread_count
+       FROM unnest($1::text[], $2::bigint[], $3::int[]) AS n(user_id, last_seq, unread_count) WHERE i.user_id = n.user_id`,
+      [
+        states.map(({ userId }) => userId),
+        states.map(({ lastSequence }) => lastSequence),
+        states.map(({ unreadCount }) => unreadCount),
+      ],
+    );
+  }
+  return { inboxes: states, created: created.length, impossible };
+}
+
+async function sortOut(connection: Connection, grouped: Grouped) {
+  const { rows: alerts } = await connection.query<{ alert_id: number }>(
+    'SELECT alert_id FROM alerts WHERE alert_id = ANY($1::bigint[])',
+    [[...new Set([...grouped.values()].flat())]],
+  );
+  const { rows: users } = await connection.query<{ user_id: string }>(
+    'SELECT user_id FROM users WHERE user_id = ANY($1::text[]) AND valid_to IS NULL',
+    [[...grouped.keys()]],
+  );
+  const knownAlerts = new Set(alerts.map(({ alert_id }) => alert_id));
+  const knownUsers = new Set(users.map(({ user_id }) => user_id));
+  const possible: Grouped = new Map();
+  const impossible: { delivery: Delivery; reason: string }[] = [];
+  for (const [userId, alertIds] of grouped) {
+    const kept = alertIds.filter((alertId) => knownUsers.has(userId) && knownAlerts.has(alertId));
+    if (kept.length > 0) possible.set(userId, kept);
+    for (const alertId of alertIds) {
+      if (!knownUsers.has(userId))
+        impossible.push({ delivery: { userId, alertId }, reason: `user ${userId} does not exist` });
+      else if (!knownAlerts.has(alertId))
+        impossible.push({ delivery: { userId, alertId }, reason: `alert ${alertId} does not exist` });
+    }
+  }
+  return { possible, impossible };
+}
+
+interface StatusRow extends Row {
+  user_id: string;
+  alert_id: number;
+  seq: number;
+  change: number;
+  is_read: boolean;
+}
+
+async function findRows(connection: Connection, pairs: readonly Delivery[]): Promise<Map<string, InboxRowState>> {
+  const { rows } = await connection.query<StatusRow>(
+    `SELECT s.user_id, s.alert_id, s.seq, s.change, s.is_read
+     FROM unnest($1::text[], $2::bigint[]) AS p(user_id, alert_id) JOIN alert_statuses s USING (user_id, alert_id)`,
+    [pairs.map(({ userId }) => userId), pairs.map(({ alertId }) => alertId)],
+  );
+  return new Map(
+    rows.map((row) => [
+      `${row.alert_id} ${row.user_id}`,
+      { alertId: row.alert_id, sequence: row.seq, change: changeOfRank(row.change), isRead: row.is_read },
+    ]),
+  );
+}
+
+/** Of the given deliveries, those whose row does not exist. */
+export async function missingDeliveries(database: Database, deliveries: readonly Delivery[]): Promise<Delivery[]> {
+  const { rows } = await database.query<{ user_id: string; alert_id: number }>({
+    text: `
+      SELECT p.user_id, p.alert_id FROM unnest($1::text[], $2::bigint[]) AS p(user_id, alert_id)
+      WHERE NOT EXISTS (SELECT 1 FROM alert_statuses s WHERE s.user_id = p.user_id AND s.alert_id = p.alert_id)`,
+    values: [deliveries.map(({ userId }) => userId), deliveries.map(({ alertId }) => alertId)],
+  });
+  return rows.map(({ user_id, alert_id }) => ({ userId: user_id, alertId: alert_id }));
+}
+
+/** In how many of these users' inboxes an alert is, and how many of them have read it. */
+export async function countDelivered(
+  database: Database,
+  alertId: number,
+  userIds: readonly string[],
+): Promise<{ delivered: number; read: number }> {
+  const { rows } = await database.query<{ delivered: number; read: number }>({
+    text: `
+      SELECT count(*) AS delivered, count(*) FILTER (WHERE s.is_read) AS read
+      FROM unnest($2::text[]) AS u(user_id) JOIN alert_statuses s ON s.user_id = u.user_id AND s.alert_id = $1`,
+    values: [alertId, userIds],
+  });
+  return rows[0] ?? { delivered: 0, read: 0 };
+}

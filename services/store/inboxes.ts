@@ -1,0 +1,247 @@
+import { changeOfRank, type ChangeType, type StoredAlert } from '../domain/alert.js';
+import type { Database, Queryable, Row } from '../lib/postgres.js';
+import { toStoredAlert, type AlertFilter, type AlertRow } from './alerts.js';
+import type { InboxState } from './inbox-delivery.js';
+
+/*
+ * Every change of an inbox follows one pattern: lock the inbox row, give each changed row the next number of the user's
+ * sequence, store the last number and the unread count, in one transaction.
+ */
+
+/** A change of rows: which ones, and what becomes of them. */
+interface Mutation {
+  /** SQL condition on alert_statuses s; $2 is the list of alert ids. */
+  readonly where: string;
+  /** SQL assignments besides seq and change. */
+  readonly set: string;
+  readonly change: number;
+  /** Effect on unread_count, summed over the changed rows. */
+  readonly unread: string;
+}
+
+const READ: Mutation = {
+  where: 's.alert_id = ANY($2::bigint[]) AND NOT s.is_read AND s.deleted_at IS NULL',
+  set: 'is_read = true, read_at = now()',
+  change: 2,
+  unread: '-1',
+};
+const READ_ALL: Mutation = { ...READ, where: '$2::bigint[] IS NULL AND NOT s.is_read AND s.deleted_at IS NULL' };
+const UNREAD: Mutation = {
+  where: 's.alert_id = ANY($2::bigint[]) AND s.is_read AND s.deleted_at IS NULL',
+  set: 'is_read = false, read_at = NULL',
+  change: 3,
+  unread: '1',
+};
+const DELETED: Mutation = {
+  where: 's.alert_id = ANY($2::bigint[]) AND s.deleted_at IS NULL',
+  set: 'deleted_at = now()',
+  change: 4,
+  unread: 'CASE WHEN is_read THEN 0 ELSE -1 END',
+};
+
+const mutationSql = ({ where, set, change, unread }: Mutation) => `
+  WITH target AS (
+    SELECT s.alert_id, row_number() OVER (ORDER BY s.alert_id) AS k FROM alert_statuses s WHERE s.user_id = $1 AND ${where}
+  ), changed AS (
+    UPDATE alert_statuses s SET seq = i.last_seq + t.k, change = ${change}, ${set}
+    FROM target t, inboxes i
+    WHERE i.user_id = $1 AND s.user_id = $1 AND s.alert_id = t.alert_id
+    RETURNING s.alert_id, s.seq, s.is_read, ${unread} AS unread
+  ), counted AS (
+    UPDATE inboxes SET last_seq = last_seq + (SELECT count(*) FROM changed),
+                       unread_count = unread_count + (SELECT COALESCE(sum(unread), 0) FROM changed)
+    WHERE user_id = $1
+    RETURNING last_seq, unread_count
+  )
+  SELECT n.last_seq, n.unread_count, c.alert_id, c.seq, c.is_read FROM counted n LEFT JOIN changed c ON true ORDER BY c.seq`;
+
+async function mutate(
+  database: Database,
+  userId: string,
+  alertIds: readonly number[] | null,
+  mutation: Mutation,
+): Promise<InboxState> {
+  return database.transaction(async (connection) => {
+    // The lock comes first, in a statement of its own: the next statement's snapshot then sees every number given so far.
+    await connection.query('SELECT 1 FROM inboxes WHERE user_id = $1 FOR UPDATE', [userId]);
+    const { rows } = await connection.query<{
+      last_seq: number;
+      unread_count: number;
+      alert_id: number | null;
+      seq: number;
+      is_read: boolean;
+    }>(mutationSql(mutation), [userId, alertIds]);
+    const changed = rows.filter(({ alert_id }) => alert_id !== null);
+    return {
+      userId,
+      lastSequence: rows[0]?.last_seq ?? 0,
+      unreadCount: rows[0]?.unread_count ?? 0,
+      rows: changed.map(({ alert_id, seq, is_read }) => ({
+        alertId: alert_id!,
+        sequence: seq,
+        change: changeOfRank(mutation.change),
+        isRead: is_read,
+      })),
+    };
+  });
+}
+
+/** Marks alerts as read; returns the rows that changed. */
+export function markRead(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxState> {
+  return mutate(database, userId, alertIds, READ);
+}
+
+export function markUnread(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxState> {
+  return mutate(database, userId, alertIds, UNREAD);
+}
+
+export function markAllRead(database: Database, userId: string): Promise<InboxState> {
+  return mutate(database, userId, null, READ_ALL);
+}
+
+/** Deletes softly: a repeated delivery finds the row and leaves it deleted. */
+export function deleteFromInbox(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxState> {
+  return mutate(database, userId, alertIds, DELETED);
+}
+
+export interface InboxEntry {
+  readonly alert: StoredAlert;
+  readonly isRead: boolean;
+  readonly readAt: number | null;
+  readonly sequence: number;
+  readonly deliveredAt: number;
+}
+
+/** Entries with an alert id below `before`, newest first. */
+export async function listInbox(
+  database: Database,
+  query: AlertFilter & { userId: string; unreadOnly: boolean; before: number; limit: number },
+): Promise<InboxEntry[]> {
+  const select = database
+    .builder('alert_statuses as s')
+    .join('alerts as a', 'a.alert_id', 's.alert_id')
+    .select('a.alert_id', 'a.kind', 'a.app_name', 'a.level', 'a.title', 'a.message', 'a.labels', 'a.source_id')
+    .select('a.occurred_at', 'a.created_at', 's.is_read', 's.read_at', 's.seq', 's.created_at as delivered_at')
+    .where('s.user_id', query.userId)
+    .whereNull('s.deleted_at')
+    .where('s.alert_id', '<', query.before)
+    .orderBy('s.alert_id', 'desc')
+    .limit(query.limit);
+  if (query.unreadOnly) void select.where('s.is_read', false);
+  if (query.kinds.length > 0) void select.whereIn('a.kind', query.kinds);
+  if (query.minimumRank > 0) void select.where('a.level', '>=', query.minimumRank);
+  const rows = await database.build<
+    AlertRow & { is_read: boolean; read_at: number | null; seq: number; delivered_at: number }
+  >(select);
+  return rows.map((row) => ({
+    alert: toStoredAlert(row),
+    isRead: row.is_read,
+    readAt: row.read_at,
+    sequence: row.seq,
+    deliveredAt: row.delivered_at,
+  }));
+}
+
+export interface InboxPosition {
+  readonly lastSequence: number;
+  /** Rows up to this number were removed by retention. */
+  readonly prunedSequence: number;
+  readonly unreadCount: number;
+}
+
+/** Where an inbox stands; all zero for a user who has received nothing yet. */
+export async function inboxPosition(database: Queryable, userId: string): Promise<InboxPosition> {
+  const { rows } = await database.query<{ last_seq: number; pruned_seq: number; unread_count: number }>({
+    name: 'inbox-position',
+    text: 'SELECT last_seq, pruned_seq, unread_count FROM inboxes WHERE user_id = $1',
+    values: [userId],
+  });
+  const row = rows[0];
+  if (row === undefined) return { lastSequence: 0, prunedSequence: 0, unreadCount: 0 };
+  return { lastSequence: row.last_seq, prunedSequence: row.pruned_seq, unreadCount: row.unread_count };
+}
+
+export interface InboxChangeRow {
+  readonly alertId: number;
+  readonly sequence: number;
+  readonly createdSequence: number;
+  readonly change: ChangeType;
+  readonly isRead: boolean;
+}
+
+interface ChangeRow extends Row {
+  last_seq: number;
+  pruned_seq: number;
+  unread_count: number;
+  alert_id: number | null;
+  seq: number;
+  created_seq: number;
+  change: number;
+  is_read: boolean;
+}
+
+/**
+ * Rows changed after a number, each once and in its latest state, by sequence, with where the inbox stands: all of one
+ * snapshot. One range scan of (user_id, seq).
+ */
+export async function changesAfter(
+  database: Queryable,
+  userId: string,
+  after: number,
+  limit: number,
+): Promise<InboxPosition & { changes: InboxChangeRow[] }> {
+  const { rows } = await database.query<ChangeRow>({
+    name: 'changes-after',
+    text: `
+      SELECT i.last_seq, i.pruned_seq, i.unread_count, c.alert_id, c.seq, c.created_seq, c.change, c.is_read
+      FROM inboxes i
+      LEFT JOIN LATERAL (
+        SELECT s.alert_id, s.seq, s.created_seq, s.change, s.is_read FROM alert_statuses s
+        WHERE s.user_id = i.user_id AND s.seq > $2 ORDER BY s.seq LIMIT $3
+      ) c ON true
+      WHERE i.user_id = $1
+      ORDER BY c.seq`,
+    values: [userId, after, limit],
+  });
+  const first = rows[0];
+  if (first === undefined) return { lastSequence: 0, prunedSequence: 0, unreadCount: 0, changes: [] };
+  return {
+    lastSequence: first.last_seq,
+    prunedSequence: first.pruned_seq,
+    unreadCount: first.unread_count,
+    changes: rows
+      .filter(({ alert_id }) => alert_id !== null)
+      .map((row) => ({
+        alertId: row.alert_id!,
+        sequence: row.seq,
+        createdSequence: row.created_seq,
+        change: changeOfRank(row.change),
+        isRead: row.is_read,
+      })),
+  };
+}
+
+/** The last numbers of these users, and whether they are active; users without an inbox have 0. */
+export async function lastSequences(
+  database: Queryable,
+  userIds: readonly string[],
+): Promise<Map<string, { lastSequence: number; active: boolean }>> {
+  const { rows } = await database.query<{ user_id: string; last_seq: number | null; active: boolean }>({
+    name: 'last-sequences',
+    text: `
+      SELECT u.user_id, i.last_seq, u.active
+      FROM users u LEFT JOIN inboxes i USING (user_id)
+      WHERE u.user_id = ANY($1::text[]) AND u.valid_to IS NULL`,
+    values: [userIds],
+  });
+  return new Map(rows.map(({ user_id, last_seq, active }) => [user_id, { lastSequence: last_seq ?? 0, active }]));
+}
+
+/** Whether an alert is in a user's inbox and not deleted. */
+export async function isInInbox(database: Queryable, userId: string, alertId: number): Promise<boolean> {
+  const { rows } = await database.query({
+    text: 'SELECT 1 FROM alert_statuses WHERE user_id = $1 AND alert_id = $2 AND deleted_at IS NULL',
+    values: [userId, alertId],
+  });
+  return rows.length > 0;
+}

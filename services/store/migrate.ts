@@ -1,0 +1,40 @@
+import knexModule from 'knex';
+import type { Logger } from '../lib/logging.js';
+import * as initial from './migrations/0001-initial.js';
+
+const MIGRATIONS = [initial];
+
+/** Every role calls it at its start; whoever comes first does the work. */
+const LOCK = 7_200_001;
+
+/**
+ * Brings the database's tables up to date. Safe to call from many processes at once.
+ * @returns the names of the migrations that were applied
+ */
+export async function migrate(databaseUrl: string, logger: Logger): Promise<string[]> {
+  const knex = knexModule.default({
+    client: 'pg',
+    connection: databaseUrl,
+    pool: { min: 0, max: 2 },
+    migrations: {
+      tableName: 'schema_migrations',
+      migrationSource: {
+        getMigrations: () => Promise.resolve(MIGRATIONS),
+        getMigrationName: (migration: { name: string }) => migration.name,
+        getMigration: (migration: unknown) => Promise.resolve(migration),
+      } as never,
+    },
+  });
+  try {
+    // Our own lock rather than knex's: that one is a row, which stays behind when its holder is killed.
+    return await knex.transaction(async (lock) => {
+      await lock.raw('SELECT pg_advisory_xact_lock(?)', [LOCK]);
+      await knex.migrate.forceFreeMigrationsLock();
+      const [, applied] = (await knex.migrate.latest()) as [number, string[]];
+      if (applied.length > 0) logger.info({ migrations: applied }, 'the database was migrated');
+      return applied;
+    });
+  } finally {
+    await knex.destroy();
+  }
+}

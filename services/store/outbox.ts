@@ -1,0 +1,38 @@
+import type { Queryable } from '../lib/postgres.js';
+
+/** Removes published alerts from the outbox and notes when it was. Ids that are not there any more are ignored. */
+export async function removePublished(database: Queryable, alertIds: readonly number[]): Promise<void> {
+  await database.query({
+    name: 'remove-published',
+    text: `
+      WITH removed AS (DELETE FROM outbox WHERE alert_id = ANY($1::bigint[]) RETURNING alert_id)
+      UPDATE alert_progress p SET published_at = now() FROM removed r WHERE p.alert_id = r.alert_id AND p.published_at IS NULL`,
+    values: [alertIds],
+  });
+}
+
+/** Alerts that have waited longer than `afterMs` by the database's clock, oldest first, without locking them. */
+export async function unpublished(
+  database: Queryable,
+  afterMs: number,
+  limit: number,
+  except: readonly number[],
+): Promise<number[]> {
+  // Always from the smallest id on, never "behind the last one": ids become visible out of their order.
+  const { rows } = await database.query<{ alert_id: number }>({
+    text: `
+      SELECT alert_id FROM outbox
+      WHERE created_at <= now() - $1::float8 * interval '1 millisecond' AND alert_id <> ALL($3::bigint[])
+      ORDER BY alert_id LIMIT $2`,
+    values: [afterMs, limit, except],
+  });
+  return rows.map(({ alert_id }) => alert_id);
+}
+
+/** How many alerts wait, and for how many seconds the oldest has waited. */
+export async function outboxState(database: Queryable): Promise<{ depth: number; ageSeconds: number }> {
+  const { rows } = await database.query<{ depth: number; age: string | null }>({
+    text: 'SELECT count(*) AS depth, extract(epoch FROM now() - min(created_at)) AS age FROM outbox',
+  });
+  return { depth: rows[0]?.depth ?? 0, ageSeconds: Number(rows[0]?.age ?? 0) };
+}

@@ -1,0 +1,92 @@
+import type { Queryable } from '../lib/postgres.js';
+
+export interface Progress {
+  readonly publishedAt: number | null;
+  readonly fannedOutAt: number | null;
+  readonly recipients: number | null;
+  readonly completedAt: number | null;
+  readonly traceparent: string | null;
+}
+
+/** Notes that the last recipient's event of these alerts was published. */
+export async function markFannedOut(
+  database: Queryable,
+  alerts: readonly { alertId: number; recipients: number }[],
+): Promise<void> {
+  await database.query({
+    name: 'mark-fanned-out',
+    text: `
+      UPDATE alert_progress p
+      SET fanned_out_at = now(), recipients = f.recipients, published_at = COALESCE(p.published_at, now())
+      FROM unnest($1::bigint[], $2::int[]) f(alert_id, recipients)
+      WHERE p.alert_id = f.alert_id AND p.fanned_out_at IS NULL`,
+    values: [alerts.map(({ alertId }) => alertId), alerts.map(({ recipients }) => recipients)],
+  });
+}
+
+export async function findProgress(database: Queryable, alertId: number): Promise<Progress | undefined> {
+  const { rows } = await database.query<{
+    published_at: number | null;
+    fanned_out_at: number | null;
+    recipients: number | null;
+    completed_at: number | null;
+    traceparent: string | null;
+  }>({
+    text: `
+      SELECT p.published_at, p.fanned_out_at, p.recipients, p.completed_at, a.traceparent
+      FROM alert_progress p JOIN alerts a USING (alert_id) WHERE p.alert_id = $1`,
+    values: [alertId],
+  });
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  return {
+    publishedAt: row.published_at,
+    fannedOutAt: row.fanned_out_at,
+    recipients: row.recipients,
+    completedAt: row.completed_at,
+    traceparent: row.traceparent,
+  };
+}
+
+/**
+ * Alerts that are older than `graceMs`, out of the outbox and not known to be complete, whose next check is due; the
+ * oldest first.
+ */
+export async function incompleteAlerts(database: Queryable, graceMs: number, limit: number): Promise<number[]> {
+  const { rows } = await database.query<{ alert_id: number }>({
+    text: `
+      SELECT p.alert_id FROM alert_progress p
+      WHERE p.completed_at IS NULL AND p.created_at <= now() - $1::float8 * interval '1 millisecond' AND p.reconcile_at <= now()
+        AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = p.alert_id)
+      ORDER BY p.alert_id LIMIT $2`,
+    values: [graceMs, limit],
+  });
+  return rows.map(({ alert_id }) => alert_id);
+}
+
+/** Notes that these alerts are in the inbox of every recipient. */
+export async function markComplete(
+  database: Queryable,
+  alerts: readonly { alertId: number; recipients: number }[],
+): Promise<void> {
+  await database.query({
+    text: `
+      UPDATE alert_progress p
+      SET completed_at = now(), recipients = c.recipients, published_at = COALESCE(p.published_at, now()),
+          fanned_out_at = COALESCE(p.fanned_out_at, now())
+      FROM unnest($1::bigint[], $2::int[]) c(alert_id, recipients) WHERE p.alert_id = c.alert_id`,
+    values: [alerts.map(({ alertId }) => alertId), alerts.map(({ recipients }) => recipients)],
+  });
+}
+
+/** Puts the next check off: 10 s after the first attempt, doubling, at most an hour. */
+export async function deferReconcile(database: Queryable, alertIds: readonly number[]): Promise<void> {
+  await database.query({
+    text: `
+      UPDATE alert_progress
+      SET reconcile_attempts = reconcile_attempts + 1,
+          reconcile_at = now() + LEAST(10 * power(2, LEAST(reconcile_attempts, 10)), 3600) * interval '1 second'
+      WHERE alert_id = ANY($1::bigint[])`,
+    values: [alertIds],
+  });
+}

@@ -1,0 +1,225 @@
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { AlertError } from '../domain/errors.js';
+import type { ResumeTokenWriter } from '../domain/resume-token.js';
+import type { InboxChangedEvent } from '../events/records.js';
+import { toStatus } from '../lib/grpc/status.js';
+import type { InboxChangeRow } from '../store/inboxes.js';
+import type { AlertContents } from './alert-contents.js';
+import { encodeResponse, type EncodableChange } from './response-encoder.js';
+import type { StreamFilter } from './stream-filter.js';
+
+export type StreamCall = ServerWritableStream<unknown, Buffer>;
+
+/** What a stream asks of its hub. */
+export interface StreamHost {
+  readonly contents: AlertContents;
+  readonly bufferMax: number;
+  /** Reads the stream's next changes from PostgreSQL, in its turn. */
+  catchUp(stream: AlertStream): void;
+  ended(stream: AlertStream): void;
+  sent(changes: number): void;
+  /** A live stream noticed that changes are missing. */
+  gap(): void;
+}
+
+/** Most bytes of alerts in one response while catching up. */
+const RESPONSE_BYTES = 262_144;
+
+/**
+ * One client's stream. It is live while everything up to its cursor was examined and the next change comes by Kafka; it
+ * catches up, reading PostgreSQL, whenever that is not so: at its start, when a number is missing, and when its client was
+ * slow. What arrives meanwhile is buffered up to a bound and dropped beyond it, since PostgreSQL has it all.
+ */
+export class AlertStream {
+  #cursor: number;
+  #live = false;
+  #everLive = false;
+  /** The client's side is full: nothing is written until it drains. */
+  #blocked = false;
+  #ended = false;
+  #buffer: InboxChangedEvent[] = [];
+  #buffered = 0;
+  #overflowed = false;
+  /** The unread count, and the number as of which it holds. */
+  #unread = { count: 0, asOf: -1 };
+  #nextCheckpoint = 0;
+
+  constructor(
+    readonly userId: string,
+    private readonly call: StreamCall,
+    private readonly host: StreamHost,
+    private readonly filter: StreamFilter,
+    private readonly tokens: ResumeTokenWriter,
+    private readonly checkpointMs: number,
+    /** The client has examined everything up to here already. */
+    private readonly knownUpTo: number,
+  ) {
+    this.#cursor = knownUpTo;
+    call.on('drain', () => this.#drained());
+    // Fires after a normal end too; ending twice has no effect.
+    call.on('cancelled', () => this.end());
+    call.on('error', () => this.end());
+  }
+
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  get isLive(): boolean {
+    return this.#live;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether it may be read for now: it is behind, and its client takes more. */
+  get wantsPage(): boolean {
+    return !this.#live && !this.#blocked && !this.#ended;
+  }
+
+  /** A change of the user's inbox came by Kafka; the contents of its alerts are in the cache, if they could be loaded. */
+  offer(event: InboxChangedEvent): void {
+    if (this.#ended || event.lastSequence <= this.#cursor) return;
+    if (this.#live && !this.#blocked) return this.#apply(event);
+    const size = Math.max(1, event.changes.length);
+    if (this.#buffered + size > this.host.bufferMax) {
+      this.#buffer = [];
+      this.#buffered = 0;
+      this.#overflowed = true;
+    } else if (!this.#overflowed) {
+      this.#buffer.push(event);
+      this.#buffered += size;
+    }
+  }
+
+  /** PostgreSQL is ahead of what this stream has seen, and Kafka has not brought it: read it. */
+  heal(lastSequence: number): void {
+    if (this.#live && !this.#ended && this.#cursor < lastSequence) this.#fallBehind();
+  }
+
+  #apply(event: InboxChangedEvent): void {
+    const changes: EncodableChange[] = [];
+    let cursor = this.#cursor;
+    for (const { sequence, alertId, type, isRead } of event.changes) {
+      if (sequence <= cursor) continue;
+      const content = this.host.contents.get(alertId);
+      // A number is missing, or the content could not be loaded: PostgreSQL has both.
+      if (sequence !== cursor + 1 || (content === undefined && type !== 'DELETED')) break;
+      cursor = sequence;
+      // A live client knows every row up to its cursor, so what leaves is always told.
+      if (this.filter.passes(type, isRead, 0, 0, content)) {
+        changes.push({
+          alertId,
+          sequence,
+          change: type,
+          isRead,
+          content: type === 'DELETED' ? undefined : content!.bytes,
+        });
+      }
+    }
+    this.#cursor = cursor;
+    const complete = cursor >= event.lastSequence;
+    if (complete) this.#count(event.unreadCount, event.lastSequence);
+    if (changes.length > 0 && complete) this.#write(changes);
+    else if (changes.length > 0) this.#cursor = changes[0]!.sequence - 1;
+    if (!complete) {
+      this.host.gap();
+      this.#fallBehind();
+    }
+  }
+
+  #fallBehind(): void {
+    this.#live = false;
+    this.host.catchUp(this);
+  }
+
+  /**
+   * A page of changes behind the cursor, read in one snapshot.
+   * @param complete whether the page reaches the inbox's last number
+   */
+  take(
+    changes: readonly InboxChangeRow[],
+    complete: boolean,
+    inbox: { lastSequence: number; unreadCount: number },
+  ): void {
+    if (this.#ended) return;
+    let bytes = 0;
+    let sent: EncodableChange[] = [];
+    this.#count(inbox.unreadCount, inbox.lastSequence);
+    for (const { alertId, sequence, createdSequence, change, isRead } of changes) {
+      if (bytes > RESPONSE_BYTES) {
+        this.#write(sent);
+        sent = [];
+        bytes = 0;
+        // The rest is read again when the client has made room.
+        if (this.#blocked) return;
+      }
+      const content = this.host.contents.get(alertId);
+      this.#cursor = sequence;
+      if (!this.filter.passes(change, isRead, createdSequence, this.knownUpTo, content)) continue;
+      bytes += content?.bytes.length ?? 0;
+      sent.push({ alertId, sequence, change, isRead, content: change === 'DELETED' ? undefined : content?.bytes });
+    }
+    if (complete) this.#cursor = Math.max(this.#cursor, inbox.lastSequence);
+    if (sent.length > 0) this.#write(sent);
+    if (complete) this.#goLive();
+  }
+
+  #goLive(): void {
+    this.#live = true;
+    if (!this.#everLive) {
+      this.#everLive = true;
+      this.checkpoint();
+    }
+    if (!this.#blocked) this.#flush();
+  }
+
+  /** What was buffered while the stream was behind or its client slow. */
+  #flush(): void {
+    const events = this.#buffer;
+    const overflowed = this.#overflowed;
+    this.#buffer = [];
+    this.#buffered = 0;
+    this.#overflowed = false;
+    for (const event of events) this.offer(event);
+    if (overflowed && this.#live) this.#fallBehind();
+  }
+
+  #drained(): void {
+    if (!this.#blocked || this.#ended) return;
+    this.#blocked = false;
+    if (this.#live) this.#flush();
+    else this.host.catchUp(this);
+  }
+
+  /** Sends a checkpoint if nothing was sent for the checkpoint interval. */
+  tick(now: number): void {
+    if (now >= this.#nextCheckpoint && !this.#blocked && !this.#ended) this.checkpoint();
+  }
+
+  checkpoint(): void {
+    this.#write([]);
+  }
+
+  #count(count: number, asOf: number): void {
+    if (asOf >= this.#unread.asOf) this.#unread = { count, asOf };
+  }
+
+  #write(changes: readonly EncodableChange[]): void {
+    const room = this.call.write(encodeResponse(changes, this.tokens.write(this.#cursor), this.#unread.count));
+    this.#nextCheckpoint = Date.now() + this.checkpointMs;
+    if (!room) this.#blocked = true;
+    if (changes.length > 0) this.host.sent(changes.length);
+  }
+
+  /** Ends the stream: with an error, which carries the last token, or because the client went away. */
+  end(error?: AlertError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#buffer = [];
+    this.host.ended(this);
+    if (error === undefined) this.call.end();
+    else this.call.emit('error', toStatus(error));
+  }
+}

@@ -1,0 +1,31 @@
+import { api } from '../lib/grpc/protos.js';
+import type { Service } from '../lib/lifecycle.js';
+import type { Runtime } from '../runtime.js';
+import { AlertContents } from './alert-contents.js';
+import { StreamHub } from './stream-hub.js';
+import { streamAlerts } from './stream-service.js';
+
+/** The role that clients hold streams to: every instance reads all inbox changes and keeps those of its own users. */
+export function createStreamGateway(runtime: Runtime): Service {
+  const { config, database, grpc, logger, metrics, tracing } = runtime;
+  const contents = new AlertContents(database, config.alertCacheMax);
+  const hub = new StreamHub({ config, database, contents, logger, metrics, tracing });
+  const definition = api.AlertStreamService.service;
+  // Responses are serialised by the stream itself, around alerts that were serialised once for everybody.
+  const passThrough = { StreamAlerts: { ...definition.StreamAlerts, responseSerialize: (bytes: Buffer) => bytes } };
+  grpc.addService(passThrough, { StreamAlerts: streamAlerts(database, hub) });
+
+  return {
+    async run(signal) {
+      signal.addEventListener('abort', () => hub.close(), { once: true });
+      await runtime.databaseReady(signal);
+      const { events } = await runtime.publishing(signal);
+      const consumer = await runtime.broadcast(events.topics.inboxChange, signal);
+      await Promise.all([hub.consume(consumer, events, signal), hub.heal(signal), hub.checkpoints(signal)]);
+    },
+    close: () => {
+      hub.close();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,298 @@
+import { AlertError } from '../domain/errors.js';
+import { tokenExpired } from '../domain/resume-token.js';
+import type { Events } from '../events/events.js';
+import type { InboxChangedEvent } from '../events/records.js';
+import type { Config } from '../lib/config/load.js';
+import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
+import { every } from '../lib/lifecycle.js';
+import type { Logger } from '../lib/logging.js';
+import type { Database } from '../lib/postgres.js';
+import { backoffMs, wait } from '../lib/retry.js';
+import { ATTR } from '../lib/telemetry/names.js';
+import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+import { changesAfter, lastSequences } from '../store/inboxes.js';
+import type { AlertContents } from './alert-contents.js';
+import type { AlertStream, StreamHost } from './alert-stream.js';
+
+export interface StreamHubDeps {
+  readonly config: Pick<
+    Config,
+    'streamHealIntervalMs' | 'streamPageSize' | 'streamBufferMax' | 'streamCatchUpsMax' | 'consumerMaxPollRecords'
+  >;
+  readonly database: Database;
+  readonly contents: AlertContents;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+}
+
+const CHECKPOINT_TICK_MS = 500;
+/** Users of one query when last numbers are compared. */
+const HEAL_PAGE = 1000;
+/** A change that PostgreSQL has may still be on its way through Kafka: it is given this long before it counts as lost. */
+const HEAL_PATIENCE_MS = 500;
+const PARTITIONS_INTERVAL_MS = 30_000;
+
+/** All streams of one gateway: hands them what Kafka brings, lets them catch up in turn, and heals what got lost. */
+export class StreamHub implements StreamHost {
+  readonly #byUser = new Map<string, Set<AlertStream>>();
+  /** Streams that wait for a catch-up query; a stream is in it once. */
+  readonly #queue = new Set<AlertStream>();
+  readonly #sent;
+  readonly #catchUps;
+  readonly #gaps;
+  readonly #healed;
+  readonly #skipped;
+  #running = 0;
+  #count = 0;
+  #failures = 0;
+  #closed = false;
+
+  constructor(private readonly deps: StreamHubDeps) {
+    const { metrics } = deps;
+    this.#sent = metrics.counter('ssom.stream.changes', 'Inbox changes that were written to streams.');
+    this.#catchUps = metrics.counter(
+      'ssom.stream.catch_up.queries',
+      'Pages that were read from PostgreSQL for streams.',
+    );
+    this.#gaps = metrics.counter(
+      'ssom.stream.gaps',
+      'Missing numbers that a stream noticed and filled from PostgreSQL.',
+    );
+    this.#healed = metrics.counter(
+      'ssom.stream.healed',
+      'Streams that were behind PostgreSQL without knowing and were brought up.',
+    );
+    this.#skipped = metrics.counter(
+      'ssom.stream.records.skipped',
+      'Inbox-change records of users who are not connected here.',
+    );
+    metrics.gauge('ssom.stream.open', 'Streams that are open.', () => this.#count);
+    metrics.gauge('ssom.stream.catch_up.waiting', 'Streams that wait for a catch-up query.', () => this.#queue.size);
+    metrics.gauge('ssom.stream.content_cache.size', 'Alerts in the content cache.', () => deps.contents.size);
+  }
+
+  get contents(): AlertContents {
+    return this.deps.contents;
+  }
+
+  get bufferMax(): number {
+    return this.deps.config.streamBufferMax;
+  }
+
+  get openStreams(): number {
+    return this.#count;
+  }
+
+  /** Registers a stream: from now on it hears of every change, and reads what it has missed. */
+  add(stream: AlertStream): void {
+    const streams = this.#byUser.get(stream.userId);
+    if (streams === undefined) this.#byUser.set(stream.userId, new Set([stream]));
+    else streams.add(stream);
+    this.#count += 1;
+    this.catchUp(stream);
+  }
+
+  ended(stream: AlertStream): void {
+    this.#queue.delete(stream);
+    const streams = this.#byUser.get(stream.userId);
+    if (streams?.delete(stream)) this.#count -= 1;
+    if (streams?.size === 0) this.#byUser.delete(stream.userId);
+  }
+
+  sent(changes: number): void {
+    this.#sent.add(changes);
+  }
+
+  gap(): void {
+    this.#gaps.add(1);
+  }
+
+  catchUp(stream: AlertStream): void {
+    if (stream.hasEnded) return;
+    this.#queue.add(stream);
+    if (this.#running < this.deps.config.streamCatchUpsMax) {
+      this.#running += 1;
+      void this.#work();
+    }
+  }
+
+  /** Reads pages for the streams that wait, one page a turn, so that a long way back holds nobody up. */
+  async #work(): Promise<void> {
+    for (let [stream] = this.#queue; stream !== undefined && !this.#closed; [stream] = this.#queue) {
+      this.#queue.delete(stream);
+      if (!stream.wantsPage) continue;
+      try {
+        await this.#readPage(stream);
+        this.#failures = 0;
+      } catch (error) {
+        this.#failures += 1;
+        const waitMs = 200 + backoffMs(this.#failures, 200, 3000);
+        this.deps.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a stream could not catch up; trying again');
+        this.#queue.add(stream);
+        await wait(waitMs);
+        continue;
+      }
+      if (stream.wantsPage) this.#queue.add(stream);
+    }
+    this.#running -= 1;
+  }
+
+  async #readPage(stream: AlertStream): Promise<void> {
+    const limit = this.deps.config.streamPageSize;
+    const page = await changesAfter(this.deps.database, stream.userId, stream.cursor, limit);
+    this.#catchUps.add(1);
+    if (stream.cursor < page.prunedSequence) return stream.end(tokenExpired());
+    await this.contents.load(page.changes.map(({ alertId }) => alertId));
+    stream.take(page.changes, page.changes.length < limit, page);
+  }
+
+  /** Reads the inbox changes of all users until the signal aborts. */
+  async consume(consumer: Consumer, events: Events, signal: AbortSignal): Promise<void> {
+    const { config, logger } = this.deps;
+    const interrupt = () => consumer.interrupt();
+    signal.addEventListener('abort', interrupt, { once: true });
+    const newPartitions = every(
+      PARTITIONS_INTERVAL_MS,
+      signal,
+      async () => {
+        const found = await consumer.assignNewPartitions(events.topics.inboxChange);
+        if (found > 0) logger.info({ partitions: found }, 'new partitions are read');
+      },
+      (error) => logger.debug({ err: error }, 'partitions could not be looked for'),
+    );
+    while (!signal.aborted) {
+      try {
+        await this.#dispatch(await consumer.poll(config.consumerMaxPollRecords), events);
+      } catch (error) {
+        // What is lost here is found by comparing last numbers.
+        logger.warn({ err: error }, 'inbox changes could not be read from Kafka; going on');
+        await wait(500, signal);
+      }
+    }
+    await newPartitions;
+  }
+
+  async #dispatch(records: readonly IncomingRecord[], events: Events): Promise<void> {
+    const wanted: InboxChangedEvent[] = [];
+    for (const record of records) {
+      // Without decoding: most records are for users of other gateways.
+      if (record.key === null || record.value === null || !this.#byUser.has(record.key)) continue;
+      try {
+        wanted.push(events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value)));
+      } catch (error) {
+        const { topic, partition, offset } = record;
+        this.deps.logger.error(
+          { err: error, topic, partition, offset },
+          'an inbox change cannot be decoded; PostgreSQL has it',
+        );
+      }
+    }
+    this.#skipped.add(records.length - wanted.length);
+    if (wanted.length === 0) return;
+    try {
+      await this.contents.load(wanted.flatMap(({ changes }) => changes.map(({ alertId }) => alertId)));
+    } catch (error) {
+      this.deps.logger.warn({ err: error }, 'alerts could not be loaded; their streams read them later');
+    }
+    const spans = this.#startSpans(wanted);
+    for (const event of wanted) {
+      const streams = this.#byUser.get(event.userId);
+      if (streams !== undefined) for (const stream of streams) stream.offer(event);
+    }
+    for (const span of spans) span.end();
+  }
+
+  /** One span for each trace of a batch. */
+  #startSpans(events: readonly InboxChangedEvent[]): Span[] {
+    const { tracing } = this.deps;
+    if (!tracing.enabled) return [];
+    const changes = new Map<string, { alertId: number; count: number }>();
+    for (const { changes: list } of events) {
+      for (const { traceparent, alertId } of list) {
+        const entry = changes.get(traceparent);
+        if (entry !== undefined) entry.count += 1;
+        else if (isSampled(traceparent)) changes.set(traceparent, { alertId, count: 1 });
+      }
+    }
+    return [...changes].map(([parent, { alertId, count }]) =>
+      tracing.start('deliver StreamAlerts', {
+        kind: SpanKind.CONSUMER,
+        parent,
+        attributes: { [ATTR.alertId]: alertId, [ATTR.messagingBatchCount]: count },
+      }),
+    );
+  }
+
+  /** Sends checkpoints when they are due, until the signal aborts. */
+  async checkpoints(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await wait(CHECKPOINT_TICK_MS, signal);
+      const now = Date.now();
+      for (const streams of this.#byUser.values()) for (const stream of streams) stream.tick(now);
+    }
+  }
+
+  /**
+   * Compares the last numbers of connected users with what their streams have seen, until the signal aborts: that finds a
+   * change whose record never came. Streams of users who became inactive are ended.
+   */
+  async heal(signal: AbortSignal): Promise<void> {
+    const { config, logger } = this.deps;
+    await every(
+      config.streamHealIntervalMs,
+      signal,
+      async () => {
+        const users = [...this.#byUser.keys()];
+        const ahead = new Map<string, number>();
+        for (let from = 0; from < users.length; from += HEAL_PAGE) {
+          for (const [userId, last] of await this.#compare(users.slice(from, from + HEAL_PAGE)))
+            ahead.set(userId, last);
+        }
+        if (ahead.size === 0) return;
+        await wait(HEAL_PATIENCE_MS, signal);
+        for (const [userId, last] of ahead) this.#healUser(userId, last);
+      },
+      (error) => logger.debug({ err: error }, 'last numbers could not be compared; trying again'),
+    );
+  }
+
+  async #compare(users: readonly string[]): Promise<[string, number][]> {
+    const states = await lastSequences(this.deps.database, users);
+    const ahead: [string, number][] = [];
+    for (const userId of users) {
+      const streams = [...(this.#byUser.get(userId) ?? [])];
+      const state = states.get(userId);
+      if (state === undefined || !state.active) {
+        for (const stream of streams)
+          stream.end(new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`));
+      } else if (streams.some((stream) => stream.isLive && stream.cursor < state.lastSequence)) {
+        ahead.push([userId, state.lastSequence]);
+      }
+    }
+    return ahead;
+  }
+
+  #healUser(userId: string, lastSequence: number): void {
+    for (const stream of this.#byUser.get(userId) ?? []) {
+      if (!stream.isLive || stream.cursor >= lastSequence) continue;
+      this.#healed.add(1);
+      stream.heal(lastSequence);
+    }
+  }
+
+  /** Ends all streams so that their clients resume elsewhere. */
+  close(): void {
+    this.#closed = true;
+    const error = new AlertError(
+      'UNAVAILABLE',
+      'SHUTTING_DOWN',
+      'this server shuts down; connect again with the last resume_token',
+      {
+        retryAfterMs: 100,
+      },
+    );
+    for (const streams of [...this.#byUser.values()]) for (const stream of [...streams]) stream.end(error);
+  }
+}

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { context, trace } from '@opentelemetry/api';
+import grpc from '@grpc/grpc-js';
+import { createClient } from '../../../services/client/client.js';
+import { AlertClientError } from '../../../services/client/errors.js';
+import { AlertError, invalidArgument } from '../../../services/domain/errors.js';
+import { toStatus } from '../../../services/lib/grpc/status.js';
+import { closeAfter, fakeService } from './fake-service.js';
+
+const identity = { caller: 'test' };
+const request = { kind: 'ALERT_KIND_OTHER', level: 'ALERT_LEVEL_INFO', appName: 'a', title: 't' } as const;
+
+test('an error carries its code, reason, violations and waiting time', async (t) => {
+  const address = await fakeService(t, {
+    GetAlert: (_call, callback) => {
+      callback(toStatus(invalidArgument([{ field: 'alert_id', description: 'must be greater than 0' }])));
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  await assert.rejects(client.getAlert({ alertId: 0 }), (error: unknown) => {
+    assert.ok(error instanceof AlertClientError);
+    assert.equal(error.code, 'INVALID_ARGUMENT');
+    assert.equal(error.reason, 'INVALID_FIELDS');
+    assert.deepEqual(error.violations, [{ field: 'alert_id', description: 'must be greater than 0' }]);
+    assert.equal(error.message, 'alert_id must be greater than 0');
+    assert.equal(error.canRetry, false);
+    return true;
+  });
+});
+
+test('createAlert is repeated under one request id, not before the RetryInfo', async (t) => {
+  const ids: string[] = [];
+  const times: number[] = [];
+  const address = await fakeService(t, {
+    CreateAlert: (call, callback) => {
+      ids.push(call.request.requestId);
+      times.push(performance.now());
+      if (ids.length === 1) {
+        const busy = new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY', 'too many requests wait', { retryAfterMs: 60 });
+        return callback(toStatus(busy));
+      }
+      if (ids.length === 2) return callback({ code: grpc.status.UNAVAILABLE, details: 'restarting' });
+      callback(null, { alert: { alertId: 7 }, replayed: false });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const { alert } = await client.createAlert(request);
+  assert.equal(alert?.alertId, 7);
+  assert.equal(new Set(ids).size, 1);
+  assert.match(ids[0]!, /^[0-9a-f-]{36}$/);
+  // A timer may be 1 ms early.
+  assert.ok(times[1]! - times[0]! >= 59, `repeated after ${times[1]! - times[0]!} ms`);
+});
+
+test('createAlert gives up after its attempts, and at once where trying again does not help', async (t) => {
+  let calls = 0;
+  let status: Parameters<typeof callError>[0] = { code: grpc.status.UNAVAILABLE, details: 'away' };
+  const callError = (error: { code: grpc.status; details: string; metadata?: grpc.Metadata }) => error;
+  const address = await fakeService(t, {
+    CreateAlert: (call, callback) => {
+      calls += 1;
+      assert.equal(call.request.requestId, 'mine');
+      callback(status);
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const mine = { ...request, requestId: 'mine' };
+  await assert.rejects(client.createAlert(mine, { attempts: 3 }), { code: 'UNAVAILABLE' });
+  assert.equal(calls, 3);
+  // Without a RetryInfo the alert is too large and will be so tomorrow.
+  status = toStatus(new AlertError('RESOURCE_EXHAUSTED', 'EVENT_TOO_LARGE', 'the event is larger than 512 KiB'));
+  await assert.rejects(client.createAlert(mine), { code: 'RESOURCE_EXHAUSTED', reason: 'EVENT_TOO_LARGE' });
+  assert.equal(calls, 4);
+});
+
+test('every item of a batch gets a request id of its own unless it has one', async (t) => {
+  const ids: string[][] = [];
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (call, callback) => {
+      ids.push(call.request.requests.map(({ requestId }) => requestId));
+      if (ids.length === 1) return callback({ code: grpc.status.UNAVAILABLE, details: 'restarting' });
+      callback(null, { results: [] });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  await client.batchCreateAlerts({ requests: [request, { ...request, requestId: 'mine' }, request] });
+  assert.deepEqual(ids[0], ids[1]);
+  assert.equal(ids[0]![1], 'mine');
+  assert.equal(new Set(ids[0]).size, 3);
+});
+
+test('a call ends at its deadline and by its signal', async (t) => {
+  let arrived: (() => void) | undefined;
+  const address = await fakeService(t, { GetUnreadCount: () => arrived?.() });
+  const client = closeAfter(t, createClient({ address, identity }));
+  await assert.rejects(client.getUnreadCount({}, { timeoutMs: 50 }), { code: 'DEADLINE_EXCEEDED' });
+
+  const controller = new AbortController();
+  const inHand = new Promise<void>((resolve) => (arrived = resolve));
+  const cancelled = assert.rejects(client.getUnreadCount({}, { signal: controller.signal }), { code: 'CANCELLED' });
+  await inHand;
+  controller.abort();
+  await cancelled;
+  await assert.rejects(client.getUnreadCount({}, { signal: controller.signal }), { reason: 'ABORTED' });
+});
+
+test('identity and trace travel as metadata', async (t) => {
+  let metadata = new grpc.Metadata();
+  const address = await fakeService(t, {
+    GetUnreadCount: (call, callback) => {
+      metadata = call.metadata;
+      callback(null, { unreadCount: 1 });
+    },
+  });
+  const service = closeAfter(t, createClient({ address, identity }));
+  await service.getUnreadCount({ userId: 'op01' });
+  assert.deepEqual(metadata.get('x-caller'), ['test']);
+  assert.deepEqual(metadata.get('traceparent'), []);
+
+  const spanContext = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: 1 };
+  const active = trace.setSpan(context.active(), trace.wrapSpanContext(spanContext));
+  // A context manager of ten lines: the SDK's is a package that we would need for this alone.
+  t.after(() => context.disable());
+  context.setGlobalContextManager({
+    active: () => active,
+    with: (_context, run, self, ...args) => run.call(self as never, ...args),
+    bind: (_context, target) => target,
+    enable() {
+      return this;
+    },
+    disable() {
+      return this;
+    },
+  });
+  const user = closeAfter(t, createClient({ address, identity: { userId: 'op01' } }));
+  await user.getUnreadCount({});
+  assert.deepEqual(metadata.get('x-user-id'), ['op01']);
+  assert.deepEqual(metadata.get('traceparent'), ['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']);
+});
+
+test('an identity that metadata cannot carry is refused by name', () => {
+  for (const userId of ['', ' op01', '김서연', 'x'.repeat(129), 'a\nb']) {
+    assert.throws(() => createClient({ address: '127.0.0.1:1', identity: { userId } }), { reason: 'IDENTITY_INVALID' });
+  }
+});
+
+test('a closed client says so', async () => {
+  const client = createClient({ address: '127.0.0.1:1', identity });
+  client.close();
+  await assert.rejects(client.createAlert(request), { code: 'CANCELLED', reason: 'CLIENT_CLOSED' });
+});
+
+test('a service that is not there is UNAVAILABLE', async (t) => {
+  const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity }));
+  await assert.rejects(client.getAlert({ alertId: 1 }), { code: 'UNAVAILABLE', reason: '' });
+});
