@@ -43,6 +43,7 @@ export class Runtime {
   readonly #closers: Closers;
   readonly #readiness = new Map<string, Readiness>();
   #publishing: Promise<Publishing> | undefined;
+  #databaseReady: Promise<void> | undefined;
 
   private constructor(
     readonly config: Config,
@@ -122,10 +123,15 @@ export class Runtime {
   }
 
   /**
-   * Waits until PostgreSQL answers and its tables are there, then watches it: readiness follows.
+   * Waits until PostgreSQL answers and its tables are there, then watches it: readiness follows. All callers share it.
    * @throws the signal's reason
    */
-  async databaseReady(signal: AbortSignal): Promise<void> {
+  databaseReady(signal: AbortSignal): Promise<void> {
+    this.#databaseReady ??= this.#awaitDatabase(signal);
+    return this.#databaseReady;
+  }
+
+  async #awaitDatabase(signal: AbortSignal): Promise<void> {
     this.setReady('postgresql', false, 'not reached yet');
     await this.#untilItWorks('postgresql', hostOf(this.backends.databaseUrl), signal, async () => {
       await this.database.query({ text: 'SELECT 1' });

@@ -57,7 +57,7 @@ export function alertService({ database, batcher, directories }: AlertServiceDep
     return result;
   }
 
-  async function progressOf(alertId: number, directoryVersion: number): Promise<AlertProgress | null> {
+  async function progressOf(alertId: number): Promise<AlertProgress | null> {
     const progress = await findProgress(database, alertId);
     if (progress === undefined) return null;
     const recipients = (await directories.recipientsOf([alertId])).get(alertId) ?? [];
@@ -66,7 +66,7 @@ export function alertService({ database, batcher, directories }: AlertServiceDep
       publishedAt: optionalTimestamp(progress.publishedAt),
       fannedOutAt: optionalTimestamp(progress.fannedOutAt),
       completedAt: optionalTimestamp(progress.completedAt),
-      recipients: progress.recipients ?? (directoryVersion > 0 ? recipients.length : 0),
+      recipients: recipients.length,
       delivered,
       read,
       traceId: progress.traceparent?.split('-')[1] ?? '',
@@ -102,7 +102,7 @@ export function alertService({ database, batcher, directories }: AlertServiceDep
         mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));
       const [found] = visible ? await findRoutableAlerts(database, [alertId]) : [];
       if (found === undefined) throw new AlertError('NOT_FOUND', 'ALERT_NOT_FOUND', `there is no alert ${alertId}`);
-      const progress = mayReadAll ? await progressOf(alertId, found.directoryVersion) : null;
+      const progress = mayReadAll ? await progressOf(alertId) : null;
       return { alert: toAlertMessage(found.alert), progress };
     },
 

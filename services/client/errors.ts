@@ -51,5 +51,7 @@ export function toClientError(error: unknown): AlertClientError {
   if (code === undefined)
     return new AlertClientError('INTERNAL', '', String(failed.message ?? error), { cause: error });
   const details = statusDetails(error as grpc.ServiceError);
-  return new AlertClientError(code, details.reason, failed.details ?? '', { ...details, cause: error });
+  // What grpc-js appends to a failed connection, with nothing behind it.
+  const message = (failed.details ?? '').replace(/\.? Resolution note: $/, '');
+  return new AlertClientError(code, details.reason, message, { ...details, cause: error });
 }

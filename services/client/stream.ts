@@ -5,6 +5,7 @@ import type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.
 import type { Logger } from '../lib/logging.js';
 import { backoffMs, wait } from '../lib/retry.js';
 import { AlertClientError, toClientError } from './errors.js';
+import { withinMs } from './within-ms.js';
 
 /** What becomes of the connection, for those who want to show it. */
 export type StreamEvent =
@@ -144,18 +145,5 @@ async function* responses(
   } finally {
     signal.removeEventListener('abort', cancel);
     call.cancel();
-  }
-}
-
-/** The promise's value, or undefined if it takes longer. */
-async function withinMs<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
-  });
-  try {
-    return await Promise.race([promise, expiry]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -4,7 +4,7 @@ import { AvroCodec, canonicalSchema } from '../lib/avro.js';
 import type { Config } from '../lib/config/load.js';
 import { RegistryError, type RegistryClient } from '../lib/registry/client.js';
 import { ROOT } from '../lib/root.js';
-import type { AlertCreatedEvent, InboxChangedEvent, UserAlertEvent } from './records.js';
+import type { AlertCreatedEvent, InboxChangedEvent, UserAlertEvent } from './event-types.js';
 
 export type TopicConfig = Pick<Config, 'topicAlertCreated' | 'topicUserAlert' | 'topicInboxChange'>;
 

@@ -1,4 +1,4 @@
-import type { InboxChangedEvent } from './records.js';
+import type { InboxChangedEvent } from './event-types.js';
 import { inboxChangedRecord } from './records.js';
 import type { Events } from './events.js';
 import type { ChangeType } from '../domain/alert.js';

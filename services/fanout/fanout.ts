@@ -1,4 +1,5 @@
-import { recordTraceparent, userAlertRecord, type AlertCreatedEvent } from '../events/records.js';
+import type { AlertCreatedEvent } from '../events/event-types.js';
+import { recordTraceparent, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';

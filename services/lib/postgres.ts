@@ -41,8 +41,7 @@ export class Database implements Queryable {
       idleTimeoutMillis: 30_000,
       keepAlive: true,
       application_name: 'ssom-alert',
-      // A generic plan costs the numbering statement of delivery three times as much, and `auto` flips to it.
-      options: `-c statement_timeout=${config.databaseStatementTimeoutMs} -c plan_cache_mode=force_custom_plan -c timezone=UTC`,
+      options: `-c statement_timeout=${config.databaseStatementTimeoutMs} -c timezone=UTC`,
     });
     // An idle connection that the server closes (a restart) is not an error of anybody's query.
     this.#pool.on('error', (error) => logger.debug({ err: error }, 'an idle PostgreSQL connection was closed'));
@@ -126,7 +125,8 @@ export const UNIQUE_VIOLATION = '23505';
  */
 export function isOutage(error: unknown): boolean {
   const state = sqlState(error);
-  if (state !== undefined) return /^(08|53|57|58)/.test(state);
+  // 28 and 3D: it lets nobody in; 42P01: its tables are not made yet.
+  if (state !== undefined) return /^(08|28|3D|53|57|58)/.test(state) || state === '42P01';
   const { code, message } = error as { code?: string; message?: string };
   return (
     (code !== undefined && /^(ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENET|ENOENT)/.test(code)) ||

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { withinMs } from '../client/within-ms.js';
 
 export interface Line {
   /** Counted from 1. */
@@ -56,23 +57,45 @@ export async function* readLines(stream: Readable, longest = LONGEST): AsyncGene
   }
 }
 
+export interface ChunkLimits {
+  readonly maxItems: number;
+  readonly maxWeight: number;
+  /** How long a group waits for more: what comes through a pipe now and then is not held back until it is full. */
+  readonly flushAfterMs: number;
+}
+
 /** Groups items, in order, so that no group has more than `maxItems`, or weighs more than `maxWeight` unless alone. */
 export async function* chunked<T>(
   items: AsyncIterable<T>,
   weight: (item: T) => number,
-  { maxItems, maxWeight }: { readonly maxItems: number; readonly maxWeight: number },
+  { maxItems, maxWeight, flushAfterMs }: ChunkLimits,
 ): AsyncGenerator<T[], void, undefined> {
+  const iterator = items[Symbol.asyncIterator]();
+  const ask = () => {
+    const next = iterator.next();
+    // It may fail while the consumer is busy with the last group; we hear of it when we come back to it.
+    next.catch(() => undefined);
+    return next;
+  };
   let chunk: T[] = [];
   let total = 0;
-  for await (const item of items) {
-    const more = weight(item);
-    if (chunk.length > 0 && (chunk.length === maxItems || total + more > maxWeight)) {
-      yield chunk;
-      chunk = [];
-      total = 0;
+  for (let next = ask(); ;) {
+    const result = chunk.length === 0 ? await next : await withinMs(next, flushAfterMs);
+    if (result !== undefined && result.done !== true) {
+      const more = weight(result.value);
+      if (chunk.length > 0 && (chunk.length === maxItems || total + more > maxWeight)) {
+        yield chunk;
+        chunk = [];
+        total = 0;
+      }
+      chunk.push(result.value);
+      total += more;
+      next = ask();
+      continue;
     }
-    chunk.push(item);
-    total += more;
+    if (chunk.length > 0) yield chunk;
+    if (result !== undefined) return;
+    chunk = [];
+    total = 0;
   }
-  if (chunk.length > 0) yield chunk;
 }

@@ -155,7 +155,7 @@ function runner(prefix: readonly string[], owner: Runner['owner']): Runner {
       // A group of its own: Ctrl-C reaches us alone, and we stop it when our work is done.
       const child = spawn(first, rest, { ...identity, detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
       let tail = '';
-      child.stderr!.on('data', (chunk: Buffer) => (tail = (tail + chunk.toString()).slice(-4000)));
+      child.stderr.on('data', (chunk: Buffer) => (tail = (tail + chunk.toString()).slice(-4000)));
       child.on('error', (error) => (tail += error.message));
       return { child, log: () => tail.trim().split('\n').slice(-5).join('\n') };
     },

@@ -36,7 +36,8 @@ export interface DeliveryResult {
  * comes from the update that also locks the inbox, so numbers become visible in their order. 6 ms of PostgreSQL per
  * 1,000 rows, where locking first and looking for existing rows takes 12.
  *
- * It has no name on purpose: a prepared statement flips to a generic plan, which triples its cost.
+ * It has no name on purpose: a named statement is prepared and flips to a generic plan, which triples its cost. Elsewhere
+ * names save the planning, 0.3 of the 0.7 ms of a small insert.
  */
 const DELIVER_NEW = `
   WITH locked AS (

@@ -3,7 +3,6 @@ import type { Queryable } from '../lib/postgres.js';
 export interface Progress {
   readonly publishedAt: number | null;
   readonly fannedOutAt: number | null;
-  readonly recipients: number | null;
   readonly completedAt: number | null;
   readonly traceparent: string | null;
 }
@@ -28,12 +27,11 @@ export async function findProgress(database: Queryable, alertId: number): Promis
   const { rows } = await database.query<{
     published_at: number | null;
     fanned_out_at: number | null;
-    recipients: number | null;
     completed_at: number | null;
     traceparent: string | null;
   }>({
     text: `
-      SELECT p.published_at, p.fanned_out_at, p.recipients, p.completed_at, a.traceparent
+      SELECT p.published_at, p.fanned_out_at, p.completed_at, a.traceparent
       FROM alert_progress p JOIN alerts a USING (alert_id) WHERE p.alert_id = $1`,
     values: [alertId],
   });
@@ -42,7 +40,6 @@ export async function findProgress(database: Queryable, alertId: number): Promis
   return {
     publishedAt: row.published_at,
     fannedOutAt: row.fanned_out_at,
-    recipients: row.recipients,
     completedAt: row.completed_at,
     traceparent: row.traceparent,
   };

@@ -1,7 +1,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { AlertError } from '../domain/errors.js';
 import type { ResumeTokenWriter } from '../domain/resume-token.js';
-import type { InboxChangedEvent } from '../events/records.js';
+import type { InboxChangedEvent } from '../events/event-types.js';
 import { toStatus } from '../lib/grpc/status.js';
 import type { InboxChangeRow } from '../store/inboxes.js';
 import type { AlertContents } from './alert-contents.js';

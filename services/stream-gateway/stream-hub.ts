@@ -1,7 +1,7 @@
 import { AlertError } from '../domain/errors.js';
 import { tokenExpired } from '../domain/resume-token.js';
 import type { Events } from '../events/events.js';
-import type { InboxChangedEvent } from '../events/records.js';
+import type { InboxChangedEvent } from '../events/event-types.js';
 import type { Config } from '../lib/config/load.js';
 import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { every } from '../lib/lifecycle.js';

@@ -47,7 +47,7 @@ export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<
     hub.add(
       new AlertStream(
         userId,
-        call as StreamCall,
+        call,
         hub,
         filter,
         new ResumeTokenWriter(userId, epoch),

@@ -39,7 +39,7 @@ export function loadConfig(environment: Environment, overrides: Partial<Config> 
     else config[key] = parsed.value;
   }
   Object.assign(config, overrides);
-  const known = new Set(Object.values(variables).flatMap(({ name }) => [name as string, `${name}_FILE`]));
+  const known = new Set(Object.values(variables).flatMap(({ name }) => [name, `${name}_FILE`]));
   for (const name of Object.keys(environment)) {
     if (PREFIXES.test(name) && !known.has(name) && !FOREIGN.test(name)) {
       problems.push(`${name}: is not a variable of this service; deploy/README.md lists them all`);

@@ -1,6 +1,6 @@
 import grpc, { Metadata } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
-import { AlertError, type ErrorCode, type FieldViolation } from '../../domain/errors.js';
+import type { AlertError, ErrorCode, FieldViolation } from '../../domain/errors.js';
 
 /** The domain of every ErrorInfo. */
 export const ERROR_DOMAIN = 'alert.ssom';

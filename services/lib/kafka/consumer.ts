@@ -84,7 +84,7 @@ export class Consumer {
       },
     };
     // A consumer that has lost its place reads everything again rather than skip: delivering twice has no effect.
-    this.#client = new RdKafka.KafkaConsumer(settings as never, { 'auto.offset.reset': 'earliest' }) as Client;
+    this.#client = new RdKafka.KafkaConsumer(settings, { 'auto.offset.reset': 'earliest' }) as Client;
     this.#client.setDefaultConsumeTimeout(0);
     this.#client.on('event.stats', (stats: { message: string }) => this.#readStatistics(stats.message));
     this.#client.on('rebalance.error', (error) => logger.warn({ err: error }, 'a rebalance failed'));
@@ -196,7 +196,7 @@ export class Consumer {
     this.#mayHaveMore = false;
     const records = await new Promise<IncomingRecord[]>((resolve, reject) => {
       this.#client.consume(max, (error, messages) => {
-        if (error) reject(error as unknown as Error);
+        if (error) reject(error);
         else resolve(messages as unknown as IncomingRecord[]);
       });
     });
@@ -266,7 +266,7 @@ export class Consumer {
     const metadata = await new Promise<{ topics: { name: string; partitions: { id: number }[] }[] }>(
       (resolve, reject) => {
         this.#client.getMetadata({ topic, timeout: METADATA_TIMEOUT_MS }, (error, data) =>
-          error ? reject(error as unknown as Error) : resolve(data as never),
+          error ? reject(error) : resolve(data),
         );
       },
     );
@@ -284,7 +284,7 @@ export class Consumer {
     return new Promise((resolve, reject) => {
       this.#client.queryWatermarkOffsets(topic, partition, METADATA_TIMEOUT_MS, (error, offsets) =>
         error
-          ? reject(error as unknown as Error)
+          ? reject(error)
           : resolve({ low: Number(offsets.lowOffset), high: Number(offsets.highOffset) }),
       );
     });
@@ -295,7 +295,7 @@ export class Consumer {
     return new Promise((resolve, reject) => {
       this.#client.committed(partitions as never, METADATA_TIMEOUT_MS, (error, offsets) =>
         error
-          ? reject(error as unknown as Error)
+          ? reject(error)
           : resolve(
               (offsets as { topic: string; partition: number; offset?: number }[]).map((entry) => ({
                 topic: entry.topic,
@@ -319,7 +319,7 @@ export class Consumer {
         return { topic, partition, offset: assigned.size === 0 ? high : low };
       }),
     );
-    if (assigned.size === 0) this.#client.assign(positions as never);
+    if (assigned.size === 0) this.#client.assign(positions);
     else this.#client.incrementalAssign(positions);
     this.#generation += 1;
     this.#mayHaveMore = true;
@@ -331,8 +331,8 @@ export class Consumer {
       if (assigned) {
         this.#generation += 1;
         this.#rebalancing = false;
-        if (!this.#closed) this.#client.assign(partitions as never);
-        if (this.#paused) this.#client.pause(partitions as never);
+        if (!this.#closed) this.#client.assign(partitions);
+        if (this.#paused) this.#client.pause(partitions);
         this.#logger.info({ group: this.options.groupId, partitions: names(partitions) }, 'partitions assigned');
         return;
       }

@@ -13,12 +13,12 @@ export interface EmbeddedBroker {
  */
 export async function startEmbeddedBroker(topics: readonly string[]): Promise<EmbeddedBroker> {
   const settings = { 'test.mock.num.brokers': 1, 'bootstrap.servers': 'in-process', dr_cb: true };
-  const host = new RdKafka.Producer(settings as never);
+  const host = new RdKafka.Producer(settings);
   const metadata = await new Promise<{ brokers: { host: string; port: number }[] }>((resolve, reject) => {
     host.connect({ timeout: 5000 }, (error, data) =>
       error
-        ? reject(error as unknown as Error)
-        : resolve(data as unknown as { brokers: { host: string; port: number }[] }),
+        ? reject(error)
+        : resolve(data),
     );
   });
   const broker = metadata.brokers[0];

@@ -1,6 +1,6 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { Logger } from '../logging.js';
-import { wait } from '../retry.js';
+import { backoffMs, wait } from '../retry.js';
 import { producerSettings, type Brokers, type KafkaConfig } from './client-config.js';
 
 export interface OutgoingRecord {
@@ -22,34 +22,51 @@ class Batch {
     this.done = new Promise((resolve, reject) => {
       this.#settle = (error) => (error === undefined ? resolve() : reject(error));
     });
+    // It may fail while its records are still being handed over, when nobody awaits it yet.
+    this.done.catch(() => undefined);
+  }
+
+  /** No more reports will come. */
+  abandon(error: Error): void {
+    this.remaining = 0;
+    this.#settle(error);
   }
 
   settleOne(error: Error | null | undefined): void {
+    if (this.remaining === 0) return;
     this.error ??= error ?? undefined;
     this.remaining -= 1;
     if (this.remaining === 0) this.#settle(this.error);
   }
 }
 
-const QUEUE_FULL = RdKafka.CODES.ERRORS.ERR__QUEUE_FULL;
+const { ERR__QUEUE_FULL: QUEUE_FULL, ERR__FATAL: FATAL } = RdKafka.CODES.ERRORS;
+
+/** Publishers that may wait for room in librdkafka's queue; one more fails at once. */
+const WAITING_MAX = 1000;
+
+type Client = InstanceType<typeof RdKafka.Producer>;
 
 /**
  * Publishes records with acks from all in-sync replicas, in order and without duplicates.
  * The raw client is used because it delivers 240k records/s where the promise API delivers 93-127k.
  */
 export class Producer {
-  readonly #client: InstanceType<typeof RdKafka.Producer>;
-  readonly #logger: Logger;
+  /** Undefined while a new client is made in place of one that broke for good. */
+  #client: Client | undefined;
   /** Publishers wait here, in their order, while librdkafka's queue is full. */
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
   #inFlight = 0;
+  readonly #open = new Set<Batch>();
   #closed = false;
 
-  private constructor(client: InstanceType<typeof RdKafka.Producer>, logger: Logger) {
-    this.#client = client;
-    this.#logger = logger;
-  }
+  private constructor(
+    private readonly brokers: Brokers,
+    private readonly config: KafkaConfig,
+    private readonly logger: Logger,
+    private readonly options: { clientId: string; timeoutMs?: number },
+  ) {}
 
   /**
    * Connects.
@@ -61,26 +78,53 @@ export class Producer {
     logger: Logger,
     options: { clientId: string; timeoutMs?: number },
   ): Promise<Producer> {
-    const client = new RdKafka.Producer(producerSettings(brokers, config, options.clientId));
-    const producer = new Producer(client, logger);
+    const producer = new Producer(brokers, config, logger, options);
+    producer.#client = await producer.#connect();
+    return producer;
+  }
+
+  async #connect(): Promise<Client> {
+    const client = new RdKafka.Producer(producerSettings(this.brokers, this.config, this.options.clientId));
     let lastError: Error | undefined;
     client.on('event.error', (error) => {
       lastError = error as unknown as Error;
-      logger.debug({ err: error }, 'the Kafka producer reports an error and goes on');
+      if ((error as { code?: number }).code === FATAL) void this.#replace(client, lastError);
+      else this.logger.debug({ err: error }, 'the Kafka producer reports an error and goes on');
     });
     client.on('delivery-report', (error, report) => {
-      producer.#inFlight -= 1;
+      if (client === this.#client) this.#inFlight -= 1;
       (report.opaque as Batch).settleOne(error as unknown as Error | null);
     });
     await new Promise<void>((resolve, reject) => {
-      client.connect({ timeout: options.timeoutMs ?? 3000 }, (error) => {
+      client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
         if (error === null || error === undefined) return resolve();
         client.disconnect();
-        reject(new Error(`no Kafka broker answered at ${brokers.bootstrapServers}: ${(lastError ?? error).message}`));
+        reject(new Error(`no Kafka broker answered at ${this.brokers.bootstrapServers}: ${(lastError ?? error).message}`));
       });
     });
     client.setPollInBackground(true);
-    return producer;
+    return client;
+  }
+
+  /**
+   * A fatal error ends an idempotent producer for good: a cluster that was wiped no longer knows its sequence numbers. A
+   * new client takes its place; what was in flight fails, and its publishers try again.
+   */
+  async #replace(broken: Client, reason: Error): Promise<void> {
+    if (this.#client !== broken || this.#closed) return;
+    this.#client = undefined;
+    this.logger.error({ err: reason }, 'the Kafka producer broke for good and is replaced');
+    broken.disconnect(() => undefined);
+    for (const batch of this.#open) batch.abandon(reason);
+    this.#inFlight = 0;
+    for (let attempt = 0; !this.#closed && this.#client === undefined; attempt += 1) {
+      try {
+        this.#client = await this.#connect();
+      } catch (error) {
+        this.logger.warn({ err: error }, 'the Kafka producer could not be replaced yet');
+        await wait(200 + backoffMs(attempt, 200, 5000));
+      }
+    }
   }
 
   /** Records that were handed over and not acknowledged yet, and publishers that wait for room. */
@@ -95,13 +139,23 @@ export class Producer {
    */
   async publish(records: readonly OutgoingRecord[]): Promise<void> {
     if (records.length === 0) return;
+    if (this.#waiting >= WAITING_MAX) throw new Error(`${WAITING_MAX} publishers wait for Kafka already`);
     const batch = new Batch(records.length);
+    this.#open.add(batch);
+    try {
+      await this.#handOver(records, batch);
+      await batch.done;
+    } finally {
+      this.#open.delete(batch);
+    }
+  }
+
+  async #handOver(records: readonly OutgoingRecord[], batch: Batch): Promise<void> {
     if (this.#waiting > 0) await this.#queue(records, 0, batch);
     else {
       const sent = this.#send(records, 0, batch);
       if (sent < records.length) await this.#queue(records, sent, batch);
     }
-    await batch.done;
   }
 
   /** Hands records to librdkafka from index `from` on; returns where its queue was full, or the length. */
@@ -113,7 +167,7 @@ export class Producer {
           ? undefined
           : Object.entries(record.headers).map(([key, value]) => ({ [key]: value }));
       try {
-        if (this.#closed) throw new Error('the Kafka producer is closed');
+        if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
         this.#client.produce(record.topic, null, record.value, record.key, null, batch, headers);
         this.#inFlight += 1;
       } catch (error) {
@@ -145,10 +199,11 @@ export class Producer {
     const deadline = Date.now() + timeoutMs;
     while (this.#inFlight > 0 && Date.now() < deadline) await wait(5);
     if (this.#inFlight > 0)
-      this.#logger.warn({ records: this.#inFlight }, 'the Kafka producer closes with records in flight');
+      this.logger.warn({ records: this.#inFlight }, 'the Kafka producer closes with records in flight');
     this.#closed = true;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
+      if (this.#client === undefined) return resolve();
       this.#client.disconnect(() => {
         clearTimeout(timer);
         resolve();

@@ -97,7 +97,14 @@ export class RegistryClient {
 
   /** Sets a subject's compatibility level. */
   async setCompatibility(subject: string, compatibility: string): Promise<void> {
-    await this.#call('PUT', `/config/${encodeURIComponent(subject)}`, { compatibility });
+    const set = () => this.#call('PUT', `/config/${encodeURIComponent(subject)}`, { compatibility });
+    try {
+      await set();
+    } catch (error) {
+      // Apicurio answers 409 when two set a subject's first level at once; the second try replaces it.
+      if (!(error instanceof RegistryError) || error.status !== 409) throw error;
+      await set();
+    }
   }
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {

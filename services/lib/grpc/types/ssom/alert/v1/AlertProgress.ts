@@ -15,7 +15,7 @@ export interface AlertProgress {
    */
   'fannedOutAt'?: (_google_protobuf_Timestamp | null);
   /**
-   * How many recipients it has; 0 until fanned_out_at is set.
+   * How many recipients it has.
    */
   'recipients'?: (number);
   /**
@@ -49,7 +49,7 @@ export interface AlertProgress__Output {
    */
   'fannedOutAt': (_google_protobuf_Timestamp__Output | null);
   /**
-   * How many recipients it has; 0 until fanned_out_at is set.
+   * How many recipients it has.
    */
   'recipients': (number);
   /**

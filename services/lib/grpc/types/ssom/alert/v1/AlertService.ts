@@ -37,9 +37,8 @@ export interface AlertServiceClient extends grpc.Client {
    * will be in the inbox of every recipient. Needs the scope alerts:create.
    * 
    * Errors: INVALID_ARGUMENT (BadRequest lists every violation), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
-   * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or an encoded event above 512 KiB),
-   * UNAVAILABLE (the database is away, or too many alerts wait for Kafka). The last two carry a RetryInfo where
-   * trying again helps.
+   * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
+   * UNAVAILABLE (the database is away). The last two carry a RetryInfo where trying again helps.
    */
   CreateAlert(argument: _ssom_alert_v1_CreateAlertRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_ssom_alert_v1_CreateAlertResponse__Output>): grpc.ClientUnaryCall;
   CreateAlert(argument: _ssom_alert_v1_CreateAlertRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_ssom_alert_v1_CreateAlertResponse__Output>): grpc.ClientUnaryCall;
@@ -50,9 +49,8 @@ export interface AlertServiceClient extends grpc.Client {
    * will be in the inbox of every recipient. Needs the scope alerts:create.
    * 
    * Errors: INVALID_ARGUMENT (BadRequest lists every violation), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
-   * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or an encoded event above 512 KiB),
-   * UNAVAILABLE (the database is away, or too many alerts wait for Kafka). The last two carry a RetryInfo where
-   * trying again helps.
+   * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
+   * UNAVAILABLE (the database is away). The last two carry a RetryInfo where trying again helps.
    */
   createAlert(argument: _ssom_alert_v1_CreateAlertRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_ssom_alert_v1_CreateAlertResponse__Output>): grpc.ClientUnaryCall;
   createAlert(argument: _ssom_alert_v1_CreateAlertRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_ssom_alert_v1_CreateAlertResponse__Output>): grpc.ClientUnaryCall;
@@ -106,9 +104,8 @@ export interface AlertServiceHandlers extends grpc.UntypedServiceImplementation 
    * will be in the inbox of every recipient. Needs the scope alerts:create.
    * 
    * Errors: INVALID_ARGUMENT (BadRequest lists every violation), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
-   * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or an encoded event above 512 KiB),
-   * UNAVAILABLE (the database is away, or too many alerts wait for Kafka). The last two carry a RetryInfo where
-   * trying again helps.
+   * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
+   * UNAVAILABLE (the database is away). The last two carry a RetryInfo where trying again helps.
    */
   CreateAlert: grpc.handleUnaryCall<_ssom_alert_v1_CreateAlertRequest__Output, _ssom_alert_v1_CreateAlertResponse>;
   

@@ -1,0 +1,118 @@
+import tseslint from 'typescript-eslint';
+
+/*
+ * Rules of two kinds. The strict set of typescript-eslint, with its exceptions below; and the homes: each SDK, and
+ * process.env, may be used in one place only, so that replacing or upgrading one is a change of one module.
+ */
+
+/** What only its home may import. `allow`: the files that are the home. */
+const HOMES = [
+  { what: '@confluentinc/kafka-javascript', allow: ['services/lib/kafka/**'] },
+  { what: 'avsc', allow: ['services/lib/avro.ts'] },
+  {
+    what: 'knex',
+    allow: ['services/lib/postgres.ts', 'services/store/migrate.ts', 'services/store/migrations/**'],
+  },
+  { what: 'pg', allow: ['services/lib/postgres.ts', 'services/standalone/embedded-postgres.ts'] },
+  { what: '@opentelemetry/*', allow: ['services/lib/telemetry/**'] },
+  { what: 'pino', allow: ['services/lib/logging.ts'] },
+];
+
+/** The only files that read process.env; everything else gets its configuration as data. */
+const READS_ENVIRONMENT = ['services/main.ts', 'services/ops/ssom-alert.ts'];
+
+/** no-restricted-imports takes all of a file's patterns at once, so each home's files get the list without their own. */
+function restrictImports(homes) {
+  const patterns = homes.map(({ what, allow }) => ({
+    group: [what],
+    message: `Its home is ${allow.join(', ')}: use what that module exports.`,
+  }));
+  return { 'no-restricted-imports': ['error', { patterns }] };
+}
+
+export default tseslint.config(
+  {
+    ignores: ['.build*/', '.local/', '.data/', '**/node_modules/', 'services/lib/grpc/types/'],
+  },
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+  },
+  {
+    files: ['**/*.ts', '**/*.mts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['deploy/local/stack.d.mts'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      // Numbers read well in a text, and a bigint or boolean does too; objects, null and undefined do not.
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      // `record!` after a check that the types cannot follow (an index below length) is what STYLE's strict indexing costs.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      // `() => void something()` says that nothing is returned as well as a block does.
+      '@typescript-eslint/no-confusing-void-expression': 'off',
+      // node:test's own functions return promises that its runner awaits.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', name: ['test', 'it', 'describe', 'suite'], package: 'node:test' },
+          ],
+        },
+      ],
+      // It does not see that a field or a signal may change while a promise is awaited, and calls the second look needless.
+      '@typescript-eslint/no-unnecessary-condition': 'off',
+      // `.catch((error: Error) => …)` claims no more than `catch (error) { … error as Error }`: nothing here throws non-errors.
+      '@typescript-eslint/use-unknown-in-catch-callback-variable': 'off',
+      // An implementation of an interface whose method returns a promise need not await.
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'prefer-const': 'error',
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportAllDeclaration', message: 'Name what is exported: a reader must find where it comes from.' },
+      ],
+    },
+  },
+  {
+    files: ['services/**/*.ts'],
+    rules: restrictImports(HOMES),
+  },
+  ...HOMES.map(({ allow }) => ({
+    files: allow,
+    rules: restrictImports(HOMES.filter((home) => !home.allow.some((glob) => allow.includes(glob)))),
+  })),
+  {
+    files: ['services/**/*.ts'],
+    ignores: READS_ENVIRONMENT,
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'process',
+          property: 'env',
+          message: `Only ${READS_ENVIRONMENT.join(' and ')} read it: take a Config or an Environment instead.`,
+        },
+      ],
+    },
+  },
+  {
+    files: ['**/*.mjs', '**/*.js', '**/*.cjs'],
+    extends: [tseslint.configs.recommended],
+    rules: {
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      eqeqeq: 'error',
+      'prefer-const': 'error',
+    },
+  },
+  {
+    files: ['**/*.cjs'],
+    languageOptions: { sourceType: 'commonjs' },
+    rules: { '@typescript-eslint/no-require-imports': 'off' },
+  },
+);

@@ -1,0 +1,39 @@
+import type { AlertKind, AlertLevel, ChangeType } from '../domain/alert.js';
+
+/** An alert was stored. Times are milliseconds since 1970; what an older writer did not know is 0 or empty. */
+export interface AlertCreatedEvent {
+  readonly alertId: number;
+  readonly alertKind: AlertKind;
+  readonly appName: string;
+  readonly level: AlertLevel;
+  readonly title: string;
+  readonly message: string;
+  readonly sourceId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly occurredAt: number;
+  readonly createdAt: number;
+  /** 0: not known. */
+  readonly directoryVersion: number;
+  readonly recipientsNamed: boolean;
+}
+
+/** An alert is for this user. */
+export interface UserAlertEvent {
+  readonly alertId: number;
+  readonly userId: string;
+}
+
+/** Rows of a user's inbox as they are after a change. */
+export interface InboxChangedEvent {
+  readonly userId: string;
+  readonly lastSequence: number;
+  readonly unreadCount: number;
+  /** By sequence; fewer than up to lastSequence, or none after a bulk change. */
+  readonly changes: readonly {
+    readonly sequence: number;
+    readonly alertId: number;
+    readonly type: ChangeType;
+    readonly isRead: boolean;
+    readonly traceparent: string;
+  }[];
+}

@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto';
+import type { AlertClientError } from '../client/errors.js';
+import { readAlert, parseAlertLine } from './alert-input.js';
+import { sendChunks, type Item, type Tally } from './batch-sender.js';
+import { callerIdentity, withClient, type CallerFlags, type ProtoKind, type ProtoLevel } from './command.js';
+import { FAILED, INTERRUPTED, OK, print, say, UsageError, type Context } from './context.js';
+import { describeFileError, openInput } from './input-file.js';
+import { chunked, readLines } from './lines.js';
+import { oneLine } from './text.js';
+
+export interface CreateFlags extends CallerFlags {
+  readonly file?: string;
+  readonly kind?: ProtoKind;
+  readonly level?: ProtoLevel;
+  readonly app?: string;
+  readonly title?: string;
+  readonly message?: string;
+  readonly sourceId?: string;
+  readonly label?: readonly string[];
+  readonly occurredAt?: string;
+  readonly toUser?: readonly string[];
+  readonly toDepartment?: readonly string[];
+  readonly toLogin?: readonly string[];
+  readonly requestId?: string;
+}
+
+const OF_ONE_ALERT = [
+  'kind',
+  'level',
+  'app',
+  'title',
+  'message',
+  'sourceId',
+  'label',
+  'occurredAt',
+  'toUser',
+  'toDepartment',
+  'toLogin',
+  'requestId',
+] as const satisfies readonly (keyof CreateFlags)[];
+
+/** Below the service's 500: an answer soon is worth more than a few calls less. */
+const ITEMS_PER_CALL = 100;
+/** The service takes messages up to 1 MiB; the JSON of a line is about as large as its protobuf. */
+const BYTES_PER_CALL = 700 * 1024;
+const FLUSH_AFTER_MS = 50;
+const PROGRESS_EVERY_MS = 100;
+
+export async function createAlerts(context: Context, flags: CreateFlags): Promise<number> {
+  const given = OF_ONE_ALERT.filter((name) => flags[name] !== undefined);
+  if (flags.file === undefined) return createOne(context, flags);
+  if (given.length > 0) {
+    throw new UsageError(`--file brings whole alerts, so --${kebab(given[0]!)} cannot be given with it`);
+  }
+  return createFromFile(context, flags.file, flags);
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+async function createOne(context: Context, flags: CreateFlags): Promise<number> {
+  const missing = (['kind', 'level', 'app', 'title'] as const).filter((name) => flags[name] === undefined);
+  if (missing.length > 0) {
+    throw new UsageError(
+      `an alert needs ${missing.map((name) => `--${name}`).join(', ')} (or give --file with JSON lines)`,
+    );
+  }
+  const named = [flags.toUser, flags.toDepartment, flags.toLogin].some((names) => names !== undefined);
+  const input = readAlert({
+    requestId: flags.requestId,
+    kind: flags.kind,
+    appName: flags.app,
+    level: flags.level,
+    title: flags.title,
+    message: flags.message,
+    occurredAt: flags.occurredAt,
+    sourceId: flags.sourceId,
+    labels: flags.label === undefined ? undefined : readLabelFlags(flags.label),
+    recipients: named
+      ? { userIds: flags.toUser, departments: flags.toDepartment, githubLogins: flags.toLogin }
+      : undefined,
+  });
+  if ('problems' in input) throw new UsageError(input.problems.join('; '));
+  return withClient(context, flags, callerIdentity(context, flags), async (client, signal) => {
+    const { alert, replayed } = await client.createAlert(input.request, { signal });
+    await print(context, `${alert?.alertId} ${replayed ? 'replayed' : 'created'}`);
+    return OK;
+  });
+}
+
+function readLabelFlags(flags: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    flags.map((flag) => {
+      const equals = flag.indexOf('=');
+      if (equals < 1) throw new UsageError(`--label '${flag}' must be key=value`);
+      return [flag.slice(0, equals), flag.slice(equals + 1)];
+    }),
+  );
+}
+
+async function createFromFile(context: Context, file: string, flags: CreateFlags): Promise<number> {
+  return withClient(context, flags, callerIdentity(context, flags), async (client, interrupted) => {
+    const tally: Tally = { created: 0, replayed: 0, refused: 0, unsent: 0 };
+    const progress = new Progress(context, tally);
+    const reading = new AbortController();
+    const stopReading = () => reading.abort();
+    interrupted.addEventListener('abort', stopReading, { once: true });
+    let lastLine = 0;
+    let fatal: AlertClientError | undefined;
+    const refuse = (line: number, reason: string) => progress.say(`line ${line}: ${oneLine(reason)}`);
+
+    async function* items(): AsyncGenerator<Item & { readonly bytes: number }, void, undefined> {
+      for await (const { number, text, problem, bytes } of readLines(openInput(context, file, reading.signal))) {
+        lastLine = number;
+        const input = text === undefined ? { problems: [problem!] } : parseAlertLine(text);
+        if ('problems' in input) {
+          tally.refused += 1;
+          refuse(number, input.problems.join('; '));
+          continue;
+        }
+        // One that stays: an alert may have been stored although its answer was lost.
+        const request = { ...input.request, requestId: input.request.requestId || randomUUID() };
+        yield { line: number, request, bytes };
+      }
+    }
+
+    const limits = { maxItems: ITEMS_PER_CALL, maxWeight: BYTES_PER_CALL, flushAfterMs: FLUSH_AFTER_MS };
+    let unreadable: string | undefined;
+    try {
+      await sendChunks(
+        chunked(items(), ({ bytes }) => bytes, limits),
+        {
+          client,
+          signal: interrupted,
+          tally,
+          onRefused: refuse,
+          onProgress: () => progress.show(),
+          onFatal: (error) => {
+            fatal = error;
+            stopReading();
+          },
+        },
+      );
+    } catch (error) {
+      if (!reading.signal.aborted) unreadable = describeFileError(error, file);
+    } finally {
+      interrupted.removeEventListener('abort', stopReading);
+    }
+    progress.clear();
+    if (unreadable !== undefined) say(context, unreadable);
+    if (unreadable === undefined || lastLine > 0) await print(context, summary(tally));
+    if (fatal !== undefined || tally.unsent > 0) {
+      say(
+        context,
+        `ended at line ${lastLine}; what was not sent is named by no line above. Sending the file again is harmless for\n` +
+          'lines with a requestId of their own',
+      );
+    }
+    if (fatal !== undefined) throw fatal;
+    if (interrupted.aborted) return INTERRUPTED;
+    return tally.refused > 0 || unreadable !== undefined ? FAILED : OK;
+  });
+}
+
+/** `298 created, 2 replayed, 1 refused`; what is 0 is left out, except created. */
+export function summary({ created, replayed, refused, unsent }: Tally): string {
+  const parts = [`${created} created`];
+  if (replayed > 0) parts.push(`${replayed} replayed`);
+  if (refused > 0) parts.push(`${refused} refused`);
+  if (unsent > 0) parts.push(`${unsent} not sent`);
+  return parts.join(', ');
+}
+
+/** The tally so far, on one line of a terminal that is written over; elsewhere nothing. */
+class Progress {
+  #shownAt = 0;
+  #visible = false;
+
+  constructor(
+    private readonly context: Context,
+    private readonly tally: Tally,
+  ) {}
+
+  show(): void {
+    const now = Date.now();
+    if (this.context.stderr.isTTY !== true || now - this.#shownAt < PROGRESS_EVERY_MS) return;
+    this.#shownAt = now;
+    this.#visible = true;
+    this.context.stderr.write(`\r\u001b[K${summary(this.tally)} …`);
+  }
+
+  clear(): void {
+    if (this.#visible) this.context.stderr.write('\r\u001b[K');
+    this.#visible = false;
+  }
+
+  say(line: string): void {
+    this.clear();
+    say(this.context, line);
+  }
+}

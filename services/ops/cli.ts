@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { AlertClientError } from '../client/errors.js';
+import { ConfigError } from '../lib/config/load.js';
+import { ROOT } from '../lib/root.js';
+import { addAlerts } from './alerts.js';
+import { examples } from './command.js';
+import { FAILED, OK, say, USAGE, UsageError, type Context } from './context.js';
+import { addDirectory } from './directory.js';
+import { addInbox } from './inbox.js';
+import { addMigrate } from './migrate.js';
+import { describeError, messageOf } from './problems.js';
+import { addRun } from './run.js';
+
+/**
+ * Runs a command.
+ * @param args without the interpreter and the script
+ * @returns the exit code: 0 done, 1 refused or failed, 2 the command line is wrong, 130 ended by Ctrl-C
+ */
+export async function main(args: readonly string[], context: Context): Promise<number> {
+  let code = OK;
+  const program = createProgram(context, (result) => (code = result));
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    // Commander has printed what it has to say.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
+    return reportFailure(context, error);
+  }
+}
+
+function createProgram(context: Context, done: (code: number) => void): Command {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const program = new Command('ssom-alert')
+    .description("SSOM's alert service: runs it, sets it up, and speaks to it.")
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+    })
+    .configureHelp({ showGlobalOptions: false })
+    .showHelpAfterError('(add --help for what there is)')
+    .addHelpText(
+      'after',
+      examples(
+        'ssom-alert directory load deploy/sample/directory.json',
+        'ssom-alert alerts create --file deploy/sample/alerts.jsonl',
+        'ssom-alert alerts watch --user op01 --from start',
+      ) + '\nExit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 130 ended by Ctrl-C.\n',
+    );
+  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox]) add(program, context, done);
+  return program;
+}
+
+function reportFailure(context: Context, error: unknown): number {
+  if (error instanceof UsageError) {
+    say(context, `error: ${error.message}`);
+    return USAGE;
+  }
+  if (error instanceof AlertClientError) {
+    for (const line of describeError(error, '')) say(context, line);
+  } else if (error instanceof ConfigError) {
+    say(context, error.message);
+  } else {
+    say(context, `error: ${messageOf(error)}`);
+  }
+  return FAILED;
+}

@@ -1,0 +1,141 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { createClient, type AlertClient, type ClientOptions } from '../client/client.js';
+import { AlertClientError } from '../client/errors.js';
+import { ALERT_KINDS, ALERT_LEVELS, type AlertKind, type AlertLevel } from '../domain/alert.js';
+import { FAILED, INTERRUPTED, say, UsageError, type Context } from './context.js';
+import { findEnum } from './fields.js';
+import { describeError } from './problems.js';
+
+/** Adds a group of commands; `done` takes a command's exit code. */
+export type AddCommands = (program: Command, context: Context, done: (code: number) => void) => void;
+
+export interface ConnectionFlags {
+  readonly address?: string;
+  readonly streamAddress?: string;
+}
+
+export interface CallerFlags extends ConnectionFlags {
+  readonly caller?: string;
+}
+
+const ADDRESS_DEFAULT = 'localhost:50051';
+const CALLER_DEFAULT = 'ssom-alert-cli';
+const ADDRESS = /^((\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5}|(dns|ipv4|ipv6|unix):\S+)$/;
+
+export function addressFlags(command: Command): Command {
+  return command.option('--address <host:port>', `the service (env SSOM_ADDRESS; default ${ADDRESS_DEFAULT})`);
+}
+
+export function callerFlags(command: Command): Command {
+  return addressFlags(command).option(
+    '--caller <name>',
+    `the service to call as (env SSOM_CALLER; default ${CALLER_DEFAULT})`,
+  );
+}
+
+export function userFlags(command: Command): Command {
+  return addressFlags(command).requiredOption('--user <id>', 'whose inbox');
+}
+
+/** The service to call as. */
+export function callerIdentity({ environment }: Context, flags: CallerFlags): ClientOptions['identity'] {
+  return { caller: flags.caller ?? (environment['SSOM_CALLER'] || CALLER_DEFAULT) };
+}
+
+/**
+ * Does something with a client, and closes it.
+ * @returns what `work` returns, 1 if a call failed (which is printed), 130 if Ctrl-C ended it
+ */
+export async function withClient(
+  context: Context,
+  flags: ConnectionFlags,
+  identity: ClientOptions['identity'],
+  work: (client: AlertClient, signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const { environment } = context;
+  const address = flags.address ?? (environment['SSOM_ADDRESS'] || ADDRESS_DEFAULT);
+  const streamAddress = flags.streamAddress ?? (environment['SSOM_STREAM_ADDRESS'] || address);
+  for (const one of [address, streamAddress]) {
+    if (!ADDRESS.test(one))
+      throw new UsageError(`'${one}' is no address; it must be host:port, for example ${ADDRESS_DEFAULT}`);
+  }
+  const signal = context.interrupted();
+  let client: AlertClient | undefined;
+  try {
+    client = createClient({ address, streamAddress, identity });
+    return await work(client, signal);
+  } catch (error) {
+    if (signal.aborted) return INTERRUPTED;
+    if (!(error instanceof AlertClientError)) throw error;
+    for (const line of describeError(error, address)) say(context, line);
+    return FAILED;
+  } finally {
+    client?.close();
+  }
+}
+
+/** For an option that may be given several times. */
+export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+export type ProtoKind = `ALERT_KIND_${AlertKind}`;
+export type ProtoLevel = `ALERT_LEVEL_${AlertLevel}`;
+
+/** `GRAFANA`, or several with commas; the option may be given several times. */
+export function collectKinds(value: string, before: readonly ProtoKind[] | undefined): readonly ProtoKind[] {
+  return [...(before ?? []), ...value.split(',').map(parseKind)];
+}
+
+export function parseKind(value: string): ProtoKind {
+  const kind = findEnum(value.trim(), 'ALERT_KIND', ALERT_KINDS);
+  if (kind === undefined) throw new InvalidArgumentError(`It must be one of ${ALERT_KINDS.join(', ')}.`);
+  return kind;
+}
+
+export function parseLevel(value: string): ProtoLevel {
+  const level = findEnum(value.trim(), 'ALERT_LEVEL', ALERT_LEVELS);
+  if (level === undefined) throw new InvalidArgumentError(`It must be one of ${ALERT_LEVELS.join(', ')}.`);
+  return level;
+}
+
+/** A number of the alert service: whole, greater than 0, exact. */
+export function parseId(value: string): number {
+  const id = Number(value);
+  if (!/^\d+$/.test(value) || id < 1 || !Number.isSafeInteger(id)) {
+    throw new InvalidArgumentError('It must be a whole number greater than 0.');
+  }
+  return id;
+}
+
+export function collectIds(value: string, before: readonly number[] | undefined): readonly number[] {
+  return [...(before ?? []), parseId(value)];
+}
+
+/** Options that narrow down what is shown. */
+export interface FilterFlags {
+  readonly unreadOnly?: boolean;
+  readonly kind?: readonly ProtoKind[];
+  readonly minLevel?: ProtoLevel;
+}
+
+export function filterFlags(command: Command): Command {
+  return command
+    .option('--unread-only', 'only unread ones')
+    .option('--kind <kind>', `only this kind (may be repeated): ${ALERT_KINDS.join(', ')}`, collectKinds)
+    .option('--min-level <level>', `only this level and above: ${ALERT_LEVELS.join(', ')}`, parseLevel);
+}
+
+/** The filter as requests have it. */
+export function toFilter(flags: FilterFlags) {
+  return {
+    unreadOnly: flags.unreadOnly ?? false,
+    kinds: [...(flags.kind ?? [])],
+    minimumLevel: flags.minLevel ?? ('ALERT_LEVEL_UNSPECIFIED' as const),
+  };
+}
+
+/** Help below a command's options. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}

@@ -1,0 +1,128 @@
+import type { TestContext } from 'node:test';
+import { createAlertApi } from '../../services/alert-api/alert-api.js';
+import { createDelivery } from '../../services/delivery/delivery.js';
+import { createFanout } from '../../services/fanout/fanout.js';
+import { loadConfig, type Config } from '../../services/lib/config/load.js';
+import type { OutgoingRecord, Producer } from '../../services/lib/kafka/producer.js';
+import type { Service } from '../../services/lib/lifecycle.js';
+import { silentLogger } from '../../services/lib/logging.js';
+import { createPush } from '../../services/push/push.js';
+import { Runtime, type Backends, type Publishing } from '../../services/runtime.js';
+import { startEmbeddedBackends } from '../../services/standalone/standalone.js';
+import { createStreamGateway } from '../../services/stream-gateway/stream-gateway.js';
+import { connectApi, type TestApi } from './api.js';
+import { createTestDatabase, type TestDatabase } from './postgres.js';
+import { defer } from './defer.js';
+
+/*
+ * The roles in this process, each with a runtime of its own as in production, on a broker and a registry of the test's
+ * and on a fresh database: for tests that interfere with a role, above all with what it publishes.
+ */
+
+const ROLES = {
+  'alert-api': (runtime: Runtime) => createAlertApi(runtime),
+  fanout: (runtime: Runtime) => createFanout(runtime),
+  delivery: (runtime: Runtime) => createDelivery(runtime),
+  push: (runtime: Runtime) => createPush(runtime),
+  'stream-gateway': (runtime: Runtime) => createStreamGateway(runtime),
+} satisfies Record<string, (runtime: Runtime) => Service>;
+
+export type RoleName = keyof typeof ROLES;
+
+/** Settings with which nothing that heals takes long. */
+const FAST = {
+  RECONCILE_INTERVAL_MS: '300',
+  RECONCILE_GRACE_MS: '300',
+  OUTBOX_SWEEP_INTERVAL_MS: '100',
+  OUTBOX_SWEEP_AFTER_MS: '300',
+  STREAM_HEAL_INTERVAL_MS: '300',
+};
+
+/** Called for each publish instead of it; `publish` is the real one, for all records or for some. */
+export type PublishFault = (
+  records: readonly OutgoingRecord[],
+  publish: (records: readonly OutgoingRecord[]) => Promise<void>,
+) => Promise<void>;
+
+/** The same publishing with a producer that does what `fault` says. */
+export function withFault({ producer, events }: Publishing, fault: PublishFault): Publishing {
+  const faulty = {
+    get stats() {
+      return producer.stats;
+    },
+    publish: (records: readonly OutgoingRecord[]) => fault(records, (these) => producer.publish(these)),
+    close: (timeoutMs?: number) => producer.close(timeoutMs),
+  };
+  return { producer: faulty as unknown as Producer, events };
+}
+
+export interface RunningRole {
+  readonly runtime: Runtime;
+  /** Ends it as SIGTERM would; resolves when everything of it is closed. */
+  stop(): Promise<void>;
+}
+
+export class TestCluster {
+  constructor(
+    private readonly t: TestContext,
+    readonly config: Config,
+    readonly backends: Backends,
+    readonly store: TestDatabase,
+  ) {}
+
+  /**
+   * Runs one role. With `fault` its producer is replaced. `grpc` is served for those that have services; ask
+   * `address()` of the result.
+   */
+  async start(
+    name: RoleName,
+    options: { fault?: PublishFault; config?: Partial<Config>; ready?: boolean } = {},
+  ): Promise<RunningRole & { address: string }> {
+    const config = { ...this.config, ...options.config };
+    const runtime = await Runtime.create(config, name, this.backends, {
+      logger: silentLogger(),
+      optional: name === 'alert-api' ? ['kafka', 'schema registry'] : [],
+    });
+    const { fault } = options;
+    if (fault !== undefined) {
+      const real = runtime.publishing.bind(runtime);
+      runtime.publishing = async (signal) => withFault(await real(signal), fault);
+    }
+    const service = ROLES[name](runtime);
+    const port = await runtime.grpc.listen('127.0.0.1:0');
+    const controller = new AbortController();
+    const running = service.run(controller.signal).catch((error: unknown) => {
+      if (!controller.signal.aborted) throw error;
+    });
+    let stopping: Promise<void> | undefined;
+    const stop = () => {
+      stopping ??= (async () => {
+        controller.abort(new Error('the test ends it'));
+        await running;
+        await service.close();
+        await runtime.grpc.shutdown(500);
+        await runtime.close();
+      })();
+      return stopping;
+    };
+    defer(this.t, stop);
+    if (options.ready !== false) await runtime.whenReady(AbortSignal.timeout(20_000));
+    return { runtime, stop, address: `127.0.0.1:${port}` };
+  }
+
+  api(role: { address: string }): TestApi {
+    return connectApi(this.t, role.address);
+  }
+}
+
+/** A broker, a registry and a fresh database; roles are started on it one by one. */
+export async function startTestCluster(
+  t: TestContext,
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestCluster> {
+  const store = await createTestDatabase(t);
+  const config = loadConfig({ ...FAST, DATABASE_URL: store.url, SHUTDOWN_TIMEOUT_MS: '2000', ...env });
+  const embedded = await startEmbeddedBackends(config, silentLogger());
+  defer(t, () => embedded.close());
+  return new TestCluster(t, config, embedded.backends, store);
+}
