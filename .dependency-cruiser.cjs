@@ -85,11 +85,7 @@ module.exports = {
     only(
       'ops',
       '^services/ops/',
-      [
-        '^services/(ops|client|lib|domain|events)/',
-        '^services/store/migrate\\.ts$',
-        '^services/run\\.ts$',
-      ],
+      ['^services/(ops|client|lib|domain|events)/', '^services/store/migrate\\.ts$', '^services/run\\.ts$'],
       'The command line speaks gRPC like everybody else; only migrate and run reach further.',
     ),
     {

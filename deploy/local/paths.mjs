@@ -8,8 +8,13 @@ export const checkout = path.resolve(path.dirname(fileURLToPath(import.meta.url)
 /** Data, logs and pid files of the stack that `deploy/local/stack` runs; tests give their own folder instead. */
 export const defaultDir = path.join(checkout, '.local');
 
-/** Jars and binaries. Shared by every stack of this checkout, and never removed by `--clean`. */
-export const defaultDownloads = path.join(checkout, '.local', 'downloads');
+/**
+ * Jars and binaries. Shared by every stack of this checkout, and never removed by `--clean`. CI keeps them across checkouts
+ * by naming a cache.
+ */
+export const defaultDownloads = process.env['SSOM_CACHE_DIR']
+  ? path.join(process.env['SSOM_CACHE_DIR'], 'stack')
+  : path.join(checkout, '.local', 'downloads');
 
 /** 4.4.0 is listed on Maven Central but its kafka-tools artifact is missing. */
 export const KAFKA_VERSION = '4.3.1';

@@ -1,6 +1,6 @@
 // Compiles the TypeScript sources into .build, where tsc keeps its notes too (see tsconfig.json), when they changed. By content, not by time: a git checkout or a
 // copy changes only times. Reading 300 files takes 20 ms.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 
@@ -85,10 +85,19 @@ export async function build() {
       writeStamp({ state: 'failed', inputs, outputs: [] });
       throw new SetupError(`the sources do not compile:\n${output.trimEnd()}`);
     }
+    makeCommandsExecutable();
     const made = filesBelow(OUT, OUTPUT).map((file) => relative(OUT, file));
     writeStamp({ state: 'done', inputs, outputs: made });
     result(`${sources().length} sources compiled`);
   });
+}
+
+/** tsc sets no executable bit, which the commands that package.json names need. */
+function makeCommandsExecutable() {
+  const { bin = {} } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  for (const file of Object.values(bin)) {
+    if (existsSync(join(ROOT, file))) chmodSync(join(ROOT, file), 0o755);
+  }
 }
 
 /** @param {Stamp} stamp */

@@ -78,6 +78,7 @@ export function directoryService({ database }: { database: Database }): Handlers
 
 function checkText(violations: FieldViolation[], field: string, value: string, max: number, required: boolean): void {
   if (required && value.trim() === '') violations.push({ field, description: `is required: 1 to ${max} characters` });
+  // eslint-disable-next-line @typescript-eslint/no-misused-spread -- code points are what the limits count
   else if ([...value].length > max) violations.push({ field, description: `must have at most ${max} characters` });
   else if (value.includes('\0')) violations.push({ field, description: 'must not contain the character U+0000' });
 }

@@ -76,7 +76,7 @@ export class AvroCodec<T> {
     return bytes.readUInt32BE(1);
   }
 
-  #decodeWith({ type, resolver }: { type: avsc.Type; resolver: avsc.Resolver | undefined }, bytes: Buffer): T {
+  #decodeWith({ resolver }: { resolver: avsc.Resolver | undefined }, bytes: Buffer): T {
     try {
       return (
         resolver === undefined

@@ -4,16 +4,15 @@ import type { Config } from './config/load.js';
 import type { Logger } from './logging.js';
 
 /** bigint columns hold ids and sequence numbers below 2^53, so they are read as numbers. */
-const INT8 = 20;
-const TIMESTAMPTZ = 1184;
-pg.types.setTypeParser(INT8, Number);
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 /** timestamptz columns are read as milliseconds since 1970: what events, protobuf and JSON all want. */
-pg.types.setTypeParser(TIMESTAMPTZ, (text) => Date.parse(text));
+pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => Date.parse(text));
 
 export type Row = Record<string, unknown>;
 
 /** Whatever can run one statement: the pool, or a connection inside a transaction. */
 export interface Queryable {
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller says what its SQL returns
   query<R extends Row>(statement: {
     name?: string;
     text: string;

@@ -151,11 +151,7 @@ async function createFromFile(context: Context, file: string, flags: CreateFlags
     if (unreadable !== undefined) say(context, unreadable);
     if (unreadable === undefined || lastLine > 0) await print(context, summary(tally));
     if (fatal !== undefined || tally.unsent > 0) {
-      say(
-        context,
-        `ended at line ${lastLine}; what was not sent is named by no line above. Sending the file again is harmless for\n` +
-          'lines with a requestId of their own',
-      );
+      say(context, `stopped after line ${lastLine}. Sending the file again stores no line twice that has a requestId.`);
     }
     if (fatal !== undefined) throw fatal;
     if (interrupted.aborted) return INTERRUPTED;

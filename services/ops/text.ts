@@ -4,7 +4,6 @@ import type { Context } from './context.js';
  * What can move the cursor, recolour, or turn the direction of a terminal's text: C0, DEL, C1, line and paragraph
  * separators, and Unicode's bidirectional controls (embeddings, overrides, isolates, marks).
  */
-// eslint-disable-next-line no-control-regex -- these are what we look for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 const NAMES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 

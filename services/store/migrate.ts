@@ -16,6 +16,8 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<stri
     client: 'pg',
     connection: databaseUrl,
     pool: { min: 0, max: 2 },
+    // Our callers report a failure in one line; knex would print it with its stack as well.
+    log: { warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined },
     migrations: {
       tableName: 'schema_migrations',
       migrationSource: {

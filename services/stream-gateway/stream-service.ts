@@ -8,7 +8,7 @@ import type { StreamAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v
 import { findUsers } from '../store/directory.js';
 import { inboxPosition, type InboxPosition } from '../store/inboxes.js';
 import { readEpoch } from '../store/state.js';
-import { AlertStream, type StreamCall } from './alert-stream.js';
+import { AlertStream } from './alert-stream.js';
 import { StreamFilter } from './stream-filter.js';
 import type { StreamHub } from './stream-hub.js';
 
@@ -44,17 +44,7 @@ export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<
     const cursor = startOf(request, userId, epoch, inbox);
     if (call.cancelled) return;
     // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
-    hub.add(
-      new AlertStream(
-        userId,
-        call,
-        hub,
-        filter,
-        new ResumeTokenWriter(userId, epoch),
-        checkpointMs,
-        cursor,
-      ),
-    );
+    hub.add(new AlertStream(userId, call, hub, filter, new ResumeTokenWriter(userId, epoch), checkpointMs, cursor));
   };
 }
 

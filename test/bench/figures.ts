@@ -107,7 +107,9 @@ function shown(value: number): string {
 
 /** A Markdown table as prettier writes it. */
 function table(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[]): string[] {
-  const widths = head.map((title, column) => Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? title).length)));
+  const widths = head.map((title, column) =>
+    Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? title).length)),
+  );
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, i) => (right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`;
   const rule = widths.map((width, i) => (right.includes(i) ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)));

@@ -32,12 +32,16 @@ function allProcesses(): Stat[] {
     .filter((stat) => stat !== undefined);
 }
 
-/** A process and its children, which are all there are: none of ours has grandchildren. */
+/** A process and its descendants: PostgreSQL is one process a connection. */
 function family(pid: number): Stat[] {
-  return allProcesses().filter((stat) => stat.pid === pid || stat.parent === pid);
+  const all = allProcesses();
+  const members = all.filter((stat) => stat.pid === pid);
+  // It grows while it is walked.
+  for (const member of members) members.push(...all.filter(({ parent }) => parent === member.pid));
+  return members;
 }
 
-/** Milliseconds of CPU that a process and its children, ended ones included, have used so far. */
+/** Milliseconds of CPU that a process and its descendants, its own ended children included, have used so far. */
 export function cpuMs(pid: number): number {
   return family(pid).reduce((sum, stat) => sum + stat.ticks + (stat.pid === pid ? stat.childTicks : 0), 0) * TICK_MS;
 }
@@ -49,7 +53,7 @@ export function machineCpuMs(): number {
   return (user + nice + system + irq + softirq) * TICK_MS;
 }
 
-/** Megabytes of a process and its children; what several share is divided among them (PSS). 0 if it is gone. */
+/** Megabytes of a process and its descendants; what several share is divided among them (PSS). 0 if it is gone. */
 export function memoryMb(pid: number): number {
   const kilobytes = family(pid).map((stat) => {
     try {

@@ -9,6 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import grpc from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
+import {
+  createTopics,
+  startKafka,
+  startPostgres,
+  startRegistry,
+  type Kafka,
+  type Postgres,
+  type Registry,
+} from '#stack';
 import { createClient, type AlertClient } from '../../services/client/client.js';
 import { AlertClientError } from '../../services/client/errors.js';
 import type { CreateAlertRequest } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
@@ -16,6 +25,9 @@ import type { InboxEntry__Output } from '../../services/lib/grpc/types/ssom/aler
 import { ROOT } from '../../services/lib/root.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { untilTrue } from '../support/until-true.js';
+
+// The stack kills its processes when this one exits, which the death by a signal is not.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -46,6 +58,39 @@ export function stackFolder(): { path: string; remove: () => void } {
   const folder = temporaryFolder('ssom-real-');
   chmodSync(folder.path, 0o711);
   return folder;
+}
+
+/** What every start of a component below a test's folder has in common. */
+export const privateStart = (dir: string) => ({ dir, downloads: DOWNLOADS, killAtExit: true });
+
+/** Kafka on free ports, or on those of an earlier one in its place, with the service's topics. */
+export async function startBroker(dir: string, before?: Kafka): Promise<Kafka> {
+  const ports = { port: before?.port ?? 0, controllerPort: before?.ports['controller'] ?? 0 };
+  return startKafka({ ...privateStart(dir), ...ports, heap: '-Xmx256m' });
+}
+
+/** PostgreSQL, Kafka with the topics, and the registry, on free ports. */
+export async function startStack(dir: string): Promise<{ postgres: Postgres; kafka: Kafka; registry: Registry }> {
+  const [postgres, kafka, registry] = await Promise.all([
+    startPostgres({ ...privateStart(dir), port: 0 }),
+    startBroker(dir).then(async (broker) => {
+      await createTopics({ bootstrap: broker.bootstrap, downloads: DOWNLOADS });
+      return broker;
+    }),
+    startRegistry({ ...privateStart(dir), port: 0 }),
+  ]);
+  return { postgres, kafka, registry };
+}
+
+/** What tells a role where they are, and what makes it notice quickly that a member of its group was killed. */
+export function environmentFor(at: { postgres: string; kafka: string; registry: string }): Environment {
+  return {
+    DATABASE_URL: at.postgres,
+    KAFKA_BOOTSTRAP_SERVERS: at.kafka,
+    SCHEMA_REGISTRY_URL: at.registry,
+    KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '6000',
+    KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS: '1000',
+  };
 }
 
 /** untilTrue with the patience that rebalances and restarting brokers need on two busy cores. */
@@ -104,10 +149,10 @@ export class RoleProcess {
 
   /** The addresses it listens on, from the log line that says so. */
   async listening(): Promise<{ grpc: string; http: string }> {
-    const line = await until(`${this.role} listens`, () => {
-      if (!this.running) assert.fail(`${this.role} has ended: ${this.noise.join(' ')}`);
-      return this.line(`${this.role} is running`);
-    });
+    const said = () => this.line(`${this.role} is running`);
+    await until(`${this.role} listens`, () => said() !== undefined || !this.running);
+    const line = said();
+    assert.ok(line, `${this.role} has ended: ${this.noise.join(' ')}`);
     return { grpc: String(line['grpc'] ?? ''), http: String(line['http']) };
   }
 
@@ -134,6 +179,13 @@ export class RoleProcess {
       .split('\n')
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf('}') + 1).trim().split(' ')[0]), 0);
+  }
+
+  /** The partitions that it reads as a member of its group, from its last log line on that. */
+  get partitions(): string[] {
+    const last = this.lines.filter(({ msg }) => msg === 'partitions assigned' || msg === 'partitions revoked').at(-1);
+    if (last?.msg !== 'partitions assigned' || last['partitions'] === '') return [];
+    return String(last['partitions']).split(' ');
   }
 
   /** kill -9. */
@@ -190,6 +242,17 @@ export class Roles {
       running.map(({ role }) => `${role} 0`),
     );
   }
+}
+
+/** Waits until the members of a group share the partitions of its topic, each at least one. */
+export async function untilShared(members: readonly RoleProcess[], topic: string, count: number): Promise<void> {
+  const wanted = Array.from({ length: count }, (_, partition) => `${topic}-${partition}`);
+  await until(
+    () => `the partitions of ${topic} are shared: ${JSON.stringify(members.map(({ partitions }) => partitions))}`,
+    () =>
+      members.every(({ partitions }) => partitions.length > 0) &&
+      members.flatMap(({ partitions }) => partitions).sort().join() === wanted.join(),
+  );
 }
 
 const HealthClient = grpc.makeGenericClientConstructor(healthService, 'Health');
@@ -393,6 +456,8 @@ export class Load {
   acknowledged = 0;
   repeats = 0;
   #stopping = false;
+  /** After this a caller that has no answer yet gives up. */
+  #giveUpAt = Number.POSITIVE_INFINITY;
   readonly #callers: Promise<void>[];
 
   constructor(
@@ -422,7 +487,7 @@ export class Load {
       try {
         return await this.client.createAlert(request, { attempts: 1, timeoutMs: 3000 });
       } catch (error) {
-        if (!(error instanceof AlertClientError) || !error.canRetry) throw error;
+        if (!(error instanceof AlertClientError) || !error.canRetry || Date.now() > this.#giveUpAt) throw error;
         this.repeats += 1;
         await sleep(100);
       }
@@ -435,8 +500,10 @@ export class Load {
     await until(`${count} more alerts of ${this.name} are acknowledged`, () => this.acknowledged >= goal, timeoutMs);
   }
 
+  /** @throws if a request gets no answer within 20 s */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#giveUpAt = Date.now() + 20_000;
     await Promise.all(this.#callers);
   }
 }

@@ -86,7 +86,8 @@ export function statusDetails(error: { metadata?: Metadata }): StatusDetails {
   let violations: FieldViolation[] = [];
   let retryAfterMs: number | undefined;
   const bytes = error.metadata?.get(DETAILS_KEY)[0];
-  if (Buffer.isBuffer(bytes)) {
+  if (!Buffer.isBuffer(bytes)) return { reason, metadata, violations, retryAfterMs };
+  try {
     const status = decode('Status', bytes) as { details?: { typeUrl: string; value: Uint8Array }[] };
     for (const { typeUrl, value } of status.details ?? []) {
       const name = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
@@ -101,6 +102,8 @@ export function statusDetails(error: { metadata?: Metadata }): StatusDetails {
         retryAfterMs = (delay?.seconds ?? 0) * 1000 + (delay?.nanos ?? 0) / 1e6;
       }
     }
+  } catch {
+    // Details that others mangled are as good as none; the code and the message are there all the same.
   }
   return { reason, metadata, violations, retryAfterMs };
 }

@@ -283,9 +283,7 @@ export class Consumer {
   async watermarks(topic: string, partition: number): Promise<{ low: number; high: number }> {
     return new Promise((resolve, reject) => {
       this.#client.queryWatermarkOffsets(topic, partition, METADATA_TIMEOUT_MS, (error, offsets) =>
-        error
-          ? reject(error)
-          : resolve({ low: Number(offsets.lowOffset), high: Number(offsets.highOffset) }),
+        error ? reject(error) : resolve({ low: offsets.lowOffset, high: offsets.highOffset }),
       );
     });
   }
@@ -377,10 +375,10 @@ export class Consumer {
     await withTimeout(this.#lastCommit, timeoutMs, 'the last commit').catch(() => undefined);
     this.#closed = true;
     this.#wake?.();
-    await Promise.race([
-      new Promise<void>((resolve) => this.#client.disconnect(() => resolve())),
-      wait(timeoutMs).then(() => this.#logger.warn('the Kafka consumer did not close in time')),
-    ]);
+    const disconnected = new Promise<void>((resolve) => this.#client.disconnect(() => resolve()));
+    await withTimeout(disconnected, timeoutMs, 'closing the Kafka consumer').catch((error: Error) =>
+      this.#logger.warn({ err: error }, 'the Kafka consumer did not close in time'),
+    );
   }
 }
 

@@ -15,11 +15,7 @@ export async function startEmbeddedBroker(topics: readonly string[]): Promise<Em
   const settings = { 'test.mock.num.brokers': 1, 'bootstrap.servers': 'in-process', dr_cb: true };
   const host = new RdKafka.Producer(settings);
   const metadata = await new Promise<{ brokers: { host: string; port: number }[] }>((resolve, reject) => {
-    host.connect({ timeout: 5000 }, (error, data) =>
-      error
-        ? reject(error)
-        : resolve(data),
-    );
+    host.connect({ timeout: 5000 }, (error, data) => (error ? reject(error) : resolve(data)));
   });
   const broker = metadata.brokers[0];
   if (broker === undefined) throw new Error('the in-process Kafka broker named no address');

@@ -184,25 +184,26 @@ test('a slow consumer holds the server back', async (t) => {
   const total = 400;
   let written = 0;
   const title = 'x'.repeat(32_768);
-  const address = await fakeService(t, {
-    StreamAlerts: async (call: StreamCall) => {
-      while (written < total) {
-        written += 1;
-        const alert = { alertId: written, title };
-        if (!call.write({ changes: [{ sequence: written, alert }], resumeToken: `r${written}` }))
-          await once(call, 'drain');
-      }
-    },
-  });
+  const writeAll = async (call: StreamCall) => {
+    while (written < total) {
+      written += 1;
+      const alert = { alertId: written, title };
+      const more = call.write({ changes: [{ sequence: written, alert }], resumeToken: `r${written}` });
+      if (!more) await once(call, 'drain');
+    }
+  };
+  const address = await fakeService(t, { StreamAlerts: (call: StreamCall) => void writeAll(call) });
   const client = closeAfter(t, createClient({ address, identity }));
-  const stream = client.streamAlerts()[Symbol.asyncIterator]();
-  assert.equal((await stream.next()).value.changes[0].sequence, 1);
-  await untilQuiet(() => written);
-  assert.ok(written < total / 2, `${written} of ${total} responses were written although nobody read`);
-  for (let expected = 2; expected <= total; expected += 1) {
-    assert.equal((await stream.next()).value.changes[0].sequence, expected);
+  let expected = 0;
+  for await (const { changes } of client.streamAlerts()) {
+    expected += 1;
+    assert.equal(changes[0]!.sequence, expected);
+    if (expected === 1) {
+      await untilQuiet(() => written);
+      assert.ok(written < total / 2, `${written} of ${total} responses were written although nobody read`);
+    }
+    if (expected === total) break;
   }
-  await stream.return?.();
 });
 
 /** Resolves when a number has not grown over 20 reads of the socket. */

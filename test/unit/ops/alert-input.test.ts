@@ -57,7 +57,14 @@ test('a time keeps its offset and its nanoseconds', () => {
     seconds: -1,
     nanos: 123_456_789,
   });
-  for (const occurredAt of ['2026-01-31', '2026-01-31T09:30:00', '2026-02-30T00:00:00Z', '2026-01-01T25:00:00Z', 'soon', 5]) {
+  for (const occurredAt of [
+    '2026-01-31',
+    '2026-01-31T09:30:00',
+    '2026-02-30T00:00:00Z',
+    '2026-01-01T25:00:00Z',
+    'soon',
+    5,
+  ]) {
     assert.match(problems({ occurredAt })[0]!, /^occurredAt must be a time such as 2026-/);
   }
 });

@@ -16,7 +16,10 @@ test('the sample directory is read whole', () => {
   assert.ok('directory' in input);
   const { users, rules } = input.directory;
   assert.equal(users.length, 40);
-  assert.deepEqual(users.filter(({ active }) => !active).map(({ userId }) => userId), ['core12', 'chan11']);
+  assert.deepEqual(
+    users.filter(({ active }) => !active).map(({ userId }) => userId),
+    ['core12', 'chan11'],
+  );
   assert.deepEqual(rules, [
     { department: 'OPERATION', match: 'ROUTING_MATCH_ALL', appPattern: '' },
     { department: 'EXTERNAL', match: 'ROUTING_MATCH_ALL', appPattern: '' },

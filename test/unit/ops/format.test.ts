@@ -29,7 +29,10 @@ function alert(more: Partial<Alert__Output> = {}): Alert__Output {
 }
 
 test('text from elsewhere cannot move the cursor, recolour or turn round', () => {
-  assert.equal(oneLine('a\u001b[2Jb\r\nc\td\u0007\u009b\u202ee\u2066'), 'a\\x1b[2Jb\\r\\nc\\td\\x07\\x9b\\u202ee\\u2066');
+  assert.equal(
+    oneLine('a\u001b[2Jb\r\nc\td\u0007\u009b\u202ee\u2066'),
+    'a\\x1b[2Jb\\r\\nc\\td\\x07\\x9b\\u202ee\\u2066',
+  );
   assert.equal(oneLine('이체 ✅ 👩‍💻'), '이체 ✅ 👩‍💻');
   assert.equal(manyLines('a\r\nb\rc\n\td\u001b[2J'), 'a\nb\\x0dc\n\td\\x1b[2J');
 });
@@ -37,10 +40,7 @@ test('text from elsewhere cannot move the cursor, recolour or turn round', () =>
 test('a new alert is one line: time, level, kind, app, title', () => {
   const change = { type: 'INBOX_CHANGE_TYPE_CREATED', sequence: 3, alert: alert(), isRead: false } as const;
   assert.equal(changeLine(change, plain), '09:05:07  ERROR     GRAFANA     ssok-bank-api  5xx  #17');
-  assert.equal(
-    changeLine(change, tagged),
-    '09:05:07  <red>ERROR</>     GRAFANA     ssok-bank-api  5xx  <dim>#17</>',
-  );
+  assert.equal(changeLine(change, tagged), '09:05:07  <red>ERROR</>     GRAFANA     ssok-bank-api  5xx  <dim>#17</>');
   const nasty = { ...change, alert: alert({ title: 'x\n\u001b[1A', appName: '\u202e' }) };
   assert.equal(changeLine(nasty, plain).split('\n').length, 1);
   assert.ok(!changeLine(nasty, plain).includes('\u001b'));
@@ -110,7 +110,10 @@ test('colours are for terminals that want them', () => {
   assert.equal(painter(fakeContext(terminal))('red', 'x'), '\u001b[31mx\u001b[0m');
   assert.equal(painter(fakeContext())('red', 'x'), 'x');
   assert.equal(painter(fakeContext({ ...terminal, environment: { NO_COLOR: '1' } }))('red', 'x'), 'x');
-  assert.equal(painter(fakeContext({ ...terminal, environment: { NO_COLOR: '' } }))('red', 'x'), '\u001b[31mx\u001b[0m');
+  assert.equal(
+    painter(fakeContext({ ...terminal, environment: { NO_COLOR: '' } }))('red', 'x'),
+    '\u001b[31mx\u001b[0m',
+  );
   assert.equal(painter(fakeContext({ ...terminal, environment: { TERM: 'dumb' } }))('red', 'x'), 'x');
 });
 

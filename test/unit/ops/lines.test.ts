@@ -70,9 +70,15 @@ test('what came through a pipe is handed on although the pipe stays open', async
   pipe.write('a\nb\n');
   const chunks = chunked(readLines(pipe), () => 1, { maxItems: 100, maxWeight: 100, flushAfterMs: 5 });
   const first = await chunks.next();
-  assert.deepEqual((first.value as Line[]).map(({ text }) => text), ['a', 'b']);
+  assert.deepEqual(
+    (first.value as Line[]).map(({ text }) => text),
+    ['a', 'b'],
+  );
   pipe.end('c');
-  assert.deepEqual(((await chunks.next()).value as Line[]).map(({ text }) => text), ['c']);
+  assert.deepEqual(
+    ((await chunks.next()).value as Line[]).map(({ text }) => text),
+    ['c'],
+  );
   assert.equal((await chunks.next()).done, true);
 });
 

@@ -1,0 +1,367 @@
+// The place where scenarios run: a private copy of the real stack, and the roles as processes, as in production.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { createTopics, alertTopics, freePorts, startKafka, startPostgres, startRegistry } from '#stack';
+import type { Daemon, Kafka, Postgres, Registry } from '#stack';
+import { createClient, type AlertClient } from '../../services/client/client.js';
+import { loadConfig } from '../../services/lib/config/load.js';
+import { silentLogger } from '../../services/lib/logging.js';
+import { Database } from '../../services/lib/postgres.js';
+import { wait } from '../../services/lib/retry.js';
+import { ROOT } from '../../services/lib/root.js';
+import type { Figures } from './figures.js';
+import { Worker, type Commands } from './worker.js';
+
+export const ROLES = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'] as const;
+export type RoleName = (typeof ROLES)[number];
+
+export const MAIN = join(ROOT, '.build', 'services', 'main.js');
+
+export interface BenchOptions {
+  readonly rounds: number;
+  /** Of one measurement. */
+  readonly seconds: number;
+  /** Users who are connected and whom a broadcast reaches. */
+  readonly users: number;
+  /** Where CPU profiles of the roles are written, if at all. */
+  readonly profiles: string | undefined;
+}
+
+export interface Scenario {
+  readonly name: string;
+  run(bench: Bench, figures: Figures): Promise<void>;
+}
+
+const READY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 15_000;
+
+/** What a child of ours may know of our environment: the service refuses variables that it does not know. */
+export function cleanEnvironment(more: Record<string, string>): Record<string, string> {
+  const { PATH = '', HOME = '', TMPDIR = '/tmp' } = process.env;
+  // As deploy/setup/start.mjs starts it: the Kafka client's blocking calls hold threads of this pool.
+  return { PATH, HOME, TMPDIR, UV_THREADPOOL_SIZE: '16', ...more };
+}
+
+/** A role as a process of its own. It ends when this process does, however that ends. */
+export class RoleProcess {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  readonly #started = performance.now();
+  /** Milliseconds from its start to a /readyz of 200. */
+  readyMs = NaN;
+
+  constructor(
+    readonly name: RoleName,
+    private readonly http: string,
+    readonly grpc: string | undefined,
+    readonly logFile: string,
+    environment: Record<string, string>,
+    nodeOptions: readonly string[],
+  ) {
+    this.#child = spawn(process.execPath, [...nodeOptions, MAIN, name], {
+      cwd: ROOT,
+      // Its own group: a Ctrl-C reaches us alone, and we stop it. Without us the channel closes, and it stops itself.
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: cleanEnvironment({
+        ...environment,
+        SSOM_PARENT_IPC: '1',
+        HTTP_LISTEN: http,
+        ...(grpc === undefined ? {} : { GRPC_LISTEN: grpc }),
+      }),
+    });
+    this.#child.stderr!.pipe(createWriteStream(logFile));
+    this.#exited = once(this.#child, 'exit');
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async ready(signal: AbortSignal): Promise<void> {
+    while (performance.now() - this.#started < READY_TIMEOUT_MS) {
+      signal.throwIfAborted();
+      if (!this.running) throw new Error(`${this.name} has ended at its start:\n${this.log()}`);
+      const answer = await fetch(`http://${this.http}/readyz`).catch(() => undefined);
+      await answer?.arrayBuffer();
+      if (answer?.status === 200) {
+        this.readyMs = performance.now() - this.#started;
+        return;
+      }
+      await wait(10);
+    }
+    throw new Error(`${this.name} was not ready within ${READY_TIMEOUT_MS / 1000} s:\n${this.log()}`);
+  }
+
+  /** A counter of /metrics, summed over its labels. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`http://${this.http}/metrics`)).text();
+    return text
+      .split('\n')
+      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+      .reduce((sum, line) => sum + Number(/\s(\S+)(\s\d+)?$/.exec(line)?.[1] ?? 0), 0);
+  }
+
+  /** The end of what it logged: warnings and errors. */
+  log(): string {
+    try {
+      return readFileSync(this.logFile, 'utf8').slice(-3000);
+    } catch {
+      return '';
+    }
+  }
+
+  /** What it warned of, each message once, without what every start says. */
+  warnings(): string[] {
+    const expected = /AUTH_MODE=dev|push is not configured/;
+    const said = this.log()
+      .split('\n')
+      .map((line) => /"msg":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? '')
+      .filter((message) => message !== '' && !expected.test(message));
+    return [...new Set(said)];
+  }
+
+  async stop(): Promise<void> {
+    if (!this.running) return;
+    this.#child.kill('SIGTERM');
+    const force = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await this.#exited;
+    clearTimeout(force);
+  }
+
+  killNow(): void {
+    if (this.running) this.#child.kill('SIGKILL');
+  }
+}
+
+/** A database and topics of its own, so that what one scenario leaves does not burden the next, and roles on them. */
+export class Deployment {
+  readonly roles = new Map<RoleName, RoleProcess>();
+  #admin: AlertClient | undefined;
+
+  constructor(
+    private readonly bench: Bench,
+    readonly name: string,
+    readonly environment: Record<string, string>,
+  ) {}
+
+  async start(...names: readonly RoleName[]): Promise<void> {
+    const { dir, options, signal } = this.bench;
+    // The first one migrates the database while it starts alone.
+    for (const name of names) {
+      const [http, grpc] = (await freePorts(2)).map((port) => `127.0.0.1:${port}`);
+      const served = name === 'alert-api' || name === 'stream-gateway';
+      const profiling =
+        options.profiles === undefined
+          ? []
+          : ['--cpu-prof', `--cpu-prof-dir=${join(options.profiles, this.name)}`, `--cpu-prof-name=${name}.cpuprofile`];
+      const log = join(dir, 'logs', `${this.name}-${name}.log`);
+      const role = new RoleProcess(name, http!, served ? grpc : undefined, log, this.environment, profiling);
+      this.roles.set(name, role);
+      await role.ready(signal);
+    }
+  }
+
+  role(name: RoleName): RoleProcess {
+    return this.roles.get(name)!;
+  }
+
+  get alertApi(): string {
+    return this.role('alert-api').grpc!;
+  }
+
+  get streamGateway(): string {
+    return this.role('stream-gateway').grpc!;
+  }
+
+  /**
+   * Loads the directory: the users whom the load client connects, half as many more whom nothing reaches, and a rule that
+   * sends everything to the former.
+   * @returns the ids of the former
+   */
+  async loadDirectory(): Promise<string[]> {
+    this.#admin ??= createClient({ address: this.alertApi, identity: { caller: 'bench' } });
+    const user = (department: string) => (_: unknown, index: number) => ({
+      userId: `${department.toLowerCase()}-${String(index + 1).padStart(4, '0')}`,
+      displayName: `Bench ${index + 1}`,
+      department,
+      active: true,
+    });
+    const { users: count } = this.bench.options;
+    const reached = Array.from({ length: count }, user('OPERATION'));
+    const users = [...reached, ...Array.from({ length: Math.ceil(count / 2) }, user('SALES'))];
+    for (let from = 0; from < users.length; from += 500) {
+      await this.#admin.upsertUsers({ users: users.slice(from, from + 500) });
+    }
+    await this.#admin.setRoutingRules({ rules: [{ department: 'OPERATION', match: 'ROUTING_MATCH_ALL' }] });
+    return reached.map(({ userId }) => userId);
+  }
+
+  /** Process ids by name: the roles and what they stand on. */
+  pids(): Map<string, number> {
+    return new Map([...[...this.roles].map(([name, { pid }]) => [name, pid] as const), ...this.bench.stackPids()]);
+  }
+
+  async stop(figures?: Figures): Promise<void> {
+    this.#admin?.close();
+    await Promise.all([...this.roles.values()].map((role) => role.stop()));
+    for (const role of this.roles.values()) {
+      for (const warning of role.warnings()) figures?.note(`${this.name}: ${role.name} warned: ${warning}`);
+    }
+  }
+
+  killNow(): void {
+    for (const role of this.roles.values()) role.killNow();
+  }
+}
+
+export class Bench {
+  readonly #deployments: Deployment[] = [];
+  readonly #workers: { stop(): Promise<void> }[] = [];
+  #kafka: Kafka | undefined;
+  #postgres: Postgres | undefined;
+  #registry: Registry | undefined;
+  #count = 0;
+
+  constructor(
+    readonly options: BenchOptions,
+    /** A temporary folder: data, logs. */
+    readonly dir: string,
+    readonly signal: AbortSignal,
+    readonly log: (line: string) => void,
+  ) {
+    // The stack's daemons listen for our end too, and so do their locks.
+    process.setMaxListeners(100);
+    process.once('exit', () => {
+      for (const deployment of this.#deployments) deployment.killNow();
+    });
+  }
+
+  async startStack(): Promise<void> {
+    const common = { dir: this.dir, killAtExit: true };
+    const [kafkaPort, controllerPort, postgresPort, registryPort] = await freePorts(4);
+    await mkdir(join(this.dir, 'logs'), { recursive: true });
+    const started = await Promise.allSettled([
+      startKafka({ ...common, port: kafkaPort, controllerPort }).then((kafka) => (this.#kafka = kafka)),
+      startPostgres({ ...common, port: postgresPort }).then((postgres) => (this.#postgres = postgres)),
+      startRegistry({ ...common, port: registryPort }).then((registry) => (this.#registry = registry)),
+    ]);
+    for (const result of started) if (result.status === 'rejected') throw result.reason;
+  }
+
+  get bootstrap(): string {
+    return this.#kafka!.bootstrap;
+  }
+
+  stackPids(): Map<string, number> {
+    const daemons: [string, Daemon | undefined][] = [
+      ['kafka', this.#kafka],
+      ['postgresql', this.#postgres],
+    ];
+    return new Map(daemons.map(([name, daemon]) => [name, daemon!.pid]));
+  }
+
+  /** Versions that the figures belong to. */
+  async versions(): Promise<string> {
+    const database = this.#database(this.#postgres!.url);
+    const { rows } = await database.query<{ server_version: string }>({ text: 'SHOW server_version' });
+    const { rows: fsync } = await database.query<{ fsync: string }>({ text: 'SHOW fsync' });
+    await database.close();
+    const paths = pathToFileURL(join(ROOT, 'deploy', 'local', 'paths.mjs')).href;
+    const { KAFKA_VERSION } = (await import(paths)) as { KAFKA_VERSION: string };
+    return `Kafka ${KAFKA_VERSION}, PostgreSQL ${rows[0]?.server_version} (fsync ${fsync[0]?.fsync})`;
+  }
+
+  #database(url: string): Database {
+    return new Database(url, loadConfig({ PROFILE: 'dev', DATABASE_URL: url }), silentLogger());
+  }
+
+  /** Makes an empty database. @returns its URL */
+  async createDatabase(name: string): Promise<string> {
+    const { url } = this.#postgres!;
+    const database = this.#database(url);
+    await database.query({ text: `CREATE DATABASE ${name}` });
+    await database.close();
+    return Object.assign(new URL(url), { pathname: `/${name}` }).href;
+  }
+
+  async runSql(url: string, text: string): Promise<void> {
+    const database = this.#database(url);
+    await database.query({ text });
+    await database.close();
+  }
+
+  async createTopics(topics: readonly { name: string; partitions: number }[]): Promise<void> {
+    await createTopics({ bootstrap: this.bootstrap, topics });
+  }
+
+  /** A database and topics for a scenario; no role runs yet. */
+  async deploy(name: string): Promise<Deployment> {
+    this.#count += 1;
+    const id = `bench${this.#count}`;
+    const topics = {
+      KAFKA_TOPIC_ALERT_CREATED: `${id}-alert-created-topic`,
+      KAFKA_TOPIC_USER_ALERT: `${id}-user-alert-topic`,
+      KAFKA_TOPIC_INBOX_CHANGE: `${id}-inbox-change-topic`,
+    };
+    const [databaseUrl] = await Promise.all([
+      this.createDatabase(id),
+      createTopics({ bootstrap: this.bootstrap, topics: alertTopics(topics) }),
+    ]);
+    return this.deployOn(name, {
+      PROFILE: 'dev',
+      LOG_LEVEL: 'warn',
+      LOG_FORMAT: 'json',
+      DATABASE_URL: databaseUrl,
+      KAFKA_BOOTSTRAP_SERVERS: this.bootstrap,
+      KAFKA_CONSUMER_GROUP: id,
+      SCHEMA_REGISTRY_URL: this.#registry!.url,
+      ...topics,
+    });
+  }
+
+  /** The same, on the database and topics of an earlier deployment. */
+  deployOn(name: string, environment: Record<string, string>): Deployment {
+    const deployment = new Deployment(this, name, environment);
+    this.#deployments.push(deployment);
+    return deployment;
+  }
+
+  worker<C extends Commands>(module: string, name?: string): Worker<C> {
+    const worker = Worker.start<C>(module, name);
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  /** Runs `work` in each round, with its number from 1. */
+  async rounds(what: string, work: (round: number) => Promise<string>): Promise<void> {
+    for (let round = 1; round <= this.options.rounds; round += 1) {
+      this.signal.throwIfAborted();
+      this.log(`  ${what}, round ${round}: ${await work(round)}`);
+    }
+  }
+
+  /** Ends a scenario's workers and its deployment. */
+  async finish(deployment: Deployment, figures: Figures): Promise<void> {
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.stop()));
+    await deployment.stop(figures);
+  }
+
+  /** Ends what a scenario may have left, as when it failed. */
+  async stopProcesses(): Promise<void> {
+    await Promise.all([...this.#workers.splice(0), ...this.#deployments.splice(0)].map((each) => each.stop()));
+  }
+
+  async close(): Promise<void> {
+    await this.stopProcesses();
+    await Promise.all([this.#registry?.stop(), this.#postgres?.stop(), this.#kafka?.stop()]);
+  }
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import avsc from 'avsc';
+import { AvroCodec, canonicalSchema, incompatibility, UndecodableRecord } from '../../../services/lib/avro.js';
+import { ROOT } from '../../../services/lib/root.js';
+
+const SCHEMAS = join(ROOT, 'schemas');
+const SUBJECTS = readdirSync(SCHEMAS);
+/** The versions of a subject, oldest first. */
+const versionsOf = (subject: string) =>
+  readdirSync(join(SCHEMAS, subject))
+    .filter((file) => file.endsWith('.avsc'))
+    .sort((a, b) => Number(/\d+/.exec(a)![0]) - Number(/\d+/.exec(b)![0]))
+    .map((file) => readFileSync(join(SCHEMAS, subject, file), 'utf8'));
+
+const V1 = '{"type":"record","name":"Event","fields":[{"name":"id","type":"long"},{"name":"name","type":"string"}]}';
+const V2 =
+  '{"type":"record","name":"Event","fields":[{"name":"id","type":"long"},{"name":"name","type":"string"},' +
+  '{"name":"count","type":"int","default":7}]}';
+
+interface Event {
+  id: number;
+  name: string;
+  count?: number;
+}
+
+const unasked = () => Promise.reject(new Error('the registry was asked'));
+
+test('the wire format: magic byte 0, the id in 4 bytes, then Avro', () => {
+  const bytes = new AvroCodec<Event>(V1, 0x01020304, unasked).encode({ id: 1, name: 'ab' });
+  // 1 is 02 in zig-zag, and so is the length of 2, 04.
+  assert.equal(bytes.toString('hex'), '00' + '01020304' + '02' + '046162');
+});
+
+test('what was encoded is decoded, without asking the registry', async () => {
+  const codec = new AvroCodec<Event>(V2, 9, unasked);
+  for (const event of [
+    { id: 0, name: '', count: 0 },
+    { id: Number.MAX_SAFE_INTEGER, name: '한국어 😀', count: -1 },
+    { id: Number.MIN_SAFE_INTEGER, name: 'x'.repeat(100_000), count: 2 ** 31 - 1 },
+  ]) {
+    assert.deepEqual({ ...codec.decodeKnown(codec.encode(event)) }, event);
+    assert.deepEqual({ ...(await codec.decode(codec.encode(event))) }, event);
+  }
+});
+
+test('bytes that are no record are undecodable', async () => {
+  const codec = new AvroCodec<Event>(V1, 5, unasked);
+  const good = codec.encode({ id: 1, name: 'abc' });
+  const otherMagic = Buffer.from(good);
+  otherMagic[0] = 1;
+  const cases: [string, Buffer | null][] = [
+    ['no value', null],
+    ['empty', Buffer.alloc(0)],
+    ['a header and no more', good.subarray(0, 5)],
+    ['half a header', good.subarray(0, 3)],
+    ['another magic byte', otherMagic],
+    ['truncated', good.subarray(0, -1)],
+    ['trailing bytes', Buffer.concat([good, Buffer.from([0])])],
+    ['JSON', Buffer.from('{"id":1}')],
+  ];
+  for (const [what, bytes] of cases) {
+    await assert.rejects(codec.decode(bytes), UndecodableRecord, what);
+    assert.throws(() => codec.decodeKnown(bytes), UndecodableRecord, what);
+  }
+});
+
+test('every truncation is noticed', () => {
+  const codec = new AvroCodec<Event>(V1, 5, unasked);
+  const good = codec.encode({ id: 123_456_789, name: 'abcdef' });
+  for (let length = 0; length < good.length; length += 1)
+    assert.throws(() => codec.decodeKnown(good.subarray(0, length)), UndecodableRecord, `${length} bytes`);
+});
+
+test("another writer's schema is asked for once, and a failure is not remembered", async () => {
+  let asked = 0;
+  let away = true;
+  const codec = new AvroCodec<Event>(V2, 2, (id) => {
+    asked += 1;
+    assert.equal(id, 1);
+    return away ? Promise.reject(new Error('the registry is away')) : Promise.resolve(V1);
+  });
+  const old = new AvroCodec<Event>(V1, 1, unasked).encode({ id: 3, name: 'old' });
+  await assert.rejects(codec.decode(old), (error) => !(error instanceof UndecodableRecord));
+  assert.equal(codec.decodeKnown(old), undefined);
+  away = false;
+  const decoded = await Promise.all([codec.decode(old), codec.decode(old)]);
+  assert.deepEqual({ ...decoded[1] }, { id: 3, name: 'old', count: 7 });
+  assert.deepEqual({ ...codec.decodeKnown(old) }, { id: 3, name: 'old', count: 7 });
+  assert.equal(asked, 2);
+});
+
+test('an id that nobody knows, and a schema that is not ours, are undecodable', async () => {
+  const unknown = new AvroCodec<Event>(V1, 1, () =>
+    Promise.reject(new UndecodableRecord('the registry knows no schema')),
+  );
+  await assert.rejects(unknown.decode(Buffer.from('0000000009aa', 'hex')), UndecodableRecord);
+  const foreign = new AvroCodec<Event>(V1, 1, () => Promise.resolve('{"type":"record","name":"Other","fields":[]}'));
+  await assert.rejects(foreign.decode(Buffer.from('0000000009', 'hex')), UndecodableRecord);
+});
+
+test('every version of every subject reads every other one: FULL_TRANSITIVE', async (t) => {
+  assert.ok(SUBJECTS.length >= 3);
+  for (const subject of SUBJECTS) {
+    const versions = versionsOf(subject);
+    for (const [w, writer] of versions.entries()) {
+      for (const [r, reader] of versions.entries()) {
+        await t.test(`${subject}: v${w + 1} read as v${r + 1}`, async () => {
+          assert.equal(incompatibility(reader, writer), undefined);
+          const writerFields = fieldsOf(writer);
+          const writing = new AvroCodec<Record<string, unknown>>(writer, w + 1, unasked);
+          const reading = new AvroCodec<Record<string, unknown>>(reader, r + 1, (id) =>
+            Promise.resolve(versions[id - 1]!),
+          );
+          for (let round = 0; round < 20; round += 1) {
+            const value = avsc.Type.forSchema(JSON.parse(writer) as avsc.Schema).random() as Record<string, unknown>;
+            const read = await reading.decode(writing.encode(value));
+            for (const { name, default: standard } of fieldsOf(reader)) {
+              const written = writerFields.some((field) => field.name === name);
+              assert.deepEqual(plain(read[name]), plain(written ? value[name] : standard), name);
+            }
+          }
+        });
+      }
+    }
+  }
+});
+
+interface Field {
+  name: string;
+  default?: unknown;
+}
+
+function fieldsOf(schema: string): Field[] {
+  return (JSON.parse(schema) as { fields: Field[] }).fields;
+}
+
+/** Without avsc's classes. */
+function plain(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+}
+
+test('the original events are the first versions', () => {
+  const names = (subject: string) => fieldsOf(versionsOf(subject)[0]!).map(({ name }) => name);
+  assert.deepEqual(names('alert-created-topic-value'), ['alertId', 'alertKind', 'appName']);
+  assert.deepEqual(names('user-alert-topic-value'), ['alertId', 'userId']);
+});
+
+test('incompatibility is found in both directions', () => {
+  const without = '{"type":"record","name":"Event","fields":[{"name":"id","type":"long"}]}';
+  const retyped = '{"type":"record","name":"Event","fields":[{"name":"id","type":"string"}]}';
+  assert.notEqual(incompatibility(V1, without), undefined);
+  assert.equal(incompatibility(without, V1), undefined);
+  assert.notEqual(incompatibility(retyped, without), undefined);
+  assert.notEqual(incompatibility(without, retyped), undefined);
+});
+
+test('canonical text keeps the order of keys and drops white space', () => {
+  assert.equal(canonicalSchema('{ "b": 1,\n "a": [ 1 ] }'), '{"b":1,"a":[1]}');
+});

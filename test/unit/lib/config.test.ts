@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { ConfigError, describeConfig, loadConfig, type Environment } from '../../../services/lib/config/load.js';
+import { temporaryFolder } from '../../support/cleanup.js';
+
+function problems(environment: Environment): readonly string[] {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems;
+  }
+  return [];
+}
+
+/** The variables that are named at the beginning of the problems. */
+const named = (environment: Environment) => problems(environment).map((text) => text.split(':')[0]);
+
+test('no variable at all is the embedded profile', () => {
+  const config = loadConfig({});
+  assert.equal(config.profile, 'embedded');
+  assert.equal(config.databaseUrl, '');
+  assert.equal(config.kafkaBootstrapServers, '');
+  assert.equal(config.logLevel, 'warn');
+});
+
+test('defaults follow the profile, and a variable overrides them', () => {
+  const dev = loadConfig({ PROFILE: 'dev' });
+  assert.equal(dev.kafkaBootstrapServers, 'localhost:9092');
+  assert.equal(dev.consumerGroup, 'ssom-alert-consumer-dev');
+  assert.equal(dev.producerRetries, 3);
+  const needed = {
+    PROFILE: 'prod',
+    DATABASE_URL: 'postgres://db/ssom',
+    SCHEMA_REGISTRY_URL: 'http://registry:8081',
+    AUTH_MODE: 'dev',
+  };
+  const prod = loadConfig(needed);
+  assert.equal(prod.kafkaBootstrapServers, 'kafka-cluster:9092');
+  assert.equal(prod.consumerGroup, 'ssom-alert-consumer');
+  assert.equal(prod.producerRetries, 10);
+  assert.equal(prod.setUpAtStart, false);
+  assert.equal(loadConfig({ ...needed, KAFKA_PRODUCER_RETRIES: '7' }).producerRetries, 7);
+});
+
+test('an empty variable counts as absent', () => {
+  assert.equal(loadConfig({ KAFKA_PRODUCER_RETRIES: '' }).producerRetries, 3);
+});
+
+test('all problems are reported together, each with its variable', () => {
+  assert.deepEqual(
+    named({
+      PROFILE: 'staging',
+      DATABASE_URL: 'mysql://x',
+      KAFKA_PRODUCER_RETRIES: 'three',
+      KAFKA_PRODUCER_ACKS: '1',
+      KAFKA_TOPIC_USER_ALERT: 'has space',
+      SCHEMA_REGISTRY_URL: 'registry:8081',
+      GRPC_MAX_MESSAGE_BYTES: '12',
+      SET_UP_AT_START: 'yes',
+      STREAM_PAGE_SIZE: '0x10',
+      KAFKA_CONSUMER_FETCH_MIN_SIZE: '1.5',
+      ALERT_NO_SUCH_THING: '1',
+    }).sort(),
+    [
+      'ALERT_NO_SUCH_THING',
+      'DATABASE_URL',
+      'GRPC_MAX_MESSAGE_BYTES',
+      'KAFKA_CONSUMER_FETCH_MIN_SIZE',
+      'KAFKA_PRODUCER_ACKS',
+      'KAFKA_PRODUCER_RETRIES',
+      'KAFKA_TOPIC_USER_ALERT',
+      'PROFILE',
+      'SCHEMA_REGISTRY_URL',
+      'SET_UP_AT_START',
+      'STREAM_PAGE_SIZE',
+    ],
+  );
+});
+
+test('a problem says what would be right', () => {
+  assert.match(problems({ KAFKA_PRODUCER_RETRIES: '-1' })[0]!, /'-1' is not a whole number from 0 to 1000000/);
+  assert.match(problems({ PROFILE: 'staging' })[0]!, /'staging' is not one of embedded, dev, prod/);
+});
+
+test('what contradicts itself', () => {
+  const prod = { PROFILE: 'prod', DATABASE_URL: 'postgres://db/ssom', SCHEMA_REGISTRY_URL: 'http://r:1' };
+  assert.deepEqual(named({ PROFILE: 'prod', AUTH_MODE: 'dev' }), ['DATABASE_URL', 'SCHEMA_REGISTRY_URL']);
+  assert.deepEqual(named(prod), ['AUTH_MODE']);
+  assert.deepEqual(named({ KAFKA_SECURITY_PROTOCOL: 'SASL_SSL' }), ['KAFKA_SASL_USERNAME']);
+  assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '8999' }), ['KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS']);
+  assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '9000' }), []);
+  assert.deepEqual(problems({ KAFKA_TOPIC_USER_ALERT: 'same', KAFKA_TOPIC_INBOX_CHANGE: 'same' }).length, 1);
+});
+
+test('AUTH_MODE=dev does not listen beyond loopback unless told twice', () => {
+  for (const listen of ['0.0.0.0:50051', '[::]:50051', '10.0.0.5:50051', 'alerts.example.com:50051', '127.evil.com:1'])
+    assert.deepEqual(named({ GRPC_LISTEN: listen }), ['GRPC_LISTEN'], listen);
+  for (const listen of ['127.0.0.1:0', '127.1.2.3:50051', 'localhost:50051', '[::1]:50051', ''])
+    assert.deepEqual(named({ GRPC_LISTEN: listen }), [], listen);
+  assert.deepEqual(named({ GRPC_LISTEN: '0.0.0.0:50051', AUTH_DEV_REMOTE: 'anyone-may-be-anyone' }), []);
+  assert.deepEqual(named({ GRPC_LISTEN: '0.0.0.0:50051', AUTH_DEV_REMOTE: 'yes' }).sort(), [
+    'AUTH_DEV_REMOTE',
+    'GRPC_LISTEN',
+  ]);
+});
+
+test('unknown variables: ours are refused, foreign ones left alone', () => {
+  assert.deepEqual(named({ KAFKA_BOOTSTRAP_SERVER: 'localhost:9092' }), ['KAFKA_BOOTSTRAP_SERVER']);
+  assert.deepEqual(named({ DATABASE_PASSWORD: 'x', STREAM_X: 'y' }).sort(), ['DATABASE_PASSWORD', 'STREAM_X']);
+  assert.deepEqual(named({ PATH: '/bin', HOME: '/root', KAFKA_HEAP_OPTS: '-Xmx1g', OTEL_SERVICE_NAME: 'x' }), []);
+});
+
+test('a secret may stand in a file', (t) => {
+  const folder = temporaryFolder();
+  t.after(folder.remove);
+  const file = join(folder.path, 'url');
+  writeFileSync(file, 'postgres://u:p@db/ssom\n');
+  assert.equal(loadConfig({ DATABASE_URL_FILE: file }).databaseUrl, 'postgres://u:p@db/ssom');
+  assert.equal(loadConfig({ DATABASE_URL_FILE: file, DATABASE_URL: '' }).databaseUrl, 'postgres://u:p@db/ssom');
+  assert.match(problems({ DATABASE_URL_FILE: file, DATABASE_URL: 'postgres://x/y' })[0]!, /^DATABASE_URL: .*not both/);
+  assert.match(problems({ DATABASE_URL_FILE: join(folder.path, 'none') })[0]!, /^DATABASE_URL_FILE: .*ENOENT/);
+  assert.match(problems({ LOG_LEVEL_FILE: file })[0]!, /^LOG_LEVEL_FILE: only secrets/);
+});
+
+test('a wrong secret is not repeated, and secrets are left out when the configuration is shown', () => {
+  const environment = { DATABASE_URL: 'postgres://u:hunter2@db/ssom', SCHEMA_REGISTRY_PASSWORD: 'hunter3' };
+  const shown = describeConfig(loadConfig(environment)).join('\n');
+  assert.doesNotMatch(shown, /hunter/);
+  assert.match(shown, /^DATABASE_URL=\(secret\)$/m);
+  assert.match(shown, /^KAFKA_SASL_PASSWORD=$/m);
+  assert.match(shown, /^PROFILE=embedded$/m);
+  assert.doesNotMatch(problems({ DATABASE_URL: 'mysql://u:hunter2@db/ssom' }).join('\n'), /hunter2/);
+});

@@ -1,0 +1,367 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import test from 'node:test';
+import grpc from '@grpc/grpc-js';
+import type { CreateAlertRequest__Output } from '../../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
+import { main } from '../../../services/ops/cli.js';
+import { fakeService, type StreamCall } from '../client/fake-service.js';
+import { fakeContext } from './fake-context.js';
+
+function line(title: string, more: object = {}): string {
+  return JSON.stringify({ kind: 'OTHER', level: 'INFO', appName: 'a', title, ...more });
+}
+
+function created(alertId: number, replayed = false) {
+  return { response: { alert: { alertId }, replayed } };
+}
+
+function refused(message: string, retryAfterMs = 0) {
+  return { error: { code: retryAfterMs > 0 ? 14 : 3, message, reason: 'WHY', fieldViolations: [], retryAfterMs } };
+}
+
+test('create --file names bad lines by their numbers, sends the good ones, and exits with 1', async (t) => {
+  const titles: string[] = [];
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (call, callback) => {
+      callback(null, {
+        results: call.request.requests.map(({ title, requestId }, index) => {
+          titles.push(title);
+          if (title === 'refuse me') return refused('title must be nicer');
+          return created(index + 1, requestId === 'again');
+        }),
+      });
+    },
+  });
+  const stdin = [
+    line('one'),
+    '',
+    'nonsense',
+    line('refuse me'),
+    line('x', { requestId: 'again' }),
+    line('y', { z: 1 }),
+  ];
+  const context = fakeContext({ stdin: stdin.join('\n') });
+  assert.equal(await main(['alerts', 'create', '--file', '-', '--address', address], context), 1);
+  assert.deepEqual(titles, ['one', 'refuse me', 'x']);
+  const said = context.err().trim().split('\n');
+  assert.match(said[0]!, /^line 3: is not JSON: /);
+  assert.match(said[1]!, /^line 6: z is not a field; /);
+  assert.equal(said[2], 'line 4: title must be nicer (WHY)');
+  assert.equal(said.length, 3);
+  assert.equal(context.out(), '1 created, 1 replayed, 3 refused\n');
+});
+
+test('create --file sends large files in bounded calls, each alert once, and shows progress on a terminal', async (t) => {
+  const sizes: number[] = [];
+  const seen = new Set<string>();
+  let running = 0;
+  let most = 0;
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (call, callback) => {
+      running += 1;
+      most = Math.max(most, running);
+      sizes.push(call.request.requests.length);
+      for (const { title, requestId } of call.request.requests) {
+        assert.notEqual(requestId, '');
+        assert.ok(!seen.has(title));
+        seen.add(title);
+      }
+      setImmediate(() => {
+        running -= 1;
+        callback(null, { results: call.request.requests.map((_request, index) => created(index + 1)) });
+      });
+    },
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'ssom-cli-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'alerts.jsonl');
+  const long = { message: 'm'.repeat(16_000) };
+  const lines = [
+    ...Array.from({ length: 950 }, (_, index) => line(`short ${index}`)),
+    ...Array.from({ length: 120 }, (_, index) => line(`long ${index}`, long)),
+  ];
+  writeFileSync(file, lines.join('\n'));
+  const context = fakeContext({ terminal: true, environment: { SSOM_ADDRESS: address } });
+  assert.equal(await main(['alerts', 'create', '--file', file], context), 0);
+  assert.equal(seen.size, 1070);
+  assert.ok(Math.max(...sizes) <= 100);
+  // 700 KiB hold 44 of the long ones.
+  assert.ok(sizes.length >= 10 + 2, sizes.join(' '));
+  assert.ok(most <= 4, `${most} calls at once`);
+  assert.equal(context.out(), '1070 created\n');
+  assert.match(context.err(), /^\r\u001b\[K\d+ created …/);
+  assert.ok(context.err().endsWith('\r\u001b[K'), 'the progress line is wiped in the end');
+});
+
+test('create --file sends an item again when the service asks for it, under the same request id', async (t) => {
+  const calls: CreateAlertRequest__Output[][] = [];
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (call, callback) => {
+      calls.push(call.request.requests);
+      const again = calls.length < 3;
+      const results = call.request.requests.map(({ title }) =>
+        again && title === 'later' ? refused('the database is away', 1) : created(1),
+      );
+      callback(null, { results });
+    },
+  });
+  const context = fakeContext({ stdin: [line('now'), line('later'), line('too')].join('\n') });
+  assert.equal(await main(['alerts', 'create', '--file', '-', '--address', address], context), 0);
+  assert.deepEqual(
+    calls.map((requests) => requests.map(({ title }) => title)),
+    [['now', 'later', 'too'], ['later'], ['later']],
+  );
+  assert.equal(new Set(calls.map((requests) => requests.find(({ title }) => title === 'later')!.requestId)).size, 1);
+  assert.equal(context.out(), '3 created\n');
+});
+
+test('create --file ends when the calls are refused as such, and says how far it came', async (t) => {
+  let calls = 0;
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (_call, callback) => {
+      calls += 1;
+      callback({ code: grpc.status.PERMISSION_DENIED, details: 'this call needs the scope alerts:create' });
+    },
+  });
+  // A pipe that stays open: it must end even so.
+  const stdin = new PassThrough();
+  t.after(() => stdin.destroy());
+  stdin.write(`${line('one')}\n${line('two')}\n`);
+  const context = fakeContext({ stdin });
+  assert.equal(await main(['alerts', 'create', '--file', '-', '--address', address], context), 1);
+  assert.equal(calls, 1);
+  assert.equal(context.out(), '0 created, 2 not sent\n');
+  assert.match(context.err(), /PERMISSION_DENIED: this call needs the scope alerts:create/);
+});
+
+test('Ctrl-C ends create --file with 130', async (t) => {
+  const address = await fakeService(t, {});
+  const stdin = new PassThrough();
+  t.after(() => stdin.destroy());
+  const context = fakeContext({ stdin });
+  const done = main(['alerts', 'create', '--file', '-', '--address', address], context);
+  setImmediate(() => context.interrupt());
+  assert.equal(await done, 130);
+});
+
+test('create from flags sends what they say and prints the number', async (t) => {
+  let request: CreateAlertRequest__Output | undefined;
+  let caller: unknown;
+  const address = await fakeService(t, {
+    CreateAlert: (call, callback) => {
+      request = call.request;
+      [caller] = call.metadata.get('x-caller');
+      callback(null, { alert: { alertId: 17 }, replayed: false });
+    },
+  });
+  const flags =
+    '--kind grafana --level error --app ssok --title t --label a=1 --label b==2 --to-user u1 --to-user u2 ' +
+    '--to-department D --to-login l --occurred-at 2026-01-31T09:30:00Z --request-id r --source-id s --caller me';
+  const context = fakeContext();
+  assert.equal(await main(['alerts', 'create', ...flags.split(' '), '--address', address], context), 0);
+  assert.equal(context.out(), '17 created\n');
+  assert.equal(caller, 'me');
+  assert.deepEqual(request, {
+    requestId: 'r',
+    kind: 'ALERT_KIND_GRAFANA',
+    appName: 'ssok',
+    level: 'ALERT_LEVEL_ERROR',
+    title: 't',
+    message: '',
+    occurredAt: { seconds: Date.UTC(2026, 0, 31, 9, 30) / 1000, nanos: 0 },
+    sourceId: 's',
+    labels: { a: '1', b: '=2' },
+    recipients: { userIds: ['u1', 'u2'], departments: ['D'], githubLogins: ['l'] },
+  });
+});
+
+test('watch shows changes, keeps still about checkpoints, and Ctrl-C ends it with 0 and a token', async (t) => {
+  const context = fakeContext();
+  let asked: unknown;
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      const { start, filter, resumeToken } = call.request;
+      asked = { start, filter, resumeToken, user: call.metadata.get('x-user-id')[0] };
+      const alert = {
+        alertId: 17,
+        kind: 'ALERT_KIND_ISSUE',
+        level: 'ALERT_LEVEL_INFO',
+        appName: 'a',
+        title: 'x\ny',
+      } as const;
+      call.write({ changes: [{ type: 'INBOX_CHANGE_TYPE_CREATED', sequence: 1, alert }], resumeToken: 'r1' });
+      call.write({ changes: [], resumeToken: 'r2' });
+      call.on('cancelled', () => undefined);
+    },
+  });
+  context.stderr.on('data', (chunk: Buffer) => {
+    if (chunk.toString().startsWith('live')) setImmediate(() => context.interrupt());
+  });
+  const args = ['alerts', 'watch', '--user', 'op01', '--from', 'start', '--kind', 'issue', '--min-level', 'info'];
+  assert.equal(await main([...args, '--stream-address', address], context), 0);
+  assert.deepEqual(asked, {
+    start: 'STREAM_START_BEGINNING',
+    filter: { kinds: ['ALERT_KIND_ISSUE'], minimumLevel: 'ALERT_LEVEL_INFO', unreadOnly: false },
+    resumeToken: '',
+    user: 'op01',
+  });
+  assert.equal(context.out(), '--:--:--  INFO      ISSUE       a  x\\ny  #17\n');
+  assert.match(context.err(), /^live: .*\nto go on from here: --from r2\n$/);
+});
+
+test('watch --json prints a change a line, and a token that has expired is explained', async (t) => {
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      const changes = [4, 5].map((sequence) => ({ sequence, alert: { alertId: sequence } }));
+      call.write({ changes, resumeToken: 'r5', unreadCount: 2 });
+      call.emit('error', { code: grpc.status.OUT_OF_RANGE, details: 'resume_token is too old' });
+    },
+  });
+  const context = fakeContext();
+  const args = ['alerts', 'watch', '--user', 'op01', '--from', 'r3', '--json', '--address', address];
+  assert.equal(await main(args, context), 1);
+  const printed = context
+    .out()
+    .trim()
+    .split('\n')
+    .map((text) => JSON.parse(text) as { sequence: number; resumeToken: string | null });
+  assert.deepEqual(
+    printed.map(({ sequence, resumeToken }) => [sequence, resumeToken]),
+    [
+      [4, null],
+      [5, 'r5'],
+    ],
+  );
+  assert.match(context.err(), /OUT_OF_RANGE: resume_token is too old/);
+});
+
+test('inbox list turns pages up to its limit', async (t) => {
+  const pages: [size: number, token: string][] = [];
+  const address = await fakeService(t, {
+    ListInbox: (call, callback) => {
+      const { pageSize, pageToken } = call.request;
+      pages.push([pageSize, pageToken]);
+      const entries = Array.from({ length: pageSize }, (_, index) => ({ alert: { alertId: index + 1 }, isRead: true }));
+      callback(null, { entries, nextPageToken: `p${pages.length}`, unreadCount: 3 });
+    },
+  });
+  const context = fakeContext();
+  assert.equal(await main(['inbox', 'list', '--user', 'u', '--limit', '1200', '--address', address], context), 0);
+  assert.deepEqual(pages, [
+    [500, ''],
+    [500, 'p1'],
+    [200, 'p2'],
+  ]);
+  assert.equal(context.out().trimEnd().split('\n').length, 1200);
+  assert.match(context.err(), /^1200 shown, there are more/);
+});
+
+test('inbox read sends as many numbers as a call takes', async (t) => {
+  const sizes: number[] = [];
+  const address = await fakeService(t, {
+    MarkRead: (call, callback) => {
+      sizes.push(call.request.alertIds.length);
+      callback(null, { changed: call.request.alertIds.length, unreadCount: 4 });
+    },
+  });
+  const ids = Array.from({ length: 1001 }, (_, index) => String(index + 1));
+  const context = fakeContext();
+  assert.equal(await main(['inbox', 'read', '--user', 'u', '--address', address, ...ids], context), 0);
+  assert.deepEqual(sizes, [1000, 1]);
+  assert.equal(context.out(), '1001 changed, 4 unread\n');
+});
+
+test('directory load sends chunks, then the rules, and nothing of a file with problems', async (t) => {
+  const sizes: number[] = [];
+  let rules: unknown;
+  const address = await fakeService(t, {
+    UpsertUsers: (call, callback) => {
+      sizes.push(call.request.users.length);
+      callback(null, { directoryVersion: sizes.length });
+    },
+    SetRoutingRules: (call, callback) => {
+      rules = call.request.rules;
+      callback(null, { directoryVersion: 9 });
+    },
+  });
+  const users = Array.from({ length: 501 }, (_, index) => ({ userId: `u${index}`, department: 'D', active: true }));
+  const routingRules = [{ department: 'D', match: 'ROUTING_MATCH_ALL' }];
+  const context = fakeContext({ stdin: JSON.stringify({ users, routingRules }) });
+  assert.equal(await main(['directory', 'load', '-', '--address', address], context), 0);
+  assert.deepEqual(sizes, [500, 1]);
+  assert.deepEqual(rules, [{ department: 'D', match: 'ROUTING_MATCH_ALL', appPattern: '' }]);
+  assert.equal(context.out(), '501 users and 1 routing rule loaded; the directory is at version 9\n');
+
+  const bad = fakeContext({ stdin: JSON.stringify({ users: [...users, {}] }) });
+  assert.equal(await main(['directory', 'load', '-', '--address', address], bad), 1);
+  assert.equal(sizes.length, 2);
+  assert.match(bad.err(), /^users\[501\]\.active must be true or false, not absent\n/);
+  assert.match(bad.err(), /nothing was loaded\n$/);
+});
+
+test('a command line that is wrong exits with 2 and says why', async () => {
+  const wrong: [args: string, why: RegExp][] = [
+    ['', /^Usage: ssom-alert/],
+    ['foo', /unknown command 'foo'/],
+    ['alerts wach', /Did you mean watch/],
+    ['alerts', /Usage: ssom-alert alerts/],
+    ['run nobody', /Allowed choices are standalone, alert-api/],
+    ['alerts get zero', /whole number greater than 0/],
+    ['alerts get 9007199254740993', /whole number greater than 0/],
+    ['alerts create --title t', /needs --kind, --level, --app/],
+    ['alerts create --file x --title t', /--title cannot be given with it/],
+    ['alerts create --kind OTHER --level INFO --app a --title t --label x', /--label 'x' must be key=value/],
+    ['alerts watch', /--user/],
+    ['alerts watch --user u --kind x', /must be one of OPENSEARCH/],
+    ['inbox read --user u', /missing required argument 'id'/],
+    ['inbox list --user u --address localhost', /must be host:port/],
+    ['migrate --database-only --schemas-only', /give one/],
+  ];
+  for (const [args, why] of wrong) {
+    const context = fakeContext();
+    assert.equal(await main(args === '' ? [] : args.split(' '), context), 2, args);
+    assert.match(context.err(), why);
+    assert.equal(context.out(), '');
+  }
+});
+
+test('--help is a result, with examples', async () => {
+  for (const command of [
+    [],
+    ['run'],
+    ['migrate'],
+    ['directory', 'load'],
+    ...['create', 'watch', 'get'].map((name) => ['alerts', name]),
+    ...['list', 'read', 'unread', 'delete', 'read-all'].map((name) => ['inbox', name]),
+  ]) {
+    const context = fakeContext();
+    assert.equal(await main([...command, '--help'], context), 0);
+    assert.match(context.out(), /\nExamples:\n {2}\S/, command.join(' '));
+    assert.equal(context.err(), '');
+  }
+});
+
+test('migrate names what is wrong with the configuration, and explains the embedded profile', async () => {
+  const wrong = fakeContext({ environment: { KAFKA_PRODUCER_RETRIES: 'many', DATABASE_URL: 'mysql://x' } });
+  assert.equal(await main(['migrate'], wrong), 1);
+  assert.match(wrong.err(), /KAFKA_PRODUCER_RETRIES: 'many' is not a whole number/);
+  assert.match(wrong.err(), /DATABASE_URL: the given value is not a postgres/);
+
+  const embedded = fakeContext();
+  assert.equal(await main(['migrate'], embedded), 1);
+  assert.match(embedded.err(), /'npm start' brings its own PostgreSQL/);
+
+  const nobody = fakeContext({ environment: { DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/ssom' } });
+  assert.equal(await main(['migrate'], nobody), 1);
+  assert.match(nobody.err(), /database 127\.0\.0\.1:1\/ssom could not be migrated: .*ECONNREFUSED/);
+  assert.ok(!nobody.err().includes('secret'));
+});
+
+test('a service that is not there: what to look at', async () => {
+  const context = fakeContext();
+  assert.equal(await main(['alerts', 'get', '1', '--address', '127.0.0.1:1'], context), 1);
+  assert.match(context.err(), /^UNAVAILABLE: .*ECONNREFUSED.*\nIs the service running at 127\.0\.0\.1:1\?/);
+});

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import test, { type TestContext } from 'node:test';
+import { loadConfig } from '../../../services/lib/config/load.js';
+import { silentLogger } from '../../../services/lib/logging.js';
+import type { Database } from '../../../services/lib/postgres.js';
+import { Metrics } from '../../../services/lib/telemetry/metrics.js';
+import { Tracing } from '../../../services/lib/telemetry/tracing.js';
+import { StreamHub } from '../../../services/stream-gateway/stream-hub.js';
+import { defer } from '../../support/defer.js';
+import { untilTrue } from '../../support/until-true.js';
+import { fakeContents, FakeCall, InboxModel, newStream } from './inbox-model.js';
+
+/** A hub whose PostgreSQL is a model; `answer` is awaited before each page, which is read as of then. */
+function hubOn(t: TestContext, inbox: InboxModel, answer: () => Promise<void>, config: Record<string, string> = {}) {
+  let reading = 0;
+  let overlapping = 0;
+  const query = async ({ values }: { values: [string, number, number] }) => {
+    reading += 1;
+    overlapping = Math.max(overlapping, reading);
+    const page = inbox.page(values[1], values[2]);
+    await answer();
+    reading -= 1;
+    const position = { last_seq: page.lastSequence, pruned_seq: page.prunedSequence, unread_count: page.unreadCount };
+    const ranks = { CREATED: 1, READ: 2, UNREAD: 3, DELETED: 4 };
+    const rows = page.changes.map((row) => ({
+      ...position,
+      alert_id: row.alertId,
+      seq: row.sequence,
+      created_seq: row.createdSequence,
+      change: ranks[row.change],
+      is_read: row.isRead,
+    }));
+    return { rows: rows.length === 0 ? [{ ...position, alert_id: null }] : rows, rowCount: rows.length };
+  };
+  const metrics = new Metrics('test');
+  const hub = new StreamHub({
+    config: loadConfig(config),
+    database: { query } as unknown as Database,
+    contents: fakeContents(),
+    logger: silentLogger(),
+    metrics,
+    tracing: Tracing.off(),
+  });
+  defer(t, async () => {
+    hub.close();
+    await metrics.close();
+  });
+  return { hub, overlapping: () => overlapping };
+}
+
+test('one stream is never read for twice at a time, even if it falls behind as it goes live', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2);
+  const { hub, overlapping } = hubOn(t, inbox, () => sleep(5));
+  const call = new FakeCall();
+  call.on('error', () => undefined);
+  const stream = newStream(call, hub);
+  hub.add(stream);
+  await turn();
+  // While the first page is read, a bulk change arrives: it is buffered, and at going live it is a gap.
+  inbox.create(3, 4, 5);
+  stream.offer(inbox.readAll());
+  await untilTrue(() => stream.isLive && stream.cursor === inbox.lastSequence, { what: 'the stream has caught up' });
+  await sleep(30);
+  assert.deepEqual(call.folded.problems, []);
+  assert.equal(overlapping(), 1);
+  assert.deepEqual(call.folded.list(), inbox.list());
+});
+
+test('a buffer that overflows while the stream catches up does not make it see anything twice', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1);
+  const { hub } = hubOn(t, inbox, () => sleep(5), { STREAM_BUFFER_MAX: '2' });
+  const call = new FakeCall();
+  call.on('error', () => undefined);
+  const stream = newStream(call, hub);
+  hub.add(stream);
+  await turn();
+  for (let alertId = 2; alertId <= 10; alertId += 1) stream.offer(inbox.create(alertId));
+  await untilTrue(() => stream.isLive && stream.cursor === inbox.lastSequence, { what: 'the stream has caught up' });
+  await sleep(30);
+  assert.deepEqual(call.folded.problems, []);
+  assert.equal(call.folded.changes.length, 10);
+});
+
+test('at most so many catch-up queries at once, and everybody has a turn', async (t) => {
+  const inbox = new InboxModel();
+  for (let alertId = 1; alertId <= 20; alertId += 1) inbox.create(alertId);
+  const settings = { STREAM_CATCH_UPS_MAX: '3', STREAM_PAGE_SIZE: '5' };
+  const { hub, overlapping } = hubOn(t, inbox, () => sleep(2), settings);
+  const calls = Array.from({ length: 10 }, () => new FakeCall());
+  for (const call of calls) {
+    call.on('error', () => undefined);
+    hub.add(newStream(call, hub));
+  }
+  await untilTrue(() => calls.every((call) => call.checkpoints === 1), { what: 'all streams are live' });
+  assert.equal(overlapping(), 3);
+  for (const call of calls) assert.deepEqual(call.folded.list(), inbox.list());
+  assert.equal(hub.openStreams, 10);
+});
+
+test('a cursor below what was pruned ends the stream: RESUME_TOKEN_EXPIRED', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2, 3);
+  const { hub } = hubOn(t, inbox, () => Promise.resolve());
+  const call = new FakeCall();
+  let refusal = '';
+  call.on('error', ({ details }: { details: string }) => (refusal = details));
+  inbox.prunedSequence = 2;
+  hub.add(newStream(call, hub, { knownUpTo: 1 }));
+  await untilTrue(() => refusal !== '', { what: 'the stream is refused' });
+  assert.match(refusal, /too old/);
+  assert.equal(hub.openStreams, 0);
+  assert.deepEqual(call.responses, []);
+});
+
+test('a database that is away delays streams and loses nothing', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2);
+  let failures = 2;
+  const { hub } = hubOn(t, inbox, () => {
+    failures -= 1;
+    return failures >= 0 ? Promise.reject(new Error('away')) : Promise.resolve();
+  });
+  const call = new FakeCall();
+  call.on('error', () => undefined);
+  hub.add(newStream(call, hub));
+  await untilTrue(() => call.checkpoints === 1, { what: 'the stream is live' });
+  assert.deepEqual(call.sequences, [1, 2]);
+});
