@@ -21,7 +21,9 @@ const code = (value) => (value === '' ? '(empty)' : `\`${cell(String(value))}\``
  * @returns {string} the default that holds everywhere, and those of profiles that have one of their own
  */
 function defaults({ base, byProfile = {} }, profiles) {
-  const own = profiles.filter((profile) => profile in byProfile).map((profile) => `${profile} ${code(byProfile[profile])}`);
+  const own = profiles
+    .filter((profile) => profile in byProfile)
+    .map((profile) => `${profile} ${code(byProfile[profile])}`);
   return [code(base), ...own].join('; ');
 }
 

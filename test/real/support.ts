@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readdirSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -110,7 +110,10 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** A role as a process of its own. It ends when this process does, however that ends. */
+/**
+ * A role as a process of its own. It ends when this process does, however that ends. To see what it logged, name a folder
+ * in SSOM_TEST_LOGS.
+ */
 export class RoleProcess {
   readonly lines: LogLine[] = [];
   /** What it wrote that is no log line, for example why it could not start. */
@@ -129,7 +132,10 @@ export class RoleProcess {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#exit = once(this.#child, 'exit').then(([code]) => code as number | null);
+    const folder = process.env['SSOM_TEST_LOGS'];
+    const log = folder === undefined ? undefined : join(folder, `${role}-${this.#child.pid}.log`);
     createInterface({ input: this.#child.stderr! }).on('line', (line) => {
+      if (log !== undefined) appendFileSync(log, `${line}\n`);
       try {
         this.lines.push(JSON.parse(line) as LogLine);
       } catch {
@@ -464,7 +470,7 @@ export class Load {
     private readonly client: AlertClient,
     private readonly expected: Expected,
     private readonly name: string,
-    { callers = 4, pauseMs = 20 } = {},
+    { callers = 3, pauseMs = 50 } = {},
   ) {
     this.#callers = Array.from({ length: callers }, (_, caller) => this.#call(caller, pauseMs));
   }

@@ -146,7 +146,9 @@ test('trouble of the registry may be tried again, refusals may not; an answer th
       return true;
     });
   }
-  const closed = new RegistryClient({ url: 'http://127.0.0.1:1', username: '', password: '' }, silentLogger());
-  await assert.rejects(closed.find('s', V1), /registry at http:\/\/127.0.0.1:1 did not answer \(ECONNREFUSED\)/);
+  const gone = await startEmbeddedRegistry(0);
+  await gone.close();
+  const closed = new RegistryClient({ url: gone.url, username: '', password: '' }, silentLogger());
+  await assert.rejects(closed.find('s', V1), /registry at http:\/\/127\.0\.0\.1:\d+ did not answer \(ECONNREFUSED\)/);
   await assert.rejects(closed.schemaById(1), (error) => !(error instanceof UndecodableRecord));
 });

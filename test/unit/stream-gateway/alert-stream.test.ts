@@ -2,10 +2,18 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { AlertError } from '../../../services/domain/errors.js';
 import { readResumeToken } from '../../../services/domain/resume-token.js';
-import type { InboxChangedEvent } from '../../../services/events/records.js';
 import type { AlertStream } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
-import { EPOCH, fakeContents, FakeCall, FakeHost, InboxModel, newStream, USER } from './inbox-model.js';
+import {
+  EPOCH,
+  fakeContents,
+  FakeCall,
+  FakeHost,
+  InboxModel,
+  newStream,
+  USER,
+  type InboxChangedEvent,
+} from './inbox-model.js';
 
 /** Reads pages for the stream until it wants no more, as the hub does. */
 function catchUp(stream: AlertStream, inbox: InboxModel, limit = 100): void {
@@ -245,6 +253,35 @@ test('deleted rows: only the id is sent, and only to those who can have seen the
   stream.offer(inbox.change('DELETED', 2));
   const last = call.folded.changes.at(-1)!;
   assert.deepEqual([last.type, last.alert!.alertId, last.alert!.title], ['INBOX_CHANGE_TYPE_DELETED', 2, '']);
+});
+
+test('a row that was shown and is deleted while the stream is behind is deleted for the client too', () => {
+  const { inbox, call, stream } = opened();
+  catchUp(stream, inbox);
+  stream.offer(inbox.create(1));
+  inbox.change('DELETED', 1);
+  stream.heal(inbox.lastSequence);
+  catchUp(stream, inbox);
+  assert.deepEqual(call.folded.list(), []);
+});
+
+test('a row of an earlier page that is deleted before the last page is deleted for the client too', () => {
+  const { inbox, call, stream } = opened();
+  inbox.create(1, 2, 3);
+  const page = inbox.page(0, 2);
+  stream.take(page.changes, false, page);
+  inbox.change('DELETED', 1);
+  catchUp(stream, inbox, 2);
+  assert.deepEqual(call.folded.list(), inbox.list());
+});
+
+test('unread only: a row that was shown and is read while the stream is behind leaves', () => {
+  const { inbox, call, stream } = opened({ filter: new StreamFilter([], 0, true) });
+  catchUp(stream, inbox);
+  stream.offer(inbox.create(1));
+  stream.offer(inbox.readAll());
+  catchUp(stream, inbox);
+  assert.deepEqual(call.folded.list(), inbox.list());
 });
 
 test('an ended stream is silent', () => {

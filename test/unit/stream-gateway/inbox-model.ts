@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events';
 import type { ChangeType } from '../../../services/domain/alert.js';
 import { ResumeTokenWriter } from '../../../services/domain/resume-token.js';
-import type { InboxChangedEvent } from '../../../services/events/records.js';
 import { api, messageType } from '../../../services/lib/grpc/protos.js';
 import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
 import { AlertStream, type StreamCall, type StreamHost } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 import { Folded } from '../../support/stream.js';
+
+/** What Kafka brings. */
+export type InboxChangedEvent = Parameters<AlertStream['offer']>[0];
 
 export const USER = 'op1';
 export const EPOCH = 1;

@@ -1,0 +1,329 @@
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { insertAlerts } from '../../services/store/alerts.js';
+import { deliverToInboxes, missingDeliveries, type Delivery } from '../../services/store/inbox-delivery.js';
+import {
+  changesAfter,
+  deleteFromInbox,
+  inboxPosition,
+  markAllRead,
+  markRead,
+  markUnread,
+} from '../../services/store/inboxes.js';
+import { sqlState, type Database } from '../../services/lib/postgres.js';
+import { newAlert } from '../support/alerts.js';
+import { storeDirectory, users } from '../support/directory.js';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { seeded, shuffled } from './seeded.js';
+
+const PEOPLE = users('u', 8, 'OPERATION');
+const IDS = PEOPLE.map(({ userId }) => userId);
+
+async function setUp(t: TestContext, alerts: number) {
+  const store = await createTestDatabase(t);
+  await storeDirectory(store.database, PEOPLE);
+  return { ...store, alertIds: await addAlerts(store.database, alerts) };
+}
+
+async function addAlerts(database: Database, count: number): Promise<number[]> {
+  const results = await insertAlerts(
+    database,
+    Array.from({ length: count }, () => newAlert()),
+  );
+  return results.map((result) => (result.outcome === 'stored' ? result.alertId : 0));
+}
+
+const to = (userId: string, ...alertIds: number[]): Delivery[] => alertIds.map((alertId) => ({ userId, alertId }));
+
+/** Delivers; a deadlock is tried again, as the consumer does with its batch. */
+async function deliver(database: Database, deliveries: readonly Delivery[]): Promise<void> {
+  for (;;) {
+    try {
+      await deliverToInboxes(database, deliveries);
+      return;
+    } catch (error) {
+      if (sqlState(error) !== '40P01') throw error;
+    }
+  }
+}
+
+/** I3 and the counts: numbers are unique, every row has one of 1..last_seq, and the badge is the number of unread rows. */
+async function assertConsistent({ sql }: Pick<TestDatabase, 'sql'>, dense: boolean): Promise<void> {
+  const rows = await sql<{
+    user_id: string;
+    last_seq: number;
+    unread_count: number;
+    top: number | null;
+    rows: number;
+    numbers: number;
+    unread: number;
+  }>(`
+    SELECT i.user_id, i.last_seq, i.unread_count, max(s.seq) AS top, count(s.seq) AS rows, count(DISTINCT s.seq) AS numbers,
+           count(*) FILTER (WHERE NOT s.is_read AND s.deleted_at IS NULL AND s.seq IS NOT NULL) AS unread
+    FROM inboxes i LEFT JOIN alert_statuses s USING (user_id) GROUP BY i.user_id ORDER BY i.user_id`);
+  for (const row of rows) {
+    assert.equal(row.top ?? 0, row.last_seq, `${row.user_id}: the last number is a row's`);
+    assert.equal(row.numbers, row.rows, `${row.user_id}: numbers are unique`);
+    assert.equal(row.unread, row.unread_count, `${row.user_id}: unread_count`);
+    if (dense) assert.equal(row.rows, row.last_seq, `${row.user_id}: numbers are dense`);
+  }
+}
+
+test('numbers are dense, in the order of the batch, for new inboxes and old ones', async (t) => {
+  const { database, alertIds } = await setUp(t, 5);
+  const [a, b, c, d, e] = alertIds as [number, number, number, number, number];
+  const first = await deliverToInboxes(database, [...to('u1', c, a), ...to('u2', b), ...to('u1', b)]);
+  assert.equal(first.created, 4);
+  assert.deepEqual(first.impossible, []);
+  const rowsOf = (result: typeof first, userId: string) =>
+    result.inboxes.find((inbox) => inbox.userId === userId)!.rows.map(({ alertId, sequence }) => [alertId, sequence]);
+  assert.deepEqual(rowsOf(first, 'u1'), [
+    [c, 1],
+    [a, 2],
+    [b, 3],
+  ]);
+  assert.deepEqual(rowsOf(first, 'u2'), [[b, 1]]);
+  // u1 has an inbox by now, u3 has none: both ways in one batch.
+  const second = await deliverToInboxes(database, [...to('u3', e), ...to('u1', e, d)]);
+  assert.deepEqual(rowsOf(second, 'u1'), [
+    [e, 4],
+    [d, 5],
+  ]);
+  assert.deepEqual(rowsOf(second, 'u3'), [[e, 1]]);
+  const state = second.inboxes.find(({ userId }) => userId === 'u1')!;
+  assert.deepEqual([state.lastSequence, state.unreadCount], [5, 5]);
+});
+
+test('a repeated batch has no effect and describes what is there now', async (t) => {
+  const store = await setUp(t, 4);
+  const { database, alertIds, sql } = store;
+  const [a, b, c, d] = alertIds as [number, number, number, number];
+  const batch = to('u1', a, b, c);
+  await deliverToInboxes(database, batch);
+  await markRead(database, 'u1', [a]);
+  await deleteFromInbox(database, 'u1', [b]);
+  const before = await sql('SELECT * FROM alert_statuses ORDER BY alert_id');
+  const again = await deliverToInboxes(database, batch);
+  assert.equal(again.created, 0);
+  assert.deepEqual(await sql('SELECT * FROM alert_statuses ORDER BY alert_id'), before);
+  assert.deepEqual(again.inboxes, [
+    {
+      userId: 'u1',
+      lastSequence: 5,
+      unreadCount: 1,
+      rows: [
+        { alertId: c, sequence: 3, change: 'CREATED', isRead: false },
+        { alertId: a, sequence: 4, change: 'READ', isRead: true },
+        { alertId: b, sequence: 5, change: 'DELETED', isRead: false },
+      ],
+    },
+  ]);
+  // Half old, half new.
+  const mixed = await deliverToInboxes(database, to('u1', d, a));
+  assert.equal(mixed.created, 1);
+  assert.deepEqual(
+    mixed.inboxes[0]!.rows.map(({ alertId, sequence }) => [alertId, sequence]),
+    [
+      [a, 4],
+      [d, 6],
+    ],
+  );
+  await assertConsistent(store, false);
+});
+
+test('an alert twice in one batch is delivered once', async (t) => {
+  const { database, alertIds } = await setUp(t, 1);
+  const twice = [...to('u1', alertIds[0]!), ...to('u1', alertIds[0]!)];
+  assert.equal((await deliverToInboxes(database, twice)).created, 1);
+  assert.equal((await deliverToInboxes(database, [...twice, ...to('u2', alertIds[0]!)])).created, 1);
+  assert.deepEqual(await deliverToInboxes(database, []), { inboxes: [], created: 0, impossible: [] });
+});
+
+test('unknown alerts and users are reported and the rest is delivered', async (t) => {
+  const store = await setUp(t, 2);
+  const { database, alertIds } = store;
+  const [a, b] = alertIds as [number, number];
+  for (const userId of ['u1', 'u2']) await deliverToInboxes(database, to(userId, a));
+  const result = await deliverToInboxes(database, [
+    ...to('u1', b, 999_999),
+    ...to('ghost', b),
+    ...to('u2', b),
+    ...to('u3', b),
+  ]);
+  assert.equal(result.created, 3);
+  assert.deepEqual(
+    result.impossible.map(({ delivery, reason }) => [delivery.userId, delivery.alertId, reason]).sort(),
+    [
+      ['ghost', b, 'user ghost does not exist'],
+      ['u1', 999_999, 'alert 999999 does not exist'],
+    ],
+  );
+  assert.deepEqual(
+    (
+      await missingDeliveries(
+        database,
+        IDS.map((userId) => ({ userId, alertId: b })),
+      )
+    )
+      .map(({ userId }) => userId)
+      .sort(),
+    ['u4', 'u5', 'u6', 'u7', 'u8'],
+  );
+  await assertConsistent(store, true);
+});
+
+test('concurrent batches over overlapping users, 20 rounds: dense, unique, counted', async (t) => {
+  const store = await setUp(t, 1);
+  const { database } = store;
+  const random = seeded(20);
+  const other = store.connect();
+  for (let round = 0; round < 20; round += 1) {
+    const alertIds = await addAlerts(database, 6);
+    const all = shuffled(
+      IDS.flatMap((userId) => to(userId, ...alertIds)),
+      random,
+    );
+    // Three batches of which each pair shares records.
+    const batches = [all.slice(0, 30), all.slice(15, 48), [...all.slice(36), ...all.slice(0, 6)]];
+    await Promise.all(batches.map((batch, index) => deliver(index === 1 ? other : database, batch)));
+    await assertConsistent(store, true);
+    assert.deepEqual(await missingDeliveries(database, all), []);
+  }
+  assert.deepEqual(await store.sql('SELECT DISTINCT last_seq, unread_count FROM inboxes'), [
+    { last_seq: 120, unread_count: 120 },
+  ]);
+});
+
+test('reading, unreading and deleting while alerts arrive: every number once, every count right', async (t) => {
+  for (const seed of [1, 2, 3]) {
+    await t.test(`seed ${seed}`, async (each) => {
+      const store = await setUp(each, 40);
+      const { database, alertIds } = store;
+      const random = seeded(seed);
+      const people = ['u1', 'u2', 'u3'];
+      const batches = Array.from({ length: 25 }, () =>
+        Array.from({ length: 8 }, () => ({
+          userId: people[random(3)]!,
+          alertId: alertIds[random(alertIds.length)]!,
+        })),
+      );
+      const mutations = Array.from({ length: 60 }, () => {
+        const userId = people[random(3)]!;
+        const some = Array.from({ length: 1 + random(5) }, () => alertIds[random(alertIds.length)]!);
+        return [
+          () => markRead(database, userId, some),
+          () => markUnread(database, userId, some),
+          () => deleteFromInbox(database, userId, some),
+          () => markAllRead(database, userId),
+        ][[0, 0, 0, 1, 1, 2, 3][random(7)]!]!;
+      });
+      const numbers = new Map<string, number[]>();
+      const note = (userId: string, sequences: number[]) =>
+        numbers.set(userId, [...(numbers.get(userId) ?? []), ...sequences]);
+      await Promise.all([
+        ...[0, 1].map(async (lane) => {
+          for (const batch of batches.filter((_, index) => index % 2 === lane)) await deliver(database, batch);
+        }),
+        ...[0, 1].map(async (lane) => {
+          for (const mutation of mutations.filter((_, index) => index % 2 === lane)) {
+            const { userId, rows } = await mutation();
+            note(
+              userId,
+              rows.map(({ sequence }) => sequence),
+            );
+          }
+        }),
+      ]);
+      await assertConsistent(store, false);
+      // Each number is given once: a mutation's are its own, a creation's are in created_seq, and together they are dense.
+      for (const userId of people) {
+        const created = await store.sql<{ created_seq: number }>(
+          'SELECT created_seq FROM alert_statuses WHERE user_id = $1',
+          [userId],
+        );
+        const given = [...(numbers.get(userId) ?? []), ...created.map(({ created_seq }) => created_seq)].sort(
+          (x, y) => x - y,
+        );
+        const { lastSequence } = await inboxPosition(database, userId);
+        assert.deepEqual(
+          given,
+          Array.from({ length: lastSequence }, (_, index) => index + 1),
+          userId,
+        );
+      }
+    });
+  }
+});
+
+test('mutations touch only what they apply to, and repeated ones nothing', async (t) => {
+  const store = await setUp(t, 3);
+  const { database, alertIds } = store;
+  const [a, b, c] = alertIds as [number, number, number];
+  await deliverToInboxes(database, [...to('u1', a, b), ...to('u2', a, b, c)]);
+  const read = await markRead(database, 'u1', [a, b, c, 12_345]);
+  assert.deepEqual(
+    read.rows.map(({ alertId, sequence, change, isRead }) => [alertId, sequence, change, isRead]),
+    [
+      [a, 3, 'READ', true],
+      [b, 4, 'READ', true],
+    ],
+  );
+  assert.deepEqual([read.lastSequence, read.unreadCount], [4, 0]);
+  assert.deepEqual((await markRead(database, 'u1', [a, b])).rows, []);
+  assert.equal((await markUnread(database, 'u1', [a])).unreadCount, 1);
+  const deleted = await deleteFromInbox(database, 'u1', [a, b]);
+  assert.deepEqual([deleted.rows.length, deleted.unreadCount, deleted.lastSequence], [2, 0, 7]);
+  assert.deepEqual((await markUnread(database, 'u1', [a, b])).rows, []);
+  assert.deepEqual((await deleteFromInbox(database, 'u1', [a])).rows, []);
+  // A user who has no inbox.
+  const none = await markAllRead(database, 'u5');
+  assert.deepEqual([none.rows.length, none.lastSequence, none.unreadCount], [0, 0, 0]);
+  // Nobody else's inbox was touched.
+  assert.deepEqual(await inboxPosition(database, 'u2'), { lastSequence: 3, prunedSequence: 0, unreadCount: 3 });
+  await assertConsistent(store, false);
+});
+
+test('changesAfter: pages while rows move past the page miss nothing and end at the present state', async (t) => {
+  const store = await setUp(t, 30);
+  const { database, alertIds } = store;
+  await deliverToInboxes(database, to('u1', ...alertIds));
+  const random = seeded(11);
+  const seen = new Map<number, { change: string; isRead: boolean }>();
+  const sequences: number[] = [];
+  let cursor = 0;
+  for (let pages = 0; ; pages += 1) {
+    const page = await changesAfter(database, 'u1', cursor, 4);
+    for (const { alertId, sequence, change, isRead } of page.changes) {
+      sequences.push(sequence);
+      cursor = sequence;
+      seen.set(alertId, { change, isRead });
+    }
+    if (page.changes.length < 4) break;
+    if (pages < 6) {
+      // Rows in front of and behind the cursor move to the end.
+      await markRead(database, 'u1', [alertIds[random(30)]!, alertIds[random(30)]!]);
+      await deleteFromInbox(database, 'u1', [alertIds[random(30)]!]);
+    }
+  }
+  assert.deepEqual(
+    sequences,
+    [...sequences].sort((x, y) => x - y),
+  );
+  assert.equal(new Set(sequences).size, sequences.length);
+  const present = await store.sql<{ alert_id: number; is_read: boolean; deleted: boolean }>(
+    'SELECT alert_id, is_read, deleted_at IS NOT NULL AS deleted FROM alert_statuses',
+  );
+  assert.equal(present.length, 30);
+  for (const { alert_id, is_read, deleted } of present) {
+    const last = seen.get(alert_id)!;
+    assert.deepEqual([last.isRead, last.change === 'DELETED'], [is_read, deleted], String(alert_id));
+  }
+  const end = await changesAfter(database, 'u1', cursor, 4);
+  assert.deepEqual([end.changes, end.lastSequence], [[], cursor]);
+  assert.deepEqual(await changesAfter(database, 'u7', 0, 4), {
+    changes: [],
+    lastSequence: 0,
+    prunedSequence: 0,
+    unreadCount: 0,
+  });
+});

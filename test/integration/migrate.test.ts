@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import test from 'node:test';
+import { silentLogger } from '../../services/lib/logging.js';
+import { migrate } from '../../services/store/migrate.js';
+import { createEmptyDatabase } from '../support/postgres.js';
+import { cleanEnvironment } from '../support/standalone.js';
+
+/** Runs the migration in a process of its own; resolves to what it applied. */
+async function migrateElsewhere(url: string): Promise<string[]> {
+  const services = new URL('../../services/', import.meta.url).href;
+  const script = `
+    const { migrate } = await import('${services}store/migrate.js');
+    const { silentLogger } = await import('${services}lib/logging.js');
+    process.stdout.write(JSON.stringify(await migrate(process.env.URL, silentLogger())));`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    env: cleanEnvironment({ URL: url }),
+  });
+  let output = '';
+  let errors = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  assert.equal(code, 0, errors);
+  return JSON.parse(output) as string[];
+}
+
+test('two processes at once: one of them does the work', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  const applied = await Promise.all([migrateElsewhere(url), migrateElsewhere(url), migrateElsewhere(url)]);
+  assert.equal(applied.filter((names) => names.length > 0).length, 1);
+  assert.deepEqual(await sql('SELECT directory_version FROM service_state'), [{ directory_version: 1 }]);
+  assert.deepEqual(await sql('SELECT count(*) AS n FROM routing_rules'), [{ n: 4 }]);
+});
+
+test('again and again changes nothing, also after a migration that was killed', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  assert.notDeepEqual(await migrate(url, silentLogger()), []);
+  const [before] = await sql('SELECT epoch FROM service_state');
+  assert.deepEqual(await migrate(url, silentLogger()), []);
+  // What a killed knex leaves behind.
+  await sql('UPDATE schema_migrations_lock SET is_locked = 1');
+  assert.deepEqual(await migrate(url, silentLogger()), []);
+  assert.deepEqual(await sql('SELECT epoch FROM service_state'), [before]);
+});
+
+test('two databases have two epochs, so that tokens of one are no tokens of the other', async (t) => {
+  const [one, two] = [await createEmptyDatabase(t), await createEmptyDatabase(t)];
+  await Promise.all([migrate(one.url, silentLogger()), migrate(two.url, silentLogger())]);
+  const epoch = async ({ sql }: typeof one) =>
+    (await sql<{ epoch: number }>('SELECT epoch FROM service_state'))[0]!.epoch;
+  assert.notEqual(await epoch(one), await epoch(two));
+});

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { markRead } from '../../services/store/inboxes.js';
+import { alertRequest } from '../support/alerts.js';
+import { loadDirectory, user } from '../support/directory.js';
+import { startTestCluster, type PublishFault, type TestCluster } from '../support/in-process.js';
+import type { TestApi } from '../support/api.js';
+import { assertFoldEqualsInbox, collectStream, listWholeInbox } from '../support/stream.js';
+import { untilTrue } from '../support/until-true.js';
+
+/** Of SMALL_DIRECTORY, for an app of the core bank. */
+const RECIPIENTS = ['core1', 'core2', 'ext1', 'op1', 'op2'];
+
+async function create(api: TestApi, count = 1): Promise<number[]> {
+  const { results } = await api.call('BatchCreateAlerts', {
+    requests: Array.from({ length: count }, () => alertRequest()),
+  });
+  return results.map(({ response }) => response!.alert!.alertId).sort((a, b) => b - a);
+}
+
+async function untilInboxes(
+  api: TestApi,
+  alertIds: readonly number[],
+  users: readonly string[] = RECIPIENTS,
+): Promise<void> {
+  for (const name of users) {
+    await untilTrue(async () => (await listWholeInbox(api, name)).rows.length >= alertIds.length, {
+      timeoutMs: 15_000,
+      what: `${name} has ${alertIds.length} alerts`,
+    });
+    const { rows, unreadCount } = await listWholeInbox(api, name);
+    assert.deepEqual(
+      rows.map(({ alertId }) => alertId),
+      alertIds,
+      name,
+    );
+    assert.equal(unreadCount, alertIds.length, name);
+  }
+}
+
+/** The first `times` publishes to a topic go wrong as `how` says. */
+function firstPublishes(topic: string, times: number, how: PublishFault): PublishFault & { count: () => number } {
+  let count = 0;
+  const fault: PublishFault = async (records, publish) => {
+    if (records[0]?.topic !== topic || count >= times) return publish(records);
+    count += 1;
+    return how(records, publish);
+  };
+  return Object.assign(fault, { count: () => count });
+}
+
+const fails: PublishFault = () => Promise.reject(new Error('the test makes it fail'));
+/** The broker has them, its acknowledgement got lost. */
+const failsAfterwards: PublishFault = async (records, publish) => {
+  await publish(records);
+  throw new Error('the test makes it fail afterwards');
+};
+const isLost: PublishFault = () => Promise.resolve();
+
+async function startOthers(cluster: TestCluster, except: string): Promise<void> {
+  for (const role of ['fanout', 'delivery'] as const) if (role !== except) await cluster.start(role);
+}
+
+for (const [name, how] of [
+  ['fails', fails],
+  ['fails after the broker had it', failsAfterwards],
+] as const) {
+  test(`a publish of alert-created ${name}: the sweeper brings the alert, once`, async (t) => {
+    const cluster = await startTestCluster(t);
+    const fault = firstPublishes('alert-created-topic', 2, how);
+    const api = cluster.api(await cluster.start('alert-api', { fault }));
+    await startOthers(cluster, 'alert-api');
+    await loadDirectory(api);
+    const alertIds = await create(api, 3);
+    await untilInboxes(api, alertIds);
+    assert.ok(fault.count() > 0);
+    await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM outbox')).length === 0, {
+      what: 'an empty outbox',
+    });
+  });
+
+  test(`a publish of user-alert ${name}: every recipient once`, async (t) => {
+    const cluster = await startTestCluster(t);
+    const fault = firstPublishes('user-alert-topic', 2, how);
+    const api = cluster.api(await cluster.start('alert-api'));
+    await cluster.start('fanout', { fault });
+    await startOthers(cluster, 'fanout');
+    await loadDirectory(api);
+    const alertIds = await create(api, 3);
+    await untilInboxes(api, alertIds);
+    assert.equal(fault.count(), 2);
+  });
+
+  test(`a publish of inbox-change ${name}: streams see everything, once`, async (t) => {
+    const cluster = await startTestCluster(t);
+    const fault = firstPublishes('inbox-change-topic', 2, how);
+    const api = cluster.api(await cluster.start('alert-api'));
+    await cluster.start('delivery', { fault });
+    await startOthers(cluster, 'delivery');
+    const gateway = cluster.api(await cluster.start('stream-gateway'));
+    await loadDirectory(api);
+    const stream = await collectStream(t, gateway, { user: 'op1' }, { start: 'STREAM_START_BEGINNING' }).untilLive();
+    const alertIds = await create(api, 3);
+    await stream.untilAlerts(alertIds);
+    await untilInboxes(api, alertIds);
+    await assertFoldEqualsInbox(api, 'op1', stream.folded);
+    assert.equal(stream.changes.length, 3);
+    assert.equal(fault.count(), 2);
+  });
+}
+
+test('stored, and the process ends before it could publish: another one does', async (t) => {
+  const cluster = await startTestCluster(t);
+  const dying = await cluster.start('alert-api', { fault: fails });
+  const dyingApi = cluster.api(dying);
+  await loadDirectory(dyingApi);
+  const alertIds = await create(dyingApi, 2);
+  await dying.stop();
+  const api = cluster.api(await cluster.start('alert-api'));
+  await startOthers(cluster, 'alert-api');
+  await untilInboxes(api, alertIds);
+});
+
+test('a batch that is delivered again shows an alert that was read meanwhile as read', async (t) => {
+  const cluster = await startTestCluster(t);
+  const api = cluster.api(await cluster.start('alert-api'));
+  await loadDirectory(api);
+  let alertIds: number[] = [];
+  // Between the commit and the publish the user reads the alert; then the publish fails and the batch comes again.
+  const fault = firstPublishes('inbox-change-topic', 1, async () => {
+    await markRead(cluster.store.database, 'op1', alertIds);
+    throw new Error('the test makes it fail');
+  });
+  // No healing: what the stream shows is what the repeated batch said.
+  const config = { streamHealIntervalMs: 600_000 };
+  const gateway = cluster.api(await cluster.start('stream-gateway', { config }));
+  const stream = await collectStream(t, gateway, { user: 'op1' }, { start: 'STREAM_START_BEGINNING' }).untilLive();
+  alertIds = await create(api, 1);
+  await cluster.start('fanout');
+  await cluster.start('delivery', { fault });
+  await stream.untilAlerts(alertIds);
+  assert.equal(fault.count(), 1);
+  assert.deepEqual(
+    stream.changes.map(({ type, isRead }) => [type, isRead]),
+    [['INBOX_CHANGE_TYPE_READ', true]],
+  );
+  await assertFoldEqualsInbox(api, 'op1', stream.folded);
+});
+
+test('a MarkRead that is never published reaches the streams within the heal interval', async (t) => {
+  const cluster = await startTestCluster(t);
+  const fault = firstPublishes('inbox-change-topic', Infinity, isLost);
+  const api = cluster.api(await cluster.start('alert-api', { fault }));
+  await startOthers(cluster, 'alert-api');
+  const gateway = cluster.api(await cluster.start('stream-gateway', { config: { streamHealIntervalMs: 1000 } }));
+  await loadDirectory(api);
+  const stream = await collectStream(t, gateway, { user: 'op1' }).untilLive();
+  const alertIds = await create(api, 2);
+  await stream.untilAlerts(alertIds);
+  await api.call('MarkRead', { alertIds: [alertIds[0]!] }, { user: 'op1' });
+  // The interval, the patience of 0.5 s for records under way, and room for a busy machine.
+  await stream.until(() => stream.folded.rows.get(alertIds[0]!)!.isRead, 'the alert is read', 5000);
+  await api.call('MarkAllRead', {}, { user: 'op1' });
+  await stream.until(() => stream.folded.unreadCount === 0, 'everything is read', 5000);
+  assert.ok(fault.count() >= 2);
+  await assertFoldEqualsInbox(api, 'op1', stream.folded);
+});
+
+test('reconcile finds what fan-out lost, publishes it again and marks the alerts complete', async (t) => {
+  const cluster = await startTestCluster(t);
+  const api = cluster.api(await cluster.start('alert-api'));
+  await loadDirectory(api);
+  const lossy = firstPublishes('user-alert-topic', 1, async (records, publish) => {
+    await publish(records.filter(({ key }) => key !== 'op2' && key !== 'core1'));
+  });
+  await cluster.start('fanout', { fault: lossy });
+  await cluster.start('delivery');
+  const alertIds = await create(api, 1);
+  await untilInboxes(api, alertIds);
+  assert.equal(lossy.count(), 1);
+  await untilTrue(
+    async () => {
+      const { progress } = await api.call('GetAlert', { alertId: alertIds[0]! });
+      return progress!.completedAt !== null && progress!.delivered === 5 && progress!.recipients === 5;
+    },
+    { timeoutMs: 30_000, what: 'the alert is complete' },
+  );
+});
+
+test('an alert that reaches nobody is complete at once', async (t) => {
+  const cluster = await startTestCluster(t);
+  const api = cluster.api(await cluster.start('alert-api'));
+  await loadDirectory(api, [user('solo', 'ELSEWHERE')]);
+  await startOthers(cluster, 'alert-api');
+  const [alertId] = await create(api, 1);
+  await untilTrue(async () => (await api.call('GetAlert', { alertId: alertId! })).progress!.completedAt !== null, {
+    timeoutMs: 15_000,
+    what: 'the alert is complete',
+  });
+});
+
+test('a directory change between CreateAlert and fan-out does not change the recipients', async (t) => {
+  const cluster = await startTestCluster(t);
+  const api = cluster.api(await cluster.start('alert-api'));
+  await loadDirectory(api);
+  const alertIds = await create(api, 1);
+  await loadDirectory(api, [user('op2', 'NOWHERE'), user('op9', 'OPERATION')], []);
+  await startOthers(cluster, 'alert-api');
+  await untilInboxes(api, alertIds);
+  assert.deepEqual((await listWholeInbox(api, 'op9')).rows, []);
+});
