@@ -1,6 +1,6 @@
 // Generates services/lib/grpc/types from the proto files. With --check it changes nothing and fails if they differ.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,21 @@ execFileSync(
     ...files,
   ],
   { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
+);
+
+// What reflection tells: the real descriptors, since the ones that proto-loader rebuilds lack imports and map entries.
+const descriptors = execFileSync(
+  process.execPath,
+  [
+    join(root, 'node_modules/@bufbuild/buf/bin/buf'),
+    ...['build', 'proto', '--as-file-descriptor-set', '--exclude-source-info', '--output', '-#format=binpb'],
+  ],
+  { cwd: root },
+);
+const lines = descriptors.toString('base64').match(/.{1,110}/g).map((line) => `  '${line}',\n`);
+writeFileSync(
+  join(out, 'descriptor-set.ts'),
+  `/** A google.protobuf.FileDescriptorSet of all proto files, in base64. */\nexport const DESCRIPTOR_SET = [\n${lines.join('')}].join('');\n`,
 );
 
 if (check) {

@@ -52,9 +52,9 @@ export class AlertStream {
     private readonly tokens: ResumeTokenWriter,
     private readonly checkpointMs: number,
     /** The client has examined everything up to here already. */
-    private readonly knownUpTo: number,
+    cursor: number,
   ) {
-    this.#cursor = knownUpTo;
+    this.#cursor = cursor;
     call.on('drain', () => this.#drained());
     // Fires after a normal end too; ending twice has no effect.
     call.on('cancelled', () => this.end());
@@ -146,6 +146,8 @@ export class AlertStream {
     if (this.#ended) return;
     let bytes = 0;
     let sent: EncodableChange[] = [];
+    // A row that came behind here was never shown to the client in any state; a page holds each row once.
+    const knownUpTo = this.#cursor;
     this.#count(inbox.unreadCount, inbox.lastSequence);
     for (const { alertId, sequence, createdSequence, change, isRead } of changes) {
       if (bytes > RESPONSE_BYTES) {
@@ -157,7 +159,7 @@ export class AlertStream {
       }
       const content = this.host.contents.get(alertId);
       this.#cursor = sequence;
-      if (!this.filter.passes(change, isRead, createdSequence, this.knownUpTo, content)) continue;
+      if (!this.filter.passes(change, isRead, createdSequence, knownUpTo, content)) continue;
       bytes += content?.bytes.length ?? 0;
       sent.push({ alertId, sequence, change, isRead, content: change === 'DELETED' ? undefined : content?.bytes });
     }

@@ -15,7 +15,7 @@ export class StreamFilter {
 
   /**
    * Whether a change is sent. Rows that left (deleted; read, under unread only) are sent so that the client drops them,
-   * unless it cannot have seen them: they came behind `knownUpTo`, where it started.
+   * unless it cannot have seen them: they came behind `knownUpTo`, up to which it has examined everything.
    */
   passes(
     change: ChangeType,

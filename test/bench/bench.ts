@@ -14,10 +14,17 @@ import { Database } from '../../services/lib/postgres.js';
 import { wait } from '../../services/lib/retry.js';
 import { ROOT } from '../../services/lib/root.js';
 import type { Figures } from './figures.js';
+import { descendantsMb, residentMb } from './processes.js';
 import { Worker, type Commands } from './worker.js';
 
 export const ROLES = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'] as const;
 export type RoleName = (typeof ROLES)[number];
+
+/** Titles of tables that several scenarios fill. */
+export const CPU = 'CPU, milliseconds per 1,000 calls or user-alerts';
+export const MEMORY = "Memory, megabytes resident; of PostgreSQL's processes the sum, what they share counted once";
+
+export const IDLE_CPU = 'CPU while there is nothing to do, percent of a core';
 
 export const MAIN = join(ROOT, '.build', 'services', 'main.js');
 
@@ -29,6 +36,8 @@ export interface BenchOptions {
   readonly users: number;
   /** Where CPU profiles of the roles are written, if at all. */
   readonly profiles: string | undefined;
+  /** Variables of the service that differ from the profile dev. */
+  readonly variables: Readonly<Record<string, string>>;
 }
 
 export interface Scenario {
@@ -124,7 +133,7 @@ export class RoleProcess {
     const expected = /AUTH_MODE=dev|push is not configured/;
     const said = this.log()
       .split('\n')
-      .map((line) => /"msg":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? '')
+      .map((line) => describe(line))
       .filter((message) => message !== '' && !expected.test(message));
     return [...new Set(said)];
   }
@@ -139,6 +148,17 @@ export class RoleProcess {
 
   killNow(): void {
     if (this.running) this.#child.kill('SIGKILL');
+  }
+}
+
+/** The message of a line of a role's log, with its error's. */
+function describe(line: string): string {
+  try {
+    const { msg = '', err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
+    return err?.message === undefined ? msg : `${msg} (${err.message})`;
+  } catch {
+    // Cut off, or what Node itself says, such as a stack trace.
+    return line.startsWith(' ') ? '' : line;
   }
 }
 
@@ -210,6 +230,14 @@ export class Deployment {
     return new Map([...[...this.roles].map(([name, { pid }]) => [name, pid] as const), ...this.bench.stackPids()]);
   }
 
+  /** Notes the memory of every process of the deployment. */
+  noteMemory(figures: Figures, when: string): void {
+    for (const [name, pid] of this.pids()) {
+      // Of the processes that share memory, which are PostgreSQL's, the sum of what is resident would count it often.
+      figures.cell(MEMORY, name, when, name === 'postgresql' ? descendantsMb(pid) : residentMb(pid));
+    }
+  }
+
   async stop(figures?: Figures): Promise<void> {
     this.#admin?.close();
     await Promise.all([...this.roles.values()].map((role) => role.stop()));
@@ -243,6 +271,8 @@ export class Bench {
     process.once('exit', () => {
       for (const deployment of this.#deployments) deployment.killNow();
     });
+    // Whatever is being measured fails at once.
+    signal.addEventListener('abort', () => void this.#stopWorkers(), { once: true });
   }
 
   async startStack(): Promise<void> {
@@ -325,6 +355,7 @@ export class Bench {
       KAFKA_CONSUMER_GROUP: id,
       SCHEMA_REGISTRY_URL: this.#registry!.url,
       ...topics,
+      ...this.options.variables,
     });
   }
 
@@ -351,13 +382,25 @@ export class Bench {
 
   /** Ends a scenario's workers and its deployment. */
   async finish(deployment: Deployment, figures: Figures): Promise<void> {
-    await Promise.all(this.#workers.splice(0).map((worker) => worker.stop()));
+    await this.#stopWorkers();
     await deployment.stop(figures);
+    const database = this.#database(deployment.environment['DATABASE_URL']!);
+    const { rows } = await database.query<{ deadlocks: number }>({
+      text: 'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
+    });
+    await database.close();
+    const deadlocks = rows[0]?.deadlocks ?? 0;
+    if (deadlocks > 0) figures.note(`${deployment.name}: PostgreSQL resolved ${deadlocks} deadlocks`);
+  }
+
+  async #stopWorkers(): Promise<void> {
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.stop()));
   }
 
   /** Ends what a scenario may have left, as when it failed. */
   async stopProcesses(): Promise<void> {
-    await Promise.all([...this.#workers.splice(0), ...this.#deployments.splice(0)].map((each) => each.stop()));
+    await this.#stopWorkers();
+    await Promise.all(this.#deployments.splice(0).map((deployment) => deployment.stop()));
   }
 
   async close(): Promise<void> {

@@ -53,16 +53,23 @@ export function machineCpuMs(): number {
   return (user + nice + system + irq + softirq) * TICK_MS;
 }
 
-/** Megabytes of a process and its descendants; what several share is divided among them (PSS). 0 if it is gone. */
-export function memoryMb(pid: number): number {
-  const kilobytes = family(pid).map((stat) => {
-    try {
-      return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${stat.pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-    } catch {
-      return 0;
-    }
-  });
-  return kilobytes.reduce((sum, kb) => sum + kb, 0) / 1024;
+function kilobytes(file: string, name: string): number {
+  try {
+    return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(file, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** Resident megabytes of a process, without its descendants; 0 if it is gone. */
+export function residentMb(pid: number): number {
+  return kilobytes(`/proc/${pid}/status`, 'VmRSS') / 1024;
+}
+
+/** Megabytes of all descendants of a process together: what they share, such as PostgreSQL's buffers, counts once (PSS). */
+export function descendantsMb(pid: number): number {
+  const descendants = family(pid).filter((stat) => stat.pid !== pid);
+  return descendants.reduce((sum, stat) => sum + kilobytes(`/proc/${stat.pid}/smaps_rollup`, 'Pss'), 0) / 1024;
 }
 
 /** What named processes use between two moments. */

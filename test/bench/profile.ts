@@ -12,6 +12,8 @@ interface Profile {
   readonly timeDeltas: readonly number[];
 }
 
+/** Loading modules is no hot spot. */
+const START_MICROS = 3_000_000;
 const IDLE = new Set(['(idle)', '(root)']);
 
 /** @returns Markdown: for each profile in the folder, the functions with the most time of their own, without idle time */
@@ -27,7 +29,10 @@ export function hotSpots(folder: string, top: number): string {
 function describe({ nodes, samples, timeDeltas }: Profile, top: number): string {
   const byId = new Map(nodes.map((node) => [node.id, node.callFrame]));
   const micros = new Map<string, number>();
+  let elapsed = 0;
   samples.forEach((id, index) => {
+    elapsed += timeDeltas[index] ?? 0;
+    if (elapsed < START_MICROS) return;
     const { functionName, url, lineNumber } = byId.get(id)!;
     if (IDLE.has(functionName)) return;
     const place = url === '' ? '' : ` ${url.replace('file://', '').replace(`${ROOT}/`, '')}:${lineNumber + 1}`;

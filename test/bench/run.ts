@@ -25,6 +25,7 @@ const HELP = `npm run bench -- [options]
   --users N        connected users; 1000
   --json FILE      writes every round's value
   --markdown       writes the tables into test/bench/README.md too
+  --set NAME=VALUE a variable of the service, such as KAFKA_PRODUCER_LINGER_MS=5; may be repeated
   --profile DIR    the roles write CPU profiles there, and their hot spots are printed (the figures suffer)
 `;
 
@@ -40,6 +41,7 @@ function readOptions() {
       json: { type: 'string' },
       markdown: { type: 'boolean', default: false },
       profile: { type: 'string' },
+      set: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -51,6 +53,11 @@ function readOptions() {
   const names = values.only === '' ? [] : values.only.split(',');
   const unknown = names.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
   if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}; see --help`);
+  const variables = values.set.map((text) => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new Error(`--set wants NAME=VALUE, not ${text}`);
+    return [text.slice(0, at), text.slice(at + 1)] as const;
+  });
   return {
     help: values.help,
     scenarios: SCENARIOS.filter(({ name }) => names.length === 0 || names.includes(name)),
@@ -58,6 +65,7 @@ function readOptions() {
       rounds: number('rounds'),
       seconds: number('seconds'),
       users: number('users'),
+      variables: Object.fromEntries(variables),
       profiles: values.profile === undefined ? undefined : resolve(values.profile),
     },
     json: values.json,
@@ -98,7 +106,9 @@ async function main(): Promise<number> {
       rounds: options.bench.rounds,
       seconds: options.bench.seconds,
       users: options.bench.users,
+      variables: options.bench.variables,
     };
+    const changed = Object.entries(environment.variables).map(([name, value]) => `${name}=${value}; `);
     for (const scenario of options.scenarios) {
       abort.signal.throwIfAborted();
       say(scenario.name);
@@ -106,7 +116,7 @@ async function main(): Promise<number> {
     }
     const markdown = figures.toMarkdown([
       `Node ${environment.node}, ${environment.stack}; ${environment.cores} cores (${environment.model}), ` +
-        `${environment.memoryGb} GB; ${environment.rounds} rounds of ${environment.seconds} s; ${environment.date.slice(0, 10)}.`,
+        `${environment.memoryGb} GB; ${environment.users} connected users; ${environment.rounds} rounds of ${environment.seconds} s; ${changed.join('')}${environment.date.slice(0, 10)}.`,
     ]);
     process.stdout.write(`${markdown}\n`);
     if (options.bench.profiles !== undefined) {

@@ -125,7 +125,10 @@ describe('roles that start before what they need', { skip: whySkip() }, () => {
   it('go on with the registry, and name the broker that is away', async () => {
     daemons.push(await startRegistry({ ...privateStart(folder.path), port: ports.registry }));
     for (const role of all) {
-      await until(`${role.role} tries Kafka`, () => tries(role, 'kafka').length > 0);
+      await until(
+        () => `${role.role} tries Kafka; ${role.running ? 'it runs' : `it has ended: ${role.noise.join(' ')}`}`,
+        () => tries(role, 'kafka').length > 0,
+      );
       const line = tries(role, 'kafka').at(-1)!;
       assert.equal(line['where'], `127.0.0.1:${ports.kafka}`);
       assert.match(String(line['reason']), /no Kafka broker answered at 127\.0\.0\.1:/);

@@ -97,7 +97,7 @@ export function environmentFor(at: { postgres: string; kafka: string; registry: 
 export function until<T>(
   what: string | (() => string),
   condition: () => T | Promise<T>,
-  timeoutMs = 60_000,
+  timeoutMs = 45_000,
 ): Promise<NonNullable<T>> {
   return untilTrue(condition, { what, timeoutMs, intervalMs: 50 });
 }

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import protoLoader, { type PackageDefinition } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
+import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { ROOT } from '../root.js';
+import { DESCRIPTOR_SET } from './types/descriptor-set.js';
 import type { ProtoGrpcType as AlertProto } from './types/alert_service.js';
 import type { ProtoGrpcType as InboxProto } from './types/inbox_service.js';
 import type { ProtoGrpcType as DirectoryProto } from './types/directory_service.js';
@@ -16,7 +18,7 @@ const FILES = ['alert_service', 'inbox_service', 'directory_service', 'alert_str
   (name) => `ssom/alert/v1/${name}.proto`,
 );
 
-export const packageDefinition: PackageDefinition = protoLoader.loadSync(FILES, {
+const packageDefinition: PackageDefinition = protoLoader.loadSync(FILES, {
   ...LOADER_OPTIONS,
   includeDirs: [PROTO_DIR],
 });
@@ -39,4 +41,14 @@ export function messageType(name: string): protobuf.Type {
     root.loadSync(FILES);
   }
   return root.lookupType(name);
+}
+
+/**
+ * The proto files for reflection, in the shape that @grpc/reflection reads. The descriptors of the package definition itself
+ * will not do: proto-loader rebuilds them without imports and map entries, and grpcurl refuses those.
+ */
+export function reflectedFiles(): PackageDefinition {
+  const set = descriptor.FileDescriptorSet.decode(Buffer.from(DESCRIPTOR_SET, 'base64')) as unknown as { file: protobuf.Message[] };
+  const fileDescriptorProtos = set.file.map((file) => Buffer.from(descriptor.FileDescriptorProto.encode(file).finish()));
+  return { files: { fileDescriptorProtos } } as unknown as PackageDefinition;
 }

@@ -8,7 +8,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
 import { failSpan, SpanKind, traceparentOf, validTraceparent, type Span, type Tracing } from '../telemetry/tracing.js';
 import type { Authenticate, Identity } from './identity.js';
-import { packageDefinition } from './protos.js';
+import { reflectedFiles } from './protos.js';
 import { toStatus } from './status.js';
 
 /** What a handler knows of its call besides the request. */
@@ -56,7 +56,7 @@ export class GrpcServer {
     });
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
     this.#health.addToServer(this.#server);
-    new ReflectionService(packageDefinition).addToServer(this.#server);
+    new ReflectionService(reflectedFiles()).addToServer(this.#server);
   }
 
   /** Adds a service; handlers by method name, all of them. */

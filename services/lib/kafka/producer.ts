@@ -99,7 +99,9 @@ export class Producer {
       client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
         if (error === null || error === undefined) return resolve();
         client.disconnect();
-        reject(new Error(`no Kafka broker answered at ${this.brokers.bootstrapServers}: ${(lastError ?? error).message}`));
+        reject(
+          new Error(`no Kafka broker answered at ${this.brokers.bootstrapServers}: ${(lastError ?? error).message}`),
+        );
       });
     });
     client.setPollInBackground(true);

@@ -1,4 +1,4 @@
-import type { Bench, Scenario } from '../bench.js';
+import { CPU, type Bench, type Scenario } from '../bench.js';
 import type { EchoCommands } from '../echo-server.js';
 import type { Figures } from '../figures.js';
 import type { LoadCommands } from '../load-client.js';
@@ -6,7 +6,7 @@ import { CpuMeter } from '../processes.js';
 
 const NAME = 'create-durable';
 const CONCURRENCY = 64;
-const CPU = 'CPU, milliseconds per 1,000 calls or user-alerts';
+const WARM_UP_S = 5;
 
 /** CreateAlert until it is committed, while nobody consumes, against a bare echo of the same message. */
 export const createDurable: Scenario = {
@@ -21,7 +21,7 @@ export const createDurable: Scenario = {
     const echo = await server.call('listen', undefined);
     const loop = (address: string, length: number) =>
       client.call('closedLoop', { address, concurrency: CONCURRENCY, seconds: length });
-    for (const address of [echo, deployment.alertApi]) await loop(address, Math.min(3, seconds));
+    for (const address of [echo, deployment.alertApi]) await loop(address, Math.min(WARM_UP_S, seconds));
 
     await bench.rounds(NAME, async (round) => {
       const measure = async (address: string, name: string, pids: Map<string, number>) => {

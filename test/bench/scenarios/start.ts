@@ -4,14 +4,14 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { wait } from '../../../services/lib/retry.js';
 import { ROOT } from '../../../services/lib/root.js';
-import { cleanEnvironment, MAIN, ROLES, type Bench, type Scenario } from '../bench.js';
+import { cleanEnvironment, IDLE_CPU, MAIN, MEMORY, ROLES, type Bench, type Scenario } from '../bench.js';
 import type { Figures } from '../figures.js';
-import { memoryMb } from '../processes.js';
+import { CpuMeter, descendantsMb, residentMb } from '../processes.js';
 
 const NAME = 'start';
-const MEMORY = 'Memory, megabytes (PSS)';
 /** After this a process that has started has also calmed down. */
 const SETTLE_MS = 3000;
+const IDLE_MS = 5000;
 
 /** How long set-up takes when there is nothing to do, until the service is ready, and the memory it then has. */
 export const start: Scenario = {
@@ -32,8 +32,9 @@ export const start: Scenario = {
       await rm(dataDir, { recursive: true, force: true });
       figures.add(NAME, 'standalone, new data folder', 'ms', fresh.ms);
       figures.add(NAME, 'standalone, existing data folder', 'ms', again.ms);
-      figures.cell(MEMORY, 'standalone with its PostgreSQL', 'after start', again.memory);
-      return `new ${Math.round(fresh.ms)} ms, existing ${Math.round(again.ms)} ms, ${Math.round(again.memory)} MB`;
+      figures.cell(MEMORY, 'standalone', 'after start', again.residentMb);
+      figures.cell(MEMORY, "standalone's PostgreSQL", 'after start', again.postgresMb);
+      return `new ${Math.round(fresh.ms)} ms, existing ${Math.round(again.ms)} ms, ${Math.round(again.residentMb)} MB`;
     });
     const first = await bench.deploy('start-migrate');
     await first.start(...ROLES);
@@ -44,7 +45,11 @@ export const start: Scenario = {
       await deployment.start(...ROLES);
       await wait(SETTLE_MS, bench.signal);
       for (const [name, { readyMs }] of deployment.roles) figures.add(NAME, `${name} until it is ready`, 'ms', readyMs);
-      for (const [name, pid] of deployment.pids()) figures.cell(MEMORY, name, 'after start', memoryMb(pid));
+      deployment.noteMemory(figures, 'after start');
+      const meter = new CpuMeter(deployment.pids());
+      await wait(IDLE_MS, bench.signal);
+      const { ms, elapsedMs } = meter.read();
+      for (const [name, used] of ms) figures.cell(IDLE_CPU, name, 'after start', (used / elapsedMs) * 100);
       const times = [...deployment.roles.values()].map(({ readyMs }) => Math.round(readyMs));
       await bench.finish(deployment, figures);
       return `${times.join(', ')} ms`;
@@ -66,7 +71,10 @@ async function timeSetUp(bench: Bench): Promise<number> {
 }
 
 /** Starts it, waits for its banner, and stops it. */
-async function runStandalone(bench: Bench, dataDir: string): Promise<{ ms: number; memory: number }> {
+async function runStandalone(
+  bench: Bench,
+  dataDir: string,
+): Promise<{ ms: number; residentMb: number; postgresMb: number }> {
   const started = performance.now();
   const child = spawn(process.execPath, [MAIN, 'standalone'], {
     cwd: ROOT,
@@ -97,7 +105,7 @@ async function runStandalone(bench: Bench, dataDir: string): Promise<{ ms: numbe
     await Promise.race([ready, ended]);
     const ms = performance.now() - started;
     await wait(SETTLE_MS, bench.signal);
-    return { ms, memory: memoryMb(child.pid!) };
+    return { ms, residentMb: residentMb(child.pid!), postgresMb: descendantsMb(child.pid!) };
   } finally {
     child.kill('SIGTERM');
     await exited;

@@ -1,12 +1,11 @@
-import { ROLES, type Bench, type Deployment, type Scenario } from '../bench.js';
+import { CPU, ROLES, type Bench, type Deployment, type Scenario } from '../bench.js';
 import type { Figures, Limit } from '../figures.js';
 import type { LoadCommands, PumpOptions } from '../load-client.js';
-import { CpuMeter, memoryMb } from '../processes.js';
+import { CpuMeter } from '../processes.js';
 import { wait } from '../../../services/lib/retry.js';
 
-const CPU = 'CPU, milliseconds per 1,000 calls or user-alerts';
-const MEMORY = 'Memory, megabytes (PSS)';
-const WARM_UP_MS = 4000;
+/** Node and the JVM compile what is hot. */
+const WARM_UP_MS = 8000;
 const DRAIN_TIMEOUT_MS = 60_000;
 /** Counters that stay at 0 while nothing goes wrong; what they are otherwise is noted. */
 const SUSPICIOUS = [
@@ -20,7 +19,6 @@ interface Throughput {
   readonly figure: string;
   readonly unit: string;
   readonly limit: Limit;
-  /** Changes that one alert makes. */
   readonly pump: Omit<PumpOptions, 'address'>;
 }
 
@@ -65,9 +63,7 @@ function throughput({ name, figure, unit, limit, pump }: Throughput): Scenario {
         );
       }
       await noteCounters(deployment, figures);
-      if (pump.to === 'all') {
-        for (const [process, pid] of pids) figures.cell(MEMORY, process, `after ${name}`, memoryMb(pid));
-      }
+      if (pump.to === 'all') deployment.noteMemory(figures, `after ${name}`);
       await bench.finish(deployment, figures);
     },
   };
@@ -80,10 +76,10 @@ async function noteCounters(deployment: Deployment, figures: Figures): Promise<v
   }
 }
 
-/** One alert after the other to all connected users. 30 alerts are about a second of work. */
+/** One alert after the other to all connected users. To 1,000 of them 30 alerts are about a second of work. */
 export const broadcast = throughput({
   name: 'broadcast',
-  figure: 'alerts to 1,000 connected users',
+  figure: 'alerts to all connected users',
   unit: 'user-alerts/s',
   limit: { kind: 'aim', at: 'least', value: 25_000 },
   pump: { to: 'all', perCall: 1, concurrency: 8, window: 30 },

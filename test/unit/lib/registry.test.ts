@@ -14,6 +14,8 @@ const V1 = '{"type":"record","name":"E","fields":[{"name":"id","type":"long"}]}'
 const V2 = '{"type":"record","name":"E","fields":[{"name":"id","type":"long"},{"name":"n","type":"int","default":0}]}';
 /** Readable by V1, but it cannot read V1. */
 const NO_DEFAULT = '{"type":"record","name":"E","fields":[{"name":"id","type":"long"},{"name":"n","type":"int"}]}';
+/** It can read V1, but V1 cannot read it. */
+const NO_FIELD = '{"type":"record","name":"E","fields":[]}';
 /** Compatible with V1 and not with V2. */
 const OTHER_TYPE =
   '{"type":"record","name":"E","fields":[{"name":"id","type":"long"},{"name":"n","type":"string","default":""}]}';
@@ -59,6 +61,7 @@ test('an incompatible schema: 409, and the subject stays as it was', async (t) =
   const client = await embedded(t);
   await client.register('s-value', V1);
   await assert.rejects(client.register('s-value', NO_DEFAULT), answers(409, 409));
+  await assert.rejects(client.register('s-value', NO_FIELD), answers(409, 409));
   await client.register('s-value', V2);
   // Compatible with version 1, but transitive means: with every version.
   await assert.rejects(client.register('s-value', OTHER_TYPE), answers(409, 409));

@@ -158,6 +158,17 @@ test('beyond its bound the buffer is dropped and the rest is read from PostgreSQ
   assert.equal(new Set(call.sequences).size, 50);
 });
 
+test('a buffer that is dropped with its last change is not forgotten', () => {
+  const { inbox, call, stream } = opened({ bufferMax: 3 });
+  catchUp(stream, inbox);
+  call.room = false;
+  for (let alertId = 1; alertId <= 5; alertId += 1) stream.offer(inbox.create(alertId));
+  call.drain();
+  assert.ok(stream.wantsPage);
+  catchUp(stream, inbox);
+  assert.deepEqual(call.sequences, [1, 2, 3, 4, 5]);
+});
+
 test('a client that blocks while it catches up is read for at its own pace', () => {
   const { inbox, call, stream } = opened();
   inbox.create(...Array.from({ length: 10 }, (_, index) => index + 1));
