@@ -1,11 +1,11 @@
 import { createAlertApi } from './alert-api/alert-api.js';
 import { createDelivery } from './delivery/delivery.js';
 import { createFanout } from './fanout/fanout.js';
-import { ConfigError, loadConfig, type Config, type Environment } from './lib/config/load.js';
+import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from './lib/config/load.js';
 import { shutdownSignal, type Service } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { createPush } from './push/push.js';
-import { Runtime, type Backends } from './runtime.js';
+import { consumerGroupCheck, Runtime, type Backends } from './runtime.js';
 import { banner, createStandalone, startEmbeddedBackends } from './standalone/standalone.js';
 import { createStreamGateway } from './stream-gateway/stream-gateway.js';
 
@@ -52,6 +52,7 @@ export async function runRole(name: string, environment: Environment): Promise<n
     return 1;
   }
   const logger = createLogger(config, name);
+  logger.debug({ config: describeConfig(config) }, 'configuration');
   const signal = shutdownSignal(logger, config.shutdownTimeoutMs);
   process.on('unhandledRejection', (error) => {
     logger.fatal({ err: error }, 'a promise failed unattended; ending');
@@ -110,7 +111,9 @@ async function runStandalone(config: Config, logger: Logger, signal: AbortSignal
   try {
     signal.throwIfAborted();
     const { backends, brokerIsNew } = embedded;
-    const runtime = await Runtime.create(config, 'standalone', backends, { logger });
+    // Alerts are taken at once; they are delivered when the groups have formed, about 3 s after the start.
+    const optional = ['', '-fanout', '-push'].map((suffix) => consumerGroupCheck(config.consumerGroup + suffix));
+    const runtime = await Runtime.create(config, 'standalone', backends, { logger, optional });
     const service = createStandalone(runtime, { brokerIsNew });
     const listen = {
       grpcListen: config.grpcListen || '127.0.0.1:50051',

@@ -29,6 +29,7 @@ export interface Publishing {
 }
 
 const PROBE_INTERVAL_MS = 2000;
+const KAFKA_PROBE_INTERVAL_MS = 5000;
 
 /**
  * What every role stands on: logger, telemetry, database, Kafka and the two servers. It is made without waiting for
@@ -138,15 +139,22 @@ export class Runtime {
       if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
       await this.database.query({ text: 'SELECT epoch FROM service_state' });
     });
+    this.#watch('postgresql', hostOf(this.backends.databaseUrl), PROBE_INTERVAL_MS, signal, async () => {
+      await withTimeout(this.database.query({ text: 'SELECT 1' }), PROBE_INTERVAL_MS * 2, 'PostgreSQL');
+    });
+  }
+
+  /** Asks again and again whether something is still there; readiness follows. */
+  #watch(what: string, where: string, intervalMs: number, signal: AbortSignal, probe: () => Promise<void>): void {
     void every(
-      PROBE_INTERVAL_MS,
+      intervalMs,
       signal,
       async () => {
         try {
-          await withTimeout(this.database.query({ text: 'SELECT 1' }), PROBE_INTERVAL_MS * 2, 'PostgreSQL');
-          this.#report('postgresql', undefined);
+          await probe();
+          this.#report(what, where, undefined);
         } catch (error) {
-          this.#report('postgresql', error as Error);
+          if (!signal.aborted) this.#report(what, where, error as Error);
         }
       },
       () => undefined,
@@ -172,6 +180,7 @@ export class Runtime {
       Producer.connect(brokers, this.config, this.logger, { clientId: `ssom-${this.role}` }),
     );
     this.#closers.add('producer', () => producer.close());
+    this.#watch('kafka', brokers.bootstrapServers, KAFKA_PROBE_INTERVAL_MS, signal, () => producer.probe());
     this.metrics.gauge('ssom.kafka.producer.records', 'Records in the producer, by state.', () => [
       { value: producer.stats.inFlight, attributes: { state: 'in_flight' } },
       { value: producer.stats.waiting, attributes: { state: 'publishers_waiting' } },
@@ -196,7 +205,16 @@ export class Runtime {
     );
     this.#closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
     this.#observeLag(consumer, options.groupId);
+    void this.#awaitJoin(consumer, options.groupId, signal);
     return consumer;
+  }
+
+  /** A member without an assignment handles nothing yet; the join takes up to 3 s. */
+  async #awaitJoin(consumer: Consumer, groupId: string, signal: AbortSignal): Promise<void> {
+    const what = consumerGroupCheck(groupId);
+    this.setReady(what, false, 'joining');
+    while (!consumer.joined && !signal.aborted) await wait(50, signal);
+    this.setReady(what, consumer.joined, 'joined');
   }
 
   /** Reads all partitions of a topic from now on, waiting until Kafka answers and the topic exists. */
@@ -237,9 +255,9 @@ export class Runtime {
     return result;
   }
 
-  #report(what: string, error: Error | undefined): void {
+  #report(what: string, where: string, error: Error | undefined): void {
     const before = this.#readiness.get(what)?.ok ?? false;
-    this.setReady(what, error === undefined, error?.message ?? hostOf(this.backends.databaseUrl));
+    this.setReady(what, error === undefined, error?.message ?? where);
     if (before && error !== undefined) this.logger.warn({ what, reason: error.message }, 'it went away');
     if (!before && error === undefined) this.logger.info({ what }, 'it is back');
   }
@@ -247,6 +265,11 @@ export class Runtime {
   async close(): Promise<void> {
     await this.#closers.close();
   }
+}
+
+/** The name under which /readyz shows whether a role has joined its group. */
+export function consumerGroupCheck(groupId: string): string {
+  return `consumer group ${groupId}`;
 }
 
 /** A database URL without its password. */

@@ -26,7 +26,7 @@ export function createAlertApi(runtime: Runtime): Service {
       relay.publishStored(alerts);
     },
   });
-  metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for the database.', () => batcher.depth);
+  metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for their answer.', () => batcher.depth);
   grpc.addService(api.AlertService.service, {
     ...alertService({ database, batcher, directories: new DirectoryCache(database) }),
   });

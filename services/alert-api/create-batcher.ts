@@ -1,7 +1,7 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { createdAlert, type CreatedAlert } from '../events/records.js';
-import { isOutage, sqlState, type Database } from '../lib/postgres.js';
+import { isDataError, type Database } from '../lib/postgres.js';
 import { findReplays, insertAlerts, unknownRecipients } from '../store/alerts.js';
 
 export interface CreateResult {
@@ -41,12 +41,13 @@ export class CreateBatcher {
   /** Requests that are being written, by caller and request id: a second one waits for the first one's outcome. */
   readonly #running = new Map<string, Waiting[]>();
   #writers = 0;
+  #unanswered = 0;
 
   constructor(private readonly options: CreateBatcherOptions) {}
 
-  /** Requests that wait for a writer. */
+  /** Requests that wait for their answer. */
   get depth(): number {
-    return this.#queue.length;
+    return this.#unanswered;
   }
 
   /**
@@ -55,7 +56,7 @@ export class CreateBatcher {
    * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away
    */
   create(request: NewAlert): Promise<CreateResult> {
-    if (this.#queue.length >= this.options.queueMax) {
+    if (this.#unanswered >= this.options.queueMax) {
       return Promise.reject(
         new AlertError(
           'RESOURCE_EXHAUSTED',
@@ -65,8 +66,12 @@ export class CreateBatcher {
         ),
       );
     }
-    return new Promise((resolve, reject) => {
+    this.#unanswered += 1;
+    const answer = new Promise<CreateResult>((resolve, reject) => {
       this.#enqueue({ request, resolve, reject });
+    });
+    return answer.finally(() => {
+      this.#unanswered -= 1;
     });
   }
 
@@ -114,7 +119,7 @@ export class CreateBatcher {
       await this.#insert(batch);
     } catch (error) {
       // A statement that fails as such may be one request's fault; alone it is known which.
-      if (batch.length > 1 && sqlState(error) !== undefined && !isOutage(error)) {
+      if (batch.length > 1 && isDataError(error)) {
         const middle = batch.length >> 1;
         await this.#store(batch.slice(0, middle));
         await this.#store(batch.slice(middle));

@@ -69,22 +69,22 @@ export function inboxService({ database, logger, publishing }: InboxServiceDeps)
 
   function mutation(change: typeof markRead): Mutation {
     return async ({ userId, alertIds }, { identity, traceparent }) => {
+      const owner = await ownerOf(identity, userId);
       if (alertIds.length === 0 || alertIds.length > IDS_MAX) {
         throw invalidArgument([
           { field: 'alert_ids', description: `must have 1 to ${IDS_MAX} entries, not ${alertIds.length}` },
         ]);
       }
-      const owner = await ownerOf(identity, userId);
       return announce(await change(database, owner, alertIds), false, traceparent);
     };
   }
 
   return {
     async ListInbox(request, { identity }) {
+      const userId = await ownerOf(identity, request.userId);
       const limit = readPageSize(request.pageSize);
       const before = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
       const filter = readFilter(request.kinds, request.minimumLevel);
-      const userId = await ownerOf(identity, request.userId);
       const entries = await listInbox(database, {
         ...filter,
         userId,

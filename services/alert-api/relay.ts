@@ -1,6 +1,7 @@
 import { alertCreatedRecord, type CreatedAlert } from '../events/records.js';
 import type { Config } from '../lib/config/load.js';
 import { every } from '../lib/lifecycle.js';
+import { wait } from '../lib/retry.js';
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import { ATTR, KAFKA } from '../lib/telemetry/names.js';
@@ -73,9 +74,10 @@ export class Relay {
     );
   }
 
-  /** Waits until what is in flight has settled, at most until librdkafka gives up. */
-  async drain(): Promise<void> {
-    while (this.#removing !== undefined) await this.#removing;
+  /** Waits up to `timeoutMs` until what is in flight is published and out of the outbox. The rest is left to a sweeper. */
+  async drain(timeoutMs = 2000): Promise<void> {
+    const until = Date.now() + timeoutMs;
+    while (this.#inFlight.size > 0 && Date.now() < until) await wait(10);
   }
 
   async #sweep(publishing: Publishing, signal: AbortSignal): Promise<void> {
@@ -83,13 +85,24 @@ export class Relay {
     while (!signal.aborted) {
       const ids = await unpublished(database, config.outboxSweepAfterMs, SWEEP_BATCH, [...this.#inFlight]);
       if (ids.length === 0) return;
-      await this.#publish(publishing, await findRoutableAlerts(database, ids));
-      await this.drain();
+      await this.#send(publishing, await findRoutableAlerts(database, ids));
+      // Not left to the batched removal: if it fails the sweep ends, rather than publish the same alerts again at once.
+      try {
+        await removePublished(database, ids);
+      } finally {
+        for (const id of ids) this.#inFlight.delete(id);
+      }
       logger.info({ alerts: ids.length }, 'left-over alerts were published from the outbox');
     }
   }
 
-  async #publish({ producer, events }: Publishing, alerts: readonly CreatedAlert[]): Promise<void> {
+  async #publish(publishing: Publishing, alerts: readonly CreatedAlert[]): Promise<void> {
+    await this.#send(publishing, alerts);
+    for (const { alert } of alerts) this.#published.push(alert.alertId);
+    this.#removing ??= this.#remove();
+  }
+
+  async #send({ producer, events }: Publishing, alerts: readonly CreatedAlert[]): Promise<void> {
     const spans: Span[] = [];
     const records = alerts.map((created) => {
       const span = this.#startSpan(events.topics.alertCreated, created);
@@ -100,8 +113,6 @@ export class Relay {
     try {
       await producer.publish(records);
       for (const span of spans) span.end();
-      for (const { alert } of alerts) this.#published.push(alert.alertId);
-      this.#removing ??= this.#remove();
     } catch (error) {
       for (const span of spans) failSpan(span, error as Error);
       for (const { alert } of alerts) this.#inFlight.delete(alert.alertId);

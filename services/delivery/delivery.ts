@@ -1,7 +1,11 @@
+import type { UserAlertEvent } from '../events/event-types.js';
+import type { Events } from '../events/events.js';
 import { inboxChangeRecords } from '../events/inbox-publisher.js';
 import { recordTraceparent } from '../events/records.js';
+import { UndecodableRecord } from '../lib/avro.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { Service } from '../lib/lifecycle.js';
 import { ATTR, KAFKA } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
@@ -33,12 +37,13 @@ export function createDelivery(runtime: Runtime): Service {
     const started = performance.now();
     const { producer, events } = publishing!;
     const deliveries: Delivery[] = [];
+    const sources: IncomingRecord[] = [];
     const parents = new Map<string, string>();
     for (const record of records) {
       if (record.value === null) continue;
-      const { alertId, userId } =
-        events.userAlert.decodeKnown(record.value) ?? (await events.userAlert.decode(record.value));
+      const { alertId, userId } = await decode(events, record);
       deliveries.push({ alertId, userId });
+      sources.push(record);
       const traceparent = recordTraceparent(record);
       if (traceparent !== undefined) parents.set(`${alertId} ${userId}`, traceparent);
     }
@@ -51,11 +56,11 @@ export function createDelivery(runtime: Runtime): Service {
       const { inboxes, created, impossible } = await deliverToInboxes(runtime.database, deliveries);
       await producer.publish(inboxChangeRecords(events, inboxes, traceparentFor));
       delivered.add(created);
-      if (impossible.length > 0) {
-        const reasons = impossible.slice(0, 3).map(({ reason }) => reason);
-        throw new Error(
-          `${impossible.length} of ${deliveries.length} records cannot be delivered: ${reasons.join('; ')}`,
-        );
+      const [first] = impossible;
+      if (first !== undefined) {
+        const { alertId, userId } = first.delivery;
+        const index = deliveries.findIndex((each) => each.alertId === alertId && each.userId === userId);
+        throw new PoisonRecord(sources[index]!, new Error(first.reason));
       }
       for (const span of spans.values()) span.end();
       batchDuration.record((performance.now() - started) / 1000);
@@ -74,6 +79,15 @@ export function createDelivery(runtime: Runtime): Service {
     },
     close: () => loop.settled(),
   };
+}
+
+/** @throws PoisonRecord for bytes that no schema fits; other errors when the registry is away */
+async function decode(events: Events, record: IncomingRecord): Promise<UserAlertEvent> {
+  try {
+    return events.userAlert.decodeKnown(record.value) ?? (await events.userAlert.decode(record.value));
+  } catch (error) {
+    throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
+  }
 }
 
 /** One span for each trace in a batch, however many recipients it has there. */

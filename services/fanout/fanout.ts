@@ -1,8 +1,11 @@
 import type { AlertCreatedEvent } from '../events/event-types.js';
 import { recordTraceparent, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
+import { UndecodableRecord } from '../lib/avro.js';
+import { PARK_MS } from '../lib/kafka/batch-loop.js';
 import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
+import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
@@ -120,19 +123,33 @@ class FanoutLoop {
     if (records.length === 0) return;
     this.#forgetRevoked(consumer);
     const generation = this.#generation;
-    for (let attempt = 0; ; attempt += 1) {
+    let pending = records;
+    for (let attempt = 0; pending.length > 0; attempt += 1) {
       try {
-        const jobs = await this.#jobsOf(records);
+        const jobs = await this.#jobsOf(pending);
         if (consumer.generation !== generation) return;
-        for (const record of records) this.#tracker.begin(record);
+        for (const record of pending) this.#tracker.begin(record);
         this.#jobs.push(...jobs);
         // Empty records open a topic in the in-process broker; there is nothing to do for them.
-        for (const record of records) if (record.value === null) this.#finish(consumer, record);
+        for (const record of pending) if (record.value === null) this.#finish(consumer, record);
         return;
       } catch (error) {
+        const { logger } = this.runtime;
+        if (error instanceof PoisonRecord) {
+          const { topic, partition, offset } = error.record;
+          logger.error(
+            { err: error, retryMs: PARK_MS },
+            'a record cannot be fanned out; its partition waits, the others go on',
+          );
+          consumer.park(error.record, PARK_MS);
+          pending = pending.filter(
+            (each) => each.topic !== topic || each.partition !== partition || each.offset < offset,
+          );
+          continue;
+        }
         const waitMs = 100 + backoffMs(attempt, 200, 5000);
-        this.runtime.logger.warn(
-          { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
+        logger.warn(
+          { err: error, records: pending.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
           'recipients could not be found; trying again',
         );
         await consumer.idle(waitMs, signal);
@@ -145,7 +162,7 @@ class FanoutLoop {
     const known: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
     for (const record of records) {
       if (record.value === null) continue;
-      known.push({ record, event: await this.events.alertCreated.decode(record.value) });
+      known.push({ record, event: await this.#decode(record) });
     }
     // Events of writers that did not know the directory's version are completed from PostgreSQL.
     const bare = known.filter(({ event }) => event.directoryVersion === 0).map(({ event }) => event.alertId);
@@ -157,12 +174,17 @@ class FanoutLoop {
     }
     return known.map(({ record, event }) => {
       const list = recipients.get(event.alertId);
-      if (list === undefined)
-        throw new Error(
-          `alert ${event.alertId} of ${record.topic}-${record.partition}@${record.offset} does not exist`,
-        );
+      if (list === undefined) throw new PoisonRecord(record, new Error(`alert ${event.alertId} does not exist`));
       return this.#job(record, event, list);
     });
+  }
+
+  async #decode(record: IncomingRecord): Promise<AlertCreatedEvent> {
+    try {
+      return await this.events.alertCreated.decode(record.value);
+    } catch (error) {
+      throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
+    }
   }
 
   #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[]): Job {

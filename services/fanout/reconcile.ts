@@ -120,7 +120,8 @@ export class Reconciler {
     const lacking = new Set(missing.map(({ alertId }) => alertId));
     return {
       missing,
-      incomplete: [...lacking],
+      // An alert that is not there (any more) is put off like one that lacks recipients, so that no run finds it twice.
+      incomplete: [...lacking, ...alertIds.filter((alertId) => !recipients.has(alertId))],
       complete: [...recipients]
         .filter(([alertId]) => !lacking.has(alertId))
         .map(([alertId, userIds]) => ({ alertId, recipients: userIds.length })),

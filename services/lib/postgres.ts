@@ -69,7 +69,8 @@ export class Database implements Queryable {
         await connection.query('COMMIT');
         return result;
       } catch (error) {
-        await connection.query('ROLLBACK');
+        // The first error is the one to report; a connection that cannot roll back is closed.
+        await connection.query('ROLLBACK').catch(() => undefined);
         throw error;
       }
     });
@@ -100,7 +101,8 @@ export class Database implements Queryable {
       try {
         return await work(connection);
       } finally {
-        await connection.query('SELECT pg_advisory_unlock($1)', [key]);
+        // If that fails the connection is gone, and the lock with it.
+        await connection.query('SELECT pg_advisory_unlock($1)', [key]).catch(() => undefined);
       }
     });
   }
@@ -117,6 +119,11 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 export const UNIQUE_VIOLATION = '23505';
+
+/** Whether the values of a statement are at fault: the same statement fails again, and another one need not. */
+export function isDataError(error: unknown): boolean {
+  return /^(22|23|54)/.test(sqlState(error) ?? '');
+}
 
 /**
  * Whether the database itself is the trouble (away, restarting, full, out of connections), so that the same statement

@@ -198,9 +198,15 @@ async function stopLeftover(cluster: string, logger: Logger): Promise<void> {
   const pidFile = join(cluster, 'postmaster.pid');
   if (!existsSync(pidFile)) return;
   const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
-  if (!Number.isInteger(pid) || pid <= 0 || !commandOf(pid).includes('postgres')) return;
+  if (!Number.isInteger(pid) || pid <= 0 || !isServerOf(cluster, pid)) return;
   logger.warn({ pid }, 'stopping the PostgreSQL that an earlier run left behind');
   await stopProcess(pid);
+}
+
+/** Whether this process is a PostgreSQL on this folder: after a restart of the machine the number may be anybody's. */
+function isServerOf(cluster: string, pid: number): boolean {
+  const command = commandOf(pid);
+  return command.includes('postgres') && command.includes(cluster);
 }
 
 function commandOf(pid: number): string {

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Directory } from '../domain/routing.js';
 import type { Database } from '../lib/postgres.js';
 import { findRoutableAlerts, namedRecipients } from './alerts.js';
-import { directoryVersion, loadDirectory } from './directory.js';
+import { loadDirectory } from './directory.js';
 
 /** Versions kept: the present one, and those that alerts in flight were stored under. 100,000 users take about 10 MB each. */
 const VERSIONS_MAX = 8;
@@ -60,10 +60,5 @@ export class DirectoryCache {
         recipientsNamed,
       })),
     );
-  }
-
-  /** The present version, read anew. */
-  async current(): Promise<Directory> {
-    return this.at(await directoryVersion(this.database));
   }
 }

@@ -237,10 +237,12 @@ export async function lastSequences(
   return new Map(rows.map(({ user_id, last_seq, active }) => [user_id, { lastSequence: last_seq ?? 0, active }]));
 }
 
-/** Whether an alert is in a user's inbox and not deleted. */
+/** Whether an alert is in an active user's inbox and not deleted. */
 export async function isInInbox(database: Queryable, userId: string, alertId: number): Promise<boolean> {
   const { rows } = await database.query({
-    text: 'SELECT 1 FROM alert_statuses WHERE user_id = $1 AND alert_id = $2 AND deleted_at IS NULL',
+    text: `
+      SELECT 1 FROM alert_statuses s JOIN users u ON u.user_id = s.user_id AND u.valid_to IS NULL AND u.active
+      WHERE s.user_id = $1 AND s.alert_id = $2 AND s.deleted_at IS NULL`,
     values: [userId, alertId],
   });
   return rows.length > 0;

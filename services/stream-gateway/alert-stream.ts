@@ -124,7 +124,8 @@ export class AlertStream {
     if (changes.length > 0 && complete) this.#write(changes);
     else if (changes.length > 0) this.#cursor = changes[0]!.sequence - 1;
     if (!complete) {
-      this.host.gap();
+      // After a bulk change there is nothing in the event to miss.
+      if (event.changes.length > 0) this.host.gap();
       this.#fallBehind();
     }
   }
@@ -215,7 +216,7 @@ export class AlertStream {
     if (changes.length > 0) this.host.sent(changes.length);
   }
 
-  /** Ends the stream: with an error, which carries the last token, or because the client went away. */
+  /** Ends the stream: with an error, or because the client went away. */
   end(error?: AlertError): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -81,10 +81,6 @@ export class StreamHub implements StreamHost {
     return this.deps.config.streamBufferMax;
   }
 
-  get openStreams(): number {
-    return this.#count;
-  }
-
   /** Registers a stream: from now on it hears of every change, and reads what it has missed. */
   add(stream: AlertStream): void {
     const streams = this.#byUser.get(stream.userId);

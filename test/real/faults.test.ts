@@ -96,6 +96,15 @@ describe('faults on the real stack', { skip: whySkip() }, () => {
     t.diagnostic(`${load.acknowledged} alerts were acknowledged, ${load.repeats} calls were repeated`);
   }
 
+  /** Kafka stops and comes back empty, with new topics, while alerts are created. */
+  async function wipeKafka(load: Load): Promise<void> {
+    await kafka.stop();
+    await removeData(folder.path, 'kafka');
+    await load.more(20, 10_000);
+    kafka = await startBroker(folder.path, kafka);
+    await createTopics({ bootstrap: kafka.bootstrap, downloads: DOWNLOADS });
+  }
+
   it('loses and doubles nothing while delivery is stopped, killed and joined', async (t) => {
     const running = await begin(t, 'rebalance');
     const [first, second] = deliveries as [RoleProcess, RoleProcess];
@@ -118,7 +127,9 @@ describe('faults on the real stack', { skip: whySkip() }, () => {
     const order = (['alertApi', 'fanout', 'delivery', 'gateway'] as const)
       .map((name) => ({ name, afterMs: Math.round(random(50, 600)), awayMs: Math.round(random(0, 300)) }))
       .sort(() => Math.random() - 0.5);
-    t.diagnostic(`killed: ${order.map(({ name, afterMs, awayMs }) => `${name} after ${afterMs} ms for ${awayMs}`).join(', ')}`);
+    t.diagnostic(
+      `killed: ${order.map(({ name, afterMs, awayMs }) => `${name} after ${afterMs} ms for ${awayMs}`).join(', ')}`,
+    );
     for (const { name, afterMs, awayMs } of order) {
       await sleep(afterMs);
       const role = name === 'delivery' ? deliveries[0]! : at[name];
@@ -176,12 +187,15 @@ describe('faults on the real stack', { skip: whySkip() }, () => {
       );
       return rows[0]!.left === 0;
     });
-    await kafka.stop();
-    await removeData(folder.path, 'kafka');
-    await running.load.more(20, 10_000);
-    kafka = await startBroker(folder.path, kafka);
-    await createTopics({ bootstrap: kafka.bootstrap, downloads: DOWNLOADS });
-    deliveries = [await (await roles.again(deliveries[0]!)).ready()];
+    await wipeKafka(running.load);
+    // What an operator does after such a loss; whether the roles go on by themselves is the last test's question.
+    for (const name of ['alertApi', 'fanout', 'gateway'] as const) {
+      await at[name].kill();
+      at[name] = await roles.again(at[name]);
+    }
+    deliveries = [await roles.again(deliveries[0]!)];
+    await Promise.all([...Object.values(at), ...deliveries].map((role) => role.ready()));
+    await running.load.stop();
     await onlyInKafka.arrived(client);
     await onlyInKafka.checkInboxes(client);
     await end(t, running);
@@ -189,5 +203,12 @@ describe('faults on the real stack', { skip: whySkip() }, () => {
 
   it('finds all of it unchanged in the end', async () => {
     for (const expected of everything) await expected.checkInboxes(client);
+  });
+
+  it('goes on by itself, in every role, after Kafka has lost all that was in it', async (t) => {
+    const running = await begin(t, 'emptied');
+    await wipeKafka(running.load);
+    await running.load.more(10, 10_000);
+    await end(t, running);
   });
 });

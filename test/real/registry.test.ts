@@ -7,12 +7,14 @@ import { openEvents, registerSchemas } from '../../services/events/events.js';
 import { canonicalSchema, UndecodableRecord } from '../../services/lib/avro.js';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { RegistryClient, RegistryError } from '../../services/lib/registry/client.js';
+import type { RegistryError } from '../../services/lib/registry/client.js';
+import { RegistryClient } from '../../services/lib/registry/client.js';
 import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../services/lib/registry/embedded.js';
 import { ROOT } from '../../services/lib/root.js';
 import { privateStart, stackFolder, whySkip } from './support.js';
 
-const record = (fields: object[]) => canonicalSchema(JSON.stringify({ type: 'record', name: 'R', namespace: 'test', fields }));
+const record = (fields: object[]) =>
+  canonicalSchema(JSON.stringify({ type: 'record', name: 'R', namespace: 'test', fields }));
 const FIRST = record([{ name: 'id', type: 'long' }]);
 const WITH_DEFAULT = record([
   { name: 'id', type: 'long' },
@@ -80,7 +82,11 @@ describe('the schema registry', { skip: whySkip() }, () => {
             assert.deepEqual(JSON.parse(await client.schemaById(id)), JSON.parse(version));
             registered.push(id);
           }
-          assert.deepEqual(registered, [...registered].sort((a, b) => a - b), 'ids follow the versions');
+          assert.deepEqual(
+            registered,
+            [...registered].sort((a, b) => a - b),
+            'ids follow the versions',
+          );
         }
         assert.deepEqual(await registerSchemas(config, client), ids);
         assert.equal((await openEvents(config, client)).alertCreated.schemaId, ids['alert-created-topic-value']);
@@ -92,7 +98,11 @@ describe('the schema registry', { skip: whySkip() }, () => {
           const latest = JSON.parse((await client.latest(subject)).schema) as { fields: object[] };
           const without = { ...latest, fields: latest.fields.slice(1) };
           // Old readers would miss a field without a default; new ones would miss what old writers did not write.
-          assert.equal(await client.isCompatible(subject, JSON.stringify(without)), false, `${subject} without a field`);
+          assert.equal(
+            await client.isCompatible(subject, JSON.stringify(without)),
+            false,
+            `${subject} without a field`,
+          );
           const more = { ...latest, fields: [...latest.fields, { name: 'more', type: 'string' }] };
           assert.equal(await client.isCompatible(subject, JSON.stringify(more)), false, `${subject} with another`);
           const optional = { ...latest, fields: [...latest.fields, { name: 'more', type: 'string', default: '' }] };
@@ -125,7 +135,10 @@ describe('the schema registry', { skip: whySkip() }, () => {
         assert.equal(await client.isCompatible(subject, WITH_DEFAULT), true);
         const second = await client.register(subject, WITH_DEFAULT);
         assert.ok(second > first);
-        assert.deepEqual({ ...(await client.latest(subject)), schema: '' }, { ...(await client.latest(subject)), id: second, version: 2, schema: '' });
+        assert.deepEqual(
+          { ...(await client.latest(subject)), schema: '' },
+          { ...(await client.latest(subject)), id: second, version: 2, schema: '' },
+        );
         assert.equal(await client.find(subject, FIRST), first);
         await assert.rejects(client.register(subject, '{"type":"nonsense"}'), { name: 'RegistryError', status: 422 });
         await assert.rejects(client.schemaById(99_999), UndecodableRecord);
@@ -156,6 +169,9 @@ describe('the schema registry', { skip: whySkip() }, () => {
 
   it('that does not answer is named with its address', async () => {
     const client = clientOf('http://127.0.0.1:1');
-    await assert.rejects(client.latest('x'), /the schema registry at http:\/\/127\.0\.0\.1:1 did not answer \(E?[A-Za-z]+\)/);
+    await assert.rejects(
+      client.latest('x'),
+      /the schema registry at http:\/\/127\.0\.0\.1:1 did not answer \(E?[A-Za-z]+\)/,
+    );
   });
 });

@@ -144,11 +144,17 @@ describe('roles that start before what they need', { skip: whySkip() }, () => {
       heap: '-Xmx256m',
     });
     daemons.push(kafka);
-    const topics = { fanout: 'alert-created-topic', delivery: 'user-alert-topic', 'stream-gateway': 'inbox-change-topic' };
+    const topics = {
+      fanout: 'alert-created-topic',
+      delivery: 'user-alert-topic',
+      'stream-gateway': 'inbox-change-topic',
+    };
     for (const [name, topic] of Object.entries(topics)) {
       const role = all.find((each) => each.role === name)!;
       const wanted = new RegExp(`the topic ${topic} does not exist .*create-topics\\.sh`);
-      await until(`${name} names ${topic}`, () => tries(role, 'kafka').some(({ reason }) => wanted.test(String(reason))));
+      await until(`${name} names ${topic}`, () =>
+        tries(role, 'kafka').some(({ reason }) => wanted.test(String(reason))),
+      );
       assert.equal((await role.readiness()).status, 503);
     }
     await createTopics({ bootstrap: kafka.bootstrap, downloads: DOWNLOADS });
@@ -174,7 +180,10 @@ describe('roles that start before what they need', { skip: whySkip() }, () => {
     await postgres.kill();
     await until('both notice', async () => (await serving()).slice(0, 2).join() === 'NOT_SERVING,NOT_SERVING');
     assert.match((await alertApi.readiness()).checks['postgresql']!.reason, /ECONNREFUSED/);
-    await assert.rejects(client.listInbox({ userId: 'early-1' }), { code: 'UNAVAILABLE', reason: 'DATABASE_UNAVAILABLE' });
+    await assert.rejects(client.listInbox({ userId: 'early-1' }), {
+      code: 'UNAVAILABLE',
+      reason: 'DATABASE_UNAVAILABLE',
+    });
     daemons.push(await startPostgres({ ...privateStart(folder.path), port: ports.postgres }));
     await until('all serve again', async () => (await serving()).join() === all5('SERVING').join());
     const { alert } = await client.createAlert(alertFor(expected.users, 'afterwards'));

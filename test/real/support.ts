@@ -47,8 +47,10 @@ export function whySkip(): string | false {
   const fetched = existsSync(DOWNLOADS) ? readdirSync(DOWNLOADS) : [];
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   const lacks = (name: string, tool: string) =>
-    !fetched.some((folder) => folder.startsWith(`${name}-`)) && !folders.some((folder) => existsSync(join(folder, tool)));
-  if (lacks('kafka', 'mvn') || lacks('apicurio-registry', 'mvn')) return `Maven is needed to fetch Kafka and the registry`;
+    !fetched.some((folder) => folder.startsWith(`${name}-`)) &&
+    !folders.some((folder) => existsSync(join(folder, tool)));
+  if (lacks('kafka', 'mvn') || lacks('apicurio-registry', 'mvn'))
+    return `Maven is needed to fetch Kafka and the registry`;
   if (lacks('jaeger', 'go')) return 'Go is needed to build Jaeger';
   return false;
 }
@@ -159,7 +161,7 @@ export class RoleProcess {
     await until(`${this.role} listens`, () => said() !== undefined || !this.running);
     const line = said();
     assert.ok(line, `${this.role} has ended: ${this.noise.join(' ')}`);
-    return { grpc: String(line['grpc'] ?? ''), http: String(line['http']) };
+    return { grpc: typeof line['grpc'] === 'string' ? line['grpc'] : '', http: String(line['http']) };
   }
 
   async get(path: string): Promise<{ status: number; body: string }> {
@@ -168,7 +170,10 @@ export class RoleProcess {
     return { status: response.status, body: await response.text() };
   }
 
-  async readiness(): Promise<{ status: number; checks: Record<string, { ok: boolean; reason: string; required: boolean }> }> {
+  async readiness(): Promise<{
+    status: number;
+    checks: Record<string, { ok: boolean; reason: string; required: boolean }>;
+  }> {
     const { status, body } = await this.get('/readyz');
     return { status, checks: (JSON.parse(body) as { checks: never }).checks };
   }
@@ -184,7 +189,17 @@ export class RoleProcess {
     return body
       .split('\n')
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf('}') + 1).trim().split(' ')[0]), 0);
+      .reduce(
+        (sum, line) =>
+          sum +
+          Number(
+            line
+              .slice(line.lastIndexOf('}') + 1)
+              .trim()
+              .split(' ')[0],
+          ),
+        0,
+      );
   }
 
   /** The partitions that it reads as a member of its group, from its last log line on that. */
@@ -257,23 +272,27 @@ export async function untilShared(members: readonly RoleProcess[], topic: string
     () => `the partitions of ${topic} are shared: ${JSON.stringify(members.map(({ partitions }) => partitions))}`,
     () =>
       members.every(({ partitions }) => partitions.length > 0) &&
-      members.flatMap(({ partitions }) => partitions).sort().join() === wanted.join(),
+      members
+        .flatMap(({ partitions }) => partitions)
+        .sort()
+        .join() === wanted.join(),
   );
 }
 
-const HealthClient = grpc.makeGenericClientConstructor(healthService, 'Health');
-
 /** What grpc.health.v1 says; UNREACHABLE while nobody listens. */
 export async function health(address: string, service: string): Promise<string> {
-  const client = new HealthClient(address, grpc.credentials.createInsecure());
+  const { path, requestSerialize, responseDeserialize } = healthService['Check']!;
+  const client = new grpc.Client(address, grpc.credentials.createInsecure());
   try {
     return await new Promise<string>((resolve) => {
-      client['check']!(
+      client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
         { service },
-        new grpc.Metadata(),
         { deadline: Date.now() + 3000 },
-        (error: grpc.ServiceError | null, response: { status: string }) =>
-          resolve(error === null ? response.status : 'UNREACHABLE'),
+        (error, response) =>
+          resolve(error === null ? (response as unknown as { status: string }).status : 'UNREACHABLE'),
       );
     });
   } finally {
@@ -524,52 +543,46 @@ export interface RawRecord {
   readonly headers: readonly Record<string, Buffer>[];
 }
 
-type RawConsumer = InstanceType<typeof RdKafka.KafkaConsumer>;
+/** A call of the raw client, which reports by callback, as a promise. */
+function called<T>(call: (done: (error: unknown, result?: unknown) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, result) => (error ? reject(error as Error) : resolve(result as T)));
+  });
+}
 
 /** Everything that is in a topic now, read by a client with none of the service's own settings. */
-export async function readTopic(bootstrap: string, topic: string): Promise<{ partitions: number; records: RawRecord[] }> {
-  const consumer: RawConsumer = new RdKafka.KafkaConsumer(
+export async function readTopic(
+  bootstrap: string,
+  topic: string,
+): Promise<{ partitions: number; records: RawRecord[] }> {
+  const consumer = new RdKafka.KafkaConsumer(
     { 'bootstrap.servers': bootstrap, 'group.id': 'real-stack-test', 'enable.auto.commit': false },
     { 'auto.offset.reset': 'earliest' },
   );
-  await new Promise<void>((resolve, reject) => {
-    consumer.connect({ timeout: 10_000 }, (error) => (error ? reject(error as unknown as Error) : resolve()));
-  });
+  await called((done) => consumer.connect({ timeout: 10_000 }, done));
   try {
-    const metadata = await new Promise<{ topics: { name: string; partitions: { id: number }[] }[] }>((resolve, reject) => {
-      consumer.getMetadata({ topic, timeout: 10_000 }, (error, data) =>
-        error ? reject(error as unknown as Error) : resolve(data as never),
-      );
-    });
+    type Metadata = { topics: { name: string; partitions: { id: number }[] }[] };
+    const metadata = await called<Metadata>((done) => consumer.getMetadata({ topic, timeout: 10_000 }, done));
     const partitions = metadata.topics.find(({ name }) => name === topic)!.partitions.map(({ id }) => id);
     const ends = await Promise.all(
-      partitions.map(
-        (partition) =>
-          new Promise<number>((resolve, reject) => {
-            consumer.queryWatermarkOffsets(topic, partition, 10_000, (error, { highOffset }) =>
-              error ? reject(error as unknown as Error) : resolve(Number(highOffset)),
-            );
-          }),
+      partitions.map((partition) =>
+        called<{ highOffset: number }>((done) => consumer.queryWatermarkOffsets(topic, partition, 10_000, done)),
       ),
     );
     consumer.assign(partitions.map((partition) => ({ topic, partition, offset: 0 })));
-    const count = ends.reduce((sum, end) => sum + end, 0);
+    const count = ends.reduce((sum, { highOffset }) => sum + highOffset, 0);
     const records: RawRecord[] = [];
     consumer.setDefaultConsumeTimeout(100);
     await until(`${topic} is read`, async () => {
-      const batch = await new Promise<RawRecord[]>((resolve, reject) => {
-        consumer.consume(1000, (error, messages) =>
-          error ? reject(error as unknown as Error) : resolve(messages as unknown as RawRecord[]),
-        );
-      });
-      for (const { key, headers, ...record } of batch) {
-        records.push({ ...record, key: Buffer.from(key), headers: headers ?? [] });
+      for (const record of await called<RawRecord[]>((done) => consumer.consume(1000, done))) {
+        const { partition, offset, key, value, headers } = record;
+        records.push({ partition, offset, key: Buffer.from(key), value, headers: headers ?? [] });
       }
       return records.length >= count;
     });
     return { partitions: partitions.length, records };
   } finally {
-    await new Promise<void>((resolve) => consumer.disconnect(() => resolve()));
+    await called((done) => consumer.disconnect(done));
   }
 }
 

@@ -16,6 +16,7 @@ import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
 import { ROOT } from '../../services/lib/root.js';
+import type { RoleProcess } from './support.js';
 import {
   alertFor,
   environmentFor,
@@ -27,7 +28,6 @@ import {
   people,
   privateStart,
   readTopic,
-  RoleProcess,
   Roles,
   serviceClient,
   stackFolder,
@@ -117,7 +117,8 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
       client = clients[0]!;
       await loadDirectory(client, ROUTED);
       for (const [index, each] of clients.entries()) {
-        for (const { userId } of ROUTED) followers.push(new Follower(each, userId, `${userId} at gateway ${index + 1}`));
+        for (const { userId } of ROUTED)
+          followers.push(new Follower(each, userId, `${userId} at gateway ${index + 1}`));
       }
       await Promise.all(followers.map((follower) => follower.live()));
     });
@@ -314,7 +315,11 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
         assert.equal(read.partitions, partitions, `partitions of ${topic}`);
         assert.ok(read.records.length > 0);
         for (const { key, value, partition } of read.records) {
-          assert.equal(Buffer.from(key.toString('utf8')).compare(key), 0, `a key of ${topic} is not UTF-8: ${key.toString('hex')}`);
+          assert.equal(
+            Buffer.from(key.toString('utf8')).compare(key),
+            0,
+            `a key of ${topic} is not UTF-8: ${key.toString('hex')}`,
+          );
           assert.equal(partition, javaPartition(key, partitions), `partition of '${key.toString()}' in ${topic}`);
           assert.equal(value[0], 0, `magic byte in ${topic}`);
           assert.equal(value.readUInt32BE(1), id, `schema id in ${topic}`);
@@ -352,7 +357,9 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
       const alertId = Number(rows[0]!.alert_id);
       await loadDirectory(client, [{ userId: 'v1-late', department: 'WAY-V1' }]);
 
-      const schema = canonicalSchema(readFileSync(join(ROOT, 'schemas', 'alert-created-topic-value', 'v1.avsc'), 'utf8'));
+      const schema = canonicalSchema(
+        readFileSync(join(ROOT, 'schemas', 'alert-created-topic-value', 'v1.avsc'), 'utf8'),
+      );
       const schemas = new RegistryClient({ url: registry.url, username: '', password: '' }, silentLogger());
       const id = await schemas.find('alert-created-topic-value', schema);
       assert.notEqual(id, (await schemas.latest('alert-created-topic-value')).id);

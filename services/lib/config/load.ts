@@ -18,8 +18,9 @@ export class ConfigError extends Error {
 
 const PREFIXES =
   /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_)/;
-/** The Kafka scripts of deploy/ read these; they are not the service's. */
-const FOREIGN = /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$/;
+/** Not the service's: the Kafka scripts of deploy/ read the first ones, Kubernetes sets the others for its services. */
+const FOREIGN =
+  /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|OPTS|COMMAND_CONFIG|PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$|_SERVICE_(HOST|PORT(_.*)?)$|_PORT(_\d+_TCP.*)?$/;
 
 /**
  * Reads the configuration from environment variables.
@@ -27,7 +28,7 @@ const FOREIGN = /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|PORT|CONTROLLER_PORT|REP
  */
 export function loadConfig(environment: Environment, overrides: Partial<Config> = {}): Config {
   const problems: string[] = [];
-  const profile = readProfile(environment, overrides, problems);
+  const profile = readProfile(environment, overrides);
   const config: Record<string, unknown> = {};
   for (const [key, entry] of Object.entries(variables)) {
     const variable = entry as Variable<unknown>;
@@ -51,10 +52,11 @@ export function loadConfig(environment: Environment, overrides: Partial<Config> 
   return complete;
 }
 
-function readProfile(environment: Environment, overrides: Partial<Config>, problems: string[]): Profile {
+function readProfile(environment: Environment, overrides: Partial<Config>): Profile {
   const wanted = overrides.profile ?? environment['PROFILE'] ?? variables.profile.base;
   if ((PROFILES as readonly string[]).includes(wanted)) return wanted as Profile;
-  return problems.length === 0 ? variables.profile.base : 'embedded';
+  // What is wrong with it is reported with the other variables.
+  return variables.profile.base;
 }
 
 function readText(variable: Variable<unknown>, environment: Environment, problems: string[]): string | undefined {
@@ -98,6 +100,9 @@ function contradictions(config: Config): string[] {
   }
   if (config.consumerHeartbeatIntervalMs * 3 > config.consumerSessionTimeoutMs) {
     problems.push('KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS: must be at most a third of KAFKA_CONSUMER_SESSION_TIMEOUT_MS');
+  }
+  if (config.producerLingerMs >= config.producerDeliveryTimeoutMs) {
+    problems.push('KAFKA_PRODUCER_LINGER_MS: must be below KAFKA_PRODUCER_DELIVERY_TIMEOUT_MS');
   }
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
   if (new Set(topics).size < topics.length) {

@@ -197,7 +197,7 @@ export const variables = {
   producerRetries: integer(
     'KAFKA_PRODUCER_RETRIES',
     3,
-    [0, 1_000_000],
+    [1, 1_000_000],
     'Retries of one produce request; in order and without duplicates (idempotent producer).',
     {
       byProfile: { prod: 10 },
@@ -258,7 +258,7 @@ export const variables = {
     'ssom-alert-consumer',
     TOPIC,
     'a group name',
-    'Consumer group of delivery; `-fanout` and `-push` are appended for those two.',
+    'Consumer group of delivery; `-fanout` and `-push` are appended for those two, `-broadcast` for the gateways, which join no group.',
     {
       byProfile: { dev: 'ssom-alert-consumer-dev' },
       spring: 'spring.kafka.consumer.group-id',
@@ -328,7 +328,7 @@ export const variables = {
     'KAFKA_LISTENER_CONCURRENCY',
     10,
     [1, 1000],
-    'Alerts that one fan-out instance works on at once, in interleaved slices.',
+    'Alerts to more than 2,000 recipients that one fan-out instance works on at once, in interleaved slices.',
     {
       spring: 'spring.kafka.listener.concurrency',
     },
@@ -337,7 +337,7 @@ export const variables = {
     'ALERT_PROCESSING_BATCH_SIZE',
     1000,
     [1, 10_000],
-    'Most records of one delivery transaction, and recipients of one fan-out slice.',
+    'Most records of one delivery transaction.',
     {
       spring: 'alert.kafka.processing.batch-size',
     },
@@ -365,7 +365,7 @@ export const variables = {
     'ALERT_MONITORING_MAX_ACCEPTABLE_LAG',
     1000,
     [1, 1_000_000_000],
-    'A partition with a larger lag is logged.',
+    'A consumer whose lag on a partition is larger logs it, once a minute.',
     {
       spring: 'alert.kafka.monitoring.max-acceptable-lag',
     },

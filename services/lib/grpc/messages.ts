@@ -1,10 +1,9 @@
-import type { AlertKind, AlertLevel, ChangeType, StoredAlert } from '../../domain/alert.js';
+import type { AlertKind, AlertLevel, StoredAlert } from '../../domain/alert.js';
 import { ALERT_KINDS, ALERT_LEVELS } from '../../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../../domain/errors.js';
 import type { Alert } from './types/ssom/alert/v1/Alert.js';
 import type { AlertKind as ProtoKind } from './types/ssom/alert/v1/AlertKind.js';
 import type { AlertLevel as ProtoLevel } from './types/ssom/alert/v1/AlertLevel.js';
-import type { InboxChangeType } from './types/ssom/alert/v1/InboxChangeType.js';
 import type { Timestamp } from './types/google/protobuf/Timestamp.js';
 
 export function toTimestamp(ms: number): Timestamp {
@@ -22,10 +21,6 @@ export function toProtoKind(kind: AlertKind): ProtoKind {
 
 export function toProtoLevel(level: AlertLevel): ProtoLevel {
   return `ALERT_LEVEL_${level}`;
-}
-
-export function toProtoChange(change: ChangeType): InboxChangeType {
-  return `INBOX_CHANGE_TYPE_${change}`;
 }
 
 /** The enum value behind a protobuf name; undefined for unspecified and for numbers that we do not know. */

@@ -48,7 +48,11 @@ export function messageType(name: string): protobuf.Type {
  * will not do: proto-loader rebuilds them without imports and map entries, and grpcurl refuses those.
  */
 export function reflectedFiles(): PackageDefinition {
-  const set = descriptor.FileDescriptorSet.decode(Buffer.from(DESCRIPTOR_SET, 'base64')) as unknown as { file: protobuf.Message[] };
-  const fileDescriptorProtos = set.file.map((file) => Buffer.from(descriptor.FileDescriptorProto.encode(file).finish()));
+  const set = descriptor.FileDescriptorSet.decode(Buffer.from(DESCRIPTOR_SET, 'base64')) as unknown as {
+    file: protobuf.Message[];
+  };
+  const fileDescriptorProtos = set.file.map((file) =>
+    Buffer.from(descriptor.FileDescriptorProto.encode(file).finish()),
+  );
   return { files: { fileDescriptorProtos } } as unknown as PackageDefinition;
 }

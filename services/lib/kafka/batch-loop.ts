@@ -2,6 +2,10 @@ import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import type { Consumer, IncomingRecord } from './consumer.js';
 import { positionsAfter } from './offset-tracker.js';
+import { PoisonRecord } from './poison-record.js';
+
+/** How long a partition waits before its poison record is tried again: somebody may have mended what it needs. */
+export const PARK_MS = 10_000;
 
 export interface BatchLoopOptions {
   readonly batchMax: number;
@@ -9,7 +13,10 @@ export interface BatchLoopOptions {
   readonly slowMs: number;
   readonly logEachBatch: boolean;
   readonly logger: Logger;
-  /** Must have no effect beyond the first when it is called again with the same records. */
+  /**
+   * Must have no effect beyond the first when it is called again with the same records.
+   * @throws PoisonRecord for a record that no repetition helps; its partition is then set aside
+   */
   readonly handle: (records: readonly IncomingRecord[]) => Promise<void>;
   readonly onFailure?: (error: Error) => void;
 }
@@ -32,12 +39,8 @@ export class BatchLoop {
     signal.addEventListener('abort', interrupt, { once: true });
     try {
       while (!signal.aborted) {
-        const generation = consumer.generation;
         const records = await this.#next(consumer, signal);
-        if (records.length === 0) continue;
-        // A rebalance during the poll: the records may belong to the partitions of before, and will come again.
-        if (generation !== consumer.generation) continue;
-        await this.#work(consumer, records, generation, signal);
+        if (records.length > 0) await this.#work(consumer, records, consumer.generation, signal);
       }
     } finally {
       signal.removeEventListener('abort', interrupt);
@@ -55,13 +58,23 @@ export class BatchLoop {
     }
   }
 
-  async #work(consumer: Consumer, records: IncomingRecord[], generation: number, signal: AbortSignal): Promise<void> {
-    const { logger, slowMs } = this.options;
+  async #work(consumer: Consumer, batch: IncomingRecord[], generation: number, signal: AbortSignal): Promise<void> {
+    const { logger, slowMs, logEachBatch } = this.options;
     const started = performance.now();
-    for (let attempt = 0; ; attempt += 1) {
-      const error = await this.#attempt(consumer, records, generation);
+    let records = batch;
+    for (let attempt = 0; records.length > 0; attempt += 1) {
+      const error = await this.#attempt(consumer, records, generation, signal);
       if (error === undefined) break;
       this.options.onFailure?.(error);
+      if (error instanceof PoisonRecord) {
+        logger.error(
+          { err: error, retryMs: PARK_MS },
+          'a record cannot be handled; its partition waits, the others go on',
+        );
+        consumer.park(error.record, PARK_MS);
+        records = records.filter((record) => !isBehind(record, error.record));
+        continue;
+      }
       const waitMs = 100 + backoffMs(attempt, 200, 5000);
       logger.warn(
         { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
@@ -71,21 +84,41 @@ export class BatchLoop {
       if (signal.aborted || consumer.generation !== generation) break;
     }
     const ms = performance.now() - started;
-    if (ms > slowMs) logger.warn({ records: records.length, ms: Math.round(ms), slowMs }, 'slow processing');
-    else if (this.options.logEachBatch)
-      logger.debug({ records: records.length, ms: Math.round(ms) }, 'batch processed');
+    if (ms > slowMs) logger.warn({ records: batch.length, ms: Math.round(ms), slowMs }, 'slow processing');
+    else if (logEachBatch) logger.debug({ records: batch.length, ms: Math.round(ms) }, 'batch processed');
   }
 
-  async #attempt(consumer: Consumer, records: IncomingRecord[], generation: number): Promise<Error | undefined> {
-    const work = withTimeout(this.options.handle(records), this.options.attemptTimeoutMs, 'processing a batch').then(
+  /** One attempt. One that takes too long has failed, but the next one waits for its end: two at once would race. */
+  async #attempt(
+    consumer: Consumer,
+    records: IncomingRecord[],
+    generation: number,
+    signal: AbortSignal,
+  ): Promise<Error | undefined> {
+    let error: Error | undefined;
+    let ended = false;
+    this.#working = this.options.handle(records).then(
       () => {
+        ended = true;
+        // Not waited for: if it fails, the records come again.
         void consumer.commit(positionsAfter(records), generation);
       },
+      (reason: unknown) => {
+        ended = true;
+        error = reason as Error;
+      },
     );
-    this.#working = work.catch(() => undefined);
-    return work.then(
-      () => undefined,
-      (error: Error) => error,
-    );
+    try {
+      await withTimeout(this.#working, this.options.attemptTimeoutMs, 'processing a batch');
+    } catch (timeout) {
+      this.options.logger.warn({ err: timeout, records: records.length }, 'waiting for the end of a slow batch');
+      while (!ended && !signal.aborted) await consumer.idle(1000, signal);
+    }
+    return error;
   }
+}
+
+/** Whether a record lies at or behind another one in the same partition. */
+function isBehind(record: IncomingRecord, other: IncomingRecord): boolean {
+  return record.topic === other.topic && record.partition === other.partition && record.offset >= other.offset;
 }

@@ -17,6 +17,8 @@ export type KafkaConfig = Pick<
   | 'consumerFetchMinBytes'
   | 'consumerSessionTimeoutMs'
   | 'consumerHeartbeatIntervalMs'
+  | 'processingTimeoutMs'
+  | 'maxAcceptableLag'
 >;
 
 /** Where the brokers are. `inProcess` is librdkafka's own broker, which wants other fetch settings. */
@@ -79,6 +81,12 @@ export function consumerSettings(brokers: Brokers, config: KafkaConfig, clientId
     'session.timeout.ms': config.consumerSessionTimeoutMs,
     'heartbeat.interval.ms': config.consumerHeartbeatIntervalMs,
     'partition.assignment.strategy': 'range,roundrobin',
+    // A batch takes at most the processing time-out, and a publish within it the delivery time-out.
+    'max.poll.interval.ms': Math.max(
+      300_000,
+      2 * (config.processingTimeoutMs + config.producerDeliveryTimeoutMs),
+      config.consumerSessionTimeoutMs,
+    ),
     'fetch.min.bytes': config.consumerFetchMinBytes,
     // The in-process broker answers a fetch only after this wait, data or not: 500 would be 250 ms of latency.
     'fetch.wait.max.ms': brokers.inProcess ? 1 : 500,

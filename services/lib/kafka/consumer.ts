@@ -43,6 +43,16 @@ const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS;
 const POLL_WAIT_MS = 1000;
 const REVOKE_WAIT_MS = 10_000;
 const METADATA_TIMEOUT_MS = 5000;
+/** A large lag is logged at most this often by one consumer. */
+const LAG_LOG_INTERVAL_MS = 60_000;
+
+/** What librdkafka's statistics say of a partition; -1 and below: not known. */
+interface PartitionStatistics {
+  readonly partition: number;
+  readonly consumer_lag: number;
+  readonly lo_offset: number;
+  readonly hi_offset: number;
+}
 
 /**
  * Reads records when it is asked for them, so that back-pressure is simply not asking: librdkafka goes on fetching up to
@@ -62,13 +72,15 @@ export class Consumer {
   #rebalancing = false;
   #paused = false;
   #strays: IncomingRecord[] = [];
+  #joined = false;
   #closed = false;
   #lastCommit: Promise<void> = Promise.resolve();
+  #lagLoggedAt = 0;
   #lag = new Map<string, { topic: string; partition: number; lag: number }>();
 
   private constructor(
     readonly brokers: Brokers,
-    config: KafkaConfig,
+    private readonly config: KafkaConfig,
     logger: Logger,
     private readonly options: ConsumerOptions,
   ) {
@@ -176,6 +188,11 @@ export class Consumer {
     return [...this.#lag.values()];
   }
 
+  /** Whether the group has given this member its partitions, be they none, at least once. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
   get assignment(): readonly PartitionOffset[] {
     return this.#closed ? [] : (this.#client.assignments() as PartitionOffset[]);
   }
@@ -194,12 +211,15 @@ export class Consumer {
     if (!this.#mayHaveMore || this.#rebalancing) await this.#sleep(waitMs);
     if (this.#closed || this.#rebalancing) return [];
     this.#mayHaveMore = false;
+    const generation = this.#generation;
     const records = await new Promise<IncomingRecord[]>((resolve, reject) => {
       this.#client.consume(max, (error, messages) => {
         if (error) reject(error);
         else resolve(messages as unknown as IncomingRecord[]);
       });
     });
+    // A rebalance came in between: these belong to an assignment that is gone, and will come again.
+    if (generation !== this.#generation) return [];
     if (records.length === max) this.#mayHaveMore = true;
     for (const record of records) {
       const raw = record as { key: unknown; headers?: unknown };
@@ -261,6 +281,26 @@ export class Consumer {
     this.#mayHaveMore = true;
   }
 
+  /**
+   * Sets one partition aside, from this record on, and comes back to it after `ms`; the others go on. Nothing of it is
+   * committed meanwhile. A rebalance takes the partition, record and all, to whoever reads it then.
+   */
+  park({ topic, partition, offset }: PartitionOffset, ms: number): void {
+    const generation = this.#generation;
+    const partitions = [{ topic, partition }];
+    this.#client.pause(partitions);
+    this.#strays = this.#strays.filter((record) => record.topic !== topic || record.partition !== partition);
+    setTimeout(() => {
+      if (this.#closed || this.#generation !== generation) return;
+      this.#client.seek({ topic, partition, offset }, METADATA_TIMEOUT_MS, (error) => {
+        if (error) this.#logger.warn({ err: error, topic, partition }, 'a partition could not be taken up again');
+        if (this.#closed || this.#generation !== generation) return;
+        this.#client.resume(partitions);
+        this.#mayHaveMore = true;
+      });
+    }, ms).unref();
+  }
+
   /** Partition numbers of a topic. @throws if it does not exist or no broker answers */
   async partitionsOf(topic: string): Promise<number[]> {
     const metadata = await new Promise<{ topics: { name: string; partitions: { id: number }[] }[] }>(
@@ -319,7 +359,6 @@ export class Consumer {
     );
     if (assigned.size === 0) this.#client.assign(positions);
     else this.#client.incrementalAssign(positions);
-    this.#generation += 1;
     this.#mayHaveMore = true;
     return fresh.length;
   }
@@ -328,6 +367,8 @@ export class Consumer {
     try {
       if (assigned) {
         this.#generation += 1;
+        this.#strays = [];
+        this.#joined = true;
         this.#rebalancing = false;
         if (!this.#closed) this.#client.assign(partitions);
         if (this.#paused) this.#client.pause(partitions);
@@ -344,6 +385,7 @@ export class Consumer {
         await withTimeout(this.#lastCommit, REVOKE_WAIT_MS, 'committing before a rebalance').catch(() => undefined);
       }
       this.#generation += 1;
+      this.#strays = [];
       this.#lag.clear();
       this.#client.unassign();
       this.#logger.info({ group: this.options.groupId, partitions: names(partitions), lost }, 'partitions revoked');
@@ -358,15 +400,26 @@ export class Consumer {
 
   #readStatistics(json: string): void {
     const statistics = JSON.parse(json) as {
-      topics?: Record<string, { partitions?: Record<string, { partition: number; consumer_lag?: number }> }>;
+      topics?: Record<string, { partitions?: Record<string, PartitionStatistics> }>;
     };
     const assigned = new Set(this.assignment.map(({ topic, partition }) => `${topic}-${partition}`));
     for (const [topic, { partitions }] of Object.entries(statistics.topics ?? {})) {
-      for (const { partition, consumer_lag: lag } of Object.values(partitions ?? {})) {
-        const name = `${topic}-${partition}`;
-        if (assigned.has(name) && lag !== undefined && lag >= 0) this.#lag.set(name, { topic, partition, lag });
+      for (const statistics of Object.values(partitions ?? {})) {
+        const name = `${topic}-${statistics.partition}`;
+        if (assigned.has(name)) this.#noteLag(name, topic, statistics);
       }
     }
+  }
+
+  #noteLag(name: string, topic: string, { partition, consumer_lag, lo_offset, hi_offset }: PartitionStatistics): void {
+    // Before the first commit there is no lag by librdkafka's account, but everything is still to be read.
+    const lag = consumer_lag >= 0 ? consumer_lag : hi_offset >= 0 ? hi_offset - Math.max(lo_offset, 0) : -1;
+    if (lag < 0) return;
+    this.#lag.set(name, { topic, partition, lag });
+    const { maxAcceptableLag } = this.config;
+    if (lag <= maxAcceptableLag || Date.now() < this.#lagLoggedAt + LAG_LOG_INTERVAL_MS) return;
+    this.#lagLoggedAt = Date.now();
+    this.#logger.warn({ topic, partition, lag, maxAcceptableLag, group: this.options.groupId }, 'the lag is too large');
   }
 
   /** Leaves the group. What was polled and not committed will come again. */

@@ -195,6 +195,18 @@ export class Producer {
     release();
   }
 
+  /** @throws if no broker answers in 3 s */
+  async probe(): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) throw new Error('the Kafka producer is being replaced');
+    await new Promise<void>((resolve, reject) => {
+      client.getMetadata({ timeout: 3000, allTopics: false }, (error) => {
+        if (error === null || error === undefined) resolve();
+        else reject(new Error(`no Kafka broker answers at ${this.brokers.bootstrapServers}: ${error.message}`));
+      });
+    });
+  }
+
   /** Waits up to `timeoutMs` for what is in flight, then disconnects. */
   async close(timeoutMs = 3000): Promise<void> {
     if (this.#closed) return;

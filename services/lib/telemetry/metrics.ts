@@ -73,13 +73,6 @@ export class Metrics {
     });
   }
 
-  /** A value that costs a query to read. */
-  asyncGauge(name: string, description: string, read: () => Promise<number>): void {
-    this.meter.createObservableGauge(name, { description }).addCallback(async (result) => {
-      result.observe(await read());
-    });
-  }
-
   rpc(path: string, status: number, ms: number): void {
     const key = `${path} ${status}`;
     let attributes = this.#rpcAttributes.get(key);

@@ -19,7 +19,7 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * The stream ends with UNAVAILABLE when the server shuts down (connect again, with the last resume_token), with
    * INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED (somebody else's inbox or token), OUT_OF_RANGE
    * (RESUME_TOKEN_AHEAD: beyond the inbox; RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or
-   * RESOURCE_EXHAUSTED (the client read nothing for too long, or too many streams; the last token is in the ErrorInfo).
+   * NOT_FOUND (no such user).
    */
   StreamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
   StreamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
@@ -33,7 +33,7 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * The stream ends with UNAVAILABLE when the server shuts down (connect again, with the last resume_token), with
    * INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED (somebody else's inbox or token), OUT_OF_RANGE
    * (RESUME_TOKEN_AHEAD: beyond the inbox; RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or
-   * RESOURCE_EXHAUSTED (the client read nothing for too long, or too many streams; the last token is in the ErrorInfo).
+   * NOT_FOUND (no such user).
    */
   streamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
   streamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
@@ -54,7 +54,7 @@ export interface AlertStreamServiceHandlers extends grpc.UntypedServiceImplement
    * The stream ends with UNAVAILABLE when the server shuts down (connect again, with the last resume_token), with
    * INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED (somebody else's inbox or token), OUT_OF_RANGE
    * (RESUME_TOKEN_AHEAD: beyond the inbox; RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or
-   * RESOURCE_EXHAUSTED (the client read nothing for too long, or too many streams; the last token is in the ErrorInfo).
+   * NOT_FOUND (no such user).
    */
   StreamAlerts: grpc.handleServerStreamingCall<_ssom_alert_v1_StreamAlertsRequest__Output, _ssom_alert_v1_StreamAlertsResponse>;
   

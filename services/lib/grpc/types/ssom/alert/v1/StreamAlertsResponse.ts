@@ -16,8 +16,8 @@ export interface StreamAlertsResponse {
    */
   'resumeToken'?: (string);
   /**
-   * How many alerts of the whole inbox are unread, as of the last change in this response and never older than that
-   * of an earlier response.
+   * How many alerts of the whole inbox are unread, filters aside: as of the last change in this response, or later while
+   * catching up, and never older than that of an earlier response.
    */
   'unreadCount'?: (number);
 }
@@ -36,8 +36,8 @@ export interface StreamAlertsResponse__Output {
    */
   'resumeToken': (string);
   /**
-   * How many alerts of the whole inbox are unread, as of the last change in this response and never older than that
-   * of an earlier response.
+   * How many alerts of the whole inbox are unread, filters aside: as of the last change in this response, or later while
+   * catching up, and never older than that of an earlier response.
    */
   'unreadCount': (number);
 }
