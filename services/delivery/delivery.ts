@@ -5,12 +5,16 @@ import { recordTraceparent } from '../events/records.js';
 import { UndecodableRecord } from '../lib/avro.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import type { Producer } from '../lib/kafka/producer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { Service } from '../lib/lifecycle.js';
 import { ATTR, KAFKA } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { deliverToInboxes, type Delivery } from '../store/inbox-delivery.js';
+
+/** From this many users on a batch's changes go through the producer that lets them gather. */
+const BULK = 200;
 
 /** Puts alerts into inboxes, a batch of records in one transaction, and announces the changes. */
 export function createDelivery(runtime: Runtime): Service {
@@ -22,6 +26,7 @@ export function createDelivery(runtime: Runtime): Service {
   );
   const failures = metrics.counter('ssom.delivery.failures', 'Attempts at a batch that failed.');
   let publishing: Publishing | undefined;
+  let bulk: Producer | undefined;
 
   const loop = new BatchLoop({
     batchMax: Math.min(config.processingBatchSize, config.consumerMaxPollRecords),
@@ -54,7 +59,8 @@ export function createDelivery(runtime: Runtime): Service {
     };
     try {
       const { inboxes, created, impossible } = await deliverToInboxes(runtime.database, deliveries);
-      await producer.publish(inboxChangeRecords(events, inboxes, traceparentFor));
+      const changes = inboxChangeRecords(events, inboxes, traceparentFor);
+      await (changes.length < BULK ? producer : bulk!).publish(changes);
       delivered.add(created);
       const [first] = impossible;
       if (first !== undefined) {
@@ -74,6 +80,7 @@ export function createDelivery(runtime: Runtime): Service {
     async run(signal) {
       await runtime.databaseReady(signal);
       publishing = await runtime.publishing(signal);
+      bulk = await runtime.bulkProducer(signal);
       const consumer = await runtime.subscribe([publishing.events.topics.userAlert], '', loop.settled, signal);
       await loop.run(consumer, signal);
     },

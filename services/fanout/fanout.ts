@@ -3,7 +3,7 @@ import { recordTraceparent, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { UndecodableRecord } from '../lib/avro.js';
 import { PARK_MS } from '../lib/kafka/batch-loop.js';
-import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
+import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
@@ -31,6 +31,8 @@ interface Job {
 const SLICE = 200;
 /** Records of one round. 2,000 take 10-20 ms; smaller rounds cost throughput, larger ones the next alert's latency. */
 const ROUND = 2000;
+/** From this many records on a round goes through the producer that lets them gather. */
+const BULK = 200;
 
 /** Turns each alert into one small event for each of its recipients, and repairs what was lost (reconcile). */
 export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
@@ -42,7 +44,7 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
     async run(signal) {
       await runtime.databaseReady(signal);
       const { producer, events } = await runtime.publishing(signal);
-      loop = new FanoutLoop(runtime, directories, producer, events);
+      loop = new FanoutLoop(runtime, directories, { fast: producer, bulk: await runtime.bulkProducer(signal) }, events);
       const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
       await Promise.all([
         loop.run(consumer, signal),
@@ -55,11 +57,14 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
 
 /**
  * Works on several alerts at once, a slice of recipients of each in turn, so that one alert to 100,000 does not hold up the
- * next one. An alert's offset is committed when all its records are acknowledged and its progress is stored, and never
- * before those of the alerts that lie in front of it.
+ * next one. An alert's offset is committed when all its records are acknowledged, and never before those of the
+ * alerts that lie in front of it.
  */
 class FanoutLoop {
   #jobs: Job[] = [];
+  /** Alerts whose records are all acknowledged; their progress and offsets are still to be stored. */
+  #complete: Job[] = [];
+  #marking: Promise<void> | undefined;
   readonly #tracker = new OffsetTracker();
   #generation = -1;
   #round: Promise<void> = Promise.resolve();
@@ -68,15 +73,18 @@ class FanoutLoop {
   constructor(
     private readonly runtime: Runtime,
     private readonly directories: DirectoryCache,
-    private readonly producer: Producer,
+    private readonly producers: { readonly fast: Producer; readonly bulk: Producer },
     private readonly events: Events,
   ) {
     this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
     runtime.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
   }
 
-  /** Resolves when the round in hand is done. */
-  settled = (): Promise<void> => this.#round;
+  /** Resolves when the round in hand is done and committed. */
+  settled = async (): Promise<void> => {
+    await this.#round;
+    await this.#marking;
+  };
 
   async run(consumer: Consumer, signal: AbortSignal): Promise<void> {
     const { logger, config } = this.runtime;
@@ -113,6 +121,7 @@ class FanoutLoop {
     if (consumer.generation === this.#generation) return;
     for (const { spans } of this.#jobs) endSpans(spans);
     this.#jobs = [];
+    this.#complete = [];
     this.#tracker.clear();
     this.#generation = consumer.generation;
   }
@@ -131,7 +140,10 @@ class FanoutLoop {
         for (const record of pending) this.#tracker.begin(record);
         this.#jobs.push(...jobs);
         // Empty records open a topic in the in-process broker; there is nothing to do for them.
-        for (const record of pending) if (record.value === null) this.#finish(consumer, record);
+        this.#finish(
+          consumer,
+          pending.filter(({ value }) => value === null),
+        );
         return;
       } catch (error) {
         const { logger } = this.runtime;
@@ -265,34 +277,55 @@ class FanoutLoop {
         progress ||= to > from;
       }
     }
-    await this.producer.publish(records);
+    await (records.length < BULK ? this.producers.fast : this.producers.bulk).publish(records);
     if (consumer.generation !== generation) return;
     this.#recipients.add(records.length);
-    const complete: Job[] = [];
     const rest: Job[] = [];
     for (const job of this.#jobs) {
       job.next = positions.get(job) ?? job.next;
-      (job.next === job.recipients.length ? complete : rest).push(job);
+      (job.next === job.recipients.length ? this.#complete : rest).push(job);
     }
-    if (complete.length > 0) {
-      await markFannedOut(
-        this.runtime.database,
-        complete.map(({ alertId, recipients }) => ({ alertId, recipients: recipients.length })),
-      );
-    }
-    if (consumer.generation !== generation) return;
     this.#jobs = rest;
-    for (const { record, spans } of complete) {
-      endSpans(spans);
-      this.#finish(consumer, record);
-    }
+    this.#marking ??= this.#mark(consumer);
     // Lets polls, heartbeats and other roles of this process have their turn between two rounds of a large alert.
     if (rest.length > 0) await wait(0);
   }
 
-  #finish(consumer: Consumer, record: IncomingRecord): void {
-    const position = this.#tracker.finish(record);
-    if (position !== undefined) void consumer.commit([position], this.#generation);
+  /** Notes the progress of complete alerts and commits their offsets, many at a time, beside the next rounds. */
+  async #mark(consumer: Consumer): Promise<void> {
+    while (this.#complete.length > 0) {
+      const generation = this.#generation;
+      const complete = this.#complete.splice(0);
+      try {
+        await markFannedOut(
+          this.runtime.database,
+          complete.map(({ alertId, recipients, record }) => ({
+            alertId,
+            recipients: recipients.length,
+            publishedAt: record.timestamp,
+          })),
+        );
+      } catch (error) {
+        // The records are published, which is what counts; reconciliation fills in the progress.
+        this.runtime.logger.warn({ err: error, alerts: complete.length }, 'the progress of alerts could not be stored');
+      }
+      for (const { spans } of complete) endSpans(spans);
+      if (this.#generation === generation)
+        this.#finish(
+          consumer,
+          complete.map(({ record }) => record),
+        );
+    }
+    this.#marking = undefined;
+  }
+
+  #finish(consumer: Consumer, records: readonly IncomingRecord[]): void {
+    const positions = new Map<number, PartitionOffset>();
+    for (const record of records) {
+      const position = this.#tracker.finish(record);
+      if (position !== undefined) positions.set(position.partition, position);
+    }
+    void consumer.commit([...positions.values()], this.#generation);
   }
 }
 

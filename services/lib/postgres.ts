@@ -120,6 +120,12 @@ export function sqlState(error: unknown): string | undefined {
 
 export const UNIQUE_VIOLATION = '23505';
 
+/**
+ * A condition that is always true and makes its transaction commit without waiting for the disk. For what may be lost in a
+ * crash of PostgreSQL: each alert would otherwise wait for four flushes on its way, of which two matter.
+ */
+export const WITHOUT_WAITING_FOR_THE_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'";
+
 /** Whether the values of a statement are at fault: the same statement fails again, and another one need not. */
 export function isDataError(error: unknown): boolean {
   return /^(22|23|54)/.test(sqlState(error) ?? '');

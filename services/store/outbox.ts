@@ -1,12 +1,13 @@
-import type { Queryable } from '../lib/postgres.js';
+import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
 
-/** Removes published alerts from the outbox and notes when it was. Ids that are not there any more are ignored. */
+/**
+ * Removes published alerts from the outbox. Ids that are not there any more are ignored. It does not wait for the disk: a row
+ * that a crash of PostgreSQL brings back is published again, which has no effect.
+ */
 export async function removePublished(database: Queryable, alertIds: readonly number[]): Promise<void> {
   await database.query({
     name: 'remove-published',
-    text: `
-      WITH removed AS (DELETE FROM outbox WHERE alert_id = ANY($1::bigint[]) RETURNING alert_id)
-      UPDATE alert_progress p SET published_at = now() FROM removed r WHERE p.alert_id = r.alert_id AND p.published_at IS NULL`,
+    text: `DELETE FROM outbox WHERE alert_id = ANY($1::bigint[]) AND ${WITHOUT_WAITING_FOR_THE_DISK}`,
     values: [alertIds],
   });
 }

@@ -1,4 +1,4 @@
-import type { Queryable } from '../lib/postgres.js';
+import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
 
 export interface Progress {
   readonly publishedAt: number | null;
@@ -7,22 +7,30 @@ export interface Progress {
   readonly traceparent: string | null;
 }
 
-/** Notes that the last recipient's event of these alerts was published. */
+/**
+ * Notes when these alerts were published and that the last recipient's event was. It does not wait for the disk: what a
+ * crash of PostgreSQL loses is filled in by reconciliation.
+ */
 export async function markFannedOut(
   database: Queryable,
-  alerts: readonly { alertId: number; recipients: number }[],
+  alerts: readonly { alertId: number; recipients: number; publishedAt: number }[],
 ): Promise<void> {
   await database.query({
     name: 'mark-fanned-out',
     text: `
       UPDATE alert_progress p
-      SET fanned_out_at = now(), recipients = f.recipients, published_at = COALESCE(p.published_at, now())
-      FROM unnest($1::bigint[], $2::int[]) f(alert_id, recipients)
-      WHERE p.alert_id = f.alert_id AND p.fanned_out_at IS NULL`,
-    values: [alerts.map(({ alertId }) => alertId), alerts.map(({ recipients }) => recipients)],
+      SET fanned_out_at = now(), recipients = f.recipients, published_at = to_timestamp(f.published_at / 1000)
+      FROM unnest($1::bigint[], $2::int[], $3::float8[]) f(alert_id, recipients, published_at)
+      WHERE p.alert_id = f.alert_id AND p.fanned_out_at IS NULL AND ${WITHOUT_WAITING_FOR_THE_DISK}`,
+    values: [
+      alerts.map(({ alertId }) => alertId),
+      alerts.map(({ recipients }) => recipients),
+      alerts.map(({ publishedAt }) => publishedAt),
+    ],
   });
 }
 
+/** Until an alert is fanned out, that it is out of the outbox is all that is known of its publication. */
 export async function findProgress(database: Queryable, alertId: number): Promise<Progress | undefined> {
   const { rows } = await database.query<{
     published_at: number | null;
@@ -31,8 +39,8 @@ export async function findProgress(database: Queryable, alertId: number): Promis
     traceparent: string | null;
   }>({
     text: `
-      SELECT p.published_at, p.fanned_out_at, p.completed_at, a.traceparent
-      FROM alert_progress p JOIN alerts a USING (alert_id) WHERE p.alert_id = $1`,
+      SELECT COALESCE(p.published_at, CASE WHEN o.alert_id IS NULL THEN p.created_at END) AS published_at, p.fanned_out_at, p.completed_at, a.traceparent
+      FROM alert_progress p JOIN alerts a USING (alert_id) LEFT JOIN outbox o USING (alert_id) WHERE p.alert_id = $1`,
     values: [alertId],
   });
   const row = rows[0];

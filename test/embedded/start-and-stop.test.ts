@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import grpc from '@grpc/grpc-js';
+import type grpc from '@grpc/grpc-js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory } from '../support/directory.js';

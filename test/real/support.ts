@@ -378,12 +378,16 @@ export class Expected {
   }
 
   /** Waits until nobody lacks anything. */
-  async arrived(client: AlertClient): Promise<void> {
+  async arrived(client: AlertClient, timeoutMs?: number): Promise<void> {
     for (const userId of this.users) {
-      await until(`the inbox of ${userId} has ${this.of(userId).length} alerts`, async () => {
-        const has = new Set((await inboxOf(client, userId)).map(({ alert }) => alert!.alertId));
-        return this.of(userId).every((alertId) => has.has(alertId));
-      });
+      await until(
+        `the inbox of ${userId} has ${this.of(userId).length} alerts`,
+        async () => {
+          const has = new Set((await inboxOf(client, userId)).map(({ alert }) => alert!.alertId));
+          return this.of(userId).every((alertId) => has.has(alertId));
+        },
+        timeoutMs,
+      );
     }
   }
 
@@ -544,9 +548,9 @@ export interface RawRecord {
 }
 
 /** A call of the raw client, which reports by callback, as a promise. */
-function called<T>(call: (done: (error: unknown, result?: unknown) => void) => void): Promise<T> {
+function called<T>(call: (done: (error: Error | null | undefined, result?: unknown) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    call((error, result) => (error ? reject(error as Error) : resolve(result as T)));
+    call((error, result) => (error ? reject(error) : resolve(result as T)));
   });
 }
 
@@ -559,14 +563,18 @@ export async function readTopic(
     { 'bootstrap.servers': bootstrap, 'group.id': 'real-stack-test', 'enable.auto.commit': false },
     { 'auto.offset.reset': 'earliest' },
   );
-  await called((done) => consumer.connect({ timeout: 10_000 }, done));
+  await called((done) => void consumer.connect({ timeout: 10_000 }, done as never));
   try {
     type Metadata = { topics: { name: string; partitions: { id: number }[] }[] };
-    const metadata = await called<Metadata>((done) => consumer.getMetadata({ topic, timeout: 10_000 }, done));
+    const metadata = await called<Metadata>((done) => {
+      consumer.getMetadata({ topic, timeout: 10_000 }, done as never);
+    });
     const partitions = metadata.topics.find(({ name }) => name === topic)!.partitions.map(({ id }) => id);
     const ends = await Promise.all(
       partitions.map((partition) =>
-        called<{ highOffset: number }>((done) => consumer.queryWatermarkOffsets(topic, partition, 10_000, done)),
+        called<{ highOffset: number }>((done) => {
+          consumer.queryWatermarkOffsets(topic, partition, 10_000, done as never);
+        }),
       ),
     );
     consumer.assign(partitions.map((partition) => ({ topic, partition, offset: 0 })));
@@ -574,7 +582,9 @@ export async function readTopic(
     const records: RawRecord[] = [];
     consumer.setDefaultConsumeTimeout(100);
     await until(`${topic} is read`, async () => {
-      for (const record of await called<RawRecord[]>((done) => consumer.consume(1000, done))) {
+      for (const record of await called<RawRecord[]>((done) => {
+        consumer.consume(1000, done as never);
+      })) {
         const { partition, offset, key, value, headers } = record;
         records.push({ partition, offset, key: Buffer.from(key), value, headers: headers ?? [] });
       }
@@ -582,7 +592,7 @@ export async function readTopic(
     });
     return { partitions: partitions.length, records };
   } finally {
-    await called((done) => consumer.disconnect(done));
+    await called((done) => void consumer.disconnect(done as never));
   }
 }
 

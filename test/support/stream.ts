@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import grpc from '@grpc/grpc-js';
+import type grpc from '@grpc/grpc-js';
 import { api } from '../../services/lib/grpc/protos.js';
 import type { InboxChange__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxChange.js';
 import type { StreamAlertsRequest } from '../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';

@@ -7,7 +7,9 @@ import { AvroCodec, canonicalSchema, incompatibility, UndecodableRecord } from '
 import { ROOT } from '../../../services/lib/root.js';
 
 const SCHEMAS = join(ROOT, 'schemas');
-const SUBJECTS = readdirSync(SCHEMAS);
+const SUBJECTS = readdirSync(SCHEMAS, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
 /** The versions of a subject, oldest first. */
 const versionsOf = (subject: string) =>
   readdirSync(join(SCHEMAS, subject))

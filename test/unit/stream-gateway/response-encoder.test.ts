@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { StoredAlert } from '../../../services/domain/alert.js';
-import { toAlertMessage, toProtoChange } from '../../../services/lib/grpc/messages.js';
+import { toAlertMessage } from '../../../services/lib/grpc/messages.js';
 import { api } from '../../../services/lib/grpc/protos.js';
 import type { StreamAlertsResponse } from '../../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 import type { Database } from '../../../services/lib/postgres.js';
@@ -81,7 +81,7 @@ test("the bytes are those of proto-loader's own serialisation", async () => {
   for (const { changes, token, unread } of cases) {
     const expected: StreamAlertsResponse = {
       changes: changes.map(({ alertId, sequence, change, isRead, content }) => ({
-        type: toProtoChange(change),
+        type: `INBOX_CHANGE_TYPE_${change}`,
         sequence,
         // What is set explicitly is written, even if it is the default.
         ...(isRead ? { isRead } : {}),

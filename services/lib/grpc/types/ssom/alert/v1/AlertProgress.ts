@@ -7,7 +7,7 @@ import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _goo
  */
 export interface AlertProgress {
   /**
-   * When its event was published to Kafka first. Absent: not yet.
+   * When its event was published to Kafka; from then until fanned_out_at is set, when it was stored. Absent: not yet.
    */
   'publishedAt'?: (_google_protobuf_Timestamp | null);
   /**
@@ -41,7 +41,7 @@ export interface AlertProgress {
  */
 export interface AlertProgress__Output {
   /**
-   * When its event was published to Kafka first. Absent: not yet.
+   * When its event was published to Kafka; from then until fanned_out_at is set, when it was stored. Absent: not yet.
    */
   'publishedAt': (_google_protobuf_Timestamp__Output | null);
   /**
