@@ -1,7 +1,8 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { createdAlert, type CreatedAlert } from '../events/records.js';
-import { isDataError, type Database } from '../lib/postgres.js';
+import { isConflict, isDataError, type Database } from '../lib/postgres.js';
+import { backoffMs, wait } from '../lib/retry.js';
 import { findReplays, insertAlerts, unknownRecipients } from '../store/alerts.js';
 
 export interface CreateResult {
@@ -31,6 +32,7 @@ const WRITERS = 2;
 const BATCH_CHARACTERS = 2_000_000;
 const FULL_RETRY_MS = 500;
 const NAMES_SHOWN = 10;
+const CONFLICT_ATTEMPTS = 5;
 
 /**
  * Commits concurrent requests together: a batch takes what has queued while earlier ones were being written, so that under
@@ -114,10 +116,15 @@ export class CreateBatcher {
     return batch;
   }
 
-  async #store(batch: readonly Waiting[]): Promise<void> {
+  async #store(batch: readonly Waiting[], attempt = 0): Promise<void> {
     try {
       await this.#insert(batch);
     } catch (error) {
+      // Two instances that got the same request ids may have locked each other out; one of them was rolled back.
+      if (isConflict(error) && attempt < CONFLICT_ATTEMPTS) {
+        await wait(backoffMs(attempt, 10, 200));
+        return this.#store(batch, attempt + 1);
+      }
       // A statement that fails as such may be one request's fault; alone it is known which.
       if (batch.length > 1 && isDataError(error)) {
         const middle = batch.length >> 1;
@@ -173,6 +180,8 @@ export class CreateBatcher {
 
   async #refuse(waiting: Waiting): Promise<void> {
     try {
+      // A repeat of a request that was stored gets the first answer, whatever has become of its recipients since.
+      if (await this.#answerAsReplay(waiting)) return;
       const names = await unknownRecipients(this.options.database, waiting.request.recipients!);
       if (names.length === 0 && waiting.retried !== true) {
         const followers = this.#release(waiting);
@@ -188,6 +197,16 @@ export class CreateBatcher {
     } catch (error) {
       this.#finish(waiting, (each) => each.reject(error as Error));
     }
+  }
+
+  async #answerAsReplay(waiting: Waiting): Promise<boolean> {
+    if (waiting.request.requestId === '') return false;
+    const [first] = await findReplays(this.options.database, [waiting.request]);
+    if (first === undefined) return false;
+    this.#finish(waiting, (each) => {
+      answer(each, first.alert, first.requestHash, true);
+    });
+    return true;
   }
 
   #succeed(waiting: Waiting, alert: StoredAlert, hash: Buffer): void {

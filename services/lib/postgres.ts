@@ -126,6 +126,11 @@ export const UNIQUE_VIOLATION = '23505';
  */
 export const WITHOUT_WAITING_FOR_THE_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'";
 
+/** Whether the statement was rolled back because of others (deadlock, serialization) and will work when repeated. */
+export function isConflict(error: unknown): boolean {
+  return (sqlState(error) ?? '').startsWith('40');
+}
+
 /** Whether the values of a statement are at fault: the same statement fails again, and another one need not. */
 export function isDataError(error: unknown): boolean {
   return /^(22|23|54)/.test(sqlState(error) ?? '');

@@ -56,7 +56,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   await stopLeftover(cluster, logger);
   if (!existsSync(cluster)) initialise({ binaries, base, cluster, passwordFile, run });
   const password = readFileSync(passwordFile, 'utf8').trim();
-  const port = options.port === 0 ? await freePort() : options.port;
+  const port = await usablePort(options.port);
   const durability =
     options.durable === false ? ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'] : [];
   const server = run.spawn(binaries.postgres, [
@@ -251,11 +251,21 @@ function readStatus(pid: number): string {
   }
 }
 
-async function freePort(): Promise<number> {
+/** @throws if the port is taken; 0 finds one that is not */
+async function usablePort(wanted: number): Promise<number> {
   const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done, reject) => {
+    server.once('error', (error) => {
+      reject(new Error(`port ${wanted} is taken; set EMBEDDED_POSTGRES_PORT to another one, or 0`, { cause: error }));
+    });
+    server.listen(wanted, '127.0.0.1', done);
+  });
   const { port } = server.address() as AddressInfo;
-  await new Promise<void>((done) => server.close(() => done()));
+  await new Promise<void>((done) => {
+    server.close(() => {
+      done();
+    });
+  });
   return port;
 }
 
@@ -264,9 +274,7 @@ async function untilReady(server: Started, url: string, port: number): Promise<v
   let last: Error | undefined;
   while (Date.now() < until) {
     if (server.child.exitCode !== null || server.child.pid === undefined) {
-      throw new Error(
-        `PostgreSQL ended at its start; if port ${port} is taken, set EMBEDDED_POSTGRES_PORT:\n${server.log()}`,
-      );
+      throw new Error(`PostgreSQL ended at its start:\n${server.log()}`);
     }
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1000 });
     try {

@@ -38,6 +38,8 @@ const insertFrom = (source: string, departments: string) => `
            i.labels::jsonb, COALESCE(to_timestamp(i.occurred_at / 1000), date_trunc('milliseconds', now())),
            date_trunc('milliseconds', now()), s.directory_version, i.recipients_named, ${departments}, i.traceparent
     FROM ${source} i CROSS JOIN service_state s
+    -- Two instances with the same request ids then wait for each other instead of deadlocking.
+    ORDER BY i.caller, i.request_id
     ON CONFLICT (caller, request_id) WHERE request_id <> '' DO NOTHING
     RETURNING alert_id, created_at, directory_version
   ),

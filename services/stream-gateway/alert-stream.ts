@@ -151,6 +151,8 @@ export class AlertStream {
     const knownUpTo = this.#cursor;
     this.#count(inbox.unreadCount, inbox.lastSequence);
     for (const { alertId, sequence, createdSequence, change, isRead } of changes) {
+      // Read twice at once, and sent already.
+      if (sequence <= this.#cursor) continue;
       if (bytes > RESPONSE_BYTES) {
         this.#write(sent);
         sent = [];
@@ -198,7 +200,7 @@ export class AlertStream {
 
   /** Sends a checkpoint if nothing was sent for the checkpoint interval. */
   tick(now: number): void {
-    if (now >= this.#nextCheckpoint && !this.#blocked && !this.#ended) this.checkpoint();
+    if (this.#everLive && now >= this.#nextCheckpoint && !this.#blocked && !this.#ended) this.checkpoint();
   }
 
   checkpoint(): void {

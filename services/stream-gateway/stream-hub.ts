@@ -44,6 +44,8 @@ export class StreamHub implements StreamHost {
   readonly #gaps;
   readonly #healed;
   readonly #skipped;
+  /** Streams that are being read for: a second reader would read the same page. */
+  readonly #reading = new Set<AlertStream>();
   #running = 0;
   #count = 0;
   #failures = 0;
@@ -106,7 +108,8 @@ export class StreamHub implements StreamHost {
   }
 
   catchUp(stream: AlertStream): void {
-    if (stream.hasEnded) return;
+    // Whoever reads for it looks again when the page is done.
+    if (stream.hasEnded || this.#reading.has(stream)) return;
     this.#queue.add(stream);
     if (this.#running < this.deps.config.streamCatchUpsMax) {
       this.#running += 1;
@@ -119,6 +122,7 @@ export class StreamHub implements StreamHost {
     for (let [stream] = this.#queue; stream !== undefined && !this.#closed; [stream] = this.#queue) {
       this.#queue.delete(stream);
       if (!stream.wantsPage) continue;
+      this.#reading.add(stream);
       try {
         await this.#readPage(stream);
         this.#failures = 0;
@@ -126,9 +130,9 @@ export class StreamHub implements StreamHost {
         this.#failures += 1;
         const waitMs = 200 + backoffMs(this.#failures, 200, 3000);
         this.deps.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a stream could not catch up; trying again');
-        this.#queue.add(stream);
         await wait(waitMs);
-        continue;
+      } finally {
+        this.#reading.delete(stream);
       }
       if (stream.wantsPage) this.#queue.add(stream);
     }

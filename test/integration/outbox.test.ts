@@ -62,7 +62,7 @@ test('incomplete are those out of the outbox, past the grace, not complete and n
   await removePublished(database, ids);
   assert.deepEqual(await incompleteAlerts(database, 30_000, 10), ids);
   assert.deepEqual(await incompleteAlerts(database, 120_000, 10), []);
-  await markFannedOut(database, [{ alertId: ids[0]!, recipients: 3 }]);
+  await markFannedOut(database, [{ alertId: ids[0]!, recipients: 3, publishedAt: Date.now() }]);
   assert.deepEqual(await incompleteAlerts(database, 30_000, 10), ids);
   await markComplete(database, [{ alertId: ids[0]!, recipients: 3 }]);
   assert.deepEqual(await incompleteAlerts(database, 30_000, 10), ids.slice(1));

@@ -380,14 +380,11 @@ export class Expected {
   /** Waits until nobody lacks anything. */
   async arrived(client: AlertClient, timeoutMs?: number): Promise<void> {
     for (const userId of this.users) {
-      await until(
-        `the inbox of ${userId} has ${this.of(userId).length} alerts`,
-        async () => {
-          const has = new Set((await inboxOf(client, userId)).map(({ alert }) => alert!.alertId));
-          return this.of(userId).every((alertId) => has.has(alertId));
-        },
-        timeoutMs,
-      );
+      const complete = async () => {
+        const has = new Set((await inboxOf(client, userId)).map(({ alert }) => alert!.alertId));
+        return this.of(userId).every((alertId) => has.has(alertId));
+      };
+      await until(`the inbox of ${userId} has ${this.of(userId).length} alerts`, complete, timeoutMs);
     }
   }
 

@@ -104,7 +104,8 @@ export function readPageToken<K extends 'number' | 'string'>(
   if (token === '') return undefined;
   try {
     const parsed = JSON.parse(Buffer.from(token, 'base64url').toString()) as unknown;
-    if (Array.isArray(parsed) && parsed.length === 1 && typeof parsed[0] === kind) return parsed[0] as never;
+    const [key] = Array.isArray(parsed) && parsed.length === 1 ? (parsed as unknown[]) : [];
+    if (typeof key === kind && (typeof key !== 'number' || Number.isSafeInteger(key))) return key as never;
   } catch {
     // Reported below, as any other token that we did not make.
   }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import protoLoader, { type PackageDefinition } from '@grpc/proto-loader';
+import { protoPath as healthProto } from 'grpc-health-check';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { ROOT } from '../root.js';
@@ -54,5 +55,5 @@ export function reflectedFiles(): PackageDefinition {
   const fileDescriptorProtos = set.file.map((file) =>
     Buffer.from(descriptor.FileDescriptorProto.encode(file).finish()),
   );
-  return { files: { fileDescriptorProtos } } as unknown as PackageDefinition;
+  return { ...protoLoader.loadSync(healthProto), files: { fileDescriptorProtos } } as unknown as PackageDefinition;
 }

@@ -2,7 +2,7 @@ import grpc, { type ServerUnaryCall, type ServerWritableStream } from '@grpc/grp
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
-import { isOutage } from '../postgres.js';
+import { isDataError, isOutage } from '../postgres.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
@@ -10,6 +10,9 @@ import { failSpan, SpanKind, traceparentOf, validTraceparent, type Span, type Tr
 import type { Authenticate, Identity } from './identity.js';
 import { reflectedFiles } from './protos.js';
 import { toStatus } from './status.js';
+
+// A port that is taken is reported by listen(); grpc-js would print a line of its own as well.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 
 /** What a handler knows of its call besides the request. */
 export interface CallContext {
@@ -182,6 +185,11 @@ export class GrpcServer {
           retryAfterMs: 1000,
         }),
       );
+    }
+    if (isDataError(error)) {
+      const message =
+        'an argument is beyond what can be stored: a number outside int64, or the character U+0000 in a text';
+      return toStatus(new AlertError('INVALID_ARGUMENT', 'INVALID_FIELDS', message));
     }
     // What we did not foresee is logged whole, and the caller learns nothing of our insides.
     this.deps.logger.error({ method: path, err: error }, 'a call failed unexpectedly');

@@ -35,7 +35,9 @@ export async function startEmbeddedRegistry(port: number): Promise<EmbeddedRegis
     void answer(registry, request, response);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => {
+      reject(new Error(`port ${port} is taken; set EMBEDDED_REGISTRY_PORT to another one, or 0`, { cause: error }));
+    });
     server.listen(port, '127.0.0.1', resolve);
   });
   return {
