@@ -38,7 +38,10 @@ const descriptors = execFileSync(
   ],
   { cwd: root },
 );
-const lines = descriptors.toString('base64').match(/.{1,110}/g).map((line) => `  '${line}',\n`);
+const lines = descriptors
+  .toString('base64')
+  .match(/.{1,110}/g)
+  .map((line) => `  '${line}',\n`);
 writeFileSync(
   join(out, 'descriptor-set.ts'),
   `/** A google.protobuf.FileDescriptorSet of all proto files, in base64. */\nexport const DESCRIPTOR_SET = [\n${lines.join('')}].join('');\n`,

@@ -1,8 +1,7 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { createdAlert, type CreatedAlert } from '../events/records.js';
-import { isConflict, isDataError, type Database } from '../lib/postgres.js';
-import { backoffMs, wait } from '../lib/retry.js';
+import { isDataError, repeatConflicts, type Database } from '../lib/postgres.js';
 import { findReplays, insertAlerts, unknownRecipients } from '../store/alerts.js';
 
 export interface CreateResult {
@@ -32,7 +31,6 @@ const WRITERS = 2;
 const BATCH_CHARACTERS = 2_000_000;
 const FULL_RETRY_MS = 500;
 const NAMES_SHOWN = 10;
-const CONFLICT_ATTEMPTS = 5;
 
 /**
  * Commits concurrent requests together: a batch takes what has queued while earlier ones were being written, so that under
@@ -116,15 +114,10 @@ export class CreateBatcher {
     return batch;
   }
 
-  async #store(batch: readonly Waiting[], attempt = 0): Promise<void> {
+  async #store(batch: readonly Waiting[]): Promise<void> {
     try {
       await this.#insert(batch);
     } catch (error) {
-      // Two instances that got the same request ids may have locked each other out; one of them was rolled back.
-      if (isConflict(error) && attempt < CONFLICT_ATTEMPTS) {
-        await wait(backoffMs(attempt, 10, 200));
-        return this.#store(batch, attempt + 1);
-      }
       // A statement that fails as such may be one request's fault; alone it is known which.
       if (batch.length > 1 && isDataError(error)) {
         const middle = batch.length >> 1;
@@ -138,10 +131,9 @@ export class CreateBatcher {
 
   async #insert(batch: readonly Waiting[]): Promise<void> {
     const { database, onStored } = this.options;
-    const results = await insertAlerts(
-      database,
-      batch.map(({ request }) => request),
-    );
+    const requests = batch.map(({ request }) => request);
+    // Two instances that got the same request ids may lock each other out.
+    const results = await repeatConflicts(() => insertAlerts(database, requests));
     const stored: CreatedAlert[] = [];
     const replays: Waiting[] = [];
     const unknown: Waiting[] = [];

@@ -2,6 +2,7 @@ import knexModule, { type Knex } from 'knex';
 import pg from 'pg';
 import type { Config } from './config/load.js';
 import type { Logger } from './logging.js';
+import { backoffMs, wait } from './retry.js';
 
 /** bigint columns hold ids and sequence numbers below 2^53, so they are read as numbers. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -60,8 +61,15 @@ export class Database implements Queryable {
     return (await this.#pool.query<R>({ text: sql, values: [...bindings] })).rows;
   }
 
-  /** Runs `work` in one transaction on one connection; rolls back when it throws. */
+  /**
+   * Runs `work` in one transaction on one connection; rolls back when it throws. After a deadlock it is run again, so it
+   * must have no effect outside the database.
+   */
   async transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return repeatConflicts(() => this.#transact(work));
+  }
+
+  async #transact<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     return this.withConnection(async (connection) => {
       await connection.query('BEGIN');
       try {
@@ -126,8 +134,22 @@ export const UNIQUE_VIOLATION = '23505';
  */
 export const WITHOUT_WAITING_FOR_THE_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'";
 
+const CONFLICT_ATTEMPTS = 5;
+
+/** Runs work again that was rolled back because of others. */
+export async function repeatConflicts<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isConflict(error) || attempt === CONFLICT_ATTEMPTS) throw error;
+      await wait(backoffMs(attempt, 10, 200));
+    }
+  }
+}
+
 /** Whether the statement was rolled back because of others (deadlock, serialization) and will work when repeated. */
-export function isConflict(error: unknown): boolean {
+function isConflict(error: unknown): boolean {
   return (sqlState(error) ?? '').startsWith('40');
 }
 

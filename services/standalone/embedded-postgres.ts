@@ -256,7 +256,11 @@ async function usablePort(wanted: number): Promise<number> {
   const server = createServer();
   await new Promise<void>((done, reject) => {
     server.once('error', (error) => {
-      reject(new Error(`port ${wanted} is taken; set EMBEDDED_POSTGRES_PORT to another one, or 0`, { cause: error }));
+      reject(
+        new Error(`port ${wanted} for PostgreSQL is taken; set EMBEDDED_POSTGRES_PORT to another one, or 0`, {
+          cause: error,
+        }),
+      );
     });
     server.listen(wanted, '127.0.0.1', done);
   });

@@ -1,5 +1,12 @@
 import { changeOfRank, type ChangeType } from '../domain/alert.js';
-import { UNIQUE_VIOLATION, sqlState, type Connection, type Database, type Row } from '../lib/postgres.js';
+import {
+  UNIQUE_VIOLATION,
+  sqlState,
+  type Connection,
+  type Database,
+  type Row,
+  repeatConflicts,
+} from '../lib/postgres.js';
 
 export interface Delivery {
   readonly userId: string;
@@ -101,10 +108,11 @@ async function deliverNew(database: Database, grouped: Grouped): Promise<InboxSt
     });
   }
   try {
-    const { rows } = await database.query<{ user_id: string; last_seq: number; unread_count: number }>({
-      text: DELIVER_NEW,
-      values: [users, counts, rowUsers, rowAlerts, rowNumbers, [...alerts], alerts.size],
-    });
+    const values = [users, counts, rowUsers, rowAlerts, rowNumbers, [...alerts], alerts.size];
+    // Users are locked in the plan's order. Only after a rebalance do two batches share users, and may deadlock.
+    const { rows } = await repeatConflicts(() =>
+      database.query<{ user_id: string; last_seq: number; unread_count: number }>({ text: DELIVER_NEW, values }),
+    );
     return rows.map(({ user_id, last_seq, unread_count }) => {
       const alertIds = grouped.get(user_id)!;
       const base = last_seq - alertIds.length;

@@ -87,6 +87,7 @@ export class TestCluster {
     if (fault !== undefined) {
       const real = runtime.publishing.bind(runtime);
       runtime.publishing = async (signal) => withFault(await real(signal), fault);
+      runtime.bulkProducer = async (signal) => (await runtime.publishing(signal)).producer;
     }
     const service = ROLES[name](runtime);
     const port = await runtime.grpc.listen('127.0.0.1:0');

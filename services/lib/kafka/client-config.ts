@@ -38,8 +38,8 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
     // librdkafka's defaults reach 10 s between tries; a broker that is back should be noticed at once.
     'reconnect.backoff.ms': 100,
     'reconnect.backoff.max.ms': 2000,
-    // How soon a new topic, or a new leader, is noticed.
-    'topic.metadata.refresh.interval.ms': 60_000,
+    // How soon a topic that was made anew is noticed: a group that formed before it has nothing assigned until then.
+    'topic.metadata.refresh.interval.ms': 5000,
     'socket.keepalive.enable': true,
     'statistics.interval.ms': 5000,
   };

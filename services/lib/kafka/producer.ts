@@ -45,6 +45,9 @@ const { ERR__QUEUE_FULL: QUEUE_FULL, ERR__FATAL: FATAL } = RdKafka.CODES.ERRORS;
 /** Publishers that may wait for room in librdkafka's queue; one more fails at once. */
 const WAITING_MAX = 1000;
 
+/** Without any acknowledgement for this long a client with records in flight is looked at. */
+const STALL_MS = 10_000;
+
 type Client = InstanceType<typeof RdKafka.Producer>;
 
 /**
@@ -58,6 +61,8 @@ export class Producer {
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
   #inFlight = 0;
+  #lastReport = Date.now();
+  #watchdog: NodeJS.Timeout | undefined;
   readonly #open = new Set<Batch>();
   #closed = false;
 
@@ -80,6 +85,7 @@ export class Producer {
   ): Promise<Producer> {
     const producer = new Producer(brokers, config, logger, options);
     producer.#client = await producer.#connect();
+    producer.#watchdog = setInterval(() => void producer.#watch(), STALL_MS / 2).unref();
     return producer;
   }
 
@@ -92,13 +98,16 @@ export class Producer {
       else this.logger.debug({ err: error }, 'the Kafka producer reports an error and goes on');
     });
     client.on('delivery-report', (error, report) => {
-      if (client === this.#client) this.#inFlight -= 1;
+      if (client === this.#client) {
+        this.#inFlight -= 1;
+        this.#lastReport = Date.now();
+      }
       (report.opaque as Batch).settleOne(error as unknown as Error | null);
     });
     await new Promise<void>((resolve, reject) => {
       client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
         if (error === null || error === undefined) return resolve();
-        client.disconnect();
+        // The client has closed itself by then; its disconnect() would throw.
         reject(
           new Error(`no Kafka broker answered at ${this.brokers.bootstrapServers}: ${(lastError ?? error).message}`),
         );
@@ -171,6 +180,7 @@ export class Producer {
       try {
         if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
         this.#client.produce(record.topic, null, record.value, record.key, null, batch, headers);
+        if (this.#inFlight === 0) this.#lastReport = Date.now();
         this.#inFlight += 1;
       } catch (error) {
         if ((error as { code?: number }).code === QUEUE_FULL) return index;
@@ -195,6 +205,22 @@ export class Producer {
     release();
   }
 
+  /**
+   * After a cluster was wiped and made anew at the same address, librdkafka ignores its leaders as outdated and waits for
+   * ever. Brokers that answer while nothing is acknowledged give that away.
+   */
+  async #watch(): Promise<void> {
+    const client = this.#client;
+    if (client === undefined || this.#inFlight === 0 || Date.now() < this.#lastReport + STALL_MS) return;
+    try {
+      await this.probe();
+    } catch {
+      return; // an outage: what is in flight is sent when it ends
+    }
+    if (this.#inFlight === 0 || Date.now() < this.#lastReport + STALL_MS) return;
+    await this.#replace(client, new Error(`nothing was acknowledged for ${STALL_MS} ms although brokers answer`));
+  }
+
   /** @throws if no broker answers in 3 s */
   async probe(): Promise<void> {
     const client = this.#client;
@@ -215,6 +241,7 @@ export class Producer {
     if (this.#inFlight > 0)
       this.logger.warn({ records: this.#inFlight }, 'the Kafka producer closes with records in flight');
     this.#closed = true;
+    clearInterval(this.#watchdog);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
       if (this.#client === undefined) return resolve();

@@ -36,7 +36,11 @@ export async function startEmbeddedRegistry(port: number): Promise<EmbeddedRegis
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
-      reject(new Error(`port ${port} is taken; set EMBEDDED_REGISTRY_PORT to another one, or 0`, { cause: error }));
+      reject(
+        new Error(`port ${port} for the schema registry is taken; set EMBEDDED_REGISTRY_PORT to another one, or 0`, {
+          cause: error,
+        }),
+      );
     });
     server.listen(port, '127.0.0.1', resolve);
   });
