@@ -213,8 +213,10 @@ export class Runtime {
     groupSuffix: string,
     onRevoke: () => Promise<void>,
     signal: AbortSignal,
+    extra: Pick<ConsumerOptions, 'fetchMinBytes'> = {},
   ): Promise<Consumer> {
     const options: ConsumerOptions = {
+      ...extra,
       clientId: `ssom-${this.role}`,
       groupId: this.config.consumerGroup + groupSuffix,
       onRevoke,

@@ -31,6 +31,8 @@ interface Job {
 const SLICE = 200;
 /** Records of one round. 2,000 take 10-20 ms; smaller rounds cost throughput, larger ones the next alert's latency. */
 const ROUND = 2000;
+/** How long complete alerts gather before their progress is stored together. */
+const MARK_AFTER_MS = 50;
 /** From this many records on a round goes through the producer that lets them gather. */
 const BULK = 200;
 
@@ -294,6 +296,7 @@ class FanoutLoop {
   /** Notes the progress of complete alerts and commits their offsets, many at a time, beside the next rounds. */
   async #mark(consumer: Consumer): Promise<void> {
     while (this.#complete.length > 0) {
+      await wait(MARK_AFTER_MS);
       const generation = this.#generation;
       const complete = this.#complete.splice(0);
       try {
@@ -325,7 +328,7 @@ class FanoutLoop {
       const position = this.#tracker.finish(record);
       if (position !== undefined) positions.set(position.partition, position);
     }
-    void consumer.commit([...positions.values()], this.#generation);
+    consumer.commit([...positions.values()], this.#generation);
   }
 }
 

@@ -2,6 +2,9 @@ import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Runtime } from '../runtime.js';
 
+/** Nobody waits for what is only read: a broker may gather this much, or half a second's worth, before it answers. */
+const PATIENT_FETCH_BYTES = 65_536;
+
 /**
  * Will send FCM pushes. For now it reads the inbox changes, which keeps its group's position current, and says once that
  * push is not configured.
@@ -24,7 +27,9 @@ export function createPush(runtime: Runtime): Service {
     async run(signal) {
       logger.warn('push is not configured: inbox changes are read and nothing is sent to devices');
       const { events } = await runtime.publishing(signal);
-      const consumer = await runtime.subscribe([events.topics.inboxChange], '-push', loop.settled, signal);
+      const consumer = await runtime.subscribe([events.topics.inboxChange], '-push', loop.settled, signal, {
+        fetchMinBytes: PATIENT_FETCH_BYTES,
+      });
       await loop.run(consumer, signal);
     },
     close: () => loop.settled(),

@@ -100,8 +100,7 @@ export class BatchLoop {
     this.#working = this.options.handle(records).then(
       () => {
         ended = true;
-        // Not waited for: if it fails, the records come again.
-        void consumer.commit(positionsAfter(records), generation);
+        consumer.commit(positionsAfter(records), generation);
       },
       (reason: unknown) => {
         ended = true;
