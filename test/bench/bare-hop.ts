@@ -54,7 +54,7 @@ async function open({ part, environment, from, to: target }: HopOptions): Promis
     void consume(consumer, async (records, generation) => {
       if (part === 'store') await commit(records.length);
       await forward(records);
-      void consumer.commit(positionsAfter(records), generation);
+      consumer.commit(positionsAfter(records), generation);
     });
     while (consumer.assignment.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   }
