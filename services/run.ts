@@ -158,8 +158,9 @@ async function serve(
     await service.run(signal);
   } finally {
     grpc.setServing(false);
-    await service.close();
+    // Calls end first, so that what they have stored is still published.
     await grpc.shutdown(config.shutdownTimeoutMs / 2);
+    await service.close();
     await runtime.close();
   }
 }

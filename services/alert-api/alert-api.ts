@@ -28,7 +28,7 @@ export function createAlertApi(runtime: Runtime): Service {
   });
   metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for their answer.', () => batcher.depth);
   grpc.addService(api.AlertService.service, {
-    ...alertService({ database, batcher, directories: new DirectoryCache(database) }),
+    ...alertService({ database, batcher, directories: new DirectoryCache(database), logger }),
   });
   grpc.addService(api.InboxService.service, { ...inboxService({ database, logger, publishing: () => publishing }) });
   grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });

@@ -22,6 +22,7 @@ import type { GetAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/Ge
 import type { GetAlertResponse } from '../lib/grpc/types/ssom/alert/v1/GetAlertResponse.js';
 import type { ListAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListAlertsRequest.js';
 import type { ListAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/ListAlertsResponse.js';
+import type { Logger } from '../lib/logging.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { countDelivered } from '../store/inbox-delivery.js';
@@ -37,6 +38,7 @@ export interface AlertServiceDeps {
   readonly database: Database;
   readonly batcher: CreateBatcher;
   readonly directories: DirectoryCache;
+  readonly logger: Logger;
 }
 
 interface Handlers {
@@ -47,7 +49,7 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.AlertService. */
-export function alertService({ database, batcher, directories }: AlertServiceDeps): Handlers {
+export function alertService({ database, batcher, directories, logger }: AlertServiceDeps): Handlers {
   async function create(
     request: CreateAlertRequest__Output,
     { identity, traceparent, span }: CallContext,
@@ -90,7 +92,7 @@ export function alertService({ database, batcher, directories }: AlertServiceDep
       const outcomes = requests.map((request) =>
         create(request, call).then(
           ({ alert, replayed }): BatchCreateAlertsResult => ({ response: { alert: toAlertMessage(alert), replayed } }),
-          (error: Error): BatchCreateAlertsResult => ({ error: itemError(error) }),
+          (error: Error): BatchCreateAlertsResult => ({ error: itemError(error, logger) }),
         ),
       );
       return { results: await Promise.all(outcomes) };
@@ -122,7 +124,7 @@ export function alertService({ database, batcher, directories }: AlertServiceDep
 const UNAVAILABLE = 14;
 const INTERNAL = 13;
 
-function itemError(error: Error) {
+function itemError(error: Error, logger: Logger) {
   if (error instanceof AlertError) {
     return {
       code: grpcCode(error),
@@ -136,5 +138,6 @@ function itemError(error: Error) {
     const message = 'the database does not answer at the moment; try again';
     return { code: UNAVAILABLE, message, reason: 'DATABASE_UNAVAILABLE', retryAfterMs: 1000 };
   }
+  logger.error({ err: error }, 'an item of a batch failed unexpectedly');
   return { code: INTERNAL, message: 'internal error', reason: 'INTERNAL' };
 }

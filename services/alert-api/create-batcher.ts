@@ -27,7 +27,7 @@ export interface CreateBatcherOptions {
 
 /** Two writers overlap one batch's commit with the next one's statement. */
 const WRITERS = 2;
-/** Characters of messages in one statement, so that a batch of long alerts stays below a few megabytes. */
+/** Characters of messages, labels and names in one statement, beyond which no further request joins it. */
 const BATCH_CHARACTERS = 2_000_000;
 const FULL_RETRY_MS = 500;
 const NAMES_SHOWN = 10;
@@ -107,7 +107,7 @@ export class CreateBatcher {
         continue;
       }
       if (key !== undefined) this.#running.set(key, []);
-      characters += waiting.request.message.length;
+      characters += sizeOf(waiting.request);
       batch.push(waiting);
     }
     this.#queue.splice(0, taken);
@@ -149,7 +149,8 @@ export class CreateBatcher {
     });
     if (stored.length > 0) onStored(stored);
     if (replays.length > 0) await this.#answerReplays(replays);
-    for (const waiting of unknown) await this.#refuse(waiting);
+    // Beside the next batches: a caller that names nobody we know must not hold up the others.
+    for (const waiting of unknown) void this.#refuse(waiting);
   }
 
   /** In a statement of its own: the insert's snapshot cannot see a winner that it waited for. */
@@ -218,6 +219,13 @@ export class CreateBatcher {
     this.#running.delete(key);
     return followers;
   }
+}
+
+/** About how many characters a request brings into a statement. */
+function sizeOf({ message, labels, recipients }: NewAlert): number {
+  const names = recipients === undefined ? [] : [recipients.userIds, recipients.githubLogins, recipients.departments];
+  const lists = [Object.entries(labels).flat(), ...names];
+  return message.length + lists.flat().reduce((sum, text) => sum + text.length, 0);
 }
 
 function keyOf({ caller, requestId }: NewAlert): string | undefined {

@@ -87,7 +87,11 @@ export class Relay {
     while (!signal.aborted) {
       const ids = await unpublished(database, config.outboxSweepAfterMs, SWEEP_BATCH, [...this.#inFlight]);
       if (ids.length === 0) return;
-      await this.#send(publishing, await findRoutableAlerts(database, ids));
+      const alerts = await findRoutableAlerts(database, ids);
+      await this.#send(
+        publishing,
+        alerts.sort((a, b) => a.alert.alertId - b.alert.alertId),
+      );
       // Not left to the batched removal: if it fails the sweep ends, rather than publish the same alerts again at once.
       try {
         await removePublished(database, ids);

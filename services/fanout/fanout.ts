@@ -121,7 +121,7 @@ class FanoutLoop {
   /** After a rebalance the jobs in hand belong to whoever reads their partitions now. */
   #forgetRevoked(consumer: Consumer): void {
     if (consumer.generation === this.#generation) return;
-    for (const { spans } of this.#jobs) endSpans(spans);
+    for (const { spans } of [...this.#jobs, ...this.#complete]) endSpans(spans);
     this.#jobs = [];
     this.#complete = [];
     this.#tracker.clear();
@@ -149,6 +149,7 @@ class FanoutLoop {
         return;
       } catch (error) {
         const { logger } = this.runtime;
+        if (consumer.generation !== generation) return;
         if (error instanceof PoisonRecord) {
           const { topic, partition, offset } = error.record;
           logger.error(
@@ -186,11 +187,13 @@ class FanoutLoop {
     if (bare.length > 0) {
       for (const [alertId, list] of await this.directories.recipientsOf(bare)) recipients.set(alertId, list);
     }
-    return known.map(({ record, event }) => {
+    // All lists first: a job opens spans, which a poison record behind it would leave open.
+    const lists = known.map(({ record, event }) => {
       const list = recipients.get(event.alertId);
       if (list === undefined) throw new PoisonRecord(record, new Error(`alert ${event.alertId} does not exist`));
-      return this.#job(record, event, list);
+      return list;
     });
+    return known.map(({ record, event }, index) => this.#job(record, event, lists[index]!));
   }
 
   async #decode(record: IncomingRecord): Promise<AlertCreatedEvent> {
@@ -288,7 +291,11 @@ class FanoutLoop {
       (job.next === job.recipients.length ? this.#complete : rest).push(job);
     }
     this.#jobs = rest;
-    this.#marking ??= this.#mark(consumer);
+    if (this.#complete.length > 0) {
+      this.#marking ??= this.#mark(consumer).finally(() => {
+        this.#marking = undefined;
+      });
+    }
     // Lets polls, heartbeats and other roles of this process have their turn between two rounds of a large alert.
     if (rest.length > 0) await wait(0);
   }
@@ -319,7 +326,6 @@ class FanoutLoop {
           complete.map(({ record }) => record),
         );
     }
-    this.#marking = undefined;
   }
 
   #finish(consumer: Consumer, records: readonly IncomingRecord[]): void {

@@ -26,7 +26,7 @@ export async function startHttp(
   metrics: Metrics | undefined,
 ): Promise<HttpEndpoint> {
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://role');
+    const [pathname] = (request.url ?? '/').split('?', 1);
     const json = (status: number, body: unknown) => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(`${JSON.stringify(body)}\n`);

@@ -87,14 +87,20 @@ export class Database implements Queryable {
   /** Lends a connection. One whose work has failed is closed rather than reused. */
   async withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.#pool.connect();
-    let failed: Error | undefined;
+    let broken = false;
+    // The server may go away while the connection is idle in our hands: unheard, that event would end the process.
+    const onError = () => {
+      broken = true;
+    };
+    connection.on('error', onError);
     try {
       return await work(connection);
     } catch (error) {
-      failed = error as Error;
+      broken ||= isOutage(error);
       throw error;
     } finally {
-      connection.release(failed !== undefined && isOutage(failed));
+      connection.release(broken);
+      connection.off('error', onError);
     }
   }
 

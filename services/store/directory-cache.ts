@@ -39,7 +39,9 @@ export class DirectoryCache {
     const named = namedIds.length === 0 ? new Map<number, never>() : await namedRecipients(this.database, namedIds);
     const recipients = new Map<number, readonly string[]>();
     for (const { alertId, appName, directoryVersion, recipientsNamed } of alerts) {
-      const list = recipientsNamed ? (named.get(alertId) ?? { userIds: [], departments: [] }) : undefined;
+      const list = recipientsNamed ? named.get(alertId) : undefined;
+      // An alert that PostgreSQL does not have is left out, rather than taken for one without recipients.
+      if (recipientsNamed && list === undefined) continue;
       const needsDirectory = list === undefined || list.departments.length > 0;
       recipients.set(
         alertId,

@@ -79,10 +79,12 @@ function group(deliveries: readonly Delivery[]): Grouped {
  * is, and every row is returned in its present state. Doing it again has no effect.
  */
 export async function deliverToInboxes(database: Database, deliveries: readonly Delivery[]): Promise<DeliveryResult> {
+  if (deliveries.length === 0) return { inboxes: [], created: 0, impossible: [] };
   const grouped = group(deliveries);
   const done = await deliverNew(database, grouped);
-  const rest = new Map([...grouped].filter(([userId]) => !done.some((inbox) => inbox.userId === userId)));
-  let created = deliveries.length === 0 ? 0 : done.reduce((sum, { rows }) => sum + rows.length, 0);
+  const served = new Set(done.map(({ userId }) => userId));
+  const rest = new Map([...grouped].filter(([userId]) => !served.has(userId)));
+  let created = done.reduce((sum, { rows }) => sum + rows.length, 0);
   if (rest.size === 0) return { inboxes: done, created, impossible: [] };
   const result = await database.transaction((connection) => deliverAny(connection, rest));
   created += result.created;

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { levelRank, type AlertKind } from '../domain/alert.js';
+import { levelRank, type AlertKind, type StoredAlert } from '../domain/alert.js';
 import { messageType } from '../lib/grpc/protos.js';
 import { toAlertMessage } from '../lib/grpc/messages.js';
 import type { Database } from '../lib/postgres.js';
@@ -37,17 +37,33 @@ export class AlertContents {
     return this.#cache.get(alertId);
   }
 
-  /** Loads what is not there yet. Ids of alerts that do not exist are ignored. */
-  async load(alertIds: Iterable<number>): Promise<void> {
-    const missing = [...new Set(alertIds)].filter((alertId) => !this.#cache.has(alertId));
+  /**
+   * The contents of these alerts, loaded if they are not there yet; all of them at once, whatever the cache has room for. Ids of
+   * alerts that do not exist are left out.
+   */
+  async load(alertIds: Iterable<number>): Promise<ReadonlyMap<number, AlertContent>> {
+    const contents = new Map<number, AlertContent>();
+    const missing: number[] = [];
+    for (const alertId of new Set(alertIds)) {
+      const content = this.#cache.get(alertId);
+      if (content === undefined) missing.push(alertId);
+      else contents.set(alertId, content);
+    }
     for (let from = 0; from < missing.length; from += LOAD_MAX) {
       for (const alert of await findAlerts(this.database, missing.slice(from, from + LOAD_MAX))) {
-        const message = toAlertMessage(alert);
-        const bytes = this.#alertType
-          .encode({ ...message, kind: this.#kinds[message.kind!], level: this.#levels[message.level!] })
-          .finish();
-        this.#cache.set(alert.alertId, { bytes: Buffer.from(bytes), kind: alert.kind, rank: levelRank(alert.level) });
+        const content = this.#encode(alert);
+        this.#cache.set(alert.alertId, content);
+        contents.set(alert.alertId, content);
       }
     }
+    return contents;
+  }
+
+  #encode(alert: StoredAlert): AlertContent {
+    const message = toAlertMessage(alert);
+    const bytes = this.#alertType
+      .encode({ ...message, kind: this.#kinds[message.kind!], level: this.#levels[message.level!] })
+      .finish();
+    return { bytes: Buffer.from(bytes), kind: alert.kind, rank: levelRank(alert.level) };
   }
 }

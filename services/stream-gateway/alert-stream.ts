@@ -4,7 +4,7 @@ import type { ResumeTokenWriter } from '../domain/resume-token.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
 import { toStatus } from '../lib/grpc/status.js';
 import type { InboxChangeRow } from '../store/inboxes.js';
-import type { AlertContents } from './alert-contents.js';
+import type { AlertContent, AlertContents } from './alert-contents.js';
 import { encodeResponse, type EncodableChange } from './response-encoder.js';
 import type { StreamFilter } from './stream-filter.js';
 
@@ -138,11 +138,13 @@ export class AlertStream {
   /**
    * A page of changes behind the cursor, read in one snapshot.
    * @param complete whether the page reaches the inbox's last number
+   * @param contents of the page's alerts; what is not in it does not exist
    */
   take(
     changes: readonly InboxChangeRow[],
     complete: boolean,
     inbox: { lastSequence: number; unreadCount: number },
+    contents: Pick<ReadonlyMap<number, AlertContent>, 'get'> = this.host.contents,
   ): void {
     if (this.#ended) return;
     let bytes = 0;
@@ -160,7 +162,7 @@ export class AlertStream {
         // The rest is read again when the client has made room.
         if (this.#blocked) return;
       }
-      const content = this.host.contents.get(alertId);
+      const content = contents.get(alertId);
       this.#cursor = sequence;
       if (!this.filter.passes(change, isRead, createdSequence, knownUpTo, content)) continue;
       bytes += content?.bytes.length ?? 0;

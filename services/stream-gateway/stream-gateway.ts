@@ -19,9 +19,12 @@ export function createStreamGateway(runtime: Runtime): Service {
     async run(signal) {
       signal.addEventListener('abort', () => hub.close(), { once: true });
       await runtime.databaseReady(signal);
-      const { events } = await runtime.publishing(signal);
-      const consumer = await runtime.broadcast(events.topics.inboxChange, signal);
-      await Promise.all([hub.consume(consumer, events, signal), hub.heal(signal), hub.checkpoints(signal)]);
+      // Without Kafka streams go on, a few seconds behind, by comparing with PostgreSQL.
+      const followKafka = async () => {
+        const { events } = await runtime.publishing(signal);
+        await hub.consume(await runtime.broadcast(events.topics.inboxChange, signal), events, signal);
+      };
+      await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal)]);
     },
     close: () => {
       hub.close();

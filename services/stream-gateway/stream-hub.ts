@@ -85,6 +85,10 @@ export class StreamHub implements StreamHost {
 
   /** Registers a stream: from now on it hears of every change, and reads what it has missed. */
   add(stream: AlertStream): void {
+    if (this.#closed) {
+      stream.end(shuttingDown());
+      return;
+    }
     const streams = this.#byUser.get(stream.userId);
     if (streams === undefined) this.#byUser.set(stream.userId, new Set([stream]));
     else streams.add(stream);
@@ -144,8 +148,8 @@ export class StreamHub implements StreamHost {
     const page = await changesAfter(this.deps.database, stream.userId, stream.cursor, limit);
     this.#catchUps.add(1);
     if (stream.cursor < page.prunedSequence) return stream.end(tokenExpired());
-    await this.contents.load(page.changes.map(({ alertId }) => alertId));
-    stream.take(page.changes, page.changes.length < limit, page);
+    const contents = await this.contents.load(page.changes.map(({ alertId }) => alertId));
+    stream.take(page.changes, page.changes.length < limit, page, contents);
   }
 
   /** Reads the inbox changes of all users until the signal aborts. */
@@ -176,9 +180,14 @@ export class StreamHub implements StreamHost {
 
   async #dispatch(records: readonly IncomingRecord[], events: Events): Promise<void> {
     const wanted: InboxChangedEvent[] = [];
+    let skipped = 0;
     for (const record of records) {
       // Without decoding: most records are for users of other gateways.
-      if (record.key === null || record.value === null || !this.#byUser.has(record.key)) continue;
+      if (record.key === null || record.value === null) continue;
+      if (!this.#byUser.has(record.key)) {
+        skipped += 1;
+        continue;
+      }
       try {
         wanted.push(events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value)));
       } catch (error) {
@@ -189,7 +198,7 @@ export class StreamHub implements StreamHost {
         );
       }
     }
-    this.#skipped.add(records.length - wanted.length);
+    this.#skipped.add(skipped);
     if (wanted.length === 0) return;
     try {
       await this.contents.load(wanted.flatMap(({ changes }) => changes.map(({ alertId }) => alertId)));
@@ -285,14 +294,18 @@ export class StreamHub implements StreamHost {
   /** Ends all streams so that their clients resume elsewhere. */
   close(): void {
     this.#closed = true;
-    const error = new AlertError(
-      'UNAVAILABLE',
-      'SHUTTING_DOWN',
-      'this server shuts down; connect again with the last resume_token',
-      {
-        retryAfterMs: 100,
-      },
-    );
+    const error = shuttingDown();
     for (const streams of [...this.#byUser.values()]) for (const stream of [...streams]) stream.end(error);
   }
+}
+
+function shuttingDown(): AlertError {
+  return new AlertError(
+    'UNAVAILABLE',
+    'SHUTTING_DOWN',
+    'this server shuts down; connect again with the last resume_token',
+    {
+      retryAfterMs: 100,
+    },
+  );
 }

@@ -346,7 +346,7 @@ export const variables = {
     'ALERT_PROCESSING_TIMEOUT_MS',
     30_000,
     [100, 3_600_000],
-    'One attempt at a batch that takes longer has failed.',
+    'An attempt at a batch that takes longer is logged, and its end is awaited.',
     {
       byProfile: { prod: 60_000 },
       spring: 'alert.kafka.processing.timeout-ms',

@@ -171,7 +171,9 @@ export class GrpcServer {
       }
       return { identity, span, traceparent: traceparentOf(span) };
     } catch (error) {
-      return error as AlertError;
+      if (error instanceof AlertError) return error;
+      this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');
+      return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
     }
   }
 

@@ -66,6 +66,8 @@ export class BatchLoop {
       const error = await this.#attempt(consumer, records, generation, signal);
       if (error === undefined) break;
       this.options.onFailure?.(error);
+      // The partitions belong to somebody else now, or came back and start again.
+      if (consumer.generation !== generation) break;
       if (error instanceof PoisonRecord) {
         logger.error(
           { err: error, retryMs: PARK_MS },
@@ -88,7 +90,7 @@ export class BatchLoop {
     else if (logEachBatch) logger.debug({ records: batch.length, ms: Math.round(ms) }, 'batch processed');
   }
 
-  /** One attempt. One that takes too long has failed, but the next one waits for its end: two at once would race. */
+  /** One attempt. That one takes too long is logged and its end is awaited: a second one beside it would race. */
   async #attempt(
     consumer: Consumer,
     records: IncomingRecord[],

@@ -81,6 +81,8 @@ export class Consumer {
   #paused = false;
   #strays: IncomingRecord[] = [];
   #joined = false;
+  /** Partitions that were set aside, which no resume may wake before their time. */
+  readonly #parked = new Set<string>();
   #closed = false;
   #lastCommit: Promise<void> = Promise.resolve();
   /** Positions that wait for the next commit, by partition. */
@@ -309,7 +311,9 @@ export class Consumer {
     }
     if (this.#generation !== generation) this.#strays = [];
     this.#paused = false;
-    if (!this.#closed) this.#client.resume(this.#client.assignments());
+    if (!this.#closed) {
+      this.#client.resume(this.assignment.filter((each) => !this.#parked.has(nameOf(each))));
+    }
     this.#mayHaveMore = true;
   }
 
@@ -321,13 +325,16 @@ export class Consumer {
     const generation = this.#generation;
     const partitions = [{ topic, partition }];
     this.#client.pause(partitions);
+    this.#parked.add(nameOf({ topic, partition }));
     this.#strays = this.#strays.filter((record) => record.topic !== topic || record.partition !== partition);
     setTimeout(() => {
       if (this.#closed || this.#generation !== generation) return;
       this.#client.seek({ topic, partition, offset }, METADATA_TIMEOUT_MS, (error) => {
         if (error) this.#logger.warn({ err: error, topic, partition }, 'a partition could not be taken up again');
         if (this.#closed || this.#generation !== generation) return;
-        this.#client.resume(partitions);
+        this.#parked.delete(nameOf({ topic, partition }));
+        // While everything waits, idle() wakes it with the others.
+        if (!this.#paused) this.#client.resume(partitions);
         this.#mayHaveMore = true;
       });
     }, ms).unref();
@@ -400,10 +407,13 @@ export class Consumer {
       if (assigned) {
         this.#generation += 1;
         this.#strays = [];
+        this.#parked.clear();
         this.#joined = true;
         this.#rebalancing = false;
         if (!this.#closed) this.#client.assign(partitions);
+        // A pause outlives a rebalance in librdkafka: what comes back must be woken.
         if (this.#paused) this.#client.pause(partitions);
+        else this.#client.resume(partitions);
         this.#logger.info({ group: this.options.groupId, partitions: names(partitions) }, 'partitions assigned');
         return;
       }
@@ -418,6 +428,7 @@ export class Consumer {
       }
       this.#generation += 1;
       this.#strays = [];
+      this.#parked.clear();
       this.#uncommitted.clear();
       this.#lag.clear();
       this.#client.unassign();
@@ -466,6 +477,10 @@ export class Consumer {
       this.#logger.warn({ err: error }, 'the Kafka consumer did not close in time'),
     );
   }
+}
+
+function nameOf({ topic, partition }: { topic: string; partition: number }): string {
+  return `${topic}-${partition}`;
 }
 
 function names(partitions: readonly PartitionOffset[]): string {
