@@ -58,6 +58,8 @@ const LAG_LOG_INTERVAL_MS = 60_000;
 interface PartitionStatistics {
   readonly partition: number;
   readonly consumer_lag: number;
+  /** Behind the last record that was handed out. */
+  readonly app_offset: number;
   readonly lo_offset: number;
   readonly hi_offset: number;
 }
@@ -455,9 +457,12 @@ export class Consumer {
     }
   }
 
-  #noteLag(name: string, topic: string, { partition, consumer_lag, lo_offset, hi_offset }: PartitionStatistics): void {
-    // Before the first commit there is no lag by librdkafka's account, but everything is still to be read.
-    const lag = consumer_lag >= 0 ? consumer_lag : hi_offset >= 0 ? hi_offset - Math.max(lo_offset, 0) : -1;
+  #noteLag(name: string, topic: string, { partition, consumer_lag, ...offsets }: PartitionStatistics): void {
+    // librdkafka counts from the committed position. Without one it is what was not handed out yet: of all there is for a
+    // member of a group, of what came since its start for a gateway.
+    const from =
+      offsets.app_offset >= 0 ? offsets.app_offset : this.#joined ? Math.max(offsets.lo_offset, 0) : offsets.hi_offset;
+    const lag = consumer_lag >= 0 ? consumer_lag : offsets.hi_offset - from;
     if (lag < 0) return;
     this.#lag.set(name, { topic, partition, lag });
     const { maxAcceptableLag } = this.config;
