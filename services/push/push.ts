@@ -6,7 +6,7 @@ import type { Runtime } from '../runtime.js';
 const PATIENT_FETCH_BYTES = 65_536;
 
 /**
- * Will send FCM pushes. For now it reads the inbox changes, which keeps its group's position current, and says once that
+ * Sends nothing yet. It reads the inbox changes, which keeps its group's position current, and says once that
  * push is not configured.
  */
 export function createPush(runtime: Runtime): Service {
