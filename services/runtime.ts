@@ -238,13 +238,13 @@ export class Runtime {
     this.setReady(what, consumer.joined, 'joined');
   }
 
-  /** Reads all partitions of a topic from now on, waiting until Kafka answers and the topic exists. */
-  async broadcast(topic: string, signal: AbortSignal): Promise<Consumer> {
+  /** Reads all partitions of topics from now on, waiting until Kafka answers and the topics exist. */
+  async broadcast(topics: readonly string[], signal: AbortSignal): Promise<Consumer> {
     const options = { clientId: `ssom-${this.role}`, groupId: `${this.config.consumerGroup}-broadcast` };
     const consumer = await this.#untilItWorks('kafka', this.backends.brokers.bootstrapServers, signal, () =>
-      Consumer.broadcast(this.backends.brokers, this.config, this.logger, topic, options),
+      Consumer.broadcast(this.backends.brokers, this.config, this.logger, topics, options),
     );
-    this.#closers.add(`consumer of ${topic}`, () => consumer.close());
+    this.#closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
     this.#observeLag(consumer, options.groupId);
     return consumer;
   }

@@ -15,11 +15,17 @@ export function matches(rule: RoutingRule, appName: string): boolean {
   return rule.match === 'APP_CONTAINS' ? contains : !contains;
 }
 
+/** Whom a caller named: user ids (logins are resolved), and departments that are still to be expanded. */
+export interface ResolvedRecipients {
+  readonly userIds: readonly string[];
+  readonly departments: readonly string[];
+}
+
 /** Who an alert was addressed to when it was stored. */
 export interface Addressing {
   readonly appName: string;
   /** Undefined: by the routing rules. */
-  readonly named: { readonly userIds: readonly string[]; readonly departments: readonly string[] } | undefined;
+  readonly named: ResolvedRecipients | undefined;
 }
 
 /** One version of the active users and the routing rules. It never changes, so its answers are kept. */

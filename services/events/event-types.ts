@@ -1,4 +1,5 @@
 import type { AlertKind, AlertLevel, ChangeType } from '../domain/alert.js';
+import type { ResolvedRecipients } from '../domain/routing.js';
 
 /** An alert was stored. Times are milliseconds since 1970; what an older writer did not know is 0 or empty. */
 export interface AlertCreatedEvent {
@@ -15,6 +16,8 @@ export interface AlertCreatedEvent {
   /** 0: not known. */
   readonly directoryVersion: number;
   readonly recipientsNamed: boolean;
+  /** Null: nobody was named, or so many that they are in PostgreSQL alone. */
+  readonly namedRecipients: ResolvedRecipients | null;
 }
 
 /** An alert is for this user. */

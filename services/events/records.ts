@@ -1,4 +1,5 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
+import type { ResolvedRecipients } from '../domain/routing.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { OutgoingRecord } from '../lib/kafka/producer.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
@@ -10,16 +11,18 @@ export interface CreatedAlert {
   readonly alert: StoredAlert;
   readonly directoryVersion: number;
   readonly recipientsNamed: boolean;
+  /** Null: nobody was named, or so many that they are in PostgreSQL alone. */
+  readonly namedRecipients: ResolvedRecipients | null;
   readonly traceparent: string | undefined;
 }
 
 /** Joins a request with what the database made of it. */
 export function createdAlert(
   request: NewAlert,
-  stored: { alertId: number; createdAt: number; directoryVersion: number },
+  stored: { alertId: number; createdAt: number; directoryVersion: number; namedRecipients: ResolvedRecipients | null },
 ): CreatedAlert {
   const { kind, appName, level, title, message, sourceId, labels, occurredAt } = request;
-  const { alertId, createdAt, directoryVersion } = stored;
+  const { alertId, createdAt, directoryVersion, namedRecipients } = stored;
   return {
     alert: {
       alertId,
@@ -35,6 +38,7 @@ export function createdAlert(
     },
     directoryVersion,
     recipientsNamed: request.recipients !== undefined,
+    namedRecipients,
     traceparent: request.traceparent,
   };
 }
@@ -48,9 +52,9 @@ export function alertCreatedRecord(
   created: CreatedAlert,
   traceparent: string | undefined,
 ): OutgoingRecord {
-  const { alert, directoryVersion, recipientsNamed } = created;
+  const { alert, directoryVersion, recipientsNamed, namedRecipients } = created;
   const { kind: alertKind, ...rest } = alert;
-  const value = events.alertCreated.encode({ ...rest, alertKind, directoryVersion, recipientsNamed });
+  const value = events.alertCreated.encode({ ...rest, alertKind, directoryVersion, recipientsNamed, namedRecipients });
   return { topic: events.topics.alertCreated, key: String(alert.alertId), value, ...headers(traceparent) };
 }
 

@@ -1,4 +1,12 @@
-import { levelOfRank, levelRank, type AlertKind, type NewAlert, type StoredAlert } from '../domain/alert.js';
+import {
+  levelOfRank,
+  levelRank,
+  type AlertKind,
+  type NamedRecipients,
+  type NewAlert,
+  type StoredAlert,
+} from '../domain/alert.js';
+import type { ResolvedRecipients } from '../domain/routing.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
 
 /** What became of one alert of an insert. */
@@ -8,86 +16,90 @@ export type Inserted =
       readonly alertId: number;
       readonly createdAt: number;
       readonly directoryVersion: number;
+      /** Null: nobody was named, or more than an event carries. */
+      readonly namedRecipients: ResolvedRecipients | null;
     }
   /** The caller has used this request id before. */
   | { readonly outcome: 'replay' }
   /** Somebody who was named does not exist or is inactive. */
   | { readonly outcome: 'unknown-recipients' };
 
+/** Named recipients up to this number travel in the event, which saves fan-out a query; more are read from here. */
+const NAMES_IN_EVENT = 100;
+
 const COLUMNS = `alert_id, kind, app_name, level, title, message, labels, source_id, occurred_at, created_at`;
 
 /**
- * Two statements with the same head: most batches name nobody, and then half of the work falls away. Ids are taken in the
- * input so that the returned rows can be told apart. All of it is one statement, so one transaction and one snapshot:
- * the recipients are those of the directory version that is stored.
+ * One statement, so one transaction and one snapshot: the recipients are those of the directory version that is stored. Ids
+ * are taken in the input, so that the returned rows can be told apart. Everything is done row by row or looked up in a
+ * hash, which is right for one alert and for 500: a plan for joins of the parts took 26 ms for 200 alerts.
  */
-const INPUT = `
-  input AS MATERIALIZED (
-    SELECT nextval('alert_ids') AS alert_id, i.*
+const INSERT = `
+  WITH resolved AS MATERIALIZED (
+    SELECT nextval('alert_ids') AS alert_id, i.*, u.user_ids, d.departments,
+           COALESCE(u.found, 0) + COALESCE(d.found, 0) = i.names AS accepted
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[],
-                $9::text[], $10::text[], $11::float8[], $12::text[], $13::boolean[])
+                $9::text[], $10::text[], $11::float8[], $12::text[], $13::boolean[], $14::int[], $15::jsonb[], $16::jsonb[],
+                $17::jsonb[])
       WITH ORDINALITY AS i(caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels,
-                           occurred_at, traceparent, recipients_named, n)
-  )`;
-
-const insertFrom = (source: string, departments: string) => `
+                           occurred_at, traceparent, recipients_named, names, named_users, named_logins, named_departments, n)
+    -- Every name that exists counts, so that one who is named twice, by id and by login, counts twice. LIMIT keeps the look-up of
+    -- one name a look-up: as a join it may become a scan of all users for each alert.
+    LEFT JOIN LATERAL (
+      SELECT array_agg(DISTINCT user_id) AS user_ids, count(*) AS found
+      FROM (
+        SELECT user_id FROM jsonb_array_elements_text(i.named_users) name
+        CROSS JOIN LATERAL (
+          SELECT user_id FROM users WHERE user_id = name AND valid_to IS NULL AND active LIMIT 1
+        ) by_id
+        UNION ALL
+        SELECT user_id FROM jsonb_array_elements_text(i.named_logins) name
+        CROSS JOIN LATERAL (
+          SELECT user_id FROM users
+          WHERE lower(github_login) = name AND github_login <> '' AND valid_to IS NULL AND active LIMIT 1
+        ) by_login
+      ) named
+      WHERE i.names > 0
+    ) u ON true
+    -- A department counts but is expanded at fan-out.
+    LEFT JOIN LATERAL (
+      SELECT array_agg(name) AS departments, count(*) AS found
+      FROM jsonb_array_elements_text(i.named_departments) name
+      CROSS JOIN LATERAL (SELECT FROM users WHERE department = name AND valid_to IS NULL LIMIT 1) member
+      WHERE i.names > 0
+    ) d ON true
+  ),
   inserted AS (
     INSERT INTO alerts (alert_id, caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels,
                         occurred_at, created_at, directory_version, recipients_named, departments, traceparent)
-    SELECT i.alert_id, i.caller, i.request_id, i.request_hash, i.source_id, i.kind, i.app_name, i.level, i.title, i.message,
-           i.labels::jsonb, COALESCE(to_timestamp(i.occurred_at / 1000), date_trunc('milliseconds', now())),
-           date_trunc('milliseconds', now()), s.directory_version, i.recipients_named, ${departments}, i.traceparent
-    FROM ${source} i CROSS JOIN service_state s
+    SELECT alert_id, caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels::jsonb,
+           COALESCE(to_timestamp(occurred_at / 1000), date_trunc('milliseconds', now())),
+           date_trunc('milliseconds', now()), (SELECT directory_version FROM service_state), recipients_named,
+           COALESCE(departments, '{}'), traceparent
+    FROM resolved
+    WHERE accepted
     -- Two instances with the same request ids then wait for each other instead of deadlocking.
-    ORDER BY i.caller, i.request_id
+    ORDER BY caller, request_id
     ON CONFLICT (caller, request_id) WHERE request_id <> '' DO NOTHING
-    RETURNING alert_id, created_at, directory_version
+    RETURNING alert_id, created_at
   ),
   queued AS (INSERT INTO outbox (alert_id, created_at) SELECT alert_id, created_at FROM inserted),
   progress AS (
     INSERT INTO alert_progress (alert_id, created_at, reconcile_at) SELECT alert_id, created_at, created_at FROM inserted
-  )`;
-
-const INSERT_ROUTED = `
-  WITH ${INPUT}, ${insertFrom('input', `'{}'`)}
-  SELECT i.n::int AS n, w.alert_id, w.created_at, w.directory_version, false AS refused
-  FROM input i LEFT JOIN inserted w USING (alert_id)`;
-
-const INSERT_NAMED = `
-  WITH ${INPUT},
-  -- A row for every name that exists; a department counts but is expanded at fan-out.
-  matched AS MATERIALIZED (
-    SELECT r.n, u.user_id, NULL AS department
-    FROM unnest($14::int[], $15::text[]) r(n, name)
-    JOIN users u ON u.user_id = r.name AND u.valid_to IS NULL AND u.active
-    UNION ALL
-    SELECT r.n, u.user_id, NULL
-    FROM unnest($16::int[], $17::text[]) r(n, name)
-    JOIN users u ON lower(u.github_login) = r.name AND u.github_login <> '' AND u.valid_to IS NULL AND u.active
-    UNION ALL
-    SELECT r.n, NULL, r.name
-    FROM unnest($18::int[], $19::text[]) r(n, name)
-    WHERE EXISTS (SELECT 1 FROM users u WHERE u.department = r.name AND u.valid_to IS NULL)
   ),
-  accepted AS MATERIALIZED (
-    SELECT i.*, COALESCE(m.departments, '{}') AS departments
-    FROM input i
-    JOIN unnest($20::int[]) WITH ORDINALITY AS e(names, n) USING (n)
-    LEFT JOIN (
-      SELECT n, count(*) AS names, array_agg(department) FILTER (WHERE department IS NOT NULL) AS departments
-      FROM matched GROUP BY n
-    ) m USING (n)
-    WHERE COALESCE(m.names, 0) = e.names
-  ),
-  ${insertFrom('accepted', 'i.departments')},
   recipients AS (
     INSERT INTO alert_recipients (alert_id, user_id)
-    SELECT DISTINCT w.alert_id, m.user_id
-    FROM inserted w JOIN input i USING (alert_id) JOIN matched m ON m.n = i.n
-    WHERE m.user_id IS NOT NULL
+    SELECT r.alert_id, user_id
+    FROM resolved r CROSS JOIN LATERAL unnest(r.user_ids) user_id
+    -- As an expression it is looked up in a hash; as a join it would be compared row by row.
+    WHERE (r.alert_id IN (SELECT alert_id FROM inserted)) IS TRUE
   )
-  SELECT i.n::int AS n, w.alert_id, w.created_at, w.directory_version, a.alert_id IS NULL AS refused
-  FROM input i LEFT JOIN inserted w USING (alert_id) LEFT JOIN accepted a USING (alert_id)`;
+  SELECT n::int AS n, alert_id, accepted, (alert_id IN (SELECT alert_id FROM inserted)) AS stored,
+         date_trunc('milliseconds', now()) AS created_at, (SELECT directory_version FROM service_state) AS directory_version,
+         departments, CASE WHEN cardinality(user_ids) <= ${NAMES_IN_EVENT} THEN user_ids END AS user_ids
+  FROM resolved`;
+
+const NOBODY: NamedRecipients = { userIds: [], githubLogins: [], departments: [] };
 
 /**
  * Stores alerts with their named recipients, their outbox rows and their progress, all in one statement and so in one
@@ -95,60 +107,63 @@ const INSERT_NAMED = `
  * @returns what became of each, in the order given
  */
 export async function insertAlerts(database: Queryable, alerts: readonly NewAlert[]): Promise<Inserted[]> {
-  const values: unknown[] = [
-    alerts.map(({ caller }) => caller),
-    alerts.map(({ requestId }) => requestId),
-    alerts.map(({ requestHash }) => requestHash),
-    alerts.map(({ sourceId }) => sourceId),
-    alerts.map(({ kind }) => kind),
-    alerts.map(({ appName }) => appName),
-    alerts.map(({ level }) => levelRank(level)),
-    alerts.map(({ title }) => title),
-    alerts.map(({ message }) => message),
-    alerts.map(({ labels }) => JSON.stringify(labels)),
-    alerts.map(({ occurredAt }) => occurredAt ?? null),
-    alerts.map(({ traceparent }) => traceparent ?? null),
-    alerts.map(({ recipients }) => recipients !== undefined),
-  ];
-  const named = alerts.some(({ recipients }) => recipients !== undefined);
-  if (named) {
-    for (const key of ['userIds', 'githubLogins', 'departments'] as const) {
-      const pairs = alerts.flatMap(({ recipients }, index) =>
-        (recipients?.[key] ?? []).map((value) => [index + 1, value] as const),
-      );
-      values.push(
-        pairs.map(([n]) => n),
-        pairs.map(([, value]) => value),
-      );
-    }
-    values.push(
-      alerts.map(({ recipients: r }) =>
-        r === undefined ? 0 : r.userIds.length + r.githubLogins.length + r.departments.length,
-      ),
-    );
-  }
+  const named = alerts.map(({ recipients }) => recipients ?? NOBODY);
   const { rows } = await database.query<InsertedRow>({
-    name: named ? 'insert-alerts-named' : 'insert-alerts-routed',
-    text: named ? INSERT_NAMED : INSERT_ROUTED,
-    values,
+    name: 'insert-alerts',
+    text: INSERT,
+    values: [
+      alerts.map(({ caller }) => caller),
+      alerts.map(({ requestId }) => requestId),
+      alerts.map(({ requestHash }) => requestHash),
+      alerts.map(({ sourceId }) => sourceId),
+      alerts.map(({ kind }) => kind),
+      alerts.map(({ appName }) => appName),
+      alerts.map(({ level }) => levelRank(level)),
+      alerts.map(({ title }) => title),
+      alerts.map(({ message }) => message),
+      alerts.map(({ labels }) => JSON.stringify(labels)),
+      alerts.map(({ occurredAt }) => occurredAt ?? null),
+      alerts.map(({ traceparent }) => traceparent ?? null),
+      alerts.map(({ recipients }) => recipients !== undefined),
+      named.map(countNames),
+      named.map(({ userIds }) => JSON.stringify(userIds)),
+      named.map(({ githubLogins }) => JSON.stringify(githubLogins)),
+      named.map(({ departments }) => JSON.stringify(departments)),
+    ],
   });
   const results: Inserted[] = new Array<Inserted>(alerts.length);
-  for (const row of rows) results[row.n - 1] = toInserted(row);
+  for (const row of rows) results[row.n - 1] = toInserted(row, alerts[row.n - 1]!);
   return results;
 }
 
 interface InsertedRow extends Row {
   n: number;
-  alert_id: number | null;
+  alert_id: number;
+  accepted: boolean;
+  stored: boolean;
   created_at: number;
   directory_version: number;
-  refused: boolean;
+  user_ids: string[] | null;
+  departments: string[] | null;
 }
 
-function toInserted({ alert_id, created_at, directory_version, refused }: InsertedRow): Inserted {
-  if (refused) return { outcome: 'unknown-recipients' };
-  if (alert_id === null) return { outcome: 'replay' };
-  return { outcome: 'stored', alertId: alert_id, createdAt: created_at, directoryVersion: directory_version };
+function toInserted(row: InsertedRow, { recipients }: NewAlert): Inserted {
+  if (!row.accepted) return { outcome: 'unknown-recipients' };
+  if (!row.stored) return { outcome: 'replay' };
+  return {
+    outcome: 'stored',
+    alertId: row.alert_id,
+    createdAt: row.created_at,
+    directoryVersion: row.directory_version,
+    namedRecipients:
+      recipients !== undefined && countNames(recipients) <= NAMES_IN_EVENT
+        ? { userIds: row.user_ids ?? [], departments: row.departments ?? [] }
+        : null,
+  };
+}
+
+function countNames({ userIds, githubLogins, departments }: NamedRecipients): number {
+  return userIds.length + githubLogins.length + departments.length;
 }
 
 /** Of the given names, those that no alert can be sent to. `githubLogins` are in lower case. */
@@ -266,6 +281,8 @@ export interface RoutableAlert {
   readonly alert: StoredAlert;
   readonly directoryVersion: number;
   readonly recipientsNamed: boolean;
+  /** Not read: fan-out looks them up. */
+  readonly namedRecipients: null;
   readonly traceparent: string | undefined;
 }
 
@@ -280,6 +297,7 @@ export async function findRoutableAlerts(database: Queryable, alertIds: readonly
     alert: toStoredAlert(row),
     directoryVersion: row.directory_version,
     recipientsNamed: row.recipients_named,
+    namedRecipients: null,
     traceparent: row.traceparent ?? undefined,
   }));
 }
@@ -288,7 +306,7 @@ export async function findRoutableAlerts(database: Queryable, alertIds: readonly
 export async function namedRecipients(
   database: Queryable,
   alertIds: readonly number[],
-): Promise<Map<number, { userIds: string[]; departments: string[] }>> {
+): Promise<Map<number, ResolvedRecipients>> {
   const { rows } = await database.query<{ alert_id: number; departments: string[]; user_ids: string[] | null }>({
     name: 'named-recipients',
     text: `

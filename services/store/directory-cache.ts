@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Directory } from '../domain/routing.js';
+import type { Directory, ResolvedRecipients } from '../domain/routing.js';
 import type { Database } from '../lib/postgres.js';
 import { findRoutableAlerts, namedRecipients } from './alerts.js';
 import { loadDirectory } from './directory.js';
@@ -14,6 +14,8 @@ export interface Routable {
   /** 0: not known; the alert is looked up. */
   readonly directoryVersion: number;
   readonly recipientsNamed: boolean;
+  /** Null: not known here; they are looked up if somebody was named. */
+  readonly namedRecipients: ResolvedRecipients | null;
 }
 
 /** Finds recipients: the one place where the directory, the rules and the named lists come together. */
@@ -33,13 +35,19 @@ export class DirectoryCache {
     return directory;
   }
 
-  /** The recipients of alerts, each as of the version at which it was stored. One query for all that named somebody. */
+  /** The recipients of alerts, each as of the version at which it was stored. At most one query for who was named. */
   async resolve(alerts: readonly Routable[]): Promise<Map<number, readonly string[]>> {
-    const namedIds = alerts.filter(({ recipientsNamed }) => recipientsNamed).map(({ alertId }) => alertId);
-    const named = namedIds.length === 0 ? new Map<number, never>() : await namedRecipients(this.database, namedIds);
+    const unknown = alerts.filter(({ recipientsNamed, namedRecipients: known }) => recipientsNamed && known === null);
+    const found =
+      unknown.length === 0
+        ? new Map<number, ResolvedRecipients>()
+        : await namedRecipients(
+            this.database,
+            unknown.map(({ alertId }) => alertId),
+          );
     const recipients = new Map<number, readonly string[]>();
-    for (const { alertId, appName, directoryVersion, recipientsNamed } of alerts) {
-      const list = recipientsNamed ? named.get(alertId) : undefined;
+    for (const { alertId, appName, directoryVersion, recipientsNamed, namedRecipients: known } of alerts) {
+      const list = recipientsNamed ? (known ?? found.get(alertId)) : undefined;
       // An alert that PostgreSQL does not have is left out, rather than taken for one without recipients.
       if (recipientsNamed && list === undefined) continue;
       const needsDirectory = list === undefined || list.departments.length > 0;
@@ -60,6 +68,7 @@ export class DirectoryCache {
         appName: alert.appName,
         directoryVersion: version,
         recipientsNamed,
+        namedRecipients: null,
       })),
     );
   }

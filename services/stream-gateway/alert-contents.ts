@@ -3,6 +3,7 @@ import { levelRank, type AlertKind, type StoredAlert } from '../domain/alert.js'
 import { messageType } from '../lib/grpc/protos.js';
 import { toAlertMessage } from '../lib/grpc/messages.js';
 import type { Database } from '../lib/postgres.js';
+import type { AnnouncedAlerts } from './announced-alerts.js';
 import { findAlerts } from '../store/alerts.js';
 
 /** An alert as streams need it: serialised once, with what filters look at. */
@@ -21,6 +22,9 @@ export class AlertContents {
   readonly #alertType = messageType('ssom.alert.v1.Alert');
   readonly #kinds = this.#alertType.root.lookupEnum('ssom.alert.v1.AlertKind').values;
   readonly #levels = this.#alertType.root.lookupEnum('ssom.alert.v1.AlertLevel').values;
+
+  /** What Kafka told of alerts already; without it all are read from PostgreSQL. */
+  announced: AnnouncedAlerts | undefined;
 
   constructor(
     private readonly database: Database,
@@ -46,17 +50,26 @@ export class AlertContents {
     const missing: number[] = [];
     for (const alertId of new Set(alertIds)) {
       const content = this.#cache.get(alertId);
-      if (content === undefined) missing.push(alertId);
-      else contents.set(alertId, content);
+      if (content !== undefined) {
+        contents.set(alertId, content);
+        continue;
+      }
+      const alert = this.announced?.take(alertId);
+      if (alert === undefined) missing.push(alertId);
+      else this.#keep(alert, contents);
     }
     for (let from = 0; from < missing.length; from += LOAD_MAX) {
       for (const alert of await findAlerts(this.database, missing.slice(from, from + LOAD_MAX))) {
-        const content = this.#encode(alert);
-        this.#cache.set(alert.alertId, content);
-        contents.set(alert.alertId, content);
+        this.#keep(alert, contents);
       }
     }
     return contents;
+  }
+
+  #keep(alert: StoredAlert, contents: Map<number, AlertContent>): void {
+    const content = this.#encode(alert);
+    this.#cache.set(alert.alertId, content);
+    contents.set(alert.alertId, content);
   }
 
   #encode(alert: StoredAlert): AlertContent {

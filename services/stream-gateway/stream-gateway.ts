@@ -22,7 +22,8 @@ export function createStreamGateway(runtime: Runtime): Service {
       // Without Kafka streams go on, a few seconds behind, by comparing with PostgreSQL.
       const followKafka = async () => {
         const { events } = await runtime.publishing(signal);
-        await hub.consume(await runtime.broadcast(events.topics.inboxChange, signal), events, signal);
+        const { alertCreated, inboxChange } = events.topics;
+        await hub.consume(await runtime.broadcast([inboxChange, alertCreated], signal), events, signal);
       };
       await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal)]);
     },

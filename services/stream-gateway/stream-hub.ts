@@ -12,6 +12,7 @@ import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { changesAfter, lastSequences } from '../store/inboxes.js';
+import { AnnouncedAlerts } from './announced-alerts.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
 
@@ -72,6 +73,11 @@ export class StreamHub implements StreamHost {
     );
     metrics.gauge('ssom.stream.open', 'Streams that are open.', () => this.#count);
     metrics.gauge('ssom.stream.catch_up.waiting', 'Streams that wait for a catch-up query.', () => this.#queue.size);
+    metrics.gauge(
+      'ssom.stream.announced.bytes',
+      'Events of alerts that no stream has asked for yet; the oldest fall out at 8 MiB.',
+      () => deps.contents.announced?.bytes ?? 0,
+    );
     metrics.gauge('ssom.stream.content_cache.size', 'Alerts in the content cache.', () => deps.contents.size);
   }
 
@@ -152,16 +158,18 @@ export class StreamHub implements StreamHost {
     stream.take(page.changes, page.changes.length < limit, page, contents);
   }
 
-  /** Reads the inbox changes of all users until the signal aborts. */
+  /** Reads the inbox changes of all users, and the alerts that they will be about, until the signal aborts. */
   async consume(consumer: Consumer, events: Events, signal: AbortSignal): Promise<void> {
     const { config, logger } = this.deps;
+    const { alertCreated, inboxChange } = events.topics;
+    this.contents.announced = new AnnouncedAlerts(events.alertCreated);
     const interrupt = () => consumer.interrupt();
     signal.addEventListener('abort', interrupt, { once: true });
     const newPartitions = every(
       PARTITIONS_INTERVAL_MS,
       signal,
       async () => {
-        const found = await consumer.assignNewPartitions(events.topics.inboxChange);
+        const found = await consumer.assignNewPartitions([inboxChange, alertCreated]);
         if (found > 0) logger.info({ partitions: found }, 'new partitions are read');
       },
       (error) => logger.debug({ err: error }, 'partitions could not be looked for'),
@@ -182,6 +190,10 @@ export class StreamHub implements StreamHost {
     const wanted: InboxChangedEvent[] = [];
     let skipped = 0;
     for (const record of records) {
+      if (record.topic === events.topics.alertCreated) this.contents.announced?.add(record);
+    }
+    for (const record of records) {
+      if (record.topic !== events.topics.inboxChange) continue;
       // Without decoding: most records are for users of other gateways.
       if (record.key === null || record.value === null) continue;
       if (!this.#byUser.has(record.key)) {

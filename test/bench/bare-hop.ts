@@ -48,7 +48,7 @@ async function open({ part, environment, from, to: target }: HopOptions): Promis
   if (from === undefined) return;
   const options = { clientId: `bare-${part}`, groupId: `bare-${part}` };
   if (part === 'end') {
-    void consume(await Consumer.broadcast(brokers, config, logger, from, options), receive);
+    void consume(await Consumer.broadcast(brokers, config, logger, [from], options), receive);
   } else {
     const consumer = await Consumer.subscribe(brokers, config, logger, [from], options);
     void consume(consumer, async (records, generation) => {

@@ -41,6 +41,7 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
     // How soon a topic that was made anew is noticed: a group that formed before it has nothing assigned until then.
     'topic.metadata.refresh.interval.ms': 5000,
     'socket.keepalive.enable': true,
+    'socket.nagle.disable': true,
     'statistics.interval.ms': 5000,
   };
   if (config.kafkaSaslUsername !== '') {

@@ -143,12 +143,12 @@ export class Consumer {
     brokers: Brokers,
     config: KafkaConfig,
     logger: Logger,
-    topic: string,
+    topics: readonly string[],
     options: ConsumerOptions,
   ): Promise<Consumer> {
-    const consumer = await Consumer.#connect(brokers, config, logger, [topic], options);
+    const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
     try {
-      await consumer.assignNewPartitions(topic);
+      await consumer.assignNewPartitions(topics);
       return consumer;
     } catch (error) {
       await consumer.close();
@@ -387,12 +387,15 @@ export class Consumer {
   }
 
   /** Assigns, at their ends, partitions that are not assigned yet; returns how many there were. */
-  async assignNewPartitions(topic: string): Promise<number> {
-    const assigned = new Set(this.assignment.map(({ partition }) => partition));
-    const fresh = (await this.partitionsOf(topic)).filter((partition) => !assigned.has(partition));
+  async assignNewPartitions(topics: readonly string[]): Promise<number> {
+    const assigned = new Set(this.assignment.map(nameOf));
+    const all = await Promise.all(
+      topics.map(async (topic) => (await this.partitionsOf(topic)).map((partition) => ({ topic, partition }))),
+    );
+    const fresh = all.flat().filter((each) => !assigned.has(nameOf(each)));
     if (fresh.length === 0) return 0;
     const positions = await Promise.all(
-      fresh.map(async (partition) => {
+      fresh.map(async ({ topic, partition }) => {
         // A partition that appears while we run is read whole: records may be in it already.
         const { low, high } = await this.watermarks(topic, partition);
         return { topic, partition, offset: assigned.size === 0 ? high : low };

@@ -1,0 +1,53 @@
+import { LRUCache } from 'lru-cache';
+import type { StoredAlert } from '../domain/alert.js';
+import type { AlertCreatedEvent } from '../events/event-types.js';
+import type { AvroCodec } from '../lib/avro.js';
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+
+/** Bytes of events that wait for somebody to want them; about 10,000 alerts. */
+const BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * Alerts as their events in Kafka tell them, a few milliseconds before the first inbox has them. Kept undecoded, since most are
+ * for users of other gateways; what falls out at the bound is read from PostgreSQL.
+ */
+export class AnnouncedAlerts {
+  readonly #values = new LRUCache<string, Buffer>({ maxSize: BYTES_MAX, sizeCalculation: ({ length }) => length || 1 });
+
+  constructor(private readonly codec: AvroCodec<AlertCreatedEvent>) {}
+
+  get bytes(): number {
+    return this.#values.calculatedSize;
+  }
+
+  add({ key, value }: IncomingRecord): void {
+    if (key !== null && value !== null) this.#values.set(key, value);
+  }
+
+  /** Hands out an alert once; undefined if it is not here, or written by a version that did not have all of it. */
+  take(alertId: number): StoredAlert | undefined {
+    const key = String(alertId);
+    const value = this.#values.get(key);
+    if (value === undefined) return undefined;
+    this.#values.delete(key);
+    try {
+      const event = this.codec.decodeKnown(value);
+      // The first version of the event has no contents, and with them no time.
+      if (event === undefined || event.alertId !== alertId || event.createdAt === 0) return undefined;
+      return {
+        alertId,
+        kind: event.alertKind,
+        appName: event.appName,
+        level: event.level,
+        title: event.title,
+        message: event.message,
+        labels: event.labels,
+        sourceId: event.sourceId,
+        occurredAt: event.occurredAt,
+        createdAt: event.createdAt,
+      };
+    } catch {
+      return undefined; // fan-out reports what cannot be decoded
+    }
+  }
+}
