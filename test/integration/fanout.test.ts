@@ -88,3 +88,35 @@ test('a record that cannot be decoded holds up its partition alone, uncommitted'
   });
   assert.ok((await delivered()) < alertIds.length, 'those behind the poison record wait');
 });
+
+test('few named recipients travel in the event, many are looked up; both arrive', async (t) => {
+  const cluster = await startTestCluster(t);
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  const few3 = users('few', 3, 'CHANNEL').map((each) => ({ ...each, githubLogin: `${each.userId}-gh` }));
+  await api.call('UpsertUsers', { users: [...few3, ...users('many', 120, 'CORE_BANK')] });
+  // What is created before Kafka is there comes from the sweeper, which looks recipients up.
+  const { events: codecs } = await role.runtime.publishing(AbortSignal.timeout(5000));
+  const named = {
+    few: { userIds: ['few1'], githubLogins: ['FEW2-gh'], departments: ['CHANNEL'] },
+    many: { userIds: users('many', 120, 'CORE_BANK').map(({ userId }) => userId) },
+  };
+  const few = await api.call('CreateAlert', alertRequest({ recipients: named.few }));
+  const many = await api.call('CreateAlert', alertRequest({ recipients: named.many }));
+  const records = await cluster.read(cluster.config.topicAlertCreated, 2);
+  const events = await Promise.all(records.map(({ value }) => codecs.alertCreated.decode(value)));
+  const eventOf = ({ alert }: typeof few) => events.find(({ alertId }) => alertId === alert!.alertId)!;
+  assert.deepEqual({ ...eventOf(few).namedRecipients }, { userIds: ['few1', 'few2'], departments: ['CHANNEL'] });
+  assert.equal(eventOf(many).namedRecipients, null);
+  await cluster.start('fanout');
+  await cluster.start('delivery');
+  for (const [{ alert }, count] of [
+    [few, 3],
+    [many, 120],
+  ] as const) {
+    await untilTrue(
+      async () => (await api.call('GetAlert', { alertId: alert!.alertId })).progress?.delivered === count,
+      { timeoutMs: 20_000, what: `${count} inboxes` },
+    );
+  }
+});

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { createAlertApi } from '../../services/alert-api/alert-api.js';
 import { createDelivery } from '../../services/delivery/delivery.js';
 import { createFanout } from '../../services/fanout/fanout.js';
 import { loadConfig, type Config } from '../../services/lib/config/load.js';
+import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import type { OutgoingRecord, Producer } from '../../services/lib/kafka/producer.js';
 import type { Service } from '../../services/lib/lifecycle.js';
 import { silentLogger } from '../../services/lib/logging.js';
@@ -13,6 +15,7 @@ import { createStreamGateway } from '../../services/stream-gateway/stream-gatewa
 import { connectApi, type TestApi } from './api.js';
 import { createTestDatabase, type TestDatabase } from './postgres.js';
 import { defer } from './defer.js';
+import { untilTrue } from './until-true.js';
 
 /*
  * The roles in this process, each with a runtime of its own as in production, on a broker and a registry of the test's
@@ -113,6 +116,25 @@ export class TestCluster {
 
   api(role: { address: string }): TestApi {
     return connectApi(this.t, role.address);
+  }
+
+  /** The first `count` records of a topic, tombstones left out; waits until there are as many. */
+  async read(topic: string, count: number): Promise<IncomingRecord[]> {
+    const groupId = `test-reader-${randomUUID()}`;
+    const consumer = await Consumer.subscribe(this.backends.brokers, this.config, silentLogger(), [topic], {
+      clientId: 'test-reader',
+      groupId,
+    });
+    defer(this.t, () => consumer.close());
+    const records: IncomingRecord[] = [];
+    await untilTrue(
+      async () => {
+        records.push(...(await consumer.poll(1000, 100)).filter(({ value }) => value !== null));
+        return records.length >= count;
+      },
+      { timeoutMs: 20_000, what: `${count} records in ${topic}` },
+    );
+    return records;
   }
 }
 
