@@ -42,7 +42,7 @@ module.exports = {
     only(
       'runtime',
       '^services/runtime\\.ts$',
-      ['^services/(events|domain|lib)/', '^services/store/migrate\\.ts$'],
+      ['^services/(events|domain|lib)/', '^services/store/(migrate|dead-letters)\\.ts$'],
       'What roles stand on knows no role.',
     ),
     {
@@ -85,8 +85,12 @@ module.exports = {
     only(
       'ops',
       '^services/ops/',
-      ['^services/(ops|client|lib|domain|events)/', '^services/store/migrate\\.ts$', '^services/run\\.ts$'],
-      'The command line speaks gRPC like everybody else; only migrate and run reach further.',
+      [
+        '^services/(ops|client|lib|domain|events)/',
+        '^services/store/(migrate|dead-letters|state)\\.ts$',
+        '^services/run\\.ts$',
+      ],
+      'The command line speaks gRPC like everybody else; only what operators do by hand reaches further.',
     ),
     {
       name: 'tests-stay-outside',

@@ -4,8 +4,10 @@ import { devIdentity } from './lib/grpc/identity.js';
 import { GrpcServer } from './lib/grpc/server.js';
 import { startHttp, type HttpEndpoint, type Readiness } from './lib/http.js';
 import type { Brokers } from './lib/kafka/client-config.js';
-import { Consumer, type ConsumerOptions } from './lib/kafka/consumer.js';
+import { Consumer, type ConsumerOptions, type IncomingRecord } from './lib/kafka/consumer.js';
+import { DeadLetters } from './lib/kafka/dead-letters.js';
 import { Producer } from './lib/kafka/producer.js';
+import { Triage } from './lib/kafka/triage.js';
 import { Closers, every } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { Database } from './lib/postgres.js';
@@ -13,6 +15,7 @@ import { RegistryClient } from './lib/registry/client.js';
 import { untilItWorks, wait, withTimeout } from './lib/retry.js';
 import { Metrics } from './lib/telemetry/metrics.js';
 import { Tracing } from './lib/telemetry/tracing.js';
+import { rememberDeadLetter } from './store/dead-letters.js';
 import { migrate } from './store/migrate.js';
 
 /** Where the three things outside are. */
@@ -205,6 +208,36 @@ export class Runtime {
       return producer;
     });
     return this.#bulkProducer;
+  }
+
+  /**
+   * What a consumer does with records that fail.
+   * @param identify whose alert a record is about, as far as it can be read
+   */
+  triage(
+    { producer }: Publishing,
+    groupSuffix: string,
+    identify: (record: IncomingRecord) => { alertId?: number; userId?: string },
+  ): Triage {
+    const { config, logger, metrics, database } = this;
+    const deadLetters = new DeadLetters({
+      producer,
+      group: config.consumerGroup + groupSuffix,
+      logger,
+      metrics,
+      remember: async (record, { error }) => {
+        const { topic, partition, offset } = record;
+        const { alertId, userId } = identify(record);
+        await rememberDeadLetter(database, { topic, partition, offset, alertId, userId, reason: error.message });
+      },
+    });
+    return new Triage({
+      deadLetters,
+      attempts: config.processingAttempts,
+      backoffBaseMs: 100,
+      backoffCapMs: 5000,
+      logger,
+    });
   }
 
   /** Joins a consumer group, waiting until Kafka answers and the topics exist. */

@@ -27,7 +27,8 @@ export function alertTopics(env = {}) {
     ...[alertCreated, userAlert, inboxChange].map((name) => ({
       name: `${name}-dlq`,
       partitions: 1,
-      config: { 'retention.ms': 30 * DAY_MS },
+      // Twice a broker's default: a record of the largest size and the reason in headers.
+      config: { 'retention.ms': 30 * DAY_MS, 'max.message.bytes': 2_097_152 },
     })),
   ];
 }

@@ -76,13 +76,22 @@ export function createDelivery(runtime: Runtime): Service {
     }
   }
 
+  /** A record that is a dead letter may be unreadable; its key is the user in any case. */
+  function identify({ key, value }: IncomingRecord): Partial<UserAlertEvent> {
+    try {
+      return publishing!.events.userAlert.decodeKnown(value) ?? {};
+    } catch {
+      return key === null ? {} : { userId: key };
+    }
+  }
+
   return {
     async run(signal) {
       await runtime.databaseReady(signal);
       publishing = await runtime.publishing(signal);
       bulk = await runtime.bulkProducer(signal);
       const consumer = await runtime.subscribe([publishing.events.topics.userAlert], '', loop.settled, signal);
-      await loop.run(consumer, signal);
+      await loop.run(consumer, runtime.triage(publishing, '', identify), signal);
     },
     close: () => loop.settled(),
   };

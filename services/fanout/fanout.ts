@@ -2,11 +2,12 @@ import type { AlertCreatedEvent } from '../events/event-types.js';
 import { recordTraceparent, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { UndecodableRecord } from '../lib/avro.js';
-import { PARK_MS } from '../lib/kafka/batch-loop.js';
+import { SUSPECT_WAIT_MS } from '../lib/kafka/batch-loop.js';
 import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
+import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
 import { ATTR, KAFKA } from '../lib/telemetry/names.js';
@@ -15,6 +16,11 @@ import type { Runtime } from '../runtime.js';
 import { DirectoryCache } from '../store/directory-cache.js';
 import { markFannedOut } from '../store/progress.js';
 import { Reconciler } from './reconcile.js';
+
+interface Resolved {
+  readonly event: AlertCreatedEvent;
+  readonly recipients: readonly string[];
+}
 
 /** An alert that is being turned into one record a recipient. */
 interface Job {
@@ -45,8 +51,13 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
   return {
     async run(signal) {
       await runtime.databaseReady(signal);
-      const { producer, events } = await runtime.publishing(signal);
-      loop = new FanoutLoop(runtime, directories, { fast: producer, bulk: await runtime.bulkProducer(signal) }, events);
+      const publishing = await runtime.publishing(signal);
+      const { producer, events } = publishing;
+      const producers = { fast: producer, bulk: await runtime.bulkProducer(signal) };
+      const triage = runtime.triage(publishing, '-fanout', ({ key }) =>
+        Number(key) > 0 ? { alertId: Number(key) } : {},
+      );
+      loop = new FanoutLoop(runtime, directories, producers, events, triage);
       const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
       await Promise.all([
         loop.run(consumer, signal),
@@ -77,6 +88,7 @@ class FanoutLoop {
     private readonly directories: DirectoryCache,
     private readonly producers: { readonly fast: Producer; readonly bulk: Producer },
     private readonly events: Events,
+    private readonly triage: Triage,
   ) {
     this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
     runtime.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
@@ -134,37 +146,22 @@ class FanoutLoop {
     if (records.length === 0) return;
     this.#forgetRevoked(consumer);
     const generation = this.#generation;
-    let pending = records;
-    for (let attempt = 0; pending.length > 0; attempt += 1) {
+    const resolved = new Map<IncomingRecord, Resolved>();
+    const resolve = async (some: readonly IncomingRecord[]) => {
+      for (const [record, found] of await this.#resolve(some)) resolved.set(record, found);
+    };
+    for (let attempt = 0; ; attempt += 1) {
       try {
-        const jobs = await this.#jobsOf(pending);
+        const suspects = await this.triage.sift(records, resolve, signal);
         if (consumer.generation !== generation) return;
-        for (const record of pending) this.#tracker.begin(record);
-        this.#jobs.push(...jobs);
-        // Empty records open a topic in the in-process broker; there is nothing to do for them.
-        this.#finish(
-          consumer,
-          pending.filter(({ value }) => value === null),
-        );
+        this.#accept(consumer, records, suspects, resolved);
         return;
       } catch (error) {
         const { logger } = this.runtime;
         if (consumer.generation !== generation) return;
-        if (error instanceof PoisonRecord) {
-          const { topic, partition, offset } = error.record;
-          logger.error(
-            { err: error, retryMs: PARK_MS },
-            'a record cannot be fanned out; its partition waits, the others go on',
-          );
-          consumer.park(error.record, PARK_MS);
-          pending = pending.filter(
-            (each) => each.topic !== topic || each.partition !== partition || each.offset < offset,
-          );
-          continue;
-        }
         const waitMs = 100 + backoffMs(attempt, 200, 5000);
         logger.warn(
-          { err: error, records: pending.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
+          { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
           'recipients could not be found; trying again',
         );
         await consumer.idle(waitMs, signal);
@@ -173,7 +170,31 @@ class FanoutLoop {
     }
   }
 
-  async #jobsOf(records: readonly IncomingRecord[]): Promise<Job[]> {
+  /** Makes jobs of what was resolved; from a suspect on its partition is set aside and comes again. */
+  #accept(
+    consumer: Consumer,
+    records: readonly IncomingRecord[],
+    suspects: readonly IncomingRecord[],
+    resolved: ReadonlyMap<IncomingRecord, Resolved>,
+  ): void {
+    const stops = new Map<number, IncomingRecord>();
+    for (const suspect of suspects) {
+      if ((stops.get(suspect.partition)?.offset ?? Infinity) > suspect.offset) stops.set(suspect.partition, suspect);
+    }
+    const accepted = records.filter(({ partition, offset }) => offset < (stops.get(partition)?.offset ?? Infinity));
+    for (const record of accepted) this.#tracker.begin(record);
+    const done: IncomingRecord[] = [];
+    for (const record of accepted) {
+      const found = resolved.get(record);
+      // Dead letters; and empty records, which open a topic in the in-process broker.
+      if (found === undefined) done.push(record);
+      else this.#jobs.push(this.#job(record, found.event, found.recipients));
+    }
+    this.#finish(consumer, done);
+    for (const suspect of stops.values()) consumer.park(suspect, SUSPECT_WAIT_MS);
+  }
+
+  async #resolve(records: readonly IncomingRecord[]): Promise<Map<IncomingRecord, Resolved>> {
     const known: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
     for (const record of records) {
       if (record.value === null) continue;
@@ -187,13 +208,13 @@ class FanoutLoop {
     if (bare.length > 0) {
       for (const [alertId, list] of await this.directories.recipientsOf(bare)) recipients.set(alertId, list);
     }
-    // All lists first: a job opens spans, which a poison record behind it would leave open.
-    const lists = known.map(({ record, event }) => {
-      const list = recipients.get(event.alertId);
-      if (list === undefined) throw new PoisonRecord(record, new Error(`alert ${event.alertId} does not exist`));
-      return list;
-    });
-    return known.map(({ record, event }, index) => this.#job(record, event, lists[index]!));
+    return new Map(
+      known.map(({ record, event }) => {
+        const list = recipients.get(event.alertId);
+        if (list === undefined) throw new PoisonRecord(record, new Error(`alert ${event.alertId} does not exist`));
+        return [record, { event, recipients: list }];
+      }),
+    );
   }
 
   async #decode(record: IncomingRecord): Promise<AlertCreatedEvent> {

@@ -6,6 +6,7 @@ import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import type { Runtime } from '../runtime.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
+import { forgetAllDeadLetters } from '../store/dead-letters.js';
 import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
 import { deferReconcile, incompleteAlerts, markComplete } from '../store/progress.js';
 
@@ -40,13 +41,17 @@ export class Reconciler {
 
   /** Runs at the configured interval until the signal aborts; at once, without grace, if `atStart`. */
   async run(producer: Producer, events: Events, signal: AbortSignal, atStart: boolean): Promise<void> {
-    const { config, logger } = this.runtime;
+    const { config, logger, database, backends } = this.runtime;
+    let stale = backends.brokers.inProcess;
     let graceMs = atStart ? 0 : config.reconcileGraceMs;
     if (!atStart) await wait(config.reconcileIntervalMs * Math.random(), signal);
     await every(
       config.reconcileIntervalMs,
       signal,
       async () => {
+        // The dead letters of the in-process broker ended with it; what they held up may be tried again.
+        if (stale) await forgetAllDeadLetters(database);
+        stale = false;
         await this.reconcile(producer, events, graceMs, signal);
         graceMs = config.reconcileGraceMs;
       },

@@ -26,11 +26,13 @@ export function createPush(runtime: Runtime): Service {
   return {
     async run(signal) {
       logger.warn('push is not configured: inbox changes are read and nothing is sent to devices');
-      const { events } = await runtime.publishing(signal);
+      const publishing = await runtime.publishing(signal);
+      const { events } = publishing;
       const consumer = await runtime.subscribe([events.topics.inboxChange], '-push', loop.settled, signal, {
         fetchMinBytes: PATIENT_FETCH_BYTES,
       });
-      await loop.run(consumer, signal);
+      const triage = runtime.triage(publishing, '-push', ({ key }) => (key === null ? {} : { userId: key }));
+      await loop.run(consumer, triage, signal);
     },
     close: () => loop.settled(),
   };

@@ -229,12 +229,13 @@ async function findRows(connection: Connection, pairs: readonly Delivery[]): Pro
   );
 }
 
-/** Of the given deliveries, those whose row does not exist. */
+/** Of the given deliveries, those whose row does not exist and whose event does not lie among the dead letters. */
 export async function missingDeliveries(database: Database, deliveries: readonly Delivery[]): Promise<Delivery[]> {
   const { rows } = await database.query<{ user_id: string; alert_id: number }>({
     text: `
       SELECT p.user_id, p.alert_id FROM unnest($1::text[], $2::bigint[]) AS p(user_id, alert_id)
-      WHERE NOT EXISTS (SELECT 1 FROM alert_statuses s WHERE s.user_id = p.user_id AND s.alert_id = p.alert_id)`,
+      WHERE NOT EXISTS (SELECT 1 FROM alert_statuses s WHERE s.user_id = p.user_id AND s.alert_id = p.alert_id)
+        AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.alert_id = p.alert_id AND d.user_id = p.user_id)`,
     values: [deliveries.map(({ userId }) => userId), deliveries.map(({ alertId }) => alertId)],
   });
   return rows.map(({ user_id, alert_id }) => ({ userId: user_id, alertId: alert_id }));

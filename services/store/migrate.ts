@@ -1,8 +1,9 @@
 import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
 import * as initial from './migrations/0001-initial.js';
+import * as deadLetters from './migrations/0002-dead-letters.js';
 
-const MIGRATIONS = [initial];
+const MIGRATIONS = [initial, deadLetters];
 
 /** Every role calls it at its start; whoever comes first does the work. */
 const LOCK = 7_200_001;

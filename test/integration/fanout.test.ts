@@ -60,7 +60,7 @@ test('an alert to more users than one round holds is committed and noted, and so
   );
 });
 
-test('a record that cannot be decoded holds up its partition alone, uncommitted', async (t) => {
+test('a record that cannot be decoded goes to the dead letters as it is, and holds up nothing', async (t) => {
   const cluster = await startTestCluster(t);
   const api = cluster.api(await cluster.start('alert-api'));
   await cluster.start('fanout');
@@ -71,7 +71,10 @@ test('a record that cannot be decoded holds up its partition alone, uncommitted'
     clientId: 'test',
   });
   defer(t, () => producer.close());
-  await producer.publish([{ topic, key: 'poison', value: Buffer.from('plain text') }]);
+  const key = Buffer.from([0xff, 0x00, 0xfe]);
+  const value = Buffer.from('plain text');
+  const headers = [{ twice: 'a' }, { twice: Buffer.from([0, 255]) }];
+  await producer.publish([{ topic, key, value, headers }]);
   const { results } = await api.call('BatchCreateAlerts', {
     requests: Array.from({ length: 24 }, () => alertRequest()),
   });
@@ -80,13 +83,29 @@ test('a record that cannot be decoded holds up its partition alone, uncommitted'
     const progress = await Promise.all(alertIds.map((alertId) => api.call('GetAlert', { alertId })));
     return progress.filter((each) => each.progress!.delivered === each.progress!.recipients).length;
   };
-  const behind = async () =>
-    (await positions(cluster, topic, `${consumerGroup}-fanout`)).filter(({ committed, end }) => committed < end);
-  await untilTrue(async () => (await behind()).length === 1 && (await delivered()) > 0, {
-    timeoutMs: 20_000,
-    what: 'all partitions but one to be read to their ends',
-  });
-  assert.ok((await delivered()) < alertIds.length, 'those behind the poison record wait');
+  await untilTrue(async () => (await delivered()) === alertIds.length, { timeoutMs: 20_000, what: 'all inboxes' });
+  await untilTrue(
+    async () =>
+      (await positions(cluster, topic, `${consumerGroup}-fanout`)).every(({ committed, end }) => committed >= end),
+    { timeoutMs: 15_000, what: 'all offsets committed' },
+  );
+  const [letter] = await cluster.read(`${topic}-dlq`, 1);
+  assert.deepEqual(letter!.rawKey, key);
+  assert.deepEqual(letter!.value, value);
+  const found = letter!.headers.flatMap((header) =>
+    Object.entries(header).map(([name, bytes]) => [name, Buffer.from(bytes)] as const),
+  );
+  assert.deepEqual(found.slice(0, 2), [
+    ['twice', Buffer.from('a')],
+    ['twice', Buffer.from([0, 255])],
+  ]);
+  const added = Object.fromEntries(found.slice(2).map(([name, bytes]) => [name, bytes.toString()]));
+  assert.equal(added['dlq-topic'], topic);
+  assert.equal(added['dlq-group'], `${consumerGroup}-fanout`);
+  assert.equal(added['dlq-error-class'], 'poison');
+  assert.match(added['dlq-error-message']!, /starts with 112, not with the magic byte 0/);
+  assert.match(added['dlq-offset']!, /^\d+$/);
+  assert.ok(Date.parse(added['dlq-first-failure-at']!) > Date.now() - 60_000);
 });
 
 test('few named recipients travel in the event, many are looked up; both arrive', async (t) => {

@@ -134,7 +134,7 @@ test('a batch that is delivered again shows an alert that was read meanwhile as 
       await markRead(cluster.store.database, 'op1', alertIds);
       throw new Error('the test makes it fail');
     }
-    repeated.push(...records.filter(({ key }) => key === 'op1').map(({ value }) => value));
+    repeated.push(...records.filter(({ key }) => key === 'op1').map(({ value }) => value!));
     await publish(records);
   });
   // No healing: what the stream shows is what the repeated batch said.

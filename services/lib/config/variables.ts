@@ -352,6 +352,16 @@ export const variables = {
       spring: 'alert.kafka.processing.timeout-ms',
     },
   ),
+  processingAttempts: integer(
+    'ALERT_PROCESSING_MAX_RETRY_ATTEMPTS',
+    3,
+    [1, 100],
+    'How often a batch is tried before it is divided, and how often one record may fail alone while others succeed before it goes to the dead letters.',
+    {
+      byProfile: { dev: 1, prod: 5 },
+      spring: 'alert.kafka.processing.max-retry-attempts',
+    },
+  ),
   slowProcessingMs: integer(
     'ALERT_MONITORING_SLOW_PROCESSING_MS',
     5000,

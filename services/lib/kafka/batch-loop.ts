@@ -2,10 +2,10 @@ import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import type { Consumer, IncomingRecord } from './consumer.js';
 import { positionsAfter } from './offset-tracker.js';
-import { PoisonRecord } from './poison-record.js';
+import type { Triage } from './triage.js';
 
-/** How long a partition waits before its poison record is tried again: somebody may have mended what it needs. */
-export const PARK_MS = 10_000;
+/** How long a partition waits before the record that failed alone in it is tried again. */
+export const SUSPECT_WAIT_MS = 1000;
 
 export interface BatchLoopOptions {
   readonly batchMax: number;
@@ -14,33 +14,35 @@ export interface BatchLoopOptions {
   readonly logEachBatch: boolean;
   readonly logger: Logger;
   /**
-   * Must have no effect beyond the first when it is called again with the same records.
-   * @throws PoisonRecord for a record that no repetition helps; its partition is then set aside
+   * Must have no effect beyond the first when it is called again with the same records, alone or with others.
+   * @throws PoisonRecord for a record that no repetition helps; the others of the batch may or may not be handled then
    */
   readonly handle: (records: readonly IncomingRecord[]) => Promise<void>;
   readonly onFailure?: (error: Error) => void;
 }
 
 /**
- * Polls, handles and commits batches one after the other. A batch that fails is tried again with backoff until it
- * succeeds or its partitions are revoked: nothing is skipped, and nothing is committed that was not handled. While it
- * waits, fetching is paused and the group membership stays alive.
+ * Polls, handles and commits batches one after the other. In an outage a batch is tried again with backoff until it
+ * succeeds or its partitions are revoked, fetching is paused and the group membership stays alive; what is one record's fault is
+ * sorted out by triage. Nothing is committed that was not handled or put among the dead letters.
  */
 export class BatchLoop {
-  #working: Promise<void> = Promise.resolve();
+  #working: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: BatchLoopOptions) {}
 
   /** Resolves when the batch in hand is done; for the consumer's `onRevoke`. */
-  settled = (): Promise<void> => this.#working;
+  settled = async (): Promise<void> => {
+    await this.#working;
+  };
 
-  async run(consumer: Consumer, signal: AbortSignal): Promise<void> {
+  async run(consumer: Consumer, triage: Triage, signal: AbortSignal): Promise<void> {
     const interrupt = () => consumer.interrupt();
     signal.addEventListener('abort', interrupt, { once: true });
     try {
       while (!signal.aborted) {
         const records = await this.#next(consumer, signal);
-        if (records.length > 0) await this.#work(consumer, records, consumer.generation, signal);
+        if (records.length > 0) await this.#work(consumer, triage, records, consumer.generation, signal);
       }
     } finally {
       signal.removeEventListener('abort', interrupt);
@@ -58,28 +60,24 @@ export class BatchLoop {
     }
   }
 
-  async #work(consumer: Consumer, batch: IncomingRecord[], generation: number, signal: AbortSignal): Promise<void> {
+  async #work(
+    consumer: Consumer,
+    triage: Triage,
+    batch: IncomingRecord[],
+    generation: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { logger, slowMs, logEachBatch } = this.options;
     const started = performance.now();
-    let records = batch;
-    for (let attempt = 0; records.length > 0; attempt += 1) {
-      const error = await this.#attempt(consumer, records, generation, signal);
+    for (let attempt = 0; ; attempt += 1) {
+      const error = await this.#attempt(consumer, triage, batch, generation, signal);
       if (error === undefined) break;
       this.options.onFailure?.(error);
       // The partitions belong to somebody else now, or came back and start again.
       if (consumer.generation !== generation) break;
-      if (error instanceof PoisonRecord) {
-        logger.error(
-          { err: error, retryMs: PARK_MS },
-          'a record cannot be handled; its partition waits, the others go on',
-        );
-        consumer.park(error.record, PARK_MS);
-        records = records.filter((record) => !isBehind(record, error.record));
-        continue;
-      }
       const waitMs = 100 + backoffMs(attempt, 200, 5000);
       logger.warn(
-        { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
+        { err: error, records: batch.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
         'a batch failed and will be tried again',
       );
       await consumer.idle(waitMs, signal);
@@ -93,16 +91,24 @@ export class BatchLoop {
   /** One attempt. That one takes too long is logged and its end is awaited: a second one beside it would race. */
   async #attempt(
     consumer: Consumer,
+    triage: Triage,
     records: IncomingRecord[],
     generation: number,
     signal: AbortSignal,
   ): Promise<Error | undefined> {
     let error: Error | undefined;
     let ended = false;
-    this.#working = this.options.handle(records).then(
-      () => {
+    const handle = (some: readonly IncomingRecord[]) =>
+      this.options.handle(some).catch((reason: unknown) => {
+        this.options.onFailure?.(reason as Error);
+        throw reason;
+      });
+    this.#working = triage.sift(records, handle, signal).then(
+      (suspects) => {
         ended = true;
-        consumer.commit(positionsAfter(records), generation);
+        consumer.commit(positionsAfter(records, suspects), generation);
+        if (consumer.generation !== generation) return;
+        for (const suspect of firstOfEach(suspects)) consumer.park(suspect, SUSPECT_WAIT_MS);
       },
       (reason: unknown) => {
         ended = true;
@@ -119,7 +125,12 @@ export class BatchLoop {
   }
 }
 
-/** Whether a record lies at or behind another one in the same partition. */
-function isBehind(record: IncomingRecord, other: IncomingRecord): boolean {
-  return record.topic === other.topic && record.partition === other.partition && record.offset >= other.offset;
+/** The first record of each partition. */
+function firstOfEach(records: readonly IncomingRecord[]): IncomingRecord[] {
+  const first = new Map<string, IncomingRecord>();
+  for (const record of records) {
+    const name = `${record.topic}-${record.partition}`;
+    if ((first.get(name)?.offset ?? Infinity) > record.offset) first.set(name, record);
+  }
+  return [...first.values()];
 }

@@ -67,6 +67,8 @@ export function producerSettings(brokers: Brokers, config: KafkaConfig, clientId
     'linger.ms': config.producerLingerMs,
     'queue.buffering.max.kbytes': Math.ceil(config.producerBufferMemory / 1024),
     'compression.type': config.producerCompressionType,
+    // Twice what a topic takes: a dead letter is a record and the reason in headers. Its topic takes as much.
+    'message.max.bytes': 2_097_152,
     'request.timeout.ms': config.producerRequestTimeoutMs,
     'message.timeout.ms': config.producerDeliveryTimeoutMs,
     dr_cb: true,

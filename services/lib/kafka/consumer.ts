@@ -9,7 +9,10 @@ export interface IncomingRecord {
   readonly offset: number;
   /** Milliseconds since 1970. */
   readonly timestamp: number;
+  /** As UTF-8. */
   readonly key: string | null;
+  /** The key's bytes. */
+  readonly rawKey: Buffer | null;
   /** Null in a tombstone. */
   readonly value: Buffer | null;
   readonly headers: readonly Readonly<Record<string, Buffer | string>>[];
@@ -239,7 +242,8 @@ export class Consumer {
     if (generation !== this.#generation) return [];
     if (records.length === max) this.#mayHaveMore = true;
     for (const record of records) {
-      const raw = record as { key: unknown; headers?: unknown };
+      const raw = record as { key: unknown; rawKey: unknown; headers?: unknown };
+      raw.rawKey = raw.key ?? null;
       if (Buffer.isBuffer(raw.key)) raw.key = raw.key.toString();
       raw.headers ??= [];
     }
@@ -384,6 +388,30 @@ export class Consumer {
             ),
       );
     });
+  }
+
+  /**
+   * Everything that is in a topic when this begins, by partition and offset, outside any group; for tools.
+   * @throws if no broker answers for `timeoutMs`, or the topic does not exist
+   */
+  async *readAll(topic: string, timeoutMs = 10_000): AsyncGenerator<IncomingRecord> {
+    for (const partition of await this.partitionsOf(topic)) {
+      const { low, high } = await this.watermarks(topic, partition);
+      if (low >= high) continue;
+      this.#client.assign([{ topic, partition, offset: low }]);
+      this.#mayHaveMore = true;
+      for (let next = low, heardAt = Date.now(); next < high;) {
+        const records = await this.#fetch(500, 500);
+        if (records.length > 0) heardAt = Date.now();
+        else if (Date.now() > heardAt + timeoutMs)
+          throw new Error(`${topic}-${partition} could not be read to its end: nothing came for ${timeoutMs} ms`);
+        for (const record of records) {
+          if (record.offset < high) yield record;
+          next = record.offset + 1;
+        }
+      }
+      this.#client.unassign();
+    }
   }
 
   /** Assigns, at their ends, partitions that are not assigned yet; returns how many there were. */

@@ -3,11 +3,27 @@ import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import { producerSettings, type Brokers, type KafkaConfig } from './client-config.js';
 
+/** One header: an object with one property, as a record that was read has them. */
+export type OutgoingHeader = Readonly<Record<string, Buffer | string>>;
+
 export interface OutgoingRecord {
   readonly topic: string;
-  readonly key: string;
-  readonly value: Buffer;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly key: string | Buffer | null;
+  readonly value: Buffer | null;
+  /** By name; or a list, in which names may be repeated. */
+  readonly headers?: Readonly<Record<string, string>> | readonly OutgoingHeader[];
+}
+
+/** Records were not acknowledged. They may have been written all the same. */
+export class PublishFailed extends Error {
+  /** Whether it is the record's fault, so that it fails again. */
+  readonly permanent: boolean;
+
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'PublishFailed';
+    this.permanent = PERMANENT.has((options?.cause as { code?: number } | undefined)?.code ?? 0);
+  }
 }
 
 /** What the outcome of one `publish` is gathered in; librdkafka hands it back with every delivery report. */
@@ -41,6 +57,10 @@ class Batch {
 }
 
 const { ERR__QUEUE_FULL: QUEUE_FULL, ERR__FATAL: FATAL } = RdKafka.CODES.ERRORS;
+const PERMANENT: ReadonlySet<number> = new Set([
+  RdKafka.CODES.ERRORS.ERR_MSG_SIZE_TOO_LARGE,
+  RdKafka.CODES.ERRORS.ERR_INVALID_RECORD,
+]);
 
 /** Publishers that may wait for room in librdkafka's queue; one more fails at once. */
 const WAITING_MAX = 1000;
@@ -146,16 +166,18 @@ export class Producer {
   /**
    * Resolves when every record is acknowledged. Records of one call, and of calls made one after the other, keep their
    * order within a partition.
-   * @throws the first failure, after all records have settled; the others may have been written
+   * @throws PublishFailed with the first failure, after all records have settled; the others may have been written
    */
   async publish(records: readonly OutgoingRecord[]): Promise<void> {
     if (records.length === 0) return;
-    if (this.#waiting >= WAITING_MAX) throw new Error(`${WAITING_MAX} publishers wait for Kafka already`);
+    if (this.#waiting >= WAITING_MAX) throw new PublishFailed(`${WAITING_MAX} publishers wait for Kafka already`);
     const batch = new Batch(records.length);
     this.#open.add(batch);
     try {
       await this.#handOver(records, batch);
       await batch.done;
+    } catch (error) {
+      throw new PublishFailed(`Kafka did not take the records: ${(error as Error).message}`, { cause: error });
     } finally {
       this.#open.delete(batch);
     }
@@ -173,10 +195,7 @@ export class Producer {
   #send(records: readonly OutgoingRecord[], from: number, batch: Batch): number {
     for (let index = from; index < records.length; index += 1) {
       const record = records[index]!;
-      const headers =
-        record.headers === undefined
-          ? undefined
-          : Object.entries(record.headers).map(([key, value]) => ({ [key]: value }));
+      const headers = headerList(record.headers);
       try {
         if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
         this.#client.produce(record.topic, null, record.value, record.key, null, batch, headers);
@@ -251,4 +270,10 @@ export class Producer {
       });
     });
   }
+}
+
+function headerList(headers: OutgoingRecord['headers']): OutgoingHeader[] | undefined {
+  if (headers === undefined) return undefined;
+  if (Array.isArray(headers)) return headers as OutgoingHeader[];
+  return Object.entries(headers as Readonly<Record<string, string>>).map(([name, value]) => ({ [name]: value }));
 }

@@ -25,6 +25,14 @@ export class RegistryError extends Error {
   }
 }
 
+/** It did not answer, or not in its language. */
+export class RegistryUnavailable extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'RegistryUnavailable';
+  }
+}
+
 /** The part of Confluent's REST API that we use; the same against the in-process registry, Apicurio and Confluent's. */
 export class RegistryClient {
   readonly #base: string;
@@ -107,6 +115,16 @@ export class RegistryClient {
     }
   }
 
+  #parse(text: string): unknown {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new RegistryUnavailable(`the schema registry at ${this.#base} answered with something that is no JSON`, {
+        cause: error,
+      });
+    }
+  }
+
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
     let response: Response;
     try {
@@ -118,12 +136,13 @@ export class RegistryClient {
       });
     } catch (error) {
       const cause = (error as Error).cause as { code?: string } | undefined;
-      throw new Error(`the schema registry at ${this.#base} did not answer (${cause?.code ?? (error as Error).name})`, {
-        cause: error,
-      });
+      throw new RegistryUnavailable(
+        `the schema registry at ${this.#base} did not answer (${cause?.code ?? (error as Error).name})`,
+        { cause: error },
+      );
     }
     const text = await response.text();
-    if (response.ok) return JSON.parse(text) as T;
+    if (response.ok) return this.#parse(text) as T;
     const problem = parseProblem(text);
     throw new RegistryError(
       response.status,

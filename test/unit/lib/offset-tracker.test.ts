@@ -9,6 +9,7 @@ const at = (partition: number, offset: number): IncomingRecord => ({
   offset,
   timestamp: 0,
   key: null,
+  rawKey: null,
   value: null,
   headers: [],
 });

@@ -1,0 +1,57 @@
+import { DLQ_HEADER, dlqTopicOf } from './dead-letters.js';
+import type { Consumer, IncomingRecord } from './consumer.js';
+import type { OutgoingHeader, OutgoingRecord } from './producer.js';
+
+const ADDED: ReadonlySet<string> = new Set(Object.values(DLQ_HEADER));
+
+/** A dead letter as it lies in its topic. */
+export interface Letter {
+  /** Where it came from. */
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly record: IncomingRecord;
+  /** What was added, by the names of DLQ_HEADER. */
+  readonly added: Readonly<Record<string, string>>;
+  readonly redrives: number;
+}
+
+/** Where it came from, in one word. */
+export function letterName({ topic, partition, offset }: Pick<Letter, 'topic' | 'partition' | 'offset'>): string {
+  return `${topic}-${partition}@${offset}`;
+}
+
+/** The letters of a topic in the order in which they were given up, each once. Records of others are left out. */
+export async function* readLetters(consumer: Consumer, topic: string): AsyncGenerator<Letter> {
+  const seen = new Set<string>();
+  for await (const record of consumer.readAll(dlqTopicOf(topic))) {
+    const letter = toLetter(record);
+    if (letter === undefined || letter.topic !== topic || seen.has(letterName(letter))) continue;
+    seen.add(letterName(letter));
+    yield letter;
+  }
+}
+
+function toLetter(record: IncomingRecord): Letter | undefined {
+  const added: Record<string, string> = {};
+  for (const header of record.headers) {
+    for (const [name, value] of Object.entries(header)) if (ADDED.has(name)) added[name] = value.toString();
+  }
+  const { [DLQ_HEADER.topic]: topic, [DLQ_HEADER.partition]: partition, [DLQ_HEADER.offset]: offset } = added;
+  if (topic === undefined || partition === undefined || offset === undefined) return undefined;
+  return {
+    topic,
+    partition: Number(partition),
+    offset: Number(offset),
+    record,
+    added,
+    redrives: Number(added[DLQ_HEADER.redrives] ?? 0),
+  };
+}
+
+/** The record as it was, for its own topic again, and how often it was sent back. */
+export function redriven({ topic, record, redrives }: Letter): OutgoingRecord {
+  const own = record.headers.filter((header) => Object.keys(header).every((name) => !ADDED.has(name)));
+  const counted: OutgoingHeader = { [DLQ_HEADER.redrives]: String(redrives + 1) };
+  return { topic, key: record.rawKey, value: record.value, headers: [...own, counted] };
+}

@@ -1,0 +1,294 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { Config } from '../lib/config/load.js';
+import type { Letter } from '../lib/kafka/dead-letter-topic.js';
+import type { Producer as KafkaProducer } from '../lib/kafka/producer.js';
+import type { Database } from '../lib/postgres.js';
+import { examples, type AddCommands } from './command.js';
+import { FAILED, INTERRUPTED, OK, print, say, type Context } from './context.js';
+import { count, oneLine } from './text.js';
+
+interface Filter {
+  readonly topic?: string;
+  readonly since?: number;
+  readonly until?: number;
+  readonly reason?: string;
+  readonly key?: string;
+  readonly all?: boolean;
+  readonly json?: boolean;
+  readonly limit: number;
+}
+
+interface ChangeFlags extends Filter {
+  readonly yes?: boolean;
+}
+
+interface Tools {
+  readonly config: Config;
+  readonly database: Database;
+  letters(filter: Filter): AsyncGenerator<Letter>;
+  publish(letters: readonly Letter[]): Promise<void>;
+  forget(letters: readonly Letter[]): Promise<void>;
+  markPurged(letters: readonly Letter[]): Promise<void>;
+}
+
+/** Letters that are published, acknowledged and forgotten together. */
+const REDRIVE_BATCH = 200;
+const KEY_SHOWN = 40;
+
+export const addDlq: AddCommands = (program, context, done) => {
+  const dlq = program
+    .command('dlq')
+    .summary('dead letters: records that could not be handled')
+    .description(
+      'Records that no consumer could handle lie in <topic>-dlq, as they were, with the reason. Mend the cause, then redrive ' +
+        'them. These commands speak to Kafka and PostgreSQL themselves, as the environment variables of the service name them.',
+    );
+
+  filterFlags(dlq.command('list'))
+    .summary('what lies there, oldest first')
+    .description('Dead letters, oldest first: where from, class, attempts, redrives, key, reason.')
+    .option('--all', 'also those that were redriven or purged')
+    .option('--json', 'one JSON object a line, for programs')
+    .addHelpText(
+      'after',
+      examples('ssom-alert dlq list --since 2h', 'ssom-alert dlq list --topic user-alert-topic --json'),
+    )
+    .action(async (flags: Filter) => done(await withTools(context, (tools) => list(context, tools, flags))));
+
+  dlq
+    .command('show')
+    .summary('one of them, whole')
+    .description('One dead letter with all headers, and its value in hexadecimal.')
+    .argument('<name>', 'where it came from, as list prints it: topic-partition@offset', parseName)
+    .addHelpText('after', examples('ssom-alert dlq show user-alert-topic-3@1042'))
+    .action(async (name: Name) => done(await withTools(context, (tools) => show(context, tools, name))));
+
+  filterFlags(dlq.command('redrive'))
+    .summary('send them back to their topics')
+    .description(
+      'Sends dead letters back to the topics they came from, in the order in which they were given up. Says what it would ' +
+        'do, and does it with --yes. It may be interrupted and repeated: what arrives twice has no effect.',
+    )
+    .option('--yes', 'do it')
+    .addHelpText(
+      'after',
+      examples('ssom-alert dlq redrive --reason "does not exist"', 'ssom-alert dlq redrive --since 2h --yes'),
+    )
+    .action(async (flags: ChangeFlags) =>
+      done(await withTools(context, (tools) => change(context, tools, flags, 'redrive'))),
+    );
+
+  filterFlags(dlq.command('purge'))
+    .summary('give them up for good')
+    .description(
+      'Takes dead letters off the list: neither redrive nor reconcile brings them back. Their records stay in Kafka until its ' +
+        'retention removes them (list --all shows them). Says what it would do, and does it with --yes.',
+    )
+    .option('--yes', 'do it')
+    .addHelpText('after', examples('ssom-alert dlq purge --until 7d --yes'))
+    .action(async (flags: ChangeFlags) =>
+      done(await withTools(context, (tools) => change(context, tools, flags, 'purge'))),
+    );
+};
+
+function filterFlags(command: Command): Command {
+  return command
+    .option('--topic <name>', 'only from this topic (default: all three)')
+    .option('--since <time>', 'only given up after this: 2026-11-22T10:00:00Z, or 30m, 2h, 7d ago', parseTime)
+    .option('--until <time>', 'only given up before this', parseTime)
+    .option('--reason <text>', 'only those whose class or reason has this text')
+    .option('--key <key>', 'only with this key (a user or an alert)')
+    .option('--limit <n>', 'at most this many', parseLimit, Infinity);
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+export function parseTime(value: string, _before?: unknown, now = Date.now()): number {
+  const ago = /^(\d+)([smhd])$/.exec(value);
+  const at = ago === null ? Date.parse(value) : now - Number(ago[1]) * UNITS[ago[2]!]!;
+  if (Number.isNaN(at))
+    throw new InvalidArgumentError('It must be a time like 2026-11-22T10:00:00Z, or 30m, 2h, 7d ago.');
+  return at;
+}
+
+function parseLimit(value: string): number {
+  const limit = Number(value);
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw new InvalidArgumentError('It must be a whole number greater than 0.');
+  return limit;
+}
+
+interface Name {
+  readonly topic: string;
+  readonly name: string;
+}
+
+function parseName(value: string): Name {
+  const topic = /^(.+)-\d+@\d+$/.exec(value)?.[1];
+  if (topic === undefined) throw new InvalidArgumentError('It must be topic-partition@offset, as list prints it.');
+  return { topic, name: value };
+}
+
+/** Whether a letter is asked for. */
+export function wanted({ added, record }: Letter, { since, until, reason, key }: Filter): boolean {
+  const at = Date.parse(added['dlq-last-failure-at'] ?? '');
+  if (since !== undefined && !(at >= since)) return false;
+  if (until !== undefined && !(at <= until)) return false;
+  if (key !== undefined && record.key !== key) return false;
+  if (reason === undefined) return true;
+  const text = `${added['dlq-error-class'] ?? ''} ${added['dlq-error-message'] ?? ''}`;
+  return text.toLowerCase().includes(reason.toLowerCase());
+}
+
+async function withTools(context: Context, work: (tools: Tools) => Promise<number>): Promise<number> {
+  const { loadConfig } = await import('../lib/config/load.js');
+  const config = loadConfig(context.environment);
+  const missing = [
+    config.databaseUrl === '' ? 'DATABASE_URL' : '',
+    config.kafkaBootstrapServers === '' ? 'KAFKA_BOOTSTRAP_SERVERS' : '',
+  ].filter((name) => name !== '');
+  if (missing.length > 0) {
+    say(
+      context,
+      `PROFILE=${config.profile} without ${missing.join(', ')}: its broker lives in the service's process, out of reach,`,
+    );
+    say(context, 'and its dead letters end with it: at the next start reconcile sends what is missing.');
+    say(context, `For a Kafka of its own set PROFILE=dev or prod, or ${missing.join(', ')}.`);
+    return FAILED;
+  }
+  const [{ Database }, { silentLogger }, { Consumer }, { Producer }, letters, store] = await Promise.all([
+    import('../lib/postgres.js'),
+    import('../lib/logging.js'),
+    import('../lib/kafka/consumer.js'),
+    import('../lib/kafka/producer.js'),
+    import('../lib/kafka/dead-letter-topic.js'),
+    import('../store/dead-letters.js'),
+  ]);
+  const logger = silentLogger();
+  const brokers = { bootstrapServers: config.kafkaBootstrapServers, inProcess: false };
+  const database = new Database(config.databaseUrl, config, logger);
+  const consumer = await Consumer.observe(brokers, config, logger, {
+    clientId: 'ssom-alert-dlq',
+    groupId: 'ssom-alert-dlq',
+  });
+  const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
+  let producer: KafkaProducer | undefined;
+  try {
+    return await work({
+      config,
+      database,
+      async *letters(filter) {
+        const asked = filter.topic === undefined ? topics : [filter.topic.replace(/-dlq$/, '')];
+        const pending = filter.all ? undefined : await store.pendingDeadLetters(database, asked);
+        let found = 0;
+        for (const topic of asked) {
+          for await (const letter of letters.readLetters(consumer, topic)) {
+            if (pending?.has(letters.letterName(letter)) === false || !wanted(letter, filter)) continue;
+            if (found >= filter.limit) return;
+            found += 1;
+            yield letter;
+          }
+        }
+      },
+      async publish(some) {
+        producer ??= await Producer.connect(brokers, config, logger, { clientId: 'ssom-alert-dlq' });
+        await producer.publish(some.map(letters.redriven));
+      },
+      forget: (some) => store.forgetDeadLetters(database, some),
+      markPurged: (some) => store.purgeDeadLetters(database, some),
+    });
+  } finally {
+    await producer?.close();
+    await consumer.close();
+    await database.close();
+  }
+}
+
+const nameOf = ({ topic, partition, offset }: Letter) => `${topic}-${partition}@${offset}`;
+
+async function list(context: Context, tools: Tools, filter: Filter): Promise<number> {
+  let found = 0;
+  for await (const letter of tools.letters(filter)) {
+    found += 1;
+    await print(context, filter.json ? JSON.stringify(toJson(letter)) : toLine(letter));
+  }
+  if (!filter.json) say(context, found === 0 ? 'no dead letters' : count(found, 'dead letter'));
+  return OK;
+}
+
+function toLine(letter: Letter): string {
+  const { added, record, redrives } = letter;
+  const key = record.key === null ? '(no key)' : oneLine(record.key.slice(0, KEY_SHOWN));
+  const again = redrives > 0 ? ` redriven ${redrives}x` : '';
+  return (
+    `${added['dlq-last-failure-at'] ?? '?'}  ${nameOf(letter)}  ${added['dlq-error-class'] ?? '?'}, ` +
+    `${count(Number(added['dlq-attempts'] ?? 0), 'attempt')}${again}  ${key}  ${oneLine(added['dlq-error-message'] ?? '')}`
+  );
+}
+
+function toJson(letter: Letter) {
+  const { topic, partition, offset, added, record, redrives } = letter;
+  const own = Object.fromEntries(Object.entries(added).map(([name, value]) => [name.replace(/^dlq-/, ''), value]));
+  return { name: nameOf(letter), topic, partition, offset, key: record.key, redrives, ...own };
+}
+
+async function show(context: Context, tools: Tools, { topic, name }: Name): Promise<number> {
+  for await (const letter of tools.letters({ topic, all: true, limit: Infinity })) {
+    if (nameOf(letter) !== name) continue;
+    const { record } = letter;
+    await print(context, `key: ${record.key === null ? '(none)' : oneLine(record.key)}`);
+    for (const header of record.headers) {
+      for (const [key, value] of Object.entries(header))
+        await print(context, `${oneLine(key)}: ${oneLine(value.toString())}`);
+    }
+    await print(context, `value: ${record.value === null ? '(none)' : `${record.value.length} bytes`}`);
+    if (record.value !== null) for (const line of hexDump(record.value)) await print(context, line);
+    return OK;
+  }
+  say(context, `error: there is no dead letter ${oneLine(name)}; 'ssom-alert dlq list --all' shows what there is`);
+  return FAILED;
+}
+
+/** 16 bytes a line: their place, the bytes, and what is printable of them. */
+export function* hexDump(bytes: Buffer): Generator<string> {
+  for (let at = 0; at < bytes.length; at += 16) {
+    const part = bytes.subarray(at, at + 16);
+    const hex = [...part].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    const text = part.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
+    yield `${at.toString(16).padStart(6, '0')}  ${hex.padEnd(47)}  ${text}`;
+  }
+}
+
+async function change(context: Context, tools: Tools, flags: ChangeFlags, what: 'redrive' | 'purge'): Promise<number> {
+  const signal = context.interrupted();
+  const verb = what === 'redrive' ? 'sent back to their topics' : 'taken off the list';
+  let batch: Letter[] = [];
+  let total = 0;
+  const flush = async () => {
+    if (what === 'purge') await tools.markPurged(batch);
+    else {
+      // Published first: an interruption in between sends them twice, which has no effect, and never not at all.
+      await tools.publish(batch);
+      await tools.forget(batch);
+    }
+    total += batch.length;
+    batch = [];
+  };
+  for await (const letter of tools.letters(flags)) {
+    if (flags.yes !== true) {
+      total += 1;
+      await print(context, toLine(letter));
+      continue;
+    }
+    if (signal.aborted) break;
+    batch.push(letter);
+    if (batch.length === REDRIVE_BATCH) await flush();
+  }
+  if (batch.length > 0 && !signal.aborted) await flush();
+  const done = flags.yes === true;
+  say(
+    context,
+    `${count(total, 'dead letter')} ${done ? '' : 'would be '}${verb}${done || total === 0 ? '' : '; add --yes to do it'}`,
+  );
+  return signal.aborted ? INTERRUPTED : OK;
+}

@@ -1,0 +1,77 @@
+import type { Database } from '../lib/postgres.js';
+
+/** Where a dead letter came from, and whom it was about if that could be read. */
+export interface DeadLetter {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly alertId: number | undefined;
+  readonly userId: string | undefined;
+  readonly reason: string;
+}
+
+/** Remembers a record that was given up. Doing it again has no effect. */
+export async function rememberDeadLetter(database: Database, letter: DeadLetter): Promise<void> {
+  await database.query({
+    name: 'remember-dead-letter',
+    text: `INSERT INTO dead_letters (topic, partition, "offset", alert_id, user_id, reason) VALUES ($1, $2, $3, $4, $5, $6)
+           ON CONFLICT (topic, partition, "offset") DO UPDATE
+           SET alert_id = excluded.alert_id, user_id = excluded.user_id, reason = excluded.reason`,
+    values: [
+      letter.topic,
+      letter.partition,
+      letter.offset,
+      letter.alertId ?? null,
+      letter.userId ?? null,
+      // PostgreSQL's text has no U+0000, and the reason may quote what was refused for it.
+      letter.reason.replaceAll('\0', '\uFFFD').slice(0, 2000),
+    ],
+  });
+}
+
+/** Of all that were given up, those that were neither redriven nor purged, as `topic-partition@offset`. */
+export async function pendingDeadLetters(database: Database, topics: readonly string[]): Promise<Set<string>> {
+  const { rows } = await database.query<{ name: string }>({
+    text: `SELECT topic || '-' || partition || '@' || "offset" AS name FROM dead_letters
+           WHERE topic = ANY($1::text[]) AND NOT purged`,
+    values: [topics],
+  });
+  return new Set(rows.map(({ name }) => name));
+}
+
+/** Forgets all: the broker that had them is gone. @returns how many there were */
+export async function forgetAllDeadLetters(database: Database): Promise<number> {
+  return (await database.query({ text: 'DELETE FROM dead_letters' })).rowCount ?? 0;
+}
+
+/** Gives records up for good. */
+export async function purgeDeadLetters(
+  database: Database,
+  letters: readonly Pick<DeadLetter, 'topic' | 'partition' | 'offset'>[],
+): Promise<void> {
+  await database.query({
+    text: `UPDATE dead_letters SET purged = true FROM unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
+           WHERE topic = d.t AND partition = d.p AND "offset" = d.o`,
+    values: places(letters),
+  });
+}
+
+/** Forgets records that were sent back to their topics. */
+export async function forgetDeadLetters(
+  database: Database,
+  letters: readonly Pick<DeadLetter, 'topic' | 'partition' | 'offset'>[],
+): Promise<void> {
+  await database.query({
+    text: `DELETE FROM dead_letters USING unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
+           WHERE topic = d.t AND partition = d.p AND "offset" = d.o`,
+    values: places(letters),
+  });
+}
+
+function places(letters: readonly Pick<DeadLetter, 'topic' | 'partition' | 'offset'>[]) {
+  return [
+    letters.map(({ topic }) => topic),
+    letters.map(({ partition }) => partition),
+    letters.map(({ offset }) => offset),
+  ];
+}

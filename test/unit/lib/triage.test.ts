@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { IncomingRecord } from '../../../services/lib/kafka/consumer.js';
+import type { DeadLetterReason, DeadLetters } from '../../../services/lib/kafka/dead-letters.js';
+import { PoisonRecord } from '../../../services/lib/kafka/poison-record.js';
+import { PublishFailed } from '../../../services/lib/kafka/producer.js';
+import { NotTheRecordsFault, Triage } from '../../../services/lib/kafka/triage.js';
+import { silentLogger } from '../../../services/lib/logging.js';
+
+const record = (offset: number): IncomingRecord => ({
+  topic: 't',
+  partition: 0,
+  offset,
+  timestamp: 0,
+  key: null,
+  rawKey: null,
+  value: Buffer.from([offset & 255]),
+  headers: [],
+});
+const records = (count: number) => Array.from({ length: count }, (_, offset) => record(offset));
+const never = new AbortController().signal;
+
+/** A triage whose dead letters are kept, and a handler in which the given offsets fail with what `error` makes. */
+function triageOf(error: (offset: number) => Error | undefined, attempts = 3) {
+  const dead = new Map<number, DeadLetterReason>();
+  const handled = new Map<number, number>();
+  let calls = 0;
+  const deadLetters = {
+    send: (letter: IncomingRecord, reason: DeadLetterReason) => {
+      dead.set(letter.offset, reason);
+      return Promise.resolve();
+    },
+  } as unknown as DeadLetters;
+  const triage = new Triage({ deadLetters, attempts, backoffBaseMs: 1, backoffCapMs: 1, logger: silentLogger() });
+  const handle = (some: readonly IncomingRecord[]) => {
+    calls += 1;
+    for (const { offset } of some) {
+      const reason = error(offset);
+      if (reason !== undefined) return Promise.reject(reason);
+    }
+    for (const { offset } of some) handled.set(offset, (handled.get(offset) ?? 0) + 1);
+    return Promise.resolve();
+  };
+  return { triage, handle, dead, handled, calls: () => calls };
+}
+
+const sqlError = (code: string) => Object.assign(new Error(`SQLSTATE ${code}`), { code });
+
+test('one record of 200 that the database refuses is found by halving; the other 199 are handled once', async () => {
+  const { triage, handle, dead, handled, calls } = triageOf((offset) =>
+    offset === 77 ? sqlError('22021') : undefined,
+  );
+  assert.deepEqual(await triage.sift(records(200), handle, never), []);
+  assert.deepEqual([...dead.keys()], [77]);
+  assert.equal(dead.get(77)!.errorClass, 'poison');
+  assert.equal(handled.size, 199);
+  assert.ok([...handled.values()].every((count) => count === 1));
+  assert.ok(calls() <= 20, `${calls()} calls`);
+});
+
+test('a record that names itself is buried without dividing', async () => {
+  const bad = record(3);
+  const { triage, handle, dead, calls } = triageOf((offset) =>
+    offset === 3 ? new PoisonRecord(all[3]!, new Error('no such alert')) : undefined,
+  );
+  const all = [...records(3), bad, record(4)];
+  assert.deepEqual(await triage.sift(all, handle, never), []);
+  assert.deepEqual([...dead.keys()], [3]);
+  assert.equal(calls(), 2);
+});
+
+test('an outage buries nothing and is not divided', async () => {
+  for (const error of [
+    sqlError('57P01'),
+    sqlError('53100'),
+    Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
+    new PublishFailed('no broker'),
+  ]) {
+    const { triage, handle, dead, calls } = triageOf(() => error);
+    await assert.rejects(triage.sift(records(200), handle, never), NotTheRecordsFault);
+    assert.equal(dead.size, 0);
+    assert.equal(calls(), 1);
+  }
+});
+
+test('a deadlock is tried again, as a whole', async () => {
+  let failures = 2;
+  const { triage, handle, handled, calls } = triageOf(() => (failures-- > 0 ? sqlError('40P01') : undefined));
+  assert.deepEqual(await triage.sift(records(10), handle, never), []);
+  assert.equal(handled.size, 10);
+  assert.equal(calls(), 3);
+});
+
+test('a record that times out alone, again and again, while others succeed, is given up in the end', async () => {
+  const { triage, handle, dead } = triageOf((offset) => (offset === 5 ? sqlError('57014') : undefined));
+  let suspects = await triage.sift(records(8), handle, never);
+  let passes = 1;
+  for (; suspects.length > 0; passes += 1) {
+    assert.deepEqual(
+      suspects.map(({ offset }) => offset),
+      [5],
+    );
+    assert.equal(dead.size, 0);
+    suspects = await triage.sift([record(5), record(6), record(7)], handle, never);
+  }
+  assert.equal(dead.get(5)!.errorClass, 'exhausted');
+  assert.equal(dead.get(5)!.attempts, 4);
+  assert.equal(passes, 4);
+});
+
+test('alone in the world it is never given up: there is nobody to compare it with', async () => {
+  const { triage, handle, dead } = triageOf(() => new Error('something unknown'));
+  for (let pass = 0; pass < 50; pass += 1) {
+    const suspects = await triage.sift([record(1)], handle, never).catch(() => [record(1)]);
+    assert.equal(suspects.length, 1);
+  }
+  assert.equal(dead.size, 0);
+});
+
+test('a database in which everything times out gives up nothing', async () => {
+  const { triage, handle, dead, calls } = triageOf(() => sqlError('57014'));
+  for (let pass = 0; pass < 20; pass += 1) {
+    await assert.rejects(triage.sift(records(1000), handle, never), NotTheRecordsFault);
+  }
+  assert.equal(dead.size, 0);
+  assert.ok(calls() < 20 * 40, `${calls()} calls`);
+});
+
+test('bad neighbours do not pass for an outage', async () => {
+  const { triage, handle, dead, handled } = triageOf((offset) => (offset < 6 ? new Error('a bug') : undefined), 1);
+  let rest = await triage.sift(records(200), handle, never).catch(() => records(6));
+  for (let pass = 0; pass < 100 && rest.length > 0; pass += 1) {
+    rest = await triage.sift([...rest, record(300 + pass), record(500 + pass)], handle, never).catch(() => rest);
+  }
+  assert.deepEqual([...dead.keys()].sort(), [0, 1, 2, 3, 4, 5]);
+  assert.ok(handled.size >= 194);
+});
