@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { createTopics, type Kafka, type Postgres, type Registry } from '#stack';
+import type { AlertClient } from '../../services/client/client.js';
+import { openEvents } from '../../services/events/events.js';
+import { loadConfig } from '../../services/lib/config/load.js';
+import { Producer } from '../../services/lib/kafka/producer.js';
+import { silentLogger } from '../../services/lib/logging.js';
+import { RegistryClient } from '../../services/lib/registry/client.js';
+import { main } from '../../services/ops/cli.js';
+import { fakeContext } from '../unit/ops/fake-context.js';
+import {
+  alertFor,
+  DOWNLOADS,
+  environmentFor,
+  inboxOf,
+  loadDirectory,
+  people,
+  Roles,
+  serviceClient,
+  stackFolder,
+  startStack,
+  until,
+  whySkip,
+  type Environment,
+} from './support.js';
+
+const TOPIC = 'user-alert-topic';
+
+describe('dead letters on the real stack', { skip: whySkip() }, () => {
+  const folder = stackFolder();
+  let stack: { postgres: Postgres; kafka: Kafka; registry: Registry };
+  let environment: Environment;
+  let roles: Roles;
+  let client: AlertClient;
+  let producer: Producer;
+
+  before(async () => {
+    stack = await startStack(folder.path);
+    const { postgres, kafka, registry } = stack;
+    environment = environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url });
+    await createTopics({ bootstrap: kafka.bootstrap, downloads: DOWNLOADS });
+    roles = new Roles(environment);
+    const alertApi = roles.start('alert-api');
+    await Promise.all([alertApi, roles.start('fanout'), roles.start('delivery')].map((role) => role.ready()));
+    client = await serviceClient(alertApi);
+    const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
+    producer = await Producer.connect(brokers, loadConfig(environment), silentLogger(), { clientId: 'test' });
+  });
+
+  after(async () => {
+    try {
+      client?.close();
+      await producer?.close();
+      await roles?.stop();
+    } finally {
+      await Promise.all(Object.values(stack ?? {}).map((daemon) => (daemon as Kafka).stop()));
+      folder.remove();
+    }
+  });
+
+  /** Runs `ssom-alert dlq …`; returns its exit code and what it printed. */
+  async function dlq(...args: string[]) {
+    const context = fakeContext({ environment: { ...environment } });
+    const code = await main(['dlq', ...args], context);
+    return { code, out: context.out(), err: context.err(), lines: context.out().split('\n').filter(Boolean) };
+  }
+
+  it('are listed, shown, redriven once their cause is mended, and purged', async () => {
+    const team = people('letters', 4, 'LETTERS');
+    await loadDirectory(client, team);
+    const alerts = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        client.createAlert(
+          alertFor(
+            team.map(({ userId }) => userId),
+            `before ${index}`,
+          ),
+        ),
+      ),
+    );
+    const config = loadConfig(environment);
+    const registry = new RegistryClient({ url: config.schemaRegistryUrl, username: '', password: '' }, silentLogger());
+    const { userAlert } = await openEvents(config, registry);
+    const [first] = alerts;
+    const alertId = first!.alert!.alertId;
+    // What no consumer can handle: bytes that are no Avro, a schema that nobody registered, a user and an alert that do not exist.
+    const unknownSchema = Buffer.from(userAlert.encode({ alertId, userId: 'letters-1' }));
+    unknownSchema.writeUInt32BE(987_654, 1);
+    await producer.publish([
+      { topic: TOPIC, key: 'garbage', value: Buffer.from([0, 0, 0, 0]), headers: [{ own: Buffer.from([1, 255]) }] },
+      { topic: TOPIC, key: 'unknown-schema', value: unknownSchema },
+      { topic: TOPIC, key: 'newcomer', value: userAlert.encode({ alertId, userId: 'newcomer' }) },
+      { topic: TOPIC, key: 'letters-1', value: userAlert.encode({ alertId: 999_999_999, userId: 'letters-1' }) },
+    ]);
+    await client.createAlert(
+      alertFor(
+        team.map(({ userId }) => userId),
+        'behind them',
+      ),
+    );
+    await until('all alerts are in all inboxes', async () => {
+      const inboxes = await Promise.all(team.map(({ userId }) => inboxOf(client, userId)));
+      return inboxes.every(({ length }) => length === 21);
+    });
+    await until('four dead letters', async () => (await dlq('list', '--json')).lines.length === 4);
+
+    const listed = await dlq('list');
+    assert.equal(listed.code, 0);
+    assert.match(listed.out, /poison, 1 attempt {2}newcomer {2}.*user newcomer does not exist/);
+    assert.match(listed.out, /unknown-schema .*no schema 987654/);
+    assert.equal((await dlq('list', '--key', 'newcomer')).lines.length, 1);
+    assert.equal((await dlq('list', '--reason', 'does not exist', '--limit', '1')).lines.length, 1);
+    assert.equal((await dlq('list', '--until', '1h')).lines.length, 0);
+    assert.equal((await dlq('list', '--topic', 'alert-created-topic')).lines.length, 0);
+
+    const [garbage] = (await dlq('list', '--key', 'garbage', '--json')).lines.map(
+      (line) => JSON.parse(line) as { name: string },
+    );
+    const shown = await dlq('show', garbage!.name);
+    assert.match(shown.out, /key: garbage/);
+    assert.match(shown.out, /dlq-group: ssom-alert-consumer-dev/);
+    assert.match(shown.out, /000000 {2}00 00 00 00 /);
+    assert.equal((await dlq('show', `${TOPIC}-0@123456`)).code, 1);
+
+    // The cause is mended: the newcomer comes.
+    await loadDirectory(client, [
+      ...team,
+      ...people('newcomer', 1, 'LETTERS').map((each) => ({ ...each, userId: 'newcomer' })),
+    ]);
+    const dry = await dlq('redrive', '--reason', 'does not exist');
+    assert.match(dry.err, /2 dead letters would be sent back to their topics; add --yes/);
+    assert.equal((await dlq('list')).lines.length, 4);
+    assert.match((await dlq('redrive', '--reason', 'does not exist', '--yes')).err, /2 dead letters sent back/);
+    await until('the newcomer has the alert', async () => (await inboxOf(client, 'newcomer')).length === 1);
+    // The other one fails again, and says how often.
+    await until('it is back', async () => /redriven 1x {2}letters-1/.test((await dlq('list')).out));
+    assert.equal((await dlq('list')).lines.length, 3);
+
+    assert.match((await dlq('purge', '--yes')).err, /3 dead letters taken off the list/);
+    assert.equal((await dlq('list')).lines.length, 0);
+    assert.equal((await dlq('list', '--all')).lines.length, 5);
+  });
+
+  it('need a Kafka and a database that are named; wrong arguments are refused', async () => {
+    const context = fakeContext({ environment: {} });
+    assert.equal(await main(['dlq', 'list'], context), 1);
+    assert.match(context.err(), /without DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS/);
+    assert.equal((await dlq('list', '--since', 'yesterday')).code, 2);
+    assert.equal((await dlq('show', 'nonsense')).code, 2);
+    assert.equal((await dlq('list', '--topic', 'no-such-topic')).code, 1);
+  });
+});
