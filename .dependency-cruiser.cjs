@@ -87,7 +87,7 @@ module.exports = {
       '^services/ops/',
       [
         '^services/(ops|client|lib|domain|events)/',
-        '^services/store/(migrate|dead-letters|state)\\.ts$',
+        '^services/store/(migrate|dead-letters|state|progress)\\.ts$',
         '^services/run\\.ts$',
       ],
       'The command line speaks gRPC like everybody else; only what operators do by hand reaches further.',

@@ -10,6 +10,7 @@ import { Producer } from './lib/kafka/producer.js';
 import { Triage } from './lib/kafka/triage.js';
 import { Closers, every } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
+import type { BreakerState } from './lib/breaker.js';
 import { Database } from './lib/postgres.js';
 import { RegistryClient } from './lib/registry/client.js';
 import { untilItWorks, wait, withTimeout } from './lib/retry.js';
@@ -34,6 +35,7 @@ export interface Publishing {
 const PROBE_INTERVAL_MS = 2000;
 /** The guide's linger. */
 const BULK_LINGER_MS = 5;
+const BREAKER_VALUES: Readonly<Record<BreakerState, number>> = { closed: 0, 'half-open': 1, open: 2 };
 const KAFKA_PROBE_INTERVAL_MS = 5000;
 
 /**
@@ -64,14 +66,22 @@ export class Runtime {
     this.logger = logger;
     this.#closers = new Closers(logger);
     this.metrics = new Metrics(role);
-    this.database = new Database(backends.databaseUrl, config, logger);
+    this.database = new Database(backends.databaseUrl, config, logger, (state) =>
+      this.#noteBreaker('postgresql', state),
+    );
+    this.metrics.gauge('ssom.breaker.state', 'Circuit breakers: 0 closed, 1 half open, 2 open.', () => [
+      { value: BREAKER_VALUES[this.database.breaker.state], attributes: { name: 'postgresql' } },
+      { value: BREAKER_VALUES[this.registry.breaker.state], attributes: { name: 'schema registry' } },
+    ]);
     this.#closers.add('traces', () => tracing.close());
     this.#closers.add('metrics', () => this.metrics.close());
     this.#closers.add('database', () => this.database.close());
     this.registry = new RegistryClient(
       { url: backends.registryUrl, username: config.schemaRegistryUsername, password: config.schemaRegistryPassword },
       logger,
+      (state) => this.#noteBreaker('schema registry', state),
     );
+    this.#closers.add('registry', () => this.registry.breaker.close());
     this.grpc = new GrpcServer({
       logger,
       tracing,
@@ -87,6 +97,13 @@ export class Runtime {
         { value: waiting, attributes: { state: 'waited_for' } },
       ];
     });
+  }
+
+  #noteBreaker(name: string, state: BreakerState): void {
+    if (state === 'open') this.logger.error({ name }, 'circuit breaker open: calls are refused at once');
+    else this.logger.info({ name, state }, 'circuit breaker');
+    // For the eye: what decides is whether the other side answers our probe.
+    this.#readiness.set(`circuit breaker ${name}`, { ok: state === 'closed', reason: state, required: false });
   }
 
   static async create(
@@ -141,12 +158,12 @@ export class Runtime {
   async #awaitDatabase(signal: AbortSignal): Promise<void> {
     this.setReady('postgresql', false, 'not reached yet');
     await this.#untilItWorks('postgresql', hostOf(this.backends.databaseUrl), signal, async () => {
-      await this.database.query({ text: 'SELECT 1' });
+      await this.database.probe();
       if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
       await this.database.query({ text: 'SELECT epoch FROM service_state' });
     });
     this.#watch('postgresql', hostOf(this.backends.databaseUrl), PROBE_INTERVAL_MS, signal, async () => {
-      await withTimeout(this.database.query({ text: 'SELECT 1' }), PROBE_INTERVAL_MS * 2, 'PostgreSQL');
+      await withTimeout(this.database.probe(), PROBE_INTERVAL_MS * 2, 'PostgreSQL');
     });
   }
 

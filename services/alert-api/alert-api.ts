@@ -21,6 +21,7 @@ export function createAlertApi(runtime: Runtime): Service {
     database,
     queueMax: config.createQueueMax,
     batchMax: config.createBatchMax,
+    isFull: () => relay.isFull,
     onStored: (alerts) => {
       created.add(alerts.length);
       relay.publishStored(alerts);

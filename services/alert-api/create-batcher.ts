@@ -21,6 +21,8 @@ export interface CreateBatcherOptions {
   readonly database: Database;
   readonly queueMax: number;
   readonly batchMax: number;
+  /** Whether no more may be stored, because too much waits for Kafka already. */
+  readonly isFull: () => boolean;
   /** Told of everything that was stored, once each, after the commit. */
   readonly onStored: (alerts: readonly CreatedAlert[]) => void;
 }
@@ -30,6 +32,7 @@ const WRITERS = 2;
 /** Characters of messages, labels and names in one statement, beyond which no further request joins it. */
 const BATCH_CHARACTERS = 2_000_000;
 const FULL_RETRY_MS = 500;
+const OUTBOX_RETRY_MS = 5000;
 const NAMES_SHOWN = 10;
 
 /**
@@ -52,7 +55,7 @@ export class CreateBatcher {
 
   /**
    * Stores an alert.
-   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, FAILED_PRECONDITION if the request id was used for another
+   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full, FAILED_PRECONDITION if the request id was used for another
    * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away
    */
   create(request: NewAlert): Promise<CreateResult> {
@@ -64,6 +67,13 @@ export class CreateBatcher {
           `${this.options.queueMax} requests wait for the database already; try again later`,
           { retryAfterMs: FULL_RETRY_MS },
         ),
+      );
+    }
+    if (this.options.isFull()) {
+      return Promise.reject(
+        new AlertError('UNAVAILABLE', 'OUTBOX_FULL', 'too many alerts wait for Kafka, which is away; try again later', {
+          retryAfterMs: OUTBOX_RETRY_MS,
+        }),
       );
     }
     this.#unanswered += 1;

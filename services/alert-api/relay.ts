@@ -18,7 +18,7 @@ const SWEEP_BATCH = 1000;
 const REMOVE_AFTER_MS = 50;
 
 export interface RelayDeps {
-  readonly config: Pick<Config, 'relayInFlightMax' | 'outboxSweepIntervalMs' | 'outboxSweepAfterMs'>;
+  readonly config: Pick<Config, 'relayInFlightMax' | 'outboxMax' | 'outboxSweepIntervalMs' | 'outboxSweepAfterMs'>;
   readonly database: Database;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -36,11 +36,25 @@ export class Relay {
   #removing: Promise<void> | undefined;
   #publishing: Publishing | undefined;
   #outbox = { depth: 0, ageSeconds: 0 };
+  #wasFull = false;
 
   constructor(private readonly deps: RelayDeps) {
     deps.metrics.gauge('ssom.outbox.depth', 'Alerts that wait to be published.', () => this.#outbox.depth);
     deps.metrics.gauge('ssom.outbox.age', 'Seconds that the oldest of them has waited.', () => this.#outbox.ageSeconds);
     deps.metrics.gauge('ssom.relay.in_flight', 'Alerts that this process is publishing.', () => this.#inFlight.size);
+  }
+
+  /** Whether so many alerts wait for Kafka that no more are taken. */
+  get isFull(): boolean {
+    return this.#outbox.depth >= this.deps.config.outboxMax;
+  }
+
+  #noteFull(): void {
+    if (this.isFull === this.#wasFull) return;
+    this.#wasFull = this.isFull;
+    const { logger, config } = this.deps;
+    if (this.isFull) logger.error({ alerts: config.outboxMax }, 'the outbox is full: CreateAlert answers UNAVAILABLE');
+    else logger.info('the outbox has room again: CreateAlert goes on');
   }
 
   /** Kafka is there: from now on alerts are published. */
@@ -68,7 +82,8 @@ export class Relay {
       config.outboxSweepIntervalMs,
       signal,
       async () => {
-        this.#outbox = await outboxState(database);
+        this.#outbox = await outboxState(database, config.outboxMax);
+        this.#noteFull();
         if (this.#publishing === undefined || this.#outbox.depth === 0) return;
         await database.withAdvisoryLock(SWEEPER_LOCK, () => this.#sweep(this.#publishing!, signal));
       },

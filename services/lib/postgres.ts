@@ -1,6 +1,7 @@
 import knexModule, { type Knex } from 'knex';
 import pg from 'pg';
 import type { Config } from './config/load.js';
+import { Breaker, CircuitOpen, type BreakerState } from './breaker.js';
 import type { Logger } from './logging.js';
 import { backoffMs, wait } from './retry.js';
 
@@ -34,6 +35,8 @@ export type Connection = pg.PoolClient;
 /** The one home of pg and knex: a bounded pool, transactions, and a query builder for statements that vary. */
 export class Database implements Queryable {
   readonly #pool: pg.Pool;
+  /** While PostgreSQL is away all but an occasional query fail at once. */
+  readonly breaker: Breaker;
   /** Builds SQL only; it owns no connection. */
   readonly builder: Knex = knexModule.default({ client: 'pg' });
 
@@ -41,7 +44,13 @@ export class Database implements Queryable {
     readonly url: string,
     config: Pick<Config, 'databasePoolMax' | 'databaseAcquireTimeoutMs' | 'databaseStatementTimeoutMs'>,
     logger: Logger,
+    onBreaker?: (state: BreakerState) => void,
   ) {
+    this.breaker = new Breaker({
+      what: 'PostgreSQL',
+      isOutage,
+      ...(onBreaker === undefined ? {} : { onChange: onBreaker }),
+    });
     this.#pool = new pg.Pool({
       connectionString: url,
       max: config.databasePoolMax,
@@ -60,13 +69,18 @@ export class Database implements Queryable {
   }
 
   async query<R extends Row>(statement: { name?: string; text: string; values?: unknown[] }) {
-    return this.#pool.query<R>(statement);
+    return this.breaker.run(() => this.#pool.query<R>(statement));
+  }
+
+  /** Asks for a sign of life, past the breaker. @throws why there is none */
+  async probe(): Promise<void> {
+    await this.#pool.query('SELECT 1');
   }
 
   /** Runs a statement that the query builder made. */
   async build<R extends Row>(builder: Knex.QueryBuilder): Promise<R[]> {
     const { sql, bindings } = builder.toSQL().toNative();
-    return (await this.#pool.query<R>({ text: sql, values: [...bindings] })).rows;
+    return (await this.query<R>({ text: sql, values: [...bindings] })).rows;
   }
 
   /**
@@ -94,7 +108,7 @@ export class Database implements Queryable {
 
   /** Lends a connection. One whose work has failed is closed rather than reused. */
   async withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    const connection = await this.#pool.connect();
+    const connection = await this.breaker.run(() => this.#pool.connect());
     let broken = false;
     // The server may go away while the connection is idle in our hands: unheard, that event would end the process.
     const onError = () => {
@@ -130,6 +144,7 @@ export class Database implements Queryable {
   }
 
   async close(): Promise<void> {
+    this.breaker.close();
     await this.#pool.end();
   }
 }
@@ -177,6 +192,7 @@ export function isDataError(error: unknown): boolean {
  * may work later; false for errors of the statement.
  */
 export function isOutage(error: unknown): boolean {
+  if (error instanceof CircuitOpen) return true;
   const state = sqlState(error);
   // 28 and 3D: it lets nobody in; 42P01: its tables are not made yet.
   if (state !== undefined) return /^(08|28|3D|53|57|58)/.test(state) || state === '42P01';

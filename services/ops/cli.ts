@@ -12,6 +12,7 @@ import { addDirectory } from './directory.js';
 import { addInbox } from './inbox.js';
 import { addMigrate } from './migrate.js';
 import { describeError, messageOf } from './problems.js';
+import { addRepair } from './repair.js';
 import { addRun } from './run.js';
 
 /**
@@ -52,7 +53,8 @@ function createProgram(context: Context, done: (code: number) => void): Command 
         'ssom-alert alerts watch --user op01 --from start',
       ) + '\nExit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 130 ended by Ctrl-C.\n',
     );
-  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDlq]) add(program, context, done);
+  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDlq, addRepair])
+    add(program, context, done);
   return program;
 }
 

@@ -6,6 +6,7 @@ import type { Database } from '../lib/postgres.js';
 import { examples, type AddCommands } from './command.js';
 import { FAILED, INTERRUPTED, OK, print, say, type Context } from './context.js';
 import { count, oneLine } from './text.js';
+import { parseTime } from './times.js';
 
 interface Filter {
   readonly topic?: string;
@@ -99,16 +100,6 @@ function filterFlags(command: Command): Command {
     .option('--reason <text>', 'only those whose class or reason has this text')
     .option('--key <key>', 'only with this key (a user or an alert)')
     .option('--limit <n>', 'at most this many', parseLimit, Infinity);
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-export function parseTime(value: string, _before?: unknown, now = Date.now()): number {
-  const ago = /^(\d+)([smhd])$/.exec(value);
-  const at = ago === null ? Date.parse(value) : now - Number(ago[1]) * UNITS[ago[2]!]!;
-  if (Number.isNaN(at))
-    throw new InvalidArgumentError('It must be a time like 2026-11-22T10:00:00Z, or 30m, 2h, 7d ago.');
-  return at;
 }
 
 function parseLimit(value: string): number {

@@ -30,13 +30,14 @@ export async function unpublished(
   return rows.map(({ alert_id }) => alert_id);
 }
 
-/** How many alerts wait (counted up to 100,000), and for how many seconds the oldest has waited. */
-export async function outboxState(database: Queryable): Promise<{ depth: number; ageSeconds: number }> {
+/** How many alerts wait (counted up to `max`), and for how many seconds the oldest has waited. */
+export async function outboxState(database: Queryable, max: number): Promise<{ depth: number; ageSeconds: number }> {
   const { rows } = await database.query<{ depth: number; age: string | null }>({
     // Bounded, since it is asked every second: a long outage fills the outbox with millions.
     text: `
-      SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT 100000) o) AS depth,
+      SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT $1) o) AS depth,
              (SELECT extract(epoch FROM now() - created_at) FROM outbox ORDER BY alert_id LIMIT 1) AS age`,
+    values: [max],
   });
   return { depth: rows[0]?.depth ?? 0, ageSeconds: Number(rows[0]?.age ?? 0) };
 }

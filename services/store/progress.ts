@@ -95,3 +95,26 @@ export async function deferReconcile(database: Queryable, alertIds: readonly num
     values: [alertIds],
   });
 }
+
+/** Alerts that were created since then (milliseconds since 1970), and how many of them are not known to be complete. */
+export async function countAlerts(database: Queryable, since: number): Promise<{ alerts: number; incomplete: number }> {
+  const { rows } = await database.query<{ alerts: number; incomplete: number }>({
+    text: `SELECT count(*) AS alerts, count(*) FILTER (WHERE completed_at IS NULL) AS incomplete
+           FROM alert_progress WHERE created_at >= to_timestamp($1::float8 / 1000)`,
+    values: [since],
+  });
+  return rows[0]!;
+}
+
+/**
+ * Has reconciliation look at all alerts since then again, complete or not, as soon as it can.
+ * @returns how many there are
+ */
+export async function requestReconcile(database: Queryable, since: number): Promise<number> {
+  const { rowCount } = await database.query({
+    text: `UPDATE alert_progress SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
+           WHERE created_at >= to_timestamp($1::float8 / 1000)`,
+    values: [since],
+  });
+  return rowCount ?? 0;
+}

@@ -18,12 +18,13 @@ async function setUp(t: TestContext) {
   return store;
 }
 
-function batcherOn(database: Database, options: { queueMax?: number; batchMax?: number } = {}) {
+function batcherOn(database: Database, options: { queueMax?: number; batchMax?: number; isFull?: () => boolean } = {}) {
   const stored: number[] = [];
   const batcher = new CreateBatcher({
     database,
     queueMax: 10_000,
     batchMax: 500,
+    isFull: () => false,
     ...options,
     onStored: (alerts) => stored.push(...alerts.map(({ alert }) => alert.alertId)),
   });
@@ -251,4 +252,19 @@ test('a statement that fails for one request fails for that one alone', async (t
     ['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
   );
   assert.deepEqual(await sql('SELECT count(*) AS n FROM alerts'), [{ n: 4 }]);
+});
+
+test('a full outbox refuses at once, with a time to come back, and stores nothing', async (t) => {
+  const { database } = await createTestDatabase(t);
+  let full = true;
+  const { batcher, stored } = batcherOn(database, { isFull: () => full });
+  const refusal = await refusalOf(batcher.create(newAlert()));
+  assert.equal(refusal.code, 'UNAVAILABLE');
+  assert.equal(refusal.reason, 'OUTBOX_FULL');
+  assert.equal(refusal.retryAfterMs, 5000);
+  assert.equal(stored.length, 0);
+  assert.equal(batcher.depth, 0);
+  full = false;
+  await batcher.create(newAlert());
+  assert.equal(stored.length, 1);
 });

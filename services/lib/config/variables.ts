@@ -463,6 +463,12 @@ export const variables = {
     [1, 1_000_000],
     'Alerts that wait for Kafka in the memory of one process; more stay in the outbox for the sweeper.',
   ),
+  outboxMax: integer(
+    'OUTBOX_MAX',
+    500_000,
+    [1, 100_000_000],
+    'Alerts that may wait for Kafka, all processes together; while there are more, CreateAlert answers UNAVAILABLE. Looked at each sweep, so it is passed by what a second brings.',
+  ),
   outboxSweepIntervalMs: integer(
     'OUTBOX_SWEEP_INTERVAL_MS',
     1000,

@@ -1,3 +1,4 @@
+import { Breaker, type BreakerState } from '../breaker.js';
 import type { Logger } from '../logging.js';
 import { UndecodableRecord } from '../avro.js';
 
@@ -38,11 +39,19 @@ export class RegistryClient {
   readonly #base: string;
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
+  /** Around what consumers ask while they work; setting up has its own patience. */
+  readonly breaker: Breaker;
 
   constructor(
     options: RegistryOptions,
     private readonly logger: Logger,
+    onBreaker?: (state: BreakerState) => void,
   ) {
+    this.breaker = new Breaker({
+      what: 'the schema registry',
+      isOutage: (error) => error instanceof RegistryUnavailable || (error instanceof RegistryError && error.canRetry),
+      ...(onBreaker === undefined ? {} : { onChange: onBreaker }),
+    });
     this.#base = options.url.replace(/\/+$/, '');
     this.#timeoutMs = options.timeoutMs ?? 5000;
     this.#headers = { accept: 'application/vnd.schemaregistry.v1+json, application/json' };
@@ -74,7 +83,8 @@ export class RegistryClient {
   /** A schema by its id. @throws UndecodableRecord if the registry does not know it */
   async schemaById(id: number): Promise<string> {
     try {
-      return (await this.#call<{ schema: string }>('GET', `/schemas/ids/${id}`)).schema;
+      const answer = await this.breaker.run(() => this.#call<{ schema: string }>('GET', `/schemas/ids/${id}`));
+      return answer.schema;
     } catch (error) {
       if (error instanceof RegistryError && error.status === 404) {
         throw new UndecodableRecord(`the registry knows no schema ${id}`, { cause: error });

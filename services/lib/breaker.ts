@@ -1,0 +1,77 @@
+import CircuitBreaker from 'opossum';
+
+export type BreakerState = 'closed' | 'half-open' | 'open';
+
+/** Calls were refused at once because the last ones failed. Nothing was asked of the other side. */
+export class CircuitOpen extends Error {
+  readonly code = 'ECIRCUITOPEN';
+
+  constructor(readonly what: string) {
+    super(`${what} has failed again and again; it is asked again in a moment`);
+    this.name = 'CircuitOpen';
+  }
+}
+
+export interface BreakerOptions {
+  /** What is behind it, for messages. */
+  readonly what: string;
+  /** Whether an error means that the other side is away, rather than that this call was wrong. */
+  readonly isOutage: (error: unknown) => boolean;
+  readonly onChange?: (state: BreakerState) => void;
+}
+
+/** Share of failures, in percent, and how many calls within WINDOW_MS there must be, until it opens. */
+const THRESHOLD_PERCENT = 50;
+const VOLUME = 5;
+const WINDOW_MS = 5000;
+/** How long it stays open before one call is let through. */
+const RESET_MS = 1000;
+
+/**
+ * A circuit breaker: while the other side is away nobody waits for its time-out. Closed, it lets everything through; open, it
+ * refuses at once; half open, it lets one call through and follows its outcome.
+ */
+export class Breaker {
+  readonly #circuit: CircuitBreaker<[() => Promise<unknown>]>;
+  #state: BreakerState = 'closed';
+
+  constructor(private readonly options: BreakerOptions) {
+    this.#circuit = new CircuitBreaker((work: () => Promise<unknown>) => work(), {
+      timeout: false, // the clients behind it have time-outs of their own, which stop the call too
+      errorThresholdPercentage: THRESHOLD_PERCENT,
+      volumeThreshold: VOLUME,
+      rollingCountTimeout: WINDOW_MS,
+      rollingCountBuckets: 10,
+      rollingPercentilesEnabled: false,
+      resetTimeout: RESET_MS,
+      errorFilter: (error) => !options.isOutage(error),
+    });
+    this.#circuit.on('open', () => this.#become('open'));
+    this.#circuit.on('halfOpen', () => this.#become('half-open'));
+    this.#circuit.on('close', () => this.#become('closed'));
+  }
+
+  get state(): BreakerState {
+    return this.#state;
+  }
+
+  #become(state: BreakerState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.options.onChange?.(state);
+  }
+
+  /** @throws CircuitOpen at once while it is open; else what `work` throws */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return (await this.#circuit.fire(work)) as T;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'EOPENBREAKER') throw new CircuitOpen(this.options.what);
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#circuit.shutdown();
+  }
+}
