@@ -303,6 +303,9 @@ export class Runtime {
 
   #observeLag(consumer: Consumer, group: string): void {
     if (this.#consumers.push({ consumer, group }) > 1) return;
+    this.metrics.gauge('ssom.kafka.consumer.replaced', 'Times that a stalled consumer was replaced, by group.', () =>
+      this.#consumers.map((entry) => ({ value: entry.consumer.replaced, attributes: { group: entry.group } })),
+    );
     this.metrics.gauge('ssom.kafka.consumer.lag', 'Records behind the end of the partition, by group.', () =>
       this.#consumers.flatMap((entry) =>
         entry.consumer.lag.map(({ topic, partition, lag }) => ({

@@ -324,6 +324,12 @@ export const variables = {
       librdkafka: 'heartbeat.interval.ms',
     },
   ),
+  consumerStallMs: integer(
+    'KAFKA_CONSUMER_STALL_MS',
+    60_000,
+    [1000, 3_600_000],
+    'A consumer that brings nothing for this long although there are records is replaced.',
+  ),
   listenerConcurrency: integer(
     'KAFKA_LISTENER_CONCURRENCY',
     10,

@@ -19,6 +19,7 @@ export type KafkaConfig = Pick<
   | 'consumerHeartbeatIntervalMs'
   | 'processingTimeoutMs'
   | 'maxAcceptableLag'
+  | 'consumerStallMs'
 >;
 
 /** Where the brokers are. `inProcess` is librdkafka's own broker, which wants other fetch settings. */

@@ -1,6 +1,6 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { Logger } from '../logging.js';
-import { wait, withTimeout } from '../retry.js';
+import { backoffMs, wait, withTimeout } from '../retry.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
 
 export interface IncomingRecord {
@@ -77,7 +77,8 @@ interface PartitionStatistics {
  * POLL_WAIT_MS.
  */
 export class Consumer {
-  readonly #client: Client;
+  #client: Client;
+  #lastError: Error | undefined;
   readonly #logger: Logger;
   #wake: (() => void) | undefined;
   #mayHaveMore = true;
@@ -95,6 +96,12 @@ export class Consumer {
   #commitTimer: NodeJS.Timeout | undefined;
   #committedAt = 0;
   #lagLoggedAt = 0;
+  /** The offset behind the last record that was handed out, by partition. */
+  readonly #positions = new Map<string, number>();
+  #heardAt = Date.now();
+  #askedAt = 0;
+  #watchdog: NodeJS.Timeout | undefined;
+  #replaced = 0;
   #lag = new Map<string, { topic: string; partition: number; lag: number }>();
 
   private constructor(
@@ -104,22 +111,37 @@ export class Consumer {
     private readonly options: ConsumerOptions,
   ) {
     this.#logger = logger;
+    this.#client = this.#create();
+  }
+
+  #create(): Client {
+    const { brokers, config, options } = this;
+    // A client that was replaced may still call back; nobody listens to it then.
+    const current = () => client === this.#client;
     const settings = {
       ...consumerSettings(brokers, config, options.clientId, options.groupId),
       ...(options.fetchMinBytes === undefined ? {} : { 'fetch.min.bytes': options.fetchMinBytes }),
       queue_non_empty_cb: () => {
+        if (!current()) return;
         this.#mayHaveMore = true;
         this.#wake?.();
       },
       rebalance_cb: (error: { code: number } | undefined, assignment: PartitionOffset[]) => {
-        void this.#rebalance(error?.code === ASSIGN, assignment);
+        if (current()) void this.#rebalance(error?.code === ASSIGN, assignment);
       },
     };
     // A consumer that has lost its place reads everything again rather than skip: delivering twice has no effect.
-    this.#client = new RdKafka.KafkaConsumer(settings, { 'auto.offset.reset': 'earliest' }) as Client;
-    this.#client.setDefaultConsumeTimeout(0);
-    this.#client.on('event.stats', (stats: { message: string }) => this.#readStatistics(stats.message));
-    this.#client.on('rebalance.error', (error) => logger.warn({ err: error }, 'a rebalance failed'));
+    const client = new RdKafka.KafkaConsumer(settings, { 'auto.offset.reset': 'earliest' }) as Client;
+    client.setDefaultConsumeTimeout(0);
+    client.on('event.stats', (stats: { message: string }) => {
+      if (current()) this.#readStatistics(stats.message);
+    });
+    client.on('event.error', (error) => {
+      this.#lastError = error as unknown as Error;
+      this.#logger.debug({ err: error }, 'the Kafka consumer reports an error and goes on');
+    });
+    client.on('rebalance.error', (error) => this.#logger.warn({ err: error }, 'a rebalance failed'));
+    return client;
   }
 
   /**
@@ -135,6 +157,9 @@ export class Consumer {
   ): Promise<Consumer> {
     const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
     consumer.#client.subscribe([...topics]);
+    consumer.#guard(() => {
+      consumer.#client.subscribe([...topics]);
+    });
     return consumer;
   }
 
@@ -152,6 +177,9 @@ export class Consumer {
     const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
     try {
       await consumer.assignNewPartitions(topics);
+      consumer.#guard(async () => {
+        await consumer.assignNewPartitions(topics);
+      });
       return consumer;
     } catch (error) {
       await consumer.close();
@@ -177,18 +205,7 @@ export class Consumer {
     options: ConsumerOptions,
   ): Promise<Consumer> {
     const consumer = new Consumer(brokers, config, logger, options);
-    let lastError: Error | undefined;
-    consumer.#client.on('event.error', (error) => {
-      lastError = error as unknown as Error;
-      logger.debug({ err: error }, 'the Kafka consumer reports an error and goes on');
-    });
-    await new Promise<void>((resolve, reject) => {
-      consumer.#client.connect({ timeout: options.timeoutMs ?? 3000 }, (error) => {
-        if (error === null || error === undefined) return resolve();
-        consumer.#client.disconnect();
-        reject(new Error(`no Kafka broker answered at ${brokers.bootstrapServers}: ${(lastError ?? error).message}`));
-      });
-    });
+    await consumer.#open();
     try {
       for (const topic of topics) await consumer.partitionsOf(topic);
       return consumer;
@@ -196,6 +213,17 @@ export class Consumer {
       await consumer.close();
       throw error;
     }
+  }
+
+  async #open(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
+        if (error === null || error === undefined) return resolve();
+        this.#client.disconnect();
+        const { message } = this.#lastError ?? error;
+        reject(new Error(`no Kafka broker answered at ${this.brokers.bootstrapServers}: ${message}`));
+      });
+    });
   }
 
   /** Grows with every assignment and revocation: work that was polled in an older generation must not be committed. */
@@ -228,6 +256,7 @@ export class Consumer {
 
   async #fetch(max: number, waitMs: number): Promise<IncomingRecord[]> {
     if (this.#closed) return [];
+    this.#askedAt = Date.now();
     if (!this.#mayHaveMore || this.#rebalancing) await this.#sleep(waitMs);
     if (this.#closed || this.#rebalancing) return [];
     this.#mayHaveMore = false;
@@ -241,7 +270,9 @@ export class Consumer {
     // A rebalance came in between: these belong to an assignment that is gone, and will come again.
     if (generation !== this.#generation) return [];
     if (records.length === max) this.#mayHaveMore = true;
+    if (records.length > 0) this.#heardAt = Date.now();
     for (const record of records) {
+      this.#positions.set(nameOf(record), record.offset + 1);
       const raw = record as { key: unknown; rawKey: unknown; headers?: unknown };
       raw.rawKey = raw.key ?? null;
       if (Buffer.isBuffer(raw.key)) raw.key = raw.key.toString();
@@ -435,12 +466,112 @@ export class Consumer {
     return fresh.length;
   }
 
+  /** How often the client was replaced because it had stalled. */
+  get replaced(): number {
+    return this.#replaced;
+  }
+
+  /**
+   * Watches for a client that says nothing although there are records, which librdkafka is known for (its issue 476; a cluster that was
+   * made anew at the same address does it too), and puts another one in its place.
+   * @param begin has a new client read what this one read
+   */
+  #guard(begin: () => Promise<void> | void): void {
+    const { consumerStallMs } = this.config;
+    let suspected = '';
+    let watching = false;
+    const watch = async () => {
+      const quietMs = Date.now() - Math.max(this.#heardAt, 0);
+      // Who does not ask gets nothing; that is not the client's fault.
+      const asks = this.#askedAt > Date.now() - POLL_WAIT_MS * 2;
+      if (quietMs < consumerStallMs / 2 || !asks || this.#paused || this.#rebalancing) {
+        suspected = '';
+        return;
+      }
+      const waiting = await this.#waitingRecords();
+      if (waiting === '' || waiting !== suspected || quietMs < consumerStallMs) {
+        suspected = waiting;
+        return;
+      }
+      suspected = '';
+      await this.#replace(waiting, begin);
+    };
+    this.#watchdog = setInterval(() => {
+      if (watching || this.#closed) return;
+      watching = true;
+      watch()
+        .catch((error: unknown) => this.#logger.debug({ err: error }, 'whether the consumer has stalled is not known'))
+        .finally(() => (watching = false));
+    }, consumerStallMs / 2).unref();
+  }
+
+  /**
+   * Partitions that have records which were not handed out, with our position; empty if there are none. Asked through another
+   * connection, since this one's view of the cluster is in doubt.
+   */
+  async #waitingRecords(): Promise<string> {
+    const assignment = this.assignment.filter((each) => !this.#parked.has(nameOf(each)));
+    if (assignment.length === 0) return '';
+    const { clientId, groupId } = this.options;
+    const options = { clientId: `${clientId}-watchdog`, groupId };
+    const observer = await Consumer.observe(this.brokers, this.config, this.#logger, options);
+    try {
+      const committed = this.#joined ? await observer.committed(assignment) : [];
+      const behind = await Promise.all(
+        assignment.map(async ({ topic, partition }, index) => {
+          const { low, high } = await observer.watermarks(topic, partition);
+          const position = this.#positions.get(nameOf({ topic, partition })) ?? committed[index]?.offset ?? -1;
+          // Beyond the end: the topic was made anew. Never read and not in a group: we began at some end.
+          const waits = position > high || (position < 0 ? this.#joined && high > low : high > position);
+          return waits ? `${topic}-${partition}@${position}` : '';
+        }),
+      );
+      return behind.filter((name) => name !== '').join(' ');
+    } finally {
+      await observer.close();
+    }
+  }
+
+  async #replace(waiting: string, begin: () => Promise<void> | void): Promise<void> {
+    if (this.#closed) return;
+    this.#logger.error(
+      { waiting },
+      'the Kafka consumer has stalled: there are records and it brings none; it is replaced',
+    );
+    const stalled = this.#client;
+    this.#replaced += 1;
+    this.#generation += 1;
+    this.#strays = [];
+    this.#parked.clear();
+    this.#uncommitted.clear();
+    this.#positions.clear();
+    this.#lag.clear();
+    this.#heardAt = Date.now();
+    this.#client = this.#create();
+    // It may never answer. Its group membership ends with its session.
+    stalled.disconnect(() => undefined);
+    for (let attempt = 0; !this.#closed; attempt += 1) {
+      try {
+        await this.#open();
+        await begin();
+        break;
+      } catch (error) {
+        this.#logger.warn({ err: error }, 'the Kafka consumer could not be replaced yet');
+        await wait(200 + backoffMs(attempt, 200, 5000));
+        if (!this.#closed) this.#client = this.#create();
+      }
+    }
+    this.#mayHaveMore = true;
+    this.#wake?.();
+  }
+
   async #rebalance(assigned: boolean, partitions: PartitionOffset[]): Promise<void> {
     try {
       if (assigned) {
         this.#generation += 1;
         this.#strays = [];
         this.#parked.clear();
+        this.#positions.clear();
         this.#joined = true;
         this.#rebalancing = false;
         if (!this.#closed) this.#client.assign(partitions);
@@ -462,6 +593,7 @@ export class Consumer {
       this.#generation += 1;
       this.#strays = [];
       this.#parked.clear();
+      this.#positions.clear();
       this.#uncommitted.clear();
       this.#lag.clear();
       this.#client.unassign();
@@ -507,6 +639,7 @@ export class Consumer {
     if (this.#closed) return;
     await withTimeout(this.#flushCommits(), timeoutMs, 'the last commit').catch(() => undefined);
     this.#closed = true;
+    clearInterval(this.#watchdog);
     this.#wake?.();
     const disconnected = new Promise<void>((resolve) => this.#client.disconnect(() => resolve()));
     await withTimeout(disconnected, timeoutMs, 'closing the Kafka consumer').catch((error: Error) =>
