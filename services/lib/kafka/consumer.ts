@@ -128,6 +128,8 @@ export class Consumer {
       },
       rebalance_cb: (error: { code: number } | undefined, assignment: PartitionOffset[]) => {
         if (current()) void this.#rebalance(error?.code === ASSIGN, assignment);
+        // One that was replaced takes nothing more, and gives up what it has: it cannot leave its group otherwise.
+        else client.unassign();
       },
     };
     // A consumer that has lost its place reads everything again rather than skip: delivering twice has no effect.
@@ -479,11 +481,12 @@ export class Consumer {
   #guard(begin: () => Promise<void> | void): void {
     const { consumerStallMs } = this.config;
     let suspected = '';
+    let suspectedAt = 0;
     let watching = false;
     const watch = async () => {
       const quietMs = Date.now() - Math.max(this.#heardAt, 0);
       // Who does not ask gets nothing; that is not the client's fault.
-      const asks = this.#askedAt > Date.now() - POLL_WAIT_MS * 2;
+      const asks = this.#askedAt > Math.max(suspectedAt, Date.now() - POLL_WAIT_MS * 2);
       if (quietMs < consumerStallMs / 2 || !asks || this.#paused || this.#rebalancing) {
         suspected = '';
         return;
@@ -491,6 +494,7 @@ export class Consumer {
       const waiting = await this.#waitingRecords();
       if (waiting === '' || waiting !== suspected || quietMs < consumerStallMs) {
         suspected = waiting;
+        suspectedAt = Date.now();
         return;
       }
       suspected = '';
@@ -572,6 +576,7 @@ export class Consumer {
         this.#strays = [];
         this.#parked.clear();
         this.#positions.clear();
+        this.#heardAt = Date.now();
         this.#joined = true;
         this.#rebalancing = false;
         if (!this.#closed) this.#client.assign(partitions);
