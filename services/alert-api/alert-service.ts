@@ -99,6 +99,8 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
     },
 
     async GetAlert({ alertId }, { identity }) {
+      if (!Number.isSafeInteger(alertId) || alertId < 1)
+        throw invalidArgument([{ field: 'alert_id', description: 'must be a number that CreateAlert gave' }]);
       const mayReadAll = identity.scopes.has('alerts:read');
       const visible =
         mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));

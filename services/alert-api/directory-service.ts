@@ -93,6 +93,12 @@ function checkUsers(users: readonly User__Output[]): void {
   users.forEach(({ userId, displayName, department, githubLogin }, index) => {
     const path = `users[${index}]`;
     checkText(violations, `${path}.user_id`, userId, NAME_MAX, true);
+    // It is how the user calls us: metadata takes nothing else, and no space at an end.
+    if (userId !== '' && !/^[!-~]([ -~]*[!-~])?$/.test(userId))
+      violations.push({
+        field: `${path}.user_id`,
+        description: 'must be printable ASCII, without a space at either end',
+      });
     checkText(violations, `${path}.display_name`, displayName, DISPLAY_NAME_MAX, false);
     checkText(violations, `${path}.department`, department, NAME_MAX, true);
     checkText(violations, `${path}.github_login`, githubLogin, NAME_MAX, false);

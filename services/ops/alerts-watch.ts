@@ -1,6 +1,6 @@
 import type { StreamEvent, StreamOptions } from '../client/stream.js';
 import { toFilter, withClient, type ConnectionFlags, type FilterFlags } from './command.js';
-import { FAILED, OK, print, say, type Context } from './context.js';
+import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
 import { changeLine, changesJson } from './format.js';
 import { describeError } from './problems.js';
 import { painter } from './text.js';
@@ -36,6 +36,7 @@ export async function watchAlerts(context: Context, flags: WatchFlags): Promise<
 }
 
 function startOf(from: string): Pick<StreamOptions, 'start' | 'resumeToken'> {
+  if (from === '') throw new UsageError("--from is empty; it must be 'start', 'now' or a resume token");
   if (from === 'now') return { start: 'now' };
   return from === 'start' ? { start: 'beginning' } : { resumeToken: from };
 }

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -39,10 +40,13 @@ export interface EmbeddedPostgresOptions {
   readonly durable?: boolean;
 }
 
+const HALF_MADE = 'postgres-new-';
 const USER = 'ssom';
 const DATABASE = 'ssom';
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 3000;
+/** Between two starts of a server that ends by itself. */
+const RESTART_WAIT_MS = 1000;
 
 /** Starts PostgreSQL on a folder, making the cluster and the database if need be. A leftover server is stopped first. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
@@ -54,16 +58,18 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   mkdirSync(base, { recursive: true });
   const run = asNonRoot(existsSync(cluster) ? cluster : base);
   await stopLeftover(cluster, logger);
+  removeHalfMade(base);
   if (!existsSync(cluster)) initialise({ binaries, base, cluster, passwordFile, run });
-  const password = readFileSync(passwordFile, 'utf8').trim();
+  const password = readPassword(passwordFile, base);
   const port = await usablePort(options.port);
   const durability =
     options.durable === false ? ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off'] : [];
-  const server = run.spawn(binaries.postgres, [
+  const args = [
     ...['-D', cluster, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
     ...['-c', 'max_connections=200', '-c', 'shared_buffers=128MB', '-c', 'log_checkpoints=off'],
     ...durability,
-  ]);
+  ];
+  let server = run.spawn(binaries.postgres, args);
   const url = `postgres://${USER}:${password}@127.0.0.1:${port}/`;
   try {
     await untilReady(server, `${url}postgres`, port);
@@ -72,7 +78,30 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await stopProcess(server.child.pid!);
     throw error;
   }
-  return { url: `${url}${DATABASE}`, stop: () => stopProcess(server.child.pid!) };
+  let stopping = false;
+  // It may be killed, for memory say. What it acknowledged is on disk, and our pool connects again.
+  const restartWhenItEnds = () => {
+    server.child.once('exit', (code, signal) => {
+      if (stopping) return;
+      logger.error(
+        { code, signal, log: server.log(), waitMs: RESTART_WAIT_MS },
+        'PostgreSQL has ended and is started again',
+      );
+      setTimeout(() => {
+        if (stopping) return;
+        server = run.spawn(binaries.postgres, args);
+        restartWhenItEnds();
+      }, RESTART_WAIT_MS);
+    });
+  };
+  restartWhenItEnds();
+  return {
+    url: `${url}${DATABASE}`,
+    stop: () => {
+      stopping = true;
+      return stopProcess(server.child.pid!);
+    },
+  };
 }
 
 interface Binaries {
@@ -167,6 +196,24 @@ function runner(prefix: readonly string[], owner: Runner['owner']): Runner {
   };
 }
 
+/** What a start that was killed in the middle of initdb left behind. */
+function removeHalfMade(base: string): void {
+  for (const name of readdirSync(base)) {
+    if (name.startsWith(HALF_MADE)) rmSync(join(base, name), { recursive: true, force: true });
+  }
+}
+
+function readPassword(file: string, base: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new Error(
+      `DATA_DIR ${base} has a PostgreSQL folder but not its password (${file}); put the file back, or set another DATA_DIR`,
+      { cause: error },
+    );
+  }
+}
+
 /** Makes the cluster in a folder beside and renames it, so that an interruption leaves nothing half made. */
 function initialise(paths: {
   binaries: Binaries;
@@ -176,7 +223,7 @@ function initialise(paths: {
   run: Runner;
 }): void {
   const { binaries, base, cluster, passwordFile, run } = paths;
-  const temporary = mkdtempSync(join(base, 'postgres-new-'));
+  const temporary = mkdtempSync(join(base, HALF_MADE));
   writeFileSync(passwordFile, `${randomBytes(16).toString('hex')}\n`, { mode: 0o600 });
   if (run.owner !== undefined) {
     chownSync(temporary, run.owner.uid, run.owner.gid);

@@ -11,7 +11,14 @@ import { join } from 'node:path';
  * @throws if a living instance holds it
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
-  mkdirSync(dataDir, { recursive: true });
+  try {
+    mkdirSync(dataDir, { recursive: true });
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it is a file' : (error as Error).message;
+    throw new Error(`DATA_DIR ${dataDir} is no folder that can be used: ${reason}; set another DATA_DIR`, {
+      cause: error,
+    });
+  }
   const name = createHash('sha256').update(realpathSync(dataDir)).digest('hex').slice(0, 24);
   const path = join(tmpdir(), `ssom-alert-${name}.sock`);
   for (let attempt = 0; ; attempt += 1) {

@@ -177,18 +177,19 @@ export async function unknownRecipients(
     inactive: boolean;
   }>({
     text: `
-      SELECT 'user_ids' AS list, name, u.user_id IS NOT NULL AS inactive
-      FROM unnest($1::text[]) name LEFT JOIN users u ON u.user_id = name AND u.valid_to IS NULL
+      SELECT 'user_ids' AS list, name, u.user_id IS NOT NULL AS inactive, 1 AS part, n
+      FROM unnest($1::text[]) WITH ORDINALITY AS named(name, n) LEFT JOIN users u ON u.user_id = name AND u.valid_to IS NULL
       WHERE u.active IS NOT TRUE
       UNION ALL
-      SELECT 'github_logins', name, u.user_id IS NOT NULL
-      FROM unnest($2::text[]) name
+      SELECT 'github_logins', name, u.user_id IS NOT NULL, 2, n
+      FROM unnest($2::text[]) WITH ORDINALITY AS named(name, n)
       LEFT JOIN users u ON lower(u.github_login) = name AND u.github_login <> '' AND u.valid_to IS NULL
       WHERE u.active IS NOT TRUE
       UNION ALL
-      SELECT 'departments', name, false
-      FROM unnest($3::text[]) name
-      WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.department = name AND u.valid_to IS NULL)`,
+      SELECT 'departments', name, false, 3, n
+      FROM unnest($3::text[]) WITH ORDINALITY AS named(name, n)
+      WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.department = name AND u.valid_to IS NULL)
+      ORDER BY part, n`,
     values: [names.userIds, names.githubLogins, names.departments],
   });
   return rows;

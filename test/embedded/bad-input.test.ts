@@ -178,7 +178,18 @@ test('bad input', async (t) => {
       api.call('UpsertUsers', { users: [{ userId: 'x', department: 'D', githubLogin: 'OP-ONE', active: true }] }),
     );
     assert.deepEqual([taken.code, taken.reason], ['FAILED_PRECONDITION', 'GITHUB_LOGIN_TAKEN']);
-    assert.equal((await failureOf(api.call('GetAlert', { alertId: 0 }))).reason, 'ALERT_NOT_FOUND');
+    for (const alertId of [0, -1])
+      assert.deepEqual(await refusal(api.call('GetAlert', { alertId })), invalid('alert_id'));
+    assert.equal((await failureOf(api.call('GetAlert', { alertId: 999_999 }))).reason, 'ALERT_NOT_FOUND');
+    const nobody = ['ends with a space ', 'line\nbreak', '홍길동'].map((userId) => ({
+      userId,
+      department: 'D',
+      active: true,
+    }));
+    assert.deepEqual(
+      await refusal(api.call('UpsertUsers', { users: nobody })),
+      invalid('users[0].user_id', 'users[1].user_id', 'users[2].user_id'),
+    );
   });
 
   await t.test('no argument makes the service fail inside', async (each) => {

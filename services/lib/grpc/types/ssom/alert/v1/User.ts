@@ -6,7 +6,7 @@
  */
 export interface User {
   /**
-   * 1 to 128 characters; never reused for somebody else.
+   * 1 to 128 characters, printable ASCII without a space at either end; never reused for somebody else.
    */
   'userId'?: (string);
   /**
@@ -32,7 +32,7 @@ export interface User {
  */
 export interface User__Output {
   /**
-   * 1 to 128 characters; never reused for somebody else.
+   * 1 to 128 characters, printable ASCII without a space at either end; never reused for somebody else.
    */
   'userId': (string);
   /**
