@@ -38,11 +38,11 @@ export function directoryService({ database }: { database: Database }): Handlers
         return { directoryVersion: await upsertUsers(database, users) };
       } catch (error) {
         if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
-        const detail = (error as { detail?: string }).detail ?? '';
+        const [, login = ''] = /=\((.*)\) already/.exec((error as { detail?: string }).detail ?? '') ?? [];
         throw new AlertError(
           'FAILED_PRECONDITION',
           'GITHUB_LOGIN_TAKEN',
-          `another user has this github_login already: ${detail}`,
+          `another user has the github_login '${login}' already; free it there first`,
         );
       }
     },
@@ -93,11 +93,11 @@ function checkUsers(users: readonly User__Output[]): void {
   users.forEach(({ userId, displayName, department, githubLogin }, index) => {
     const path = `users[${index}]`;
     checkText(violations, `${path}.user_id`, userId, NAME_MAX, true);
-    // It is how the user calls us: metadata takes nothing else, and no space at an end.
-    if (userId !== '' && !/^[!-~]([ -~]*[!-~])?$/.test(userId))
+    // It is how the user is named by a token or by metadata, which carry neither.
+    if (/\p{Cc}/u.test(userId) || userId !== userId.trim())
       violations.push({
         field: `${path}.user_id`,
-        description: 'must be printable ASCII, without a space at either end',
+        description: 'must have no control characters, and no space at either end',
       });
     checkText(violations, `${path}.display_name`, displayName, DISPLAY_NAME_MAX, false);
     checkText(violations, `${path}.department`, department, NAME_MAX, true);

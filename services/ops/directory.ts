@@ -69,6 +69,7 @@ async function load(context: Context, file: string, flags: CallerFlags): Promise
     if (rules !== undefined) parts.push(count(rules.length, 'routing rule'));
     const at = version === undefined ? '' : `; the directory is at version ${version}`;
     await print(context, `${parts.join(' and ')} loaded${at}`);
+    if (rules?.length === 0) say(context, 'there are no routing rules now: an alert that names nobody reaches nobody');
     return OK;
   });
 }

@@ -4,8 +4,9 @@ import { INTERRUPTED } from './context.js';
 
 // `ssom-alert … | head` ends the reader first; that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`error: the output could not be written: ${error.message}\n`);
+  process.exit(1);
 });
 
 const interruption = new AbortController();

@@ -181,14 +181,14 @@ test('bad input', async (t) => {
     for (const alertId of [0, -1])
       assert.deepEqual(await refusal(api.call('GetAlert', { alertId })), invalid('alert_id'));
     assert.equal((await failureOf(api.call('GetAlert', { alertId: 999_999 }))).reason, 'ALERT_NOT_FOUND');
-    const nobody = ['ends with a space ', 'line\nbreak', '홍길동'].map((userId) => ({
+    const nobody = ['ends with a space ', 'line\nbreak'].map((userId) => ({
       userId,
       department: 'D',
       active: true,
     }));
     assert.deepEqual(
       await refusal(api.call('UpsertUsers', { users: nobody })),
-      invalid('users[0].user_id', 'users[1].user_id', 'users[2].user_id'),
+      invalid('users[0].user_id', 'users[1].user_id'),
     );
   });
 

@@ -2,6 +2,7 @@ import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
+import { watchForStalls } from './stall-watch.js';
 
 export interface IncomingRecord {
   readonly topic: string;
@@ -473,40 +474,19 @@ export class Consumer {
     return this.#replaced;
   }
 
-  /**
-   * Watches for a client that says nothing although there are records, which librdkafka is known for (its issue 476; a cluster that was
-   * made anew at the same address does it too), and puts another one in its place.
-   * @param begin has a new client read what this one read
-   */
+  /** @param begin has a new client read what this one read */
   #guard(begin: () => Promise<void> | void): void {
-    const { consumerStallMs } = this.config;
-    let suspected = '';
-    let suspectedAt = 0;
-    let watching = false;
-    const watch = async () => {
-      const quietMs = Date.now() - Math.max(this.#heardAt, 0);
-      // Who does not ask gets nothing; that is not the client's fault.
-      const asks = this.#askedAt > Math.max(suspectedAt, Date.now() - POLL_WAIT_MS * 2);
-      if (quietMs < consumerStallMs / 2 || !asks || this.#paused || this.#rebalancing) {
-        suspected = '';
-        return;
-      }
-      const waiting = await this.#waitingRecords();
-      if (waiting === '' || waiting !== suspected || quietMs < consumerStallMs) {
-        suspected = waiting;
-        suspectedAt = Date.now();
-        return;
-      }
-      suspected = '';
-      await this.#replace(waiting, begin);
-    };
-    this.#watchdog = setInterval(() => {
-      if (watching || this.#closed) return;
-      watching = true;
-      watch()
-        .catch((error: unknown) => this.#logger.debug({ err: error }, 'whether the consumer has stalled is not known'))
-        .finally(() => (watching = false));
-    }, consumerStallMs / 2).unref();
+    this.#watchdog = watchForStalls(
+      {
+        heardAt: () => this.#heardAt,
+        askedAt: () => this.#askedAt,
+        isResting: () => this.#closed || this.#paused || this.#rebalancing,
+        waiting: () => this.#waitingRecords(),
+        replace: (waiting) => this.#replace(waiting, begin),
+      },
+      this.config.consumerStallMs,
+      this.#logger,
+    );
   }
 
   /**

@@ -48,7 +48,10 @@ export class Metrics {
   }
 
   counter(name: string, description: string): Counter {
-    return this.meter.createCounter(name, { description });
+    const counter = this.meter.createCounter(name, { description });
+    // From the start on, so that a rule on it has something to look at before the first event.
+    counter.add(0);
+    return counter;
   }
 
   /** A histogram of seconds. */

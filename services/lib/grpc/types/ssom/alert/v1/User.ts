@@ -6,7 +6,8 @@
  */
 export interface User {
   /**
-   * 1 to 128 characters, printable ASCII without a space at either end; never reused for somebody else.
+   * 1 to 128 characters, no control characters, no space at either end; never reused for somebody else. With AUTH_MODE=dev only
+   * a user whose id is ASCII can call: metadata carries nothing else.
    */
   'userId'?: (string);
   /**
@@ -32,7 +33,8 @@ export interface User {
  */
 export interface User__Output {
   /**
-   * 1 to 128 characters, printable ASCII without a space at either end; never reused for somebody else.
+   * 1 to 128 characters, no control characters, no space at either end; never reused for somebody else. With AUTH_MODE=dev only
+   * a user whose id is ASCII can call: metadata carries nothing else.
    */
   'userId': (string);
   /**
