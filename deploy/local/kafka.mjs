@@ -165,7 +165,7 @@ export async function startKafka(options = {}) {
  * @returns {Promise<import('./stack.mjs').KafkaCluster>}
  */
 export async function startKafkaCluster(options = {}) {
-  const { brokers: count = 3, ports: given, heap = '-Xmx384m -Xms128m', name = 'kafka', ...shared } = options;
+  const { brokers: count = 3, ports: given, heap = '-Xmx384m -Xms128m', name = 'kafka', settings, ...shared } = options;
   const free = given ? [] : await freePorts(2 * count);
   const ports =
     given ??
@@ -178,7 +178,16 @@ export async function startKafkaCluster(options = {}) {
     replicas: Math.min(3, count),
   };
   /** @param {number} i */
-  const start = (i) => startKafka({ ...shared, ...ports[i], heap, name: `${name}-${i + 1}`, nodeId: i + 1, cluster });
+  const start = (i) =>
+    startKafka({
+      ...shared,
+      ...ports[i],
+      settings: typeof settings === 'function' ? settings(i) : settings,
+      heap,
+      name: `${name}-${i + 1}`,
+      nodeId: i + 1,
+      cluster,
+    });
   // Together: a single controller of three has no majority, so none would become ready alone.
   const started = await Promise.allSettled(ports.map((_, i) => start(i)));
   const brokers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));

@@ -81,13 +81,16 @@ export interface Kafka extends Daemon {
  */
 export function startKafka(options?: KafkaOptions): Promise<Kafka>;
 
+type BrokerSettings = Record<string, string | number | boolean>;
+
 export interface KafkaClusterOptions extends StartOptions {
   /** Default 3. */
   brokers?: number | undefined;
   /** Of each broker. Default `-Xmx384m -Xms128m`. */
   heap?: string | undefined;
   jvm?: string | undefined;
-  settings?: Record<string, string | number | boolean> | undefined;
+  /** The same for all, or made for each by its index. */
+  settings?: BrokerSettings | ((index: number) => BrokerSettings) | undefined;
   /** One for each broker; default: free ones. Give those of the first start to start the same cluster again. */
   ports?: readonly { port: number; controllerPort: number }[] | undefined;
 }

@@ -123,11 +123,13 @@ export class RoleProcess {
   readonly #child: ChildProcess;
   readonly #exit: Promise<number | null>;
 
+  /** @param entry what is run with the role as its argument; the service's own unless a test wires it otherwise */
   constructor(
     readonly role: string,
     private readonly environment: Environment,
+    private readonly entry = join(ROOT, '.build', 'services', 'main.js'),
   ) {
-    this.#child = spawn(process.execPath, [join(ROOT, '.build', 'services', 'main.js'), role], {
+    this.#child = spawn(process.execPath, [this.entry, role], {
       cwd: ROOT,
       // SSOM_PARENT_IPC: it shuts down when the channel to us breaks.
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], SSOM_PARENT_IPC: '1', ...environment },
@@ -207,6 +209,11 @@ export class RoleProcess {
     const last = this.lines.filter(({ msg }) => msg === 'partitions assigned' || msg === 'partitions revoked').at(-1);
     if (last?.msg !== 'partitions assigned' || last['partitions'] === '') return [];
     return String(last['partitions']).split(' ');
+  }
+
+  /** For SIGSTOP and SIGCONT. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 
   /** kill -9. */

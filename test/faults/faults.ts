@@ -1,0 +1,358 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { Random } from '../support/random.js';
+import { until } from '../real/support.js';
+import type { Findings } from './findings.js';
+import type { Ledger } from './ledger.js';
+import type { Traffic } from './traffic.js';
+import { ROLES, type RoleName, type Slot, type World } from './world.js';
+
+/** What a fault has to work with. */
+export interface Stage {
+  readonly world: World;
+  readonly traffic: Traffic;
+  readonly ledger: Ledger;
+  readonly findings: Findings;
+  readonly random: Random;
+}
+
+export interface Fault {
+  readonly name: string;
+  /** What it disturbs: two faults with nothing in common may go on at once. */
+  readonly disturbs: readonly string[];
+  /** Resolves when everything runs again. @returns when the cause was gone: from then on recovery counts */
+  readonly run: (stage: Stage) => Promise<number>;
+}
+
+const FREEZE_MS = 15_000;
+const OUTAGE_MS = 60_000;
+const NETWORK_MS = 15_000;
+/** SIGTERM finishes what is in hand within this. */
+const STOP_MS = 10_000;
+/** How long a killed process stays away, as an orchestrator would need to notice. */
+const AWAY_MS = 1000;
+
+async function stopInOrder(slot: Slot, findings: Findings): Promise<void> {
+  const { code, ms } = await slot.stop();
+  if (code !== 0 || ms > STOP_MS)
+    findings.add('unclean end', `${slot.name}: exit code ${code ?? 'by force'} after ${Math.round(ms)} ms`);
+}
+
+function ofRole(role: RoleName): Fault[] {
+  return [
+    {
+      name: `kill ${role}`,
+      disturbs: [role],
+      async run({ world, random }) {
+        const slot = random.pick(world.of(role));
+        await slot.kill();
+        const killedAt = Date.now();
+        await sleep(AWAY_MS);
+        await slot.start();
+        await slot.ready();
+        return killedAt;
+      },
+    },
+    {
+      name: `freeze ${role}`,
+      disturbs: [role],
+      async run({ world, random }) {
+        const { process } = random.pick(world.of(role));
+        process!.signal('SIGSTOP');
+        await sleep(FREEZE_MS);
+        process!.signal('SIGCONT');
+        return Date.now();
+      },
+    },
+    {
+      name: `roll ${role}`,
+      disturbs: [role],
+      async run({ world, traffic, findings }) {
+        const before = new Map(traffic.callers.retries);
+        let lastAt = 0;
+        for (const slot of world.of(role)) {
+          await stopInOrder(slot, findings);
+          lastAt = Date.now();
+          await slot.start();
+          await slot.ready();
+        }
+        for (const [code, count] of traffic.callers.retries)
+          if (code !== 'UNAVAILABLE' && count > (before.get(code) ?? 0))
+            findings.add('refused', `a rolling restart of ${role} made callers repeat after ${code}`);
+        return lastAt;
+      },
+    },
+  ];
+}
+
+/** Something that is wrong for a while. */
+function lasting(
+  name: string,
+  disturbs: readonly string[],
+  ms: number,
+  begin: (stage: Stage) => Promise<void> | void,
+  end: (stage: Stage) => Promise<void> | void,
+): Fault {
+  return {
+    name,
+    disturbs,
+    async run(stage) {
+      await begin(stage);
+      try {
+        await sleep(ms);
+      } finally {
+        await end(stage);
+      }
+      return Date.now();
+    },
+  };
+}
+
+const POSTGRES: readonly Fault[] = [
+  {
+    name: 'restart PostgreSQL',
+    disturbs: ['postgres'],
+    async run({ world }) {
+      await world.postgres.stop();
+      await world.startPostgres();
+      return Date.now();
+    },
+  },
+  {
+    name: 'kill PostgreSQL',
+    disturbs: ['postgres'],
+    async run({ world }) {
+      await world.postgres.kill();
+      await sleep(AWAY_MS);
+      await world.startPostgres();
+      return Date.now();
+    },
+  },
+  {
+    name: 'end all PostgreSQL backends',
+    disturbs: ['postgres'],
+    async run({ world }) {
+      for (let round = 0; round < 5; round += 1) {
+        await world.database.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ssom-alert'`,
+        );
+        await sleep(500);
+      }
+      return Date.now();
+    },
+  },
+  {
+    name: 'exhaust PostgreSQL connections',
+    disturbs: ['postgres'],
+    async run({ world }) {
+      const { rows } = await world.database.query<{ max: number }>(`SELECT current_setting('max_connections')::int AS max`);
+      const hoarders: pg.Client[] = [];
+      const hoard = async () => {
+        while (hoarders.length <= rows[0]!.max) {
+          const client = new pg.Client({ connectionString: world.postgres.url, application_name: 'hoarder' });
+          client.on('error', () => undefined);
+          await client.connect();
+          hoarders.push(client);
+        }
+      };
+      const until = Date.now() + NETWORK_MS;
+      while (Date.now() < until) {
+        await hoard().catch(() => undefined);
+        // Those that the roles hold already are taken from them, so that they have to ask for new ones.
+        await world.database
+          .query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ssom-alert'`)
+          .catch(() => undefined);
+        await sleep(500);
+      }
+      await Promise.all(hoarders.map((client) => client.end().catch(() => undefined)));
+      return Date.now();
+    },
+  },
+  lasting(
+    'PostgreSQL disk full',
+    ['postgres'],
+    NETWORK_MS,
+    async ({ world }) => {
+      // A real server's answer to an insert when its disk is full.
+      await world.database.query(`
+        CREATE OR REPLACE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$`);
+      for (const table of ['alerts', 'alert_statuses', 'outbox', 'alert_progress'])
+        await world.database.query(
+          `CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION disk_full()`,
+        );
+    },
+    async ({ world }) => {
+      for (const table of ['alerts', 'alert_statuses', 'outbox', 'alert_progress'])
+        await world.database.query(`DROP TRIGGER disk_full ON ${table}`);
+    },
+  ),
+];
+
+const KAFKA: readonly Fault[] = [
+  {
+    name: 'kill a broker',
+    disturbs: ['kafka'],
+    async run({ world, random }) {
+      await random.pick(world.kafka.brokers).kill();
+      const killedAt = Date.now();
+      await sleep(10_000);
+      await world.startBrokers();
+      return killedAt;
+    },
+  },
+  {
+    name: 'kill the controller',
+    disturbs: ['kafka'],
+    async run({ world }) {
+      await world.kafka.brokers[await world.controller()]!.kill();
+      const killedAt = Date.now();
+      await sleep(10_000);
+      await world.startBrokers();
+      return killedAt;
+    },
+  },
+  {
+    name: 'all brokers down',
+    disturbs: ['kafka'],
+    async run({ world }) {
+      await Promise.all(world.kafka.brokers.map((broker) => broker.kill()));
+      await sleep(OUTAGE_MS);
+      await world.startBrokers();
+      return Date.now();
+    },
+  },
+  {
+    name: 'wipe Kafka',
+    disturbs: ['kafka'],
+    async run({ world }) {
+      await world.wipeKafka(AWAY_MS, (ms) => sleep(ms));
+      return Date.now();
+    },
+  },
+];
+
+const REGISTRY: readonly Fault[] = [
+  {
+    name: 'registry down',
+    disturbs: ['registry', 'delivery'],
+    async run({ world, random }) {
+      await world.registry.kill();
+      // One that starts meanwhile has no schemas yet: it waits, and the others do its work.
+      const slot = random.pick(world.of('delivery'));
+      await slot.kill();
+      await slot.start();
+      await sleep(OUTAGE_MS);
+      await world.startRegistry();
+      const upAt = Date.now();
+      await slot.ready();
+      return upAt;
+    },
+  },
+];
+
+const networkFaults = (['postgres', 'kafka', 'registry', 'api', 'gateway'] as const).flatMap((way) => [
+  lasting(
+    `cut the network to ${way}`,
+    [way],
+    NETWORK_MS,
+    ({ world }) => world.networks[way].cut(),
+    ({ world }) => world.networks[way].heal(),
+  ),
+  lasting(
+    `lose every packet to ${way}`,
+    [way],
+    NETWORK_MS,
+    ({ world }) => world.networks[way].silence(),
+    ({ world }) => world.networks[way].heal(),
+  ),
+  {
+    name: `half-open connections to ${way}`,
+    disturbs: [way],
+    run: ({ world }: Stage) => {
+      world.networks[way].halfOpen();
+      return Promise.resolve(Date.now());
+    },
+  },
+  lasting(
+    `300 ms of delay to ${way}`,
+    [way],
+    NETWORK_MS,
+    ({ world }) => world.networks[way].delay(300),
+    ({ world }) => world.networks[way].heal(),
+  ),
+]);
+
+/** Debian's package libfaketime; elsewhere it may lie in another folder. */
+const FAKETIME = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1', '/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1'];
+
+function clockFault(role: RoleName): Fault {
+  return {
+    name: `clock of ${role} 1 h off`,
+    disturbs: [role],
+    async run({ world, random, findings }) {
+      const library = FAKETIME.find((file) => existsSync(file));
+      if (library === undefined) throw new Error('libfaketime is needed for this: apt-get install -y libfaketime');
+      const slot = random.pick(world.of(role));
+      await stopInOrder(slot, findings);
+      const FAKETIME_SHIFT = random.pick(['+1h', '-1h']);
+      await slot.start({ LD_PRELOAD: library, FAKETIME: FAKETIME_SHIFT, FAKETIME_DONT_FAKE_MONOTONIC: '1' });
+      await slot.ready();
+      await sleep(NETWORK_MS);
+      await stopInOrder(slot, findings);
+      await slot.start();
+      await slot.ready();
+      return Date.now();
+    },
+  };
+}
+
+const DIRECTORY: Fault = {
+  name: 'directory changes and deactivations',
+  disturbs: ['directory'],
+  async run({ traffic, random }) {
+    const end = Date.now() + NETWORK_MS;
+    while (Date.now() < end) {
+      const { userId } = random.pick(traffic.movers);
+      const department = random.pick(['OPERATION', 'CORE_BANK', 'CHANNEL', 'PAYROLL']);
+      await traffic.changeDirectory([{ userId, department, active: random.chance(0.7) }]);
+      await sleep(random.int(10, 200));
+    }
+    await traffic.changeDirectory(traffic.movers);
+    return Date.now();
+  },
+};
+
+const RECONNECTS = 1000;
+
+const STREAMS: Fault = {
+  name: `${RECONNECTS} forced stream reconnects`,
+  disturbs: ['gateway', 'stream-gateway'],
+  async run({ world, traffic }) {
+    const losses = () => traffic.followers.reduce((sum, follower) => sum + follower.losses, 0);
+    const goal = losses() + RECONNECTS;
+    await until(
+      () => `${RECONNECTS} streams were lost; ${goal - losses()} are left`,
+      async () => {
+        world.networks.gateway.reset();
+        await sleep(300);
+        return losses() >= goal;
+      },
+      120_000,
+    );
+    return Date.now();
+  },
+};
+
+/** Every fault there is, in the order in which they are listed. */
+export const FAULTS: readonly Fault[] = [
+  ...ROLES.flatMap(ofRole),
+  ...POSTGRES,
+  ...KAFKA,
+  ...REGISTRY,
+  ...networkFaults,
+  ...ROLES.map(clockFault),
+  DIRECTORY,
+  STREAMS,
+];

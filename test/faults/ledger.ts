@@ -1,0 +1,137 @@
+/*
+ * What must be true, computed from what was acknowledged and from the rules as they are documented; none of the service's
+ * code and none of its tables are asked.
+ */
+
+/** A user as the directory was told of it. */
+export interface Person {
+  readonly userId: string;
+  readonly department: string;
+  readonly active: boolean;
+}
+
+/** A state of the directory, and when it may have been the current one. */
+interface DirectoryVersion {
+  readonly people: ReadonlyMap<string, Person>;
+  /** From the request that made it. */
+  readonly from: number;
+  /** To the answer to the request that replaced it. */
+  to: number;
+}
+
+export interface Recipients {
+  /** In the inbox of each of these it must be. */
+  readonly must: ReadonlySet<string>;
+  /** In nobody's but these it may be. */
+  readonly may: ReadonlySet<string>;
+}
+
+export interface LedgerAlert extends Recipients {
+  readonly alertId: number;
+  readonly requestId: string;
+  /** When the first attempt was sent, and when one was answered. */
+  readonly sentAt: number;
+  readonly acknowledgedAt: number;
+}
+
+/** How an entry of an inbox must be. `either`: two changes were under way at once, and either order is right. */
+export interface EntryState {
+  read: boolean | 'either';
+  deleted: boolean;
+}
+
+/**
+ * The rule of the original system: OPERATION and EXTERNAL get everything, CORE_BANK what concerns ssok-bank, CHANNEL the rest.
+ */
+function isRouted({ department, active }: Person, appName: string): boolean {
+  if (!active) return false;
+  if (department === 'OPERATION' || department === 'EXTERNAL') return true;
+  const isBank = appName.toLowerCase().includes('ssok-bank');
+  return department === (isBank ? 'CORE_BANK' : 'CHANNEL');
+}
+
+export class Ledger {
+  readonly alerts = new Map<number, LedgerAlert>();
+  /** In the order of their answers. */
+  readonly list: LedgerAlert[] = [];
+  readonly #directory: DirectoryVersion[] = [{ people: new Map(), from: 0, to: Infinity }];
+  /** By user, by alert. */
+  readonly #entries = new Map<string, Map<number, EntryState>>();
+  /** By user: the end of the last MarkAllRead. */
+  readonly #allReadAt = new Map<string, number>();
+
+  get users(): string[] {
+    return [...this.#directory.at(-1)!.people.keys()];
+  }
+
+  /** The directory was changed; the request was sent and answered at these times. */
+  directoryChanged(changed: readonly Person[], sentAt: number, answeredAt: number): void {
+    const last = this.#directory.at(-1)!;
+    last.to = answeredAt;
+    const people = new Map(last.people);
+    for (const person of changed) people.set(person.userId, person);
+    this.#directory.push({ people, from: sentAt, to: Infinity });
+  }
+
+  /** Who gets an alert that names nobody, if its transaction was committed between these times. */
+  routed(appName: string, sentAt: number, answeredAt: number): Recipients {
+    const sets = this.#directory
+      .filter(({ from, to }) => from <= answeredAt && to >= sentAt)
+      .map(({ people }) => [...people.values()].filter((person) => isRouted(person, appName)))
+      .map((people) => new Set(people.map(({ userId }) => userId)));
+    const may = new Set(sets.flatMap((set) => [...set]));
+    return { may, must: new Set([...may].filter((userId) => sets.every((set) => set.has(userId)))) };
+  }
+
+  acknowledged(alert: LedgerAlert): void {
+    this.alerts.set(alert.alertId, alert);
+    this.list.push(alert);
+    for (const userId of alert.may) {
+      // A MarkAllRead that was still going on when the alert was sent may have met it in the inbox.
+      const read = (this.#allReadAt.get(userId) ?? 0) > alert.sentAt ? 'either' : false;
+      if (!this.#of(userId).has(alert.alertId)) this.#of(userId).set(alert.alertId, { read, deleted: false });
+    }
+  }
+
+  #of(userId: string): Map<number, EntryState> {
+    let entries = this.#entries.get(userId);
+    if (entries === undefined) this.#entries.set(userId, (entries = new Map()));
+    return entries;
+  }
+
+  marked(userId: string, alertIds: readonly number[], read: boolean): void {
+    for (const alertId of alertIds) this.#entry(userId, alertId).read = read;
+  }
+
+  deleted(userId: string, alertIds: readonly number[]): void {
+    for (const alertId of alertIds) this.#entry(userId, alertId).deleted = true;
+  }
+
+  /** @param seen the alerts that were in the inbox for certain before the request was sent */
+  markedAll(userId: string, seen: ReadonlySet<number>, answeredAt: number): void {
+    for (const [alertId, entry] of this.#of(userId)) {
+      if (seen.has(alertId)) entry.read = true;
+      else if (entry.read === false) entry.read = 'either';
+    }
+    for (const alertId of seen) this.#entry(userId, alertId).read = true;
+    this.#allReadAt.set(userId, answeredAt);
+  }
+
+  /** A reader may be quicker than the answer to the caller. */
+  #entry(userId: string, alertId: number): EntryState {
+    const entries = this.#of(userId);
+    let entry = entries.get(alertId);
+    if (entry === undefined) entries.set(alertId, (entry = { read: false, deleted: false }));
+    return entry;
+  }
+
+  /** What a user's inbox must hold, by alert; an entry outside `must` may be missing. */
+  inbox(userId: string): Map<number, EntryState & { readonly must: boolean }> {
+    const entries = new Map<number, EntryState & { must: boolean }>();
+    for (const [alertId, state] of this.#of(userId)) {
+      const must = this.alerts.get(alertId)?.must.has(userId) ?? false;
+      entries.set(alertId, { ...state, must });
+    }
+    return entries;
+  }
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Callers } from './callers.js';
+import type { Ledger } from './ledger.js';
+
+const INTERVAL_MS = 200;
+/** Alerts that arrive so quickly after their request mean that all is well. */
+export const WELL_MS = 1000;
+/** So many in a row. */
+const STEADY = 5;
+const KEPT = 20_000;
+const PERSON: ReadonlySet<string> = new Set(['probe-1']);
+
+interface Sent {
+  readonly sentAt: number;
+  arrivedAt: number | undefined;
+}
+
+/** Sends alerts to one person five times a second, and measures how long each takes to that person's stream. */
+export class Probe {
+  readonly #sent = new Map<string, Sent>();
+  #stopping = false;
+
+  constructor(
+    private readonly callers: Callers,
+    private readonly ledger: Ledger,
+  ) {}
+
+  async run(): Promise<void> {
+    const running = new Set<Promise<unknown>>();
+    for (let count = 0; !this.#stopping; count += 1) {
+      const title = `probe-${count}`;
+      this.#sent.set(title, { sentAt: Date.now(), arrivedAt: undefined });
+      if (this.#sent.size > KEPT) this.#sent.delete(this.#sent.keys().next().value!);
+      const request = {
+        requestId: title,
+        kind: 'ALERT_KIND_OTHER' as const,
+        appName: 'probe',
+        level: 'ALERT_LEVEL_INFO' as const,
+        title,
+        recipients: { userIds: [...PERSON] },
+      };
+      const one: Promise<unknown> = this.callers
+        .call('the probe', (client, timeoutMs) => client.createAlert(request, { attempts: 1, timeoutMs }))
+        .then(({ response, sentAt, answeredAt }) => {
+          const [must, may] = [PERSON, PERSON];
+          const { alertId } = response.alert!;
+          this.ledger.acknowledged({ alertId, requestId: title, sentAt, acknowledgedAt: answeredAt, must, may });
+        })
+        .catch(() => undefined)
+        .finally(() => running.delete(one));
+      running.add(one);
+      await sleep(INTERVAL_MS);
+    }
+    await Promise.all(running);
+  }
+
+  arrived(title: string): void {
+    const sent = this.#sent.get(title);
+    if (sent !== undefined) sent.arrivedAt ??= Date.now();
+  }
+
+  /** When the first of the probes since `since` was sent from which on they arrive well; undefined: not yet. */
+  wellFrom(since: number): number | undefined {
+    let first: number | undefined;
+    let row = 0;
+    for (const { sentAt, arrivedAt } of this.#sent.values()) {
+      if (sentAt < since) continue;
+      if (arrivedAt === undefined || arrivedAt - sentAt > WELL_MS) {
+        row = 0;
+        continue;
+      }
+      row += 1;
+      if (row === 1) first = arrivedAt;
+      if (row === STEADY) return first;
+    }
+    return undefined;
+  }
+
+  stop(): void {
+    this.#stopping = true;
+  }
+}

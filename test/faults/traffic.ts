@@ -1,0 +1,290 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient, type AlertClient } from '../../services/client/client.js';
+import type { Random } from '../support/random.js';
+import { Callers } from './callers.js';
+import type { Findings } from './findings.js';
+import { Follower } from './follower.js';
+import type { Ledger, Person } from './ledger.js';
+import { PoisonWriter } from './poison-writer.js';
+import { Probe } from './probe.js';
+import type { World } from './world.js';
+
+export interface TrafficOptions {
+  readonly world: World;
+  readonly ledger: Ledger;
+  readonly findings: Findings;
+  readonly random: Random;
+  readonly alertsPerSecond: number;
+}
+
+const APPS = ['ssok-bank', 'SSOK-BANK-ledger', 'ssok-transfer', 'ssok-channel-web', 'openbanking'] as const;
+/** Beyond these, callers wait for answers before they send more. */
+const UNANSWERED_MAX = 400;
+/** PostgreSQL ends a statement after 30 s: an attempt without an answer has no effect any more then. */
+const LATE_EFFECT_MS = 35_000;
+
+const people = (prefix: string, count: number, department: string): Person[] =>
+  Array.from({ length: count }, (_, index) => ({ userId: `${prefix}-${index + 1}`, department, active: true }));
+
+/** Whoever uses the service while it is disturbed: callers, readers, people with streams, and two who must not succeed. */
+export class Traffic {
+  readonly people = [
+    ...people('operation', 4, 'OPERATION'),
+    ...people('external', 2, 'EXTERNAL'),
+    ...people('bank', 5, 'CORE_BANK'),
+    ...people('channel', 5, 'CHANNEL'),
+    ...people('solo', 12, 'PAYROLL'),
+    // Nobody reads or deletes for these: their inboxes stay in the order of delivery.
+    ...people('quiet', 4, 'PAYROLL'),
+    ...people('quiet-operation', 2, 'OPERATION'),
+    ...people('mover', 4, 'CHANNEL'),
+    ...people('probe', 1, 'PAYROLL'),
+  ];
+  readonly followers: Follower[] = [];
+  readonly callers: Callers;
+  readonly probe: Probe;
+  readonly poison: PoisonWriter;
+  /** Requests that were acknowledged, and repetitions of acknowledged ones that gave the same alert. */
+  requests = 0;
+  replays = 0;
+  /** Changes of read state and deletions. */
+  changes = 0;
+  #unanswered = 0;
+  #stopping = false;
+  readonly #clients: AlertClient[] = [];
+  readonly #loops: Promise<void>[] = [];
+  readonly #random: Random;
+
+  private constructor(private readonly options: TrafficOptions) {
+    const { world, findings, random } = options;
+    this.#random = random;
+    const service = { caller: world.unique('fault-run') };
+    this.callers = new Callers(
+      world.networks.api.proxies.map(({ address }) => this.#client({ address, identity: service })),
+      findings,
+    );
+    this.probe = new Probe(this.callers, options.ledger);
+    this.poison = new PoisonWriter(world.kafka.bootstrap, random.fork());
+  }
+
+  static async start(options: TrafficOptions): Promise<Traffic> {
+    const traffic = new Traffic(options);
+    await traffic.#start();
+    return traffic;
+  }
+
+  #client(settings: Parameters<typeof createClient>[0]): AlertClient {
+    const client = createClient(settings);
+    this.#clients.push(client);
+    return client;
+  }
+
+  async #start(): Promise<void> {
+    await this.changeDirectory(this.people);
+    for (const { userId } of this.people) this.#follow(userId, userId);
+    // A second device of some, which comes and goes.
+    const second = this.people.filter((_, index) => index % 4 === 0).map(({ userId }) => userId);
+    const restless = second.map((userId) => this.#follow(userId, `${userId} (2)`));
+    const loop = (work: () => Promise<void>) => this.#loops.push(work());
+    loop(() => this.#create());
+    for (const userId of this.readers) loop(() => this.#read(userId));
+    for (const follower of restless) loop(() => this.#comeAndGo(follower));
+    loop(() => this.#intrude());
+    loop(() => this.probe.run());
+    loop(() => this.poison.run());
+  }
+
+  /** The people who change what is in their inboxes. */
+  get readers(): string[] {
+    return this.people.map(({ userId }) => userId).filter((userId) => !/^(quiet|mover|probe)/.test(userId));
+  }
+
+  get movers(): Person[] {
+    return this.people.filter(({ userId }) => userId.startsWith('mover'));
+  }
+
+  #follow(userId: string, name: string): Follower {
+    const { world, findings } = this.options;
+    const address = world.networks.api.proxies[0]!.address;
+    const clients = world.networks.gateway.proxies.map((gateway) =>
+      this.#client({ address, streamAddress: gateway.address, identity: { userId } }),
+    );
+    const follower = new Follower({
+      userId,
+      name,
+      clients,
+      findings,
+      mayBeInactive: userId.startsWith('mover'),
+      ...(userId.startsWith('probe') ? { onAlert: (_, title) => this.probe.arrived(title) } : {}),
+    });
+    this.followers.push(follower);
+    return follower;
+  }
+
+  async changeDirectory(changed: readonly Person[]): Promise<void> {
+    const { ledger } = this.options;
+    const users = changed.map((person) => ({ ...person }));
+    const { sentAt, answeredAt, attempts } = await this.callers.call('UpsertUsers', (client, timeoutMs) =>
+      client.upsertUsers({ users }, { timeoutMs }),
+    );
+    ledger.directoryChanged(changed, sentAt, answeredAt);
+    if (attempts > 1) await this.#pause(LATE_EFFECT_MS);
+  }
+
+  /** A wait that ends early when the traffic does. */
+  async #pause(ms: number): Promise<void> {
+    const until = Date.now() + ms;
+    while (!this.#stopping && Date.now() < until) await sleep(Math.min(100, until - Date.now()));
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ callers
+
+  async #create(): Promise<void> {
+    const running = new Set<Promise<void>>();
+    const started = performance.now();
+    for (let count = 0; !this.#stopping;) {
+      const due = ((performance.now() - started) / 1000) * this.options.alertsPerSecond;
+      if (count < due && this.#unanswered < UNANSWERED_MAX) {
+        const one: Promise<void> = this.#createOne(`request-${count}`)
+          .catch(() => undefined)
+          .finally(() => running.delete(one));
+        running.add(one);
+        count += 1;
+      } else {
+        // What could not be sent in time is not made up for.
+        if (this.#unanswered >= UNANSWERED_MAX) count = Math.ceil(due);
+        await sleep(10);
+      }
+    }
+    await Promise.all(running);
+  }
+
+  async #createOne(requestId: string): Promise<void> {
+    const { ledger, findings } = this.options;
+    const random = this.#random;
+    const appName = random.pick(APPS);
+    const named = random.chance(0.8) ? [random.pick(this.people.filter(isNamed)).userId] : undefined;
+    const request = {
+      requestId,
+      kind: 'ALERT_KIND_GRAFANA' as const,
+      appName,
+      level: 'ALERT_LEVEL_WARNING' as const,
+      title: requestId,
+      message: `이체 지연 ${requestId}`,
+      ...(named === undefined ? {} : { recipients: { userIds: named } }),
+    };
+    this.#unanswered += 1;
+    try {
+      const create = () =>
+        this.callers.call(`CreateAlert ${requestId}`, (client, timeoutMs) =>
+          client.createAlert(request, { attempts: 1, timeoutMs }),
+        );
+      const { response, sentAt, answeredAt } = await create();
+      const { alertId } = response.alert!;
+      const recipients =
+        named === undefined
+          ? ledger.routed(appName, sentAt, answeredAt)
+          : { must: new Set(named), may: new Set(named) };
+      ledger.acknowledged({ alertId, requestId, sentAt, acknowledgedAt: answeredAt, ...recipients });
+      this.requests += 1;
+      if (!random.chance(0.05)) return;
+      const again = (await create()).response;
+      this.replays += 1;
+      if (again.alert!.alertId !== alertId || !again.replayed)
+        findings.add('second alert', `${requestId} was ${alertId}, and then ${again.alert!.alertId}`);
+    } finally {
+      this.#unanswered -= 1;
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ readers
+
+  async #read(userId: string): Promise<void> {
+    const { ledger } = this.options;
+    const random = this.#random.fork();
+    const follower = this.followers.find((each) => each.userId === userId)!;
+    while (!this.#stopping) {
+      await this.#pause(random.int(500, 3000));
+      const known = [...follower.fold.keys()];
+      if (known.length === 0 || this.#stopping) continue;
+      const recent = known.slice(-50);
+      const alertIds = [...new Set(Array.from({ length: random.int(1, 5) }, () => random.pick(recent)))];
+      const seen = new Set(known);
+      const draw = random.next();
+      const kind = draw < 0.5 ? 'markRead' : draw < 0.75 ? 'markUnread' : draw < 0.9 ? 'deleteFromInbox' : 'markAllRead';
+      try {
+        const { answeredAt, attempts } = await this.callers.call<unknown>(`${kind} of ${userId}`, (client, timeoutMs) =>
+          kind === 'markAllRead'
+            ? client.markAllRead({ userId }, { timeoutMs })
+            : client[kind]({ userId, alertIds }, { timeoutMs }),
+        );
+        this.changes += 1;
+        // An attempt that was not answered may take effect later still: nothing else is changed until it cannot.
+        const lateMs = attempts > 1 ? LATE_EFFECT_MS : 0;
+        if (kind === 'markAllRead') ledger.markedAll(userId, seen, answeredAt + lateMs);
+        else if (kind === 'deleteFromInbox') ledger.deleted(userId, alertIds);
+        else ledger.marked(userId, alertIds, kind === 'markRead');
+        await this.#pause(lateMs);
+      } catch {
+        // A finding of its own already.
+      }
+    }
+  }
+
+  async #comeAndGo(follower: Follower): Promise<void> {
+    const random = this.#random.fork();
+    while (!this.#stopping) {
+      await this.#pause(random.int(1000, 8000));
+      follower.drop();
+    }
+  }
+
+  /** Somebody asks for what is not theirs, with every way there is. */
+  async #intrude(): Promise<void> {
+    const { world, findings } = this.options;
+    const [api] = world.networks.api.proxies;
+    const [gateway] = world.networks.gateway.proxies;
+    const identity = { userId: 'solo-1' };
+    const client = this.#client({ address: api!.address, streamAddress: gateway!.address, identity });
+    const userId = 'operation-1';
+    const attempts: Record<string, () => Promise<unknown>> = {
+      ListInbox: () => client.listInbox({ userId }, { timeoutMs: 2000 }),
+      MarkAllRead: () => client.markAllRead({ userId }, { timeoutMs: 2000 }),
+      ListAlerts: () => client.listAlerts({}, { timeoutMs: 2000 }),
+      StreamAlerts: async () => {
+        const signal = AbortSignal.timeout(2000);
+        for await (const response of client.streamAlerts({ userId, reconnect: false, signal })) return response;
+        throw new Error('nothing came');
+      },
+    };
+    while (!this.#stopping) {
+      for (const [method, attempt] of Object.entries(attempts)) {
+        try {
+          await attempt();
+          findings.add('cross-user', `${method}: solo-1 was answered about ${userId}`);
+        } catch {
+          // Refused, or out of reach: either is well.
+        }
+        await this.#pause(500);
+      }
+    }
+  }
+
+  /** No more calls; resolves when every request has its answer. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.probe.stop();
+    this.poison.stop();
+    await Promise.all(this.#loops);
+  }
+
+  async close(): Promise<void> {
+    this.#stopping = true;
+    this.callers.close();
+    await Promise.all(this.followers.map((follower) => follower.close()));
+    this.poison.close();
+    for (const client of this.#clients) client.close();
+  }
+}
+
+const isNamed = ({ userId }: Person) => !/^(mover|probe)/.test(userId);

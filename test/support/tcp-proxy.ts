@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+}
+
+/**
+ * A TCP proxy of 127.0.0.1 that does to connections what networks do. Each disturbance lasts until `heal()`, except that
+ * broken connections stay broken.
+ */
+export class TcpProxy {
+  readonly #pairs = new Set<Pair>();
+  /** Clients whose other end is gone without a word. */
+  readonly #halfOpen = new Set<Socket>();
+  #refusing = false;
+  #silent = false;
+  #delayMs = 0;
+
+  private constructor(
+    private readonly server: Server,
+    private readonly target: number,
+  ) {
+    server.on('connection', (client) => this.#accept(client));
+  }
+
+  /** @param target port on 127.0.0.1; it need not listen yet */
+  static async listen(target: number, port = 0): Promise<TcpProxy> {
+    const server = createServer({ noDelay: true });
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return new TcpProxy(server, target);
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  #accept(client: Socket): void {
+    client.on('error', () => undefined);
+    if (this.#refusing) return void client.resetAndDestroy();
+    const server = connect({ port: this.target, host: '127.0.0.1', noDelay: true });
+    const pair = { client, server };
+    this.#pairs.add(pair);
+    this.#forward(client, server);
+    this.#forward(server, client);
+    if (this.#silent) this.#pause(pair);
+    const end = () => {
+      if (!this.#pairs.delete(pair)) return;
+      client.destroy();
+      server.destroy();
+    };
+    server.on('error', end);
+    client.on('close', end);
+    server.on('close', end);
+  }
+
+  #forward(from: Socket, to: Socket): void {
+    let due = 0;
+    const pass = (work: () => void) => {
+      const now = performance.now();
+      due = Math.max(due, now + this.#delayMs);
+      if (due <= now) work();
+      else setTimeout(work, due - now);
+    };
+    from.on('data', (bytes: Buffer) => {
+      pass(() => {
+        if (to.destroyed || to.write(bytes)) return;
+        from.pause();
+        to.once('drain', () => this.#silent || from.resume());
+      });
+    });
+    from.on('end', () => pass(() => to.end()));
+  }
+
+  #pause({ client, server }: Pair): void {
+    client.pause();
+    server.pause();
+  }
+
+  /** Breaks every connection once; new ones are forwarded. @returns how many */
+  reset(): number {
+    const pairs = [...this.#pairs];
+    for (const { client } of pairs) client.resetAndDestroy();
+    return pairs.length;
+  }
+
+  /** Breaks every connection and refuses new ones. */
+  cut(): void {
+    this.#refusing = true;
+    this.reset();
+  }
+
+  /** Takes connections and bytes, and passes nothing on: packets that are lost. */
+  silence(): void {
+    this.#silent = true;
+    for (const pair of this.#pairs) this.#pause(pair);
+  }
+
+  /**
+   * Leaves every client with a connection whose other end is gone and has not said so, as after a crashed router: it can
+   * find that out by waiting alone. New connections are forwarded.
+   */
+  halfOpen(): number {
+    const pairs = [...this.#pairs];
+    for (const pair of pairs) {
+      this.#pairs.delete(pair);
+      pair.client.unpipe();
+      pair.client.removeAllListeners('data').resume();
+      pair.server.destroy();
+      this.#halfOpen.add(pair.client);
+      pair.client.on('close', () => this.#halfOpen.delete(pair.client));
+    }
+    return pairs.length;
+  }
+
+  /** Every byte, both ways, arrives so much later. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  heal(): void {
+    this.#refusing = false;
+    this.#delayMs = 0;
+    if (!this.#silent) return;
+    this.#silent = false;
+    for (const { client, server } of this.#pairs) {
+      client.resume();
+      server.resume();
+    }
+  }
+
+  close(): void {
+    this.server.close();
+    for (const { client } of [...this.#pairs]) client.destroy();
+    for (const client of [...this.#halfOpen]) client.destroy();
+  }
+}
