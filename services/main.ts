@@ -1,3 +1,4 @@
+import { endProcess } from './lib/lifecycle.js';
 import { runRole } from './run.js';
 
 const [role = 'standalone'] = process.argv.slice(2);
@@ -6,4 +7,4 @@ if (process.env['SSOM_PARENT_IPC'] === '1') {
   process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
   process.channel?.unref();
 }
-process.exit(await runRole(role, process.env));
+endProcess(await runRole(role, process.env));

@@ -204,10 +204,7 @@ export class Runtime {
     );
     this.#closers.add('producer', () => producer.close());
     this.#watch('kafka', brokers.bootstrapServers, KAFKA_PROBE_INTERVAL_MS, signal, () => producer.probe());
-    this.metrics.gauge('ssom.kafka.producer.records', 'Records in the producer, by state.', () => [
-      { value: producer.stats.inFlight, attributes: { state: 'in_flight' } },
-      { value: producer.stats.waiting, attributes: { state: 'publishers_waiting' } },
-    ]);
+    this.#observeProducer('single', producer);
     return { producer, events };
   }
 
@@ -222,6 +219,7 @@ export class Runtime {
       const config = { ...this.config, producerLingerMs: Math.max(BULK_LINGER_MS, this.config.producerLingerMs) };
       const producer = await Producer.connect(brokers, config, this.logger, { clientId: `ssom-${this.role}-bulk` });
       this.#closers.add('bulk producer', () => producer.close());
+      this.#observeProducer('bulk', producer);
       return producer;
     });
     return this.#bulkProducer;
@@ -248,14 +246,23 @@ export class Runtime {
         await rememberDeadLetter(database, { topic, partition, offset, alertId, userId, reason: error.message });
       },
     });
-    return new Triage({
+    const triage = new Triage({
       deadLetters,
       attempts: config.processingAttempts,
       backoffBaseMs: 100,
       backoffCapMs: 5000,
       logger,
     });
+    this.#triages.push({ triage, group: config.consumerGroup + groupSuffix });
+    if (this.#triages.length === 1) {
+      metrics.gauge('ssom.triage.suspects', 'Records that have failed alone and may be given up, by group.', () =>
+        this.#triages.map((entry) => ({ value: entry.triage.suspects, attributes: { group: entry.group } })),
+      );
+    }
+    return triage;
   }
+
+  readonly #triages: { triage: Triage; group: string }[] = [];
 
   /** Joins a consumer group, waiting until Kafka answers and the topics exist. */
   async subscribe(
@@ -299,12 +306,38 @@ export class Runtime {
     return consumer;
   }
 
+  readonly #producers: { producer: Producer; name: string }[] = [];
+
+  #observeProducer(name: string, producer: Producer): void {
+    if (this.#producers.push({ name, producer }) > 1) return;
+    this.metrics.gauge('ssom.kafka.producer.records', 'Records in each producer, by state.', () =>
+      this.#producers.flatMap((entry) => [
+        { value: entry.producer.stats.inFlight, attributes: { producer: entry.name, state: 'in_flight' } },
+        { value: entry.producer.stats.waiting, attributes: { producer: entry.name, state: 'publishers_waiting' } },
+      ]),
+    );
+  }
+
   readonly #consumers: { consumer: Consumer; group: string }[] = [];
 
   #observeLag(consumer: Consumer, group: string): void {
     if (this.#consumers.push({ consumer, group }) > 1) return;
-    this.metrics.gauge('ssom.kafka.consumer.replaced', 'Times that a stalled consumer was replaced, by group.', () =>
-      this.#consumers.map((entry) => ({ value: entry.consumer.replaced, attributes: { group: entry.group } })),
+    const ofEach = (read: (consumer: Consumer) => number) => () =>
+      this.#consumers.map((entry) => ({ value: read(entry.consumer), attributes: { group: entry.group } }));
+    this.metrics.gauge(
+      'ssom.kafka.consumer.replaced',
+      'Times that a stalled consumer was replaced, by group.',
+      ofEach(({ replaced }) => replaced),
+    );
+    this.metrics.gauge(
+      'ssom.kafka.consumer.fetched.bytes',
+      'Bytes that were fetched ahead of the handler, by group; bounded at 16 MiB and a fetch.',
+      ofEach(({ fetchedBytes }) => fetchedBytes),
+    );
+    this.metrics.gauge(
+      'ssom.kafka.consumer.parked',
+      'Partitions that wait for a record that failed alone, by group.',
+      ofEach(({ parked }) => parked),
     );
     this.metrics.gauge('ssom.kafka.consumer.lag', 'Records behind the end of the partition, by group.', () =>
       this.#consumers.flatMap((entry) =>

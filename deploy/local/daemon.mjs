@@ -8,7 +8,7 @@ import { StackError } from './errors.mjs';
 import { withLock } from './lock.mjs';
 import { pathsOf } from './paths.mjs';
 import { assertFree } from './ports.mjs';
-import { run } from './tools.mjs';
+import { atExit, run } from './tools.mjs';
 
 /**
  * @typedef {object} RunFile what is written beside a running process
@@ -123,7 +123,7 @@ async function start(spec) {
   // At once and synchronously: from here on an interrupted start is found again by the next one.
   writeFileSync(where.run, JSON.stringify(made));
   child.unref();
-  if (spec.killAtExit) process.once('exit', () => killNow(where.run, made));
+  if (spec.killAtExit) atExit(() => killNow(where.run, made));
   if (!(await becomesReady(spec, made))) {
     const ended = child.exitCode !== null || child.signalCode !== null;
     if (!ended) await end(made);

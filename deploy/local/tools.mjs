@@ -88,6 +88,23 @@ function compareVersions(a, b) {
   return 0;
 }
 
+/** @type {Set<() => void>} */
+const beforeExit = new Set();
+// One listener for all: a stack of several brokers has more processes than Node takes for a leak.
+process.once('exit', () => {
+  for (const work of beforeExit) work();
+});
+
+/**
+ * Does something, synchronously, when this process ends.
+ * @param {() => void} work
+ * @returns {() => void} takes it back
+ */
+export function atExit(work) {
+  beforeExit.add(work);
+  return () => void beforeExit.delete(work);
+}
+
 /**
  * Runs a command to its end.
  * @param {string} command
@@ -101,8 +118,7 @@ export function run(command, args, options = {}) {
     const { input, ...rest } = options;
     const child = spawn(command, args, { ...rest, stdio: ['pipe', 'pipe', 'pipe'] });
     // Ends with us when we are interrupted: a download goes on in a later run, from a new temporary folder.
-    const end = () => child.kill();
-    process.once('exit', end);
+    const ended = atExit(() => child.kill());
     let stdout = '';
     let all = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -113,11 +129,11 @@ export function run(command, args, options = {}) {
     child.stdin.on('error', () => undefined); // a command that ends without reading its input
     child.stdin.end(input ?? '');
     child.once('error', (error) => {
-      process.removeListener('exit', end);
+      ended();
       reject(new StackError(`${command}: ${error.message}`));
     });
     child.once('close', (code, signal) => {
-      process.removeListener('exit', end);
+      ended();
       if (code === 0) resolve(stdout);
       else {
         const tail = all.trimEnd().split('\n').slice(-30).join('\n');

@@ -28,8 +28,13 @@ export function createAlertApi(runtime: Runtime): Service {
     },
   });
   metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for their answer.', () => batcher.depth);
+  metrics.gauge('ssom.create.queue.characters', 'Characters of text in them.', () => batcher.characters);
+  const directories = new DirectoryCache(database);
+  metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
+    { value: directories.size, attributes: { role: 'alert-api' } },
+  ]);
   grpc.addService(api.AlertService.service, {
-    ...alertService({ database, batcher, directories: new DirectoryCache(database), logger }),
+    ...alertService({ database, batcher, directories, logger }),
   });
   grpc.addService(api.InboxService.service, { ...inboxService({ database, logger, publishing: () => publishing }) });
   grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });

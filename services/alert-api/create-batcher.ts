@@ -31,6 +31,8 @@ export interface CreateBatcherOptions {
 const WRITERS = 2;
 /** Characters of messages, labels and names in one statement, beyond which no further request joins it. */
 const BATCH_CHARACTERS = 2_000_000;
+/** The same, of all requests that wait for their answer: 10,000 of the largest would be gigabytes. */
+const QUEUE_CHARACTERS = 32_000_000;
 const FULL_RETRY_MS = 500;
 const OUTBOX_RETRY_MS = 5000;
 const NAMES_SHOWN = 10;
@@ -45,12 +47,20 @@ export class CreateBatcher {
   readonly #running = new Map<string, Waiting[]>();
   #writers = 0;
   #unanswered = 0;
+  #characters = 0;
 
-  constructor(private readonly options: CreateBatcherOptions) {}
+  constructor(private readonly options: CreateBatcherOptions) {
+    options.database.breaker.onOpen(() => this.#refuseQueued());
+  }
 
   /** Requests that wait for their answer. */
   get depth(): number {
     return this.#unanswered;
+  }
+
+  /** Characters in them. */
+  get characters(): number {
+    return this.#characters;
   }
 
   /**
@@ -59,12 +69,12 @@ export class CreateBatcher {
    * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away
    */
   create(request: NewAlert): Promise<CreateResult> {
-    if (this.#unanswered >= this.options.queueMax) {
+    if (this.#unanswered >= this.options.queueMax || this.#characters >= QUEUE_CHARACTERS) {
       return Promise.reject(
         new AlertError(
           'RESOURCE_EXHAUSTED',
           'TOO_MANY_REQUESTS',
-          `${this.options.queueMax} requests wait for the database already; try again later`,
+          `${this.#unanswered} requests wait for the database already; try again later`,
           { retryAfterMs: FULL_RETRY_MS },
         ),
       );
@@ -76,12 +86,18 @@ export class CreateBatcher {
         }),
       );
     }
+    // Not left to the statement: both writers may be waiting for a time-out.
+    const { refusal } = this.options.database.breaker;
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const size = sizeOf(request);
     this.#unanswered += 1;
+    this.#characters += size;
     const answer = new Promise<CreateResult>((resolve, reject) => {
       this.#enqueue({ request, resolve, reject });
     });
     return answer.finally(() => {
       this.#unanswered -= 1;
+      this.#characters -= size;
     });
   }
 
@@ -92,6 +108,12 @@ export class CreateBatcher {
       // One turn of the event loop: requests that arrived in the same read of a socket share the batch.
       setImmediate(() => void this.#write());
     }
+  }
+
+  /** PostgreSQL is away: what no writer has taken yet is answered, rather than wait behind those that hang. */
+  #refuseQueued(): void {
+    const { refusal } = this.options.database.breaker;
+    if (refusal !== undefined) for (const { reject } of this.#queue.splice(0)) reject(refusal);
   }
 
   async #write(): Promise<void> {

@@ -66,7 +66,8 @@ export class Relay {
   publishStored(alerts: readonly CreatedAlert[]): void {
     const publishing = this.#publishing;
     const room = this.deps.config.relayInFlightMax - this.#inFlight.size;
-    if (publishing === undefined || room < alerts.length) return;
+    // Who waits for room in the producer's buffer holds its records a second time: 20,000 large alerts are 300 MB.
+    if (publishing === undefined || room < alerts.length || publishing.producer.stats.waiting > 0) return;
     this.#publish(publishing, alerts).catch((error: Error) => {
       this.deps.logger.warn(
         { err: error, alerts: alerts.length },
@@ -75,20 +76,26 @@ export class Relay {
     });
   }
 
-  /** Sweeps the outbox until the signal aborts. */
+  /** Sweeps the outbox, and looks how full it is, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { config, database, logger } = this.deps;
-    await every(
-      config.outboxSweepIntervalMs,
-      signal,
-      async () => {
-        this.#outbox = await outboxState(database, config.outboxMax);
-        this.#noteFull();
-        if (this.#publishing === undefined || this.#outbox.depth === 0) return;
-        await database.withAdvisoryLock(SWEEPER_LOCK, () => this.#sweep(this.#publishing!, signal));
-      },
-      (error) => logger.warn({ err: error }, 'the outbox could not be swept; trying again'),
-    );
+    const look = async () => {
+      this.#outbox = await outboxState(database, config.outboxMax);
+      this.#noteFull();
+    };
+    const sweep = async () => {
+      if (this.#publishing === undefined || this.#outbox.depth === 0) return;
+      await database.withAdvisoryLock(SWEEPER_LOCK, () => this.#sweep(this.#publishing!, signal));
+    };
+    // Beside each other: while Kafka is away a sweep hangs for as long as its records may take, and OUTBOX_MAX must hold.
+    await Promise.all([
+      every(config.outboxSweepIntervalMs, signal, look, (error) =>
+        logger.warn({ err: error }, 'the outbox could not be counted; trying again'),
+      ),
+      every(config.outboxSweepIntervalMs, signal, sweep, (error) =>
+        logger.warn({ err: error }, 'the outbox could not be swept; trying again'),
+      ),
+    ]);
   }
 
   /** Waits up to `timeoutMs` until what is in flight is published and out of the outbox. The rest is left to a sweeper. */

@@ -27,27 +27,45 @@ import type { MarkUnreadRequest } from '../lib/grpc/types/ssom/alert/v1/MarkUnre
 import type { MarkUnreadResponse__Output } from '../lib/grpc/types/ssom/alert/v1/MarkUnreadResponse.js';
 import type { SetRoutingRulesRequest } from '../lib/grpc/types/ssom/alert/v1/SetRoutingRulesRequest.js';
 import type { SetRoutingRulesResponse__Output } from '../lib/grpc/types/ssom/alert/v1/SetRoutingRulesResponse.js';
-import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
+import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
 import type { UpsertUsersRequest } from '../lib/grpc/types/ssom/alert/v1/UpsertUsersRequest.js';
 import type { UpsertUsersResponse__Output } from '../lib/grpc/types/ssom/alert/v1/UpsertUsersResponse.js';
 import type { Logger } from '../lib/logging.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { activeTraceparent } from '../lib/telemetry/tracing.js';
-import { closedError, repeat, unary, type CallSettings, type Method, type RepeatOptions, type Unary } from './call.js';
+import {
+  closedError,
+  repeat,
+  unary,
+  type CallSettings,
+  type CreateOptions,
+  type Method,
+  type RepeatOptions,
+  type Unary,
+} from './call.js';
+import { CreateBatcher } from './create-batcher.js';
 import { AlertClientError } from './errors.js';
-import { streamAlerts, type StreamConnection, type StreamOptions } from './stream.js';
+import { ResumingStream, type AlertStream, type StreamConnection, type StreamOptions } from './stream.js';
 
 export interface ClientOptions {
   /** host:port of alert-api or standalone. */
   readonly address: string;
-  /** host:port of stream-gateway, where it is another one. */
-  readonly streamAddress?: string;
-  /** A user (its own inbox), or a calling service. */
-  readonly identity: { readonly userId: string } | { readonly caller: string };
+  /** host:port of stream-gateway, where it is another one; several, of which a stream that was lost tries the next. */
+  readonly streamAddress?: string | readonly string[];
+  /**
+   * Who calls: where the service runs with AUTH_MODE=dev a user (its own inbox) or a calling service, by name; elsewhere a
+   * bearer token, or what gives one when it is needed.
+   */
+  readonly identity: { readonly userId: string } | { readonly caller: string } | { readonly token: TokenSource };
+  /** Encrypts the connection: true trusts what Node trusts, a PEM text trusts these authorities alone. Default false. */
+  readonly tls?: boolean | string;
   /** How long one attempt of a call may take; 10,000. */
   readonly timeoutMs?: number;
   readonly logger?: Logger;
 }
+
+/** `refused`: the service did not accept the last one, so a token that was kept must be made anew. */
+export type TokenSource = string | ((refused: boolean) => string | Promise<string>);
 
 /**
  * The calls of the alert service. Every one fails with an AlertClientError. Requests and responses are those of
@@ -55,7 +73,7 @@ export interface ClientOptions {
  */
 export interface AlertClient {
   /** Stores an alert. Gets a request id unless it has one, so that it can be tried again without a second alert. */
-  createAlert(request: CreateAlertRequest, options?: RepeatOptions): Promise<CreateAlertResponse__Output>;
+  createAlert(request: CreateAlertRequest, options?: CreateOptions): Promise<CreateAlertResponse__Output>;
   /** Stores up to 500 alerts. Tried again as createAlert is; errors of single items are the caller's to look at. */
   batchCreateAlerts(
     request: BatchCreateAlertsRequest,
@@ -74,7 +92,7 @@ export interface AlertClient {
   readonly setRoutingRules: Unary<SetRoutingRulesRequest, SetRoutingRulesResponse__Output>;
   readonly getRoutingRules: Unary<GetRoutingRulesRequest, GetRoutingRulesResponse__Output>;
   /** An inbox as it changes, across lost connections; see ./stream.ts. */
-  streamAlerts(options?: StreamOptions): AsyncIterable<StreamAlertsResponse__Output>;
+  streamAlerts(options?: StreamOptions): AlertStream;
   /** Ends the streams and closes the connections; running calls are cut off by their deadline at the latest. */
   close(): void;
 }
@@ -101,36 +119,39 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
  * @throws AlertClientError INVALID_ARGUMENT if the identity cannot be sent
  */
 export function createClient(options: ClientOptions): AlertClient {
-  const [header, subject] = identityHeader(options.identity);
+  const identity = identityHeader(options.identity);
   const closing = new AbortController();
   const settings: CallSettings = {
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     closed: closing.signal,
-    metadata: () => {
+    hasFreshCredentials: 'token' in options.identity && typeof options.identity.token === 'function',
+    metadata: async (refused) => {
       const metadata = new grpc.Metadata();
-      metadata.set(header, subject);
+      metadata.set(...(await identity(refused)));
       const traceparent = activeTraceparent();
       if (traceparent !== undefined) metadata.set(TRACEPARENT, traceparent);
       return metadata;
     },
   };
 
-  const channel = openChannel(options.address);
+  const credentials = channelCredentials(options.tls ?? false);
+  const channel = openChannel(options.address, credentials);
   const stubOptions = { channelOverride: channel };
-  const credentials = grpc.credentials.createInsecure();
   const alerts = new api.AlertService(options.address, credentials, stubOptions);
   const inbox = new api.InboxService(options.address, credentials, stubOptions);
   const directory = new api.DirectoryService(options.address, credentials, stubOptions);
-  const streams = new StreamChannel(options.streamAddress ?? options.address, settings.metadata);
+  const streams = new StreamChannel([options.streamAddress ?? options.address].flat(), credentials, settings.metadata);
 
   const call = <Request, Response>(method: Method<Request, Response>) => unary(settings, method);
   const createAlert: AlertClient['createAlert'] = call((...args) => alerts.createAlert(...args));
   const createBatch: AlertClient['batchCreateAlerts'] = call((...args) => alerts.batchCreateAlerts(...args));
 
+  const batcher = new CreateBatcher((requests) => createBatch({ requests }));
+
   return {
     createAlert: (request, more = {}) => {
       const named = withRequestId(request);
-      return repeat(() => createAlert(named, more), more);
+      return repeat(() => (more.batch === true ? batcher.create(named) : createAlert(named, more)), more);
     },
     batchCreateAlerts: (request, more = {}) => {
       const named = { requests: (request.requests ?? []).map(withRequestId) };
@@ -150,7 +171,7 @@ export function createClient(options: ClientOptions): AlertClient {
     getRoutingRules: call((...args) => directory.getRoutingRules(...args)),
     streamAlerts: (more = {}) => {
       if (closing.signal.aborted) throw closedError();
-      return streamAlerts(streams, more, closing.signal, options.logger);
+      return new ResumingStream(streams, more, closing.signal, options.logger);
     },
     close: () => {
       closing.abort();
@@ -160,8 +181,13 @@ export function createClient(options: ClientOptions): AlertClient {
   };
 }
 
-function openChannel(address: string): grpc.Channel {
-  return new grpc.Channel(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+function channelCredentials(tls: boolean | string): grpc.ChannelCredentials {
+  if (tls === false) return grpc.credentials.createInsecure();
+  return grpc.credentials.createSsl(tls === true ? null : Buffer.from(tls));
+}
+
+function openChannel(address: string, credentials: grpc.ChannelCredentials): grpc.Channel {
+  return new grpc.Channel(address, credentials, CHANNEL_OPTIONS);
 }
 
 function withRequestId(request: CreateAlertRequest): CreateAlertRequest {
@@ -173,10 +199,24 @@ function withRequestId(request: CreateAlertRequest): CreateAlertRequest {
 /** gRPC metadata takes no other text; the service takes up to 128 characters. */
 const SUBJECT = /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/;
 
-function identityHeader(identity: ClientOptions['identity']): [header: string, subject: string] {
+type Header = [name: string, value: string];
+
+/** @returns what gives the header of a call */
+function identityHeader(identity: ClientOptions['identity']): (refused: boolean) => Promise<Header> {
+  if ('token' in identity) {
+    const { token } = identity;
+    return async (refused) => {
+      try {
+        return ['authorization', `Bearer ${typeof token === 'string' ? token : await token(refused)}`];
+      } catch (error) {
+        const message = `identity.token gave no token: ${(error as Error).message}`;
+        throw new AlertClientError('UNAVAILABLE', 'TOKEN_SOURCE_FAILED', message, { cause: error });
+      }
+    };
+  }
   const [field, header, subject] =
     'userId' in identity ? ['userId', 'x-user-id', identity.userId] : ['caller', 'x-caller', identity.caller];
-  if (SUBJECT.test(subject)) return [header, subject];
+  if (SUBJECT.test(subject)) return () => Promise.resolve([header, subject]);
   throw new AlertClientError(
     'INVALID_ARGUMENT',
     'IDENTITY_INVALID',
@@ -184,25 +224,31 @@ function identityHeader(identity: ClientOptions['identity']): [header: string, s
   );
 }
 
-/** The connection of the streams. One that fell silent is left to die with its calls, and another takes its place. */
+/** The connections of the streams. One that fell silent is left to die with its calls, and another takes its place. */
 class StreamChannel implements StreamConnection {
   #current: ReturnType<StreamChannel['connect']>;
+  /** Clients begin at different gateways. */
+  #next: number;
 
   constructor(
-    private readonly address: string,
-    private readonly metadata: () => grpc.Metadata,
+    private readonly addresses: readonly string[],
+    private readonly credentials: grpc.ChannelCredentials,
+    private readonly metadata: CallSettings['metadata'],
   ) {
+    this.#next = Math.floor(Math.random() * addresses.length);
     this.#current = this.connect();
   }
 
-  open(request: Parameters<StreamConnection['open']>[0]): ReturnType<StreamConnection['open']> {
+  async open(request: StreamAlertsRequest, refused: boolean): ReturnType<StreamConnection['open']> {
+    const metadata = await this.metadata(refused);
     const used = this.#current;
-    const abandon = () => {
-      if (this.#current !== used) return;
+    const lost = (silent: boolean) => {
+      // Streams that are lost together move together; grpc-js dials a single address again by itself.
+      if (this.#current !== used || (!silent && this.addresses.length === 1)) return;
       used.channel.close();
       this.#current = this.connect();
     };
-    return { call: used.stub.streamAlerts(request, this.metadata()), abandon };
+    return { call: used.stub.streamAlerts(request, metadata), lost };
   }
 
   close(): void {
@@ -210,8 +256,8 @@ class StreamChannel implements StreamConnection {
   }
 
   private connect() {
-    const channel = openChannel(this.address);
-    const credentials = grpc.credentials.createInsecure();
-    return { channel, stub: new api.AlertStreamService(this.address, credentials, { channelOverride: channel }) };
+    const address = this.addresses[this.#next++ % this.addresses.length]!;
+    const channel = openChannel(address, this.credentials);
+    return { channel, stub: new api.AlertStreamService(address, this.credentials, { channelOverride: channel }) };
   }
 }

@@ -39,6 +39,8 @@ const SLICE = 200;
 const ROUND = 2000;
 /** How long complete alerts gather before their progress is stored together. */
 const MARK_AFTER_MS = 50;
+/** Alerts that are done while an older one of their partition is not: from here on no more are taken. */
+const UNCOMMITTED_MAX = 100_000;
 /** From this many records on a round goes through the producer that lets them gather. */
 const BULK = 200;
 
@@ -46,6 +48,9 @@ const BULK = 200;
 export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
   const directories = new DirectoryCache(runtime.database);
   const reconciler = new Reconciler(runtime, directories);
+  runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
+    { value: directories.size, attributes: { role: 'fanout' } },
+  ]);
   let loop: FanoutLoop | undefined;
 
   return {
@@ -92,6 +97,11 @@ class FanoutLoop {
   ) {
     this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
     runtime.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
+    runtime.metrics.gauge(
+      'ssom.fanout.uncommitted',
+      `Alerts that were taken and whose position is not committed; at most about ${UNCOMMITTED_MAX}.`,
+      () => this.#tracker.size,
+    );
   }
 
   /** Resolves when the round in hand is done and committed. */
@@ -108,7 +118,11 @@ class FanoutLoop {
     while (!signal.aborted) {
       try {
         this.#forgetRevoked(consumer);
-        const room = config.consumerMaxPollRecords - this.#jobs.length;
+        const isFull = this.#tracker.size >= UNCOMMITTED_MAX;
+        // A PostgreSQL that answers slowly holds up the marking, and with it what is fanned out already.
+        if (this.#complete.length >= config.consumerMaxPollRecords || (isFull && this.#jobs.length === 0))
+          await (this.#marking ?? wait(MARK_AFTER_MS));
+        const room = isFull ? 0 : config.consumerMaxPollRecords - this.#jobs.length;
         if (room > 0 && this.#largeJobs() < config.listenerConcurrency) await this.#take(consumer, room, signal);
         if (this.#jobs.length === 0) continue;
         await this.#startRound(consumer);
@@ -186,7 +200,7 @@ class FanoutLoop {
     const done: IncomingRecord[] = [];
     for (const record of accepted) {
       const found = resolved.get(record);
-      // Dead letters; and empty records, which open a topic in the in-process broker.
+      // Dead letters, and the empty records of the in-process broker.
       if (found === undefined) done.push(record);
       else this.#jobs.push(this.#job(record, found.event, found.recipients));
     }
@@ -197,7 +211,8 @@ class FanoutLoop {
   async #resolve(records: readonly IncomingRecord[]): Promise<Map<IncomingRecord, Resolved>> {
     const known: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
     for (const record of records) {
-      if (record.value === null) continue;
+      // The in-process broker makes a topic by an empty record. Anywhere else one is nobody's, and a dead letter.
+      if (record.value === null && this.runtime.backends.brokers.inProcess) continue;
       known.push({ record, event: await this.#decode(record) });
     }
     // Events of writers that did not know the directory's version are completed from PostgreSQL.

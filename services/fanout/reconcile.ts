@@ -115,7 +115,11 @@ export class Reconciler {
       if (pairs.length > 0) missing.push(...(await missingDeliveries(this.runtime.database, pairs)));
       pairs = [];
     };
+    const checked: { alertId: number; recipients: number }[] = [];
     for (const [alertId, userIds] of recipients) {
+      // More than one run publishes is not gathered: 500 broadcasts to 100,000 users would be gigabytes.
+      if (missing.length >= REPUBLISH_MAX) break;
+      checked.push({ alertId, recipients: userIds.length });
       for (const userId of userIds) {
         pairs.push({ alertId, userId });
         if (pairs.length === PAIRS) await flush();
@@ -123,14 +127,10 @@ export class Reconciler {
     }
     await flush();
     const lacking = new Set(missing.map(({ alertId }) => alertId));
-    return {
-      missing,
-      // An alert that is not there (any more) is put off like one that lacks recipients, so that no run finds it twice.
-      incomplete: [...lacking, ...alertIds.filter((alertId) => !recipients.has(alertId))],
-      complete: [...recipients]
-        .filter(([alertId]) => !lacking.has(alertId))
-        .map(([alertId, userIds]) => ({ alertId, recipients: userIds.length })),
-    };
+    const complete = checked.filter(({ alertId }) => !lacking.has(alertId));
+    const found = new Set(complete.map(({ alertId }) => alertId));
+    // An alert that is not there (any more) is put off like one that lacks recipients, so that no run finds it twice.
+    return { missing, complete, incomplete: alertIds.filter((alertId) => !found.has(alertId)) };
   }
 
   /** Whether a group has committed past the ends that a topic has now; a new topic has nothing to be passed. */

@@ -19,6 +19,69 @@ export function canonicalSchema(text: string): string {
   return JSON.stringify(JSON.parse(text));
 }
 
+/** What reads the bytes of one record; avsc does not declare it. */
+interface Tap {
+  readonly buf: Buffer;
+  readonly pos: number;
+  readLong(): number;
+  skipLong(): void;
+  readString(): string;
+  skipString(): void;
+}
+
+interface ItemType {
+  _read(tap: Tap): unknown;
+  _skip(tap: Tap): void;
+}
+
+/**
+ * Goes through a list or a map. avsc itself reads as many items as it is told, past the end of the record: one wrong byte
+ * took all memory, or never came to an end. No item of ours has less than a byte, so more items than bytes are a lie.
+ */
+function eachItem(tap: Tap, take: () => void): void {
+  let left = tap.buf.length;
+  for (let count = tap.readLong(); count !== 0; count = tap.readLong()) {
+    if (count < 0) {
+      count = -count;
+      tap.skipLong(); // the block's size in bytes
+    }
+    if (!(count <= left)) throw new Error('a list of more items than the record has bytes');
+    left -= count;
+    for (; count > 0; count -= 1) {
+      if (tap.pos > tap.buf.length) throw new Error('truncated buffer');
+      take();
+    }
+  }
+}
+
+Object.assign(avsc.types.ArrayType.prototype, {
+  _read(this: { itemsType: ItemType }, tap: Tap): unknown[] {
+    const items: unknown[] = [];
+    eachItem(tap, () => items.push(this.itemsType._read(tap)));
+    return items;
+  },
+  _skip(this: { itemsType: ItemType }, tap: Tap): void {
+    eachItem(tap, () => this.itemsType._skip(tap));
+  },
+});
+
+Object.assign(avsc.types.MapType.prototype, {
+  _read(this: { valuesType: ItemType }, tap: Tap): Record<string, unknown> {
+    const values: Record<string, unknown> = {};
+    eachItem(tap, () => {
+      const key = tap.readString();
+      values[key] = this.valuesType._read(tap);
+    });
+    return values;
+  },
+  _skip(this: { valuesType: ItemType }, tap: Tap): void {
+    eachItem(tap, () => {
+      tap.skipString();
+      this.valuesType._skip(tap);
+    });
+  },
+});
+
 function parseSchema(schema: string): avsc.Type {
   return avsc.Type.forSchema(JSON.parse(schema) as avsc.Schema, { noAnonymousTypes: false });
 }

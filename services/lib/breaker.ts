@@ -34,6 +34,7 @@ const RESET_MS = 1000;
 export class Breaker {
   readonly #circuit: CircuitBreaker<[() => Promise<unknown>]>;
   #state: BreakerState = 'closed';
+  readonly #openListeners: (() => void)[] = [];
 
   constructor(private readonly options: BreakerOptions) {
     this.#circuit = new CircuitBreaker((work: () => Promise<unknown>) => work(), {
@@ -59,6 +60,17 @@ export class Breaker {
     if (state === this.#state) return;
     this.#state = state;
     this.options.onChange?.(state);
+    if (state === 'open') for (const listener of this.#openListeners) listener();
+  }
+
+  /** For whoever keeps calls waiting of its own: told each time it opens, to refuse them. */
+  onOpen(listener: () => void): void {
+    this.#openListeners.push(listener);
+  }
+
+  /** What a call is refused with while it is open; undefined while one may be tried. */
+  get refusal(): CircuitOpen | undefined {
+    return this.#state === 'open' ? new CircuitOpen(this.options.what) : undefined;
   }
 
   /** @throws CircuitOpen at once while it is open; else what `work` throws */
@@ -69,6 +81,11 @@ export class Breaker {
       if ((error as { code?: unknown }).code === 'EOPENBREAKER') throw new CircuitOpen(this.options.what);
       throw error;
     }
+  }
+
+  /** The other side has answered somebody who asks past it: it closes, also where no call comes that could be tried. */
+  recovered(): void {
+    this.#circuit.close();
   }
 
   close(): void {

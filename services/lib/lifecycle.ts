@@ -51,6 +51,28 @@ export async function every(
   }
 }
 
+/** Work that holds a thread of libuv's pool and may never give it back. */
+let heldThreads = 0;
+
+/** @returns what to call when the work is done after all */
+export function holdThread(): () => void {
+  heldThreads += 1;
+  let held = true;
+  return () => {
+    if (held) heldThreads -= 1;
+    held = false;
+  };
+}
+
+/**
+ * Ends this process. process.exit waits for all threads of libuv's pool, and closing a Kafka consumer whose brokers are away
+ * may hold one for ever: two roles were found like that half an hour after their SIGTERM. Then the process kills itself.
+ */
+export function endProcess(code: number): never {
+  if (heldThreads > 0) process.kill(process.pid, 'SIGKILL');
+  process.exit(code);
+}
+
 /**
  * An AbortSignal that aborts at the first SIGINT or SIGTERM. The second signal, or `forceAfterMs` after the first,
  * ends the process at once with exit code 1.
@@ -62,12 +84,12 @@ export function shutdownSignal(logger: Logger, forceAfterMs: number): AbortSigna
   const onSignal = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) {
       logger.warn({ signal: name }, 'second signal: ending at once');
-      process.exit(1);
+      endProcess(1);
     }
     logger.info({ signal: name }, 'shutting down; a second signal ends at once');
     setTimeout(() => {
       logger.error({ forceAfterMs }, 'the shutdown took too long and is forced');
-      process.exit(1);
+      endProcess(1);
     }, forceAfterMs).unref();
     controller.abort(new Error(name));
   };

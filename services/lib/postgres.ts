@@ -12,6 +12,12 @@ pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => Date.parse(text)
 
 export type Row = Record<string, unknown>;
 
+/** Queries that may wait for a connection, each for DATABASE_ACQUIRE_TIMEOUT_MS; one more is refused at once. */
+const WAITING_MAX = 5000;
+const POOL_FULL = 'EPOOLFULL';
+/** How long the news of a statement that the server has ended may be on its way. */
+const ANSWER_MS = 1000;
+
 /**
  * Frequent statements look rows up by an index, and are written so that one plan is right for one row and for thousands: it
  * is made once a connection. Left alone PostgreSQL plans some of them each time, which takes longer than running them;
@@ -34,16 +40,18 @@ export type Connection = pg.PoolClient;
 
 /** The one home of pg and knex: a bounded pool, transactions, and a query builder for statements that vary. */
 export class Database implements Queryable {
-  readonly #pool: pg.Pool;
+  #pool: pg.Pool;
   /** While PostgreSQL is away all but an occasional query fail at once. */
   readonly breaker: Breaker;
   /** Builds SQL only; it owns no connection. */
   readonly builder: Knex = knexModule.default({ client: 'pg' });
-
   constructor(
     readonly url: string,
-    config: Pick<Config, 'databasePoolMax' | 'databaseAcquireTimeoutMs' | 'databaseStatementTimeoutMs'>,
-    logger: Logger,
+    private readonly config: Pick<
+      Config,
+      'databasePoolMax' | 'databaseAcquireTimeoutMs' | 'databaseStatementTimeoutMs'
+    >,
+    private readonly logger: Logger,
     onBreaker?: (state: BreakerState) => void,
   ) {
     this.breaker = new Breaker({
@@ -51,17 +59,26 @@ export class Database implements Queryable {
       isOutage,
       ...(onBreaker === undefined ? {} : { onChange: onBreaker }),
     });
-    this.#pool = new pg.Pool({
-      connectionString: url,
-      max: config.databasePoolMax,
-      connectionTimeoutMillis: config.databaseAcquireTimeoutMs,
+    this.#pool = this.#open();
+  }
+
+  #open(): pg.Pool {
+    const { databasePoolMax, databaseAcquireTimeoutMs, databaseStatementTimeoutMs } = this.config;
+    const pool = new pg.Pool({
+      connectionString: this.url,
+      max: databasePoolMax,
+      connectionTimeoutMillis: databaseAcquireTimeoutMs,
       idleTimeoutMillis: 30_000,
+      // The server ends a statement in time. If not even that is heard the connection is dead: without a FIN or RST (a host
+      // that is gone, a firewall that forgets) the kernel would wait for 15 minutes, and CreateAlert's writers with it.
+      query_timeout: databaseStatementTimeoutMs + ANSWER_MS,
       keepAlive: true,
       application_name: 'ssom-alert',
-      options: `-c statement_timeout=${config.databaseStatementTimeoutMs} -c timezone=UTC ${PLANS}`,
+      options: `-c statement_timeout=${databaseStatementTimeoutMs} -c timezone=UTC ${PLANS}`,
     });
     // An idle connection that the server closes (a restart) is not an error of anybody's query.
-    this.#pool.on('error', (error) => logger.debug({ err: error }, 'an idle PostgreSQL connection was closed'));
+    pool.on('error', (error) => this.logger.debug({ err: error }, 'an idle PostgreSQL connection was closed'));
+    return pool;
   }
 
   get stats(): { total: number; idle: number; waiting: number } {
@@ -69,12 +86,38 @@ export class Database implements Queryable {
   }
 
   async query<R extends Row>(statement: { name?: string; text: string; values?: unknown[] }) {
+    this.#requireRoom();
     return this.breaker.run(() => this.#pool.query<R>(statement));
+  }
+
+  #requireRoom(): void {
+    if (this.#pool.waitingCount >= WAITING_MAX)
+      throw Object.assign(new Error(`${WAITING_MAX} queries wait for a connection already`), { code: POOL_FULL });
   }
 
   /** Asks for a sign of life, past the breaker. @throws why there is none */
   async probe(): Promise<void> {
-    await this.#pool.query('SELECT 1');
+    // pg reads query_timeout of a single query too; its types do not know.
+    const statement = { text: 'SELECT 1', query_timeout: this.config.databaseAcquireTimeoutMs };
+    try {
+      await this.#pool.query(statement);
+    } catch (error) {
+      if (isSilence(error)) this.#replacePool();
+      throw error;
+    }
+    this.breaker.recovered();
+  }
+
+  /**
+   * An idle connection gave no answer: whatever became of its other end (a router forgot it) became of the others' as well.
+   * Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see test/faults.
+   */
+  #replacePool(): void {
+    this.logger.warn('a connection to PostgreSQL fell silent; all of them are made anew');
+    const old = this.#pool;
+    this.#pool = this.#open();
+    // Resolves when what was lent has come back.
+    old.end().catch((error: unknown) => this.logger.debug({ err: error }, 'old PostgreSQL connections'));
   }
 
   /** Runs a statement that the query builder made. */
@@ -99,8 +142,8 @@ export class Database implements Queryable {
         await connection.query('COMMIT');
         return result;
       } catch (error) {
-        // The first error is the one to report; a connection that cannot roll back is closed.
-        await connection.query('ROLLBACK').catch(() => undefined);
+        // The first error is the one to report. In an outage the connection is closed, which rolls back too.
+        if (!isOutage(error)) await connection.query('ROLLBACK').catch(() => undefined);
         throw error;
       }
     });
@@ -108,6 +151,7 @@ export class Database implements Queryable {
 
   /** Lends a connection. One whose work has failed is closed rather than reused. */
   async withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    this.#requireRoom();
     const connection = await this.breaker.run(() => this.#pool.connect());
     let broken = false;
     // The server may go away while the connection is idle in our hands: unheard, that event would end the process.
@@ -147,6 +191,11 @@ export class Database implements Queryable {
     this.breaker.close();
     await this.#pool.end();
   }
+}
+
+/** Whether a connection was made and then nothing came over it. */
+function isSilence(error: unknown): boolean {
+  return (error as { message?: string }).message === 'Query read timeout';
 }
 
 /** SQLSTATE of an error that the server reported, or undefined if the connection itself failed. */
@@ -198,6 +247,7 @@ export function isOutage(error: unknown): boolean {
   if (state !== undefined) return /^(08|28|3D|53|57|58)/.test(state) || state === '42P01';
   const { code, message } = error as { code?: string; message?: string };
   return (
+    code === POOL_FULL ||
     (code !== undefined && /^(ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENET|ENOENT)/.test(code)) ||
     /connection terminated|timeout exceeded when trying to connect|Connection ended|Client was closed|not queryable|Query read timeout/i.test(
       message ?? '',

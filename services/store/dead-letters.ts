@@ -10,6 +10,18 @@ export interface DeadLetter {
   readonly reason: string;
 }
 
+/** Characters of a user id, twice what the directory takes. */
+const USER_ID_MAX = 256;
+
+/** What is no id of ours stays out of the table: it may be beyond a bigint, or too long for an index. */
+function possibleAlertId(alertId: number | undefined): number | null {
+  return alertId !== undefined && Number.isSafeInteger(alertId) && alertId > 0 ? alertId : null;
+}
+
+function possibleUserId(userId: string | undefined): string | null {
+  return userId === undefined || userId.length > USER_ID_MAX || userId.includes('\0') ? null : userId;
+}
+
 /** Remembers a record that was given up. Doing it again has no effect. */
 export async function rememberDeadLetter(database: Database, letter: DeadLetter): Promise<void> {
   await database.query({
@@ -21,8 +33,8 @@ export async function rememberDeadLetter(database: Database, letter: DeadLetter)
       letter.topic,
       letter.partition,
       letter.offset,
-      letter.alertId ?? null,
-      letter.userId ?? null,
+      possibleAlertId(letter.alertId),
+      possibleUserId(letter.userId),
       // PostgreSQL's text has no U+0000, and the reason may quote what was refused for it.
       letter.reason.replaceAll('\0', '\uFFFD').slice(0, 2000),
     ],

@@ -24,6 +24,11 @@ export class DirectoryCache {
 
   constructor(private readonly database: Database) {}
 
+  /** Versions in memory. */
+  get size(): number {
+    return this.#versions.size;
+  }
+
   /** One version of the directory. Versions never change, so they are read once. */
   at(version: number): Promise<Directory> {
     let directory = this.#versions.get(version);

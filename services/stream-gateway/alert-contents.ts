@@ -15,6 +15,8 @@ export interface AlertContent {
 
 /** Alerts of one query. */
 const LOAD_MAX = 500;
+/** Of contents in the cache: the largest alerts have 16,384 characters and more, and 10,000 of them would be 160 MB. */
+const BYTES_MAX = 64 * 1024 * 1024;
 
 /** The contents of alerts, loaded in batches and kept within a bound. Alerts never change, so nothing is ever stale. */
 export class AlertContents {
@@ -30,7 +32,11 @@ export class AlertContents {
     private readonly database: Database,
     max: number,
   ) {
-    this.#cache = new LRUCache({ max });
+    this.#cache = new LRUCache({ max, maxSize: BYTES_MAX, sizeCalculation: ({ bytes }) => bytes.length || 1 });
+  }
+
+  get bytes(): number {
+    return this.#cache.calculatedSize;
   }
 
   get size(): number {

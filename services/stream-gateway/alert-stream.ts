@@ -14,6 +14,11 @@ export type StreamCall = ServerWritableStream<unknown, Buffer>;
 export interface StreamHost {
   readonly contents: AlertContents;
   readonly bufferMax: number;
+  /** Whether so many more changes may be buffered, all streams together; `release` gives them back. */
+  reserve(changes: number): boolean;
+  release(changes: number): void;
+  /** So many bytes more, or fewer, wait for slow clients. */
+  pending(bytes: number): void;
   /** Reads the stream's next changes from PostgreSQL, in its turn. */
   catchUp(stream: AlertStream): void;
   ended(stream: AlertStream): void;
@@ -22,8 +27,11 @@ export interface StreamHost {
   gap(): void;
 }
 
-/** Most bytes of alerts in one response while catching up. */
-const RESPONSE_BYTES = 262_144;
+/**
+ * About the most bytes of alerts in one response while catching up, and of responses that wait in this process for a client who
+ * does not read. HTTP/2's window is as much. gRPC itself counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
+ */
+const RESPONSE_BYTES = 65_536;
 
 /**
  * One client's stream. It is live while everything up to its cursor was examined and the next change comes by Kafka; it
@@ -36,6 +44,8 @@ export class AlertStream {
   #everLive = false;
   /** The client's side is full: nothing is written until it drains. */
   #blocked = false;
+  /** Bytes of responses that the client's side has not taken yet. */
+  #pending = 0;
   #ended = false;
   #buffer: InboxChangedEvent[] = [];
   #buffered = 0;
@@ -83,14 +93,23 @@ export class AlertStream {
     if (this.#ended || event.lastSequence <= this.#cursor) return;
     if (this.#live && !this.#blocked) return this.#apply(event);
     const size = Math.max(1, event.changes.length);
-    if (this.#buffered + size > this.host.bufferMax) {
-      this.#buffer = [];
-      this.#buffered = 0;
+    if (this.#overflowed) return;
+    if (this.#buffered + size > this.host.bufferMax || !this.host.reserve(size)) {
+      this.#takeBuffer();
       this.#overflowed = true;
-    } else if (!this.#overflowed) {
-      this.#buffer.push(event);
-      this.#buffered += size;
+      return;
     }
+    this.#buffer.push(event);
+    this.#buffered += size;
+  }
+
+  /** Empties the buffer. */
+  #takeBuffer(): InboxChangedEvent[] {
+    const events = this.#buffer;
+    this.host.release(this.#buffered);
+    this.#buffer = [];
+    this.#buffered = 0;
+    return events;
   }
 
   /** PostgreSQL is ahead of what this stream has seen, and Kafka has not brought it: read it. */
@@ -184,10 +203,8 @@ export class AlertStream {
 
   /** What was buffered while the stream was behind or its client slow. */
   #flush(): void {
-    const events = this.#buffer;
+    const events = this.#takeBuffer();
     const overflowed = this.#overflowed;
-    this.#buffer = [];
-    this.#buffered = 0;
     this.#overflowed = false;
     for (const event of events) this.offer(event);
     if (overflowed && this.#live) this.#fallBehind();
@@ -214,17 +231,30 @@ export class AlertStream {
   }
 
   #write(changes: readonly EncodableChange[]): void {
-    const room = this.call.write(encodeResponse(changes, this.tokens.write(this.#cursor), this.#unread.count));
+    const bytes = encodeResponse(changes, this.tokens.write(this.#cursor), this.#unread.count);
+    this.#wait(bytes.length);
+    const room = this.call.write(bytes, () => {
+      // What waits as a stream ends may never be reported.
+      if (this.#ended) return;
+      this.#wait(-bytes.length);
+      if (this.#pending <= RESPONSE_BYTES / 2) this.#drained();
+    });
     this.#nextCheckpoint = Date.now() + this.checkpointMs;
-    if (!room) this.#blocked = true;
+    if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = true;
     if (changes.length > 0) this.host.sent(changes.length);
+  }
+
+  #wait(bytes: number): void {
+    this.#pending += bytes;
+    this.host.pending(bytes);
   }
 
   /** Ends the stream: with an error, or because the client went away. */
   end(error?: AlertError): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#buffer = [];
+    this.#takeBuffer();
+    this.#wait(-this.#pending);
     this.host.ended(this);
     if (error === undefined) this.call.end();
     else this.call.emit('error', toStatus(error));

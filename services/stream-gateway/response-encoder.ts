@@ -18,7 +18,12 @@ const bytes = (field: number) => (field << 3) | 2;
  * Serialises a StreamAlertsResponse around alerts that are serialised already: the fields by number as in
  * alert_stream_service.proto. A live response of one change takes 2 us this way.
  */
-export function encodeResponse(changes: readonly EncodableChange[], resumeToken: string, unreadCount: number): Buffer {
+export function encodeResponse(
+  changes: readonly EncodableChange[],
+  resumeToken: string,
+  unreadCount: number,
+  behind = 0,
+): Buffer {
   const writer = protobuf.Writer.create();
   for (const { alertId, sequence, change, isRead, content } of changes) {
     writer.uint32(bytes(1)).fork();
@@ -32,5 +37,6 @@ export function encodeResponse(changes: readonly EncodableChange[], resumeToken:
   }
   writer.uint32(bytes(2)).string(resumeToken);
   if (unreadCount !== 0) writer.uint32(varint(3)).int32(unreadCount);
+  if (behind > 0) writer.uint32(varint(4)).int64(behind);
   return writer.finish() as Buffer;
 }

@@ -19,7 +19,12 @@ import type { AlertStream, StreamHost } from './alert-stream.js';
 export interface StreamHubDeps {
   readonly config: Pick<
     Config,
-    'streamHealIntervalMs' | 'streamPageSize' | 'streamBufferMax' | 'streamCatchUpsMax' | 'consumerMaxPollRecords'
+    | 'streamHealIntervalMs'
+    | 'streamPageSize'
+    | 'streamBufferMax'
+    | 'streamsMax'
+    | 'streamCatchUpsMax'
+    | 'consumerMaxPollRecords'
   >;
   readonly database: Database;
   readonly contents: AlertContents;
@@ -34,6 +39,11 @@ const HEAL_PAGE = 1000;
 /** A change that PostgreSQL has may still be on its way through Kafka: it is given this long before it counts as lost. */
 const HEAL_PATIENCE_MS = 500;
 const PARTITIONS_INTERVAL_MS = 30_000;
+const STREAM_RETRY_MS = 2000;
+/** Changes that all streams together may buffer, about 30 MB; without room a stream reads PostgreSQL later. */
+const BUFFERED_MAX = 100_000;
+/** Changes whose alerts are loaded together: a backlog of one user is 1,000 in each record. */
+const DISPATCH_CHANGES = 1000;
 
 /** All streams of one gateway: hands them what Kafka brings, lets them catch up in turn, and heals what got lost. */
 export class StreamHub implements StreamHost {
@@ -50,6 +60,8 @@ export class StreamHub implements StreamHost {
   #running = 0;
   #count = 0;
   #failures = 0;
+  #buffered = 0;
+  #pending = 0;
   #closed = false;
 
   constructor(private readonly deps: StreamHubDeps) {
@@ -78,7 +90,18 @@ export class StreamHub implements StreamHost {
       'Events of alerts that no stream has asked for yet; the oldest fall out at 8 MiB.',
       () => deps.contents.announced?.bytes ?? 0,
     );
+    metrics.gauge(
+      'ssom.stream.buffered',
+      `Live changes that wait for streams which are catching up or slow; at most ${BUFFERED_MAX}.`,
+      () => this.#buffered,
+    );
+    metrics.gauge(
+      'ssom.stream.pending.bytes',
+      'Bytes of responses that wait for slow clients; at most some 128 KiB a stream.',
+      () => this.#pending,
+    );
     metrics.gauge('ssom.stream.content_cache.size', 'Alerts in the content cache.', () => deps.contents.size);
+    metrics.gauge('ssom.stream.content_cache.bytes', 'Bytes of the alerts in it.', () => deps.contents.bytes);
   }
 
   get contents(): AlertContents {
@@ -87,6 +110,18 @@ export class StreamHub implements StreamHost {
 
   get bufferMax(): number {
     return this.deps.config.streamBufferMax;
+  }
+
+  /** @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here */
+  requireRoom(): void {
+    const { streamsMax } = this.deps.config;
+    if (this.#count < streamsMax) return;
+    throw new AlertError(
+      'RESOURCE_EXHAUSTED',
+      'TOO_MANY_STREAMS',
+      `this gateway holds ${streamsMax} streams already (STREAMS_MAX); try again, at another one if there are several`,
+      { retryAfterMs: STREAM_RETRY_MS },
+    );
   }
 
   /** Registers a stream: from now on it hears of every change, and reads what it has missed. */
@@ -107,6 +142,20 @@ export class StreamHub implements StreamHost {
     const streams = this.#byUser.get(stream.userId);
     if (streams?.delete(stream)) this.#count -= 1;
     if (streams?.size === 0) this.#byUser.delete(stream.userId);
+  }
+
+  reserve(changes: number): boolean {
+    if (this.#buffered + changes > BUFFERED_MAX) return false;
+    this.#buffered += changes;
+    return true;
+  }
+
+  release(changes: number): void {
+    this.#buffered -= changes;
+  }
+
+  pending(bytes: number): void {
+    this.#pending += bytes;
   }
 
   sent(changes: number): void {
@@ -187,7 +236,8 @@ export class StreamHub implements StreamHost {
   }
 
   async #dispatch(records: readonly IncomingRecord[], events: Events): Promise<void> {
-    const wanted: InboxChangedEvent[] = [];
+    let wanted: InboxChangedEvent[] = [];
+    let changes = 0;
     let skipped = 0;
     for (const record of records) {
       if (record.topic === events.topics.alertCreated) this.contents.announced?.add(record);
@@ -201,7 +251,9 @@ export class StreamHub implements StreamHost {
         continue;
       }
       try {
-        wanted.push(events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value)));
+        const event = events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
+        wanted.push(event);
+        changes += event.changes.length;
       } catch (error) {
         const { topic, partition, offset } = record;
         this.deps.logger.error(
@@ -209,9 +261,16 @@ export class StreamHub implements StreamHost {
           'an inbox change cannot be decoded; PostgreSQL has it',
         );
       }
+      if (changes < DISPATCH_CHANGES) continue;
+      await this.#handOut(wanted);
+      wanted = [];
+      changes = 0;
     }
     this.#skipped.add(skipped);
-    if (wanted.length === 0) return;
+    if (wanted.length > 0) await this.#handOut(wanted);
+  }
+
+  async #handOut(wanted: readonly InboxChangedEvent[]): Promise<void> {
     try {
       await this.contents.load(wanted.flatMap(({ changes }) => changes.map(({ alertId }) => alertId)));
     } catch (error) {

@@ -31,6 +31,7 @@ export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<
         },
       ]);
     }
+    hub.requireRoom();
     const user = (await findUsers(database, [userId])).get(userId);
     if (user === undefined) {
       throw new AlertError(

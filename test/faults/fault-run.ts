@@ -11,6 +11,8 @@ import { World, type WorldOptions } from './world.js';
 export interface FaultRunOptions extends Omit<WorldOptions, 'log'> {
   readonly seed: number;
   readonly alertsPerSecond: number;
+  /** How long things may take to get well after a fault. */
+  readonly patienceMs?: number;
   readonly log: (line: string) => void;
 }
 
@@ -43,6 +45,12 @@ export interface FaultReport {
   readonly details: readonly Finding[];
 }
 
+interface DoOptions {
+  readonly part: FaultRecord['part'];
+  readonly random: Random;
+  readonly alone: boolean;
+}
+
 /** After a fault: how long it may take until things are well again. */
 const PATIENCE_MS = 180_000;
 const SETTLE_MS = 2000;
@@ -64,6 +72,7 @@ export class FaultRun {
   readonly ledger = new Ledger();
   readonly #faults: FaultRecord[] = [];
   readonly #random: Random;
+  readonly #patienceMs: number;
   readonly #started = performance.now();
 
   private constructor(
@@ -73,6 +82,7 @@ export class FaultRun {
     const { log } = options;
     this.findings = new Findings(({ kind, detail, fault }) => log(`  FOUND ${kind}: ${detail} (${fault})`));
     this.#random = new Random(options.seed);
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
   }
 
   traffic!: Traffic;
@@ -95,45 +105,51 @@ export class FaultRun {
     const { world, ledger, findings } = this;
     const { alertsPerSecond } = this.options;
     this.traffic = await Traffic.start({ world, ledger, findings, random: this.#random.fork(), alertsPerSecond });
-    this.arrivals = new Arrivals(ledger, new Map([...this.traffic.followers].reverse().map((each) => [each.userId, each])));
+    this.arrivals = new Arrivals(
+      ledger,
+      new Map([...this.traffic.followers].reverse().map((each) => [each.userId, each])),
+    );
     await this.#well(Date.now(), 'the start');
   }
 
   /** Waits until alerts arrive well. @returns when that began */
   async #well(since: number, what: string): Promise<number | null> {
-    const until = Date.now() + PATIENCE_MS;
+    const until = Date.now() + this.#patienceMs;
     while (Date.now() < until) {
       const from = this.traffic.probe.wellFrom(since);
       if (from !== undefined) return from;
       await sleep(100);
     }
-    this.findings.add('not recovered', `alerts do not arrive within 1 s, ${PATIENCE_MS / 1000} s after ${what}`);
+    this.findings.add('not recovered', `alerts do not arrive within 1 s, ${this.#patienceMs / 1000} s after ${what}`);
     return null;
   }
 
   async #caughtUp(before: number, what: string): Promise<number | null> {
-    const until = Date.now() + PATIENCE_MS;
+    const until = Date.now() + this.#patienceMs;
     while (Date.now() < until) {
       if (this.arrivals.missing(before) === 0) return Date.now();
       await sleep(200);
     }
     const left = this.arrivals.missing(before);
-    this.findings.add('not recovered', `${left} alerts have not arrived ${PATIENCE_MS / 1000} s after ${what}`);
+    this.findings.add('not recovered', `${left} alerts have not arrived ${this.#patienceMs / 1000} s after ${what}`);
     return null;
   }
 
   /** Does one fault, and waits until it is got over. */
-  async do(fault: Fault, part: FaultRecord['part'] = 'listed', random = this.#random.fork()): Promise<void> {
+  async do(
+    fault: Fault,
+    { part = 'listed', random = this.#random.fork(), alone = true }: Partial<DoOptions> = {},
+  ): Promise<void> {
     const { world, traffic, ledger, findings } = this;
     const retries = new Map(traffic.callers.retries);
     findings.fault = fault.name;
     const startedAt = Date.now();
-    const stage: Stage = { world, traffic, ledger, findings, random };
+    const stage: Stage = { world, traffic, ledger, findings, random, alone };
     const overAt = await fault.run(stage);
     const endedAt = Date.now();
     const [wellAt, caughtUpAt] = await Promise.all([
       this.#well(overAt, fault.name),
-      this.#caughtUp(endedAt, fault.name),
+      this.#caughtUp(overAt, fault.name),
     ]);
     const record: FaultRecord = {
       name: fault.name,
@@ -142,7 +158,9 @@ export class FaultRun {
       recoveryS: wellAt === null ? null : Math.max(0, wellAt - overAt) / 1000,
       caughtUpS: caughtUpAt === null ? null : (caughtUpAt - overAt) / 1000,
       retries: Object.fromEntries(
-        [...traffic.callers.retries].map(([code, count]) => [code, count - (retries.get(code) ?? 0)] as const).filter(([, count]) => count > 0),
+        [...traffic.callers.retries]
+          .map(([code, count]) => [code, count - (retries.get(code) ?? 0)] as const)
+          .filter(([, count]) => count > 0),
       ),
     };
     this.#faults.push(record);
@@ -155,7 +173,10 @@ export class FaultRun {
   #checkProcesses(): void {
     for (const slot of this.world.slots) {
       if (slot.process?.running === true) continue;
-      this.findings.add('unclean end', `${slot.name} has ended by itself: ${slot.process?.noise.slice(-3).join(' ') ?? ''}`);
+      this.findings.add(
+        'unclean end',
+        `${slot.name} has ended by itself: ${slot.process?.noise.slice(-3).join(' ') ?? ''}`,
+      );
       void slot.start();
     }
   }
@@ -173,12 +194,15 @@ export class FaultRun {
       const fault = random.pick(faults);
       const others = faults.filter(({ disturbs }) => !disturbs.some((each) => fault.disturbs.includes(each)));
       const beside = random.chance(BESIDE) && others.length > 0 ? random.pick(others) : undefined;
+      const alone = beside === undefined;
       const afterMs = random.int(0, 5000);
       const [first, second] = [random.fork(), random.fork()];
       await sleep(random.int(0, 3000));
       await Promise.all([
-        this.do(fault, 'random', first),
-        beside === undefined ? undefined : sleep(afterMs).then(() => this.do(beside, 'beside', second)),
+        this.do(fault, { part: 'random', random: first, alone }),
+        beside === undefined
+          ? undefined
+          : sleep(afterMs).then(() => this.do(beside, { part: 'beside', random: second, alone })),
       ]);
     }
   }

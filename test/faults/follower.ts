@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AlertClient } from '../../services/client/client.js';
-import { AlertClientError } from '../../services/client/errors.js';
+import type { AlertClientError } from '../../services/client/errors.js';
 import type { InboxChange__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxChange.js';
 import type { Findings } from './findings.js';
 
@@ -91,7 +91,8 @@ export class Follower {
       const { code, reason, message, canRetry } = error as AlertClientError;
       const inactive = mayBeInactive && reason === 'USER_INACTIVE';
       const broken = canRetry || code === 'CANCELLED' || (code === 'INTERNAL' && message.includes('RST_STREAM'));
-      if (!inactive && !broken) findings.add('refused', `the stream of ${name} (${userId}): ${code} ${reason} ${message}`);
+      if (!inactive && !broken)
+        findings.add('refused', `the stream of ${name} (${userId}): ${code} ${reason} ${message}`);
       return !broken;
     }
   }

@@ -60,17 +60,16 @@ export class Ledger {
   /** By user: the end of the last MarkAllRead. */
   readonly #allReadAt = new Map<string, number>();
 
-  get users(): string[] {
-    return [...this.#directory.at(-1)!.people.keys()];
-  }
-
-  /** The directory was changed; the request was sent and answered at these times. */
-  directoryChanged(changed: readonly Person[], sentAt: number, answeredAt: number): void {
+  /**
+   * The directory is being changed: from now on the new version may be the current one, and the old one until the answer.
+   * One change at a time. @returns what to call then
+   */
+  directoryChanges(changed: readonly Person[]): (answeredAt: number) => void {
     const last = this.#directory.at(-1)!;
-    last.to = answeredAt;
     const people = new Map(last.people);
     for (const person of changed) people.set(person.userId, person);
-    this.#directory.push({ people, from: sentAt, to: Infinity });
+    this.#directory.push({ people, from: Date.now(), to: Infinity });
+    return (answeredAt) => (last.to = answeredAt);
   }
 
   /** Who gets an alert that names nobody, if its transaction was committed between these times. */
@@ -94,8 +93,10 @@ export class Ledger {
   }
 
   #of(userId: string): Map<number, EntryState> {
-    let entries = this.#entries.get(userId);
-    if (entries === undefined) this.#entries.set(userId, (entries = new Map()));
+    const known = this.#entries.get(userId);
+    if (known !== undefined) return known;
+    const entries = new Map<number, EntryState>();
+    this.#entries.set(userId, entries);
     return entries;
   }
 

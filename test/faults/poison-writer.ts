@@ -39,7 +39,13 @@ export class PoisonWriter {
     const bytes = (length: number) => Buffer.from(Array.from({ length }, () => random.int(0, 255)));
     // Magic byte 0 would name a schema; 0xff names nothing.
     const value = Buffer.concat([Buffer.from([0xff]), bytes(random.int(0, 60))]);
-    const poison: Poison = { topic: random.pick(TOPICS), key: bytes(12), value, writtenAt: Date.now(), acknowledged: undefined };
+    const poison: Poison = {
+      topic: random.pick(TOPICS),
+      key: bytes(12),
+      value,
+      writtenAt: Date.now(),
+      acknowledged: undefined,
+    };
     this.written.push(poison);
     try {
       this.#producer ??= Producer.connect({ bootstrapServers, inProcess: false }, loadConfig({}), silentLogger(), {

@@ -64,7 +64,8 @@ async function main(): Promise<number> {
 
   if (values.defect !== undefined) {
     const chosen = DEFECTS.filter(({ name }) => values.defect === 'all' || name === values.defect);
-    if (chosen.length === 0) throw new Error(`--defect ${values.defect}: one of ${DEFECTS.map(({ name }) => name).join(', ')}, all`);
+    if (chosen.length === 0)
+      throw new Error(`--defect ${values.defect}: one of ${DEFECTS.map(({ name }) => name).join(', ')}, all`);
     let failed = 0;
     for (const defect of chosen) {
       if (values.control && !(await proveDefect(defect, { seed, log, control: true }))) failed += 1;
@@ -74,7 +75,8 @@ async function main(): Promise<number> {
   }
 
   const names = values.only?.split(',').map((name) => name.trim());
-  const faults = names === undefined ? FAULTS : FAULTS.filter(({ name }) => names.some((each) => name.startsWith(each)));
+  const faults =
+    names === undefined ? FAULTS : FAULTS.filter(({ name }) => names.some((each) => name.startsWith(each)));
   if (faults.length === 0) throw new Error(`--only ${values.only}: no fault has such a name; --list shows them`);
   const minutes = Number(values.minutes ?? (names === undefined ? 30 : 0));
   if (!(minutes >= 0)) throw new Error(`--minutes ${values.minutes}: a number of minutes`);

@@ -124,10 +124,11 @@ export class Traffic {
   async changeDirectory(changed: readonly Person[]): Promise<void> {
     const { ledger } = this.options;
     const users = changed.map((person) => ({ ...person }));
-    const { sentAt, answeredAt, attempts } = await this.callers.call('UpsertUsers', (client, timeoutMs) =>
+    const answered = ledger.directoryChanges(changed);
+    const { answeredAt, attempts } = await this.callers.call('UpsertUsers', (client, timeoutMs) =>
       client.upsertUsers({ users }, { timeoutMs }),
     );
-    ledger.directoryChanged(changed, sentAt, answeredAt);
+    answered(answeredAt);
     if (attempts > 1) await this.#pause(LATE_EFFECT_MS);
   }
 
@@ -211,12 +212,15 @@ export class Traffic {
       const alertIds = [...new Set(Array.from({ length: random.int(1, 5) }, () => random.pick(recent)))];
       const seen = new Set(known);
       const draw = random.next();
-      const kind = draw < 0.5 ? 'markRead' : draw < 0.75 ? 'markUnread' : draw < 0.9 ? 'deleteFromInbox' : 'markAllRead';
+      const kind =
+        draw < 0.5 ? 'markRead' : draw < 0.75 ? 'markUnread' : draw < 0.9 ? 'deleteFromInbox' : 'markAllRead';
       try {
-        const { answeredAt, attempts } = await this.callers.call<unknown>(`${kind} of ${userId}`, (client, timeoutMs) =>
-          kind === 'markAllRead'
-            ? client.markAllRead({ userId }, { timeoutMs })
-            : client[kind]({ userId, alertIds }, { timeoutMs }),
+        const { answeredAt, attempts } = await this.callers.call<unknown>(
+          `${kind} of ${userId}`,
+          (client, timeoutMs) =>
+            kind === 'markAllRead'
+              ? client.markAllRead({ userId }, { timeoutMs })
+              : client[kind]({ userId, alertIds }, { timeoutMs }),
         );
         this.changes += 1;
         // An attempt that was not answered may take effect later still: nothing else is changed until it cannot.

@@ -72,7 +72,11 @@ async function checkInbox(
     const expected = wanted.get(alertId);
     if (expected === undefined) {
       if (ledger.alerts.has(alertId)) findings.add('cross-user', `${userId} has alert ${alertId}, which is for others`);
-      else findings.add('second alert', `${userId} has alert ${alertId} (${entry.alert!.title}), which was never acknowledged`);
+      else
+        findings.add(
+          'second alert',
+          `${userId} has alert ${alertId} (${entry.alert!.title}), which was never acknowledged`,
+        );
     } else if (expected.deleted) {
       findings.add('resurrected', `${userId} deleted alert ${alertId}`);
     } else if (expected.read !== 'either' && expected.read !== entry.isRead) {
@@ -86,7 +90,11 @@ async function checkInbox(
   if (unreadCount !== unread) findings.add('wrong count', `${userId}: ${unreadCount} instead of ${unread}`);
   if (!userId.startsWith('quiet')) return;
   const first = Math.max(0, ...numbers) - entries.length;
-  if (first !== 0) findings.add('bad numbers', `${userId} has ${entries.length} entries, the last number is ${first + entries.length}`);
+  if (first !== 0)
+    findings.add(
+      'bad numbers',
+      `${userId} has ${entries.length} entries, the last number is ${first + entries.length}`,
+    );
 }
 
 async function checkStream(
@@ -102,10 +110,12 @@ async function checkStream(
   for (const { alert, isRead } of entries) {
     const shown = fold.get(alert!.alertId);
     if (shown === undefined) findings.add('gap', `the stream of ${name} never showed alert ${alert!.alertId}`);
-    else if (shown !== isRead) findings.add('gap', `the stream of ${name} shows alert ${alert!.alertId} as ${shown ? 'read' : 'unread'}`);
+    else if (shown !== isRead)
+      findings.add('gap', `the stream of ${name} shows alert ${alert!.alertId} as ${shown ? 'read' : 'unread'}`);
   }
   for (const alertId of fold.keys())
-    if (!ids.has(alertId)) findings.add('gap', `the stream of ${name} shows alert ${alertId}, which is not in the inbox`);
+    if (!ids.has(alertId))
+      findings.add('gap', `the stream of ${name} shows alert ${alertId}, which is not in the inbox`);
   if (follower.unreadCount !== unread)
     findings.add('wrong count', `the stream of ${name} says ${follower.unreadCount} instead of ${unread}`);
 }
@@ -136,9 +146,12 @@ async function checkOrder({ world, findings, ledger, traffic }: Scene, client: A
 
 /** I7: among the dead letters is what we wrote to be there, and nothing else. */
 async function checkDeadLetters({ world, findings, traffic }: Scene): Promise<void> {
-  const name = (topic: string, key: Buffer, value: Buffer) => `${topic} ${key.toString('hex')} ${value.toString('hex')}`;
+  const name = (topic: string, key: Buffer, value: Buffer) =>
+    `${topic} ${key.toString('hex')} ${value.toString('hex')}`;
   const letters = new Set<string>();
-  const written = new Map(traffic.poison.written.map((poison) => [name(poison.topic, poison.key, poison.value), poison]));
+  const written = new Map(
+    traffic.poison.written.map((poison) => [name(poison.topic, poison.key, poison.value), poison]),
+  );
   for (const topic of ['alert-created-topic', 'user-alert-topic', 'inbox-change-topic']) {
     const { records } = await readTopic(world.kafka.bootstrap, `${topic}-dlq`);
     for (const { key, value, headers } of records) {

@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly environment?: Environment;
   /** What a role runs instead of services/main.js. */
   readonly entry?: (role: RoleName) => string | undefined;
+  /** Does something to the tables, before there is traffic. */
+  readonly prepare?: (world: World) => Promise<void>;
   readonly log: (line: string) => void;
 }
 
@@ -141,6 +143,7 @@ export class World {
     log('starting the roles');
     await Promise.all(this.slots.map((slot) => slot.start()));
     await Promise.all(this.slots.map((slot) => slot.ready(90_000)));
+    await this.options.prepare?.(this);
   }
 
   async #proxy(target: number): Promise<TcpProxy> {
@@ -153,7 +156,12 @@ export class World {
     const { brokers } = this.options;
     const free = await freePorts(brokers * 4);
     const ports = Array.from({ length: brokers }, (_, index) => {
-      const [port, controllerPort, api, roles] = free.slice(index * 4, index * 4 + 4) as [number, number, number, number];
+      const [port, controllerPort, api, roles] = free.slice(index * 4, index * 4 + 4) as [
+        number,
+        number,
+        number,
+        number,
+      ];
       return { port, controllerPort, API: api, ROLES: roles };
     });
     const proxies: Record<Listener, TcpProxy[]> = { API: [], ROLES: [] };
@@ -170,8 +178,7 @@ export class World {
         return {
           listeners: `${own},API://127.0.0.1:${API},ROLES://127.0.0.1:${ROLES}`,
           'advertised.listeners': `${own},API://${proxies.API[index]!.address},ROLES://${proxies.ROLES[index]!.address}`,
-          'listener.security.protocol.map':
-            'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,API:PLAINTEXT,ROLES:PLAINTEXT',
+          'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,API:PLAINTEXT,ROLES:PLAINTEXT',
         };
       },
     });

@@ -148,6 +148,10 @@ export class RoleProcess {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }

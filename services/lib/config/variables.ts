@@ -108,7 +108,7 @@ export const variables = {
   ),
   databaseStatementTimeoutMs: integer(
     'DATABASE_STATEMENT_TIMEOUT_MS',
-    30_000,
+    10_000,
     [100, 600_000],
     'PostgreSQL ends a statement that takes longer.',
   ),
@@ -232,6 +232,13 @@ export const variables = {
       spring: 'spring.kafka.producer.compression-type',
       librdkafka: 'compression.type',
     },
+  ),
+  kafkaSocketTimeoutMs: integer(
+    'KAFKA_SOCKET_TIMEOUT_MS',
+    10_000,
+    [2000, 300_000],
+    'How long a request to a broker may go unanswered before its connection is taken for dead and made anew.',
+    { librdkafka: 'socket.timeout.ms' },
   ),
   producerRequestTimeoutMs: integer(
     'KAFKA_PRODUCER_REQUEST_TIMEOUT_MS',
@@ -523,6 +530,12 @@ export const variables = {
     256,
     [1, 100_000],
     'Live changes kept for one stream that is catching up or slow; past it they are read from PostgreSQL.',
+  ),
+  streamsMax: integer(
+    'STREAMS_MAX',
+    5000,
+    [1, 1_000_000],
+    'Streams that one gateway holds, each about 30 KB; one more gets RESOURCE_EXHAUSTED, and another gateway may have room.',
   ),
   streamCatchUpsMax: integer('STREAM_CATCH_UPS_MAX', 4, [1, 100], 'Catch-up queries that one gateway runs at once.'),
   alertCacheMax: integer(

@@ -5,6 +5,13 @@ import type { AlertError, ErrorCode, FieldViolation } from '../../domain/errors.
 /** The domain of every ErrorInfo. */
 export const ERROR_DOMAIN = 'alert.ssom';
 const DETAILS_KEY = 'grpc-status-details-bin';
+/**
+ * A status travels in headers, of which many clients take 8 KiB; above 64 KiB nghttp2 sends nothing and cuts off the
+ * connection with all its calls. In the message a byte may become three characters (%EC), in the details 4/3.
+ */
+const MESSAGE_BYTES = 900;
+const VIOLATION_BYTES = 300;
+const VIOLATIONS_BYTES = 2500;
 
 /** The one table from domain errors to gRPC. */
 const STATUS: Record<ErrorCode, grpc.status> = {
@@ -55,20 +62,51 @@ export function grpcCode(error: AlertError): grpc.status {
   return STATUS[error.code];
 }
 
-/** A domain error as a gRPC status with ErrorInfo, BadRequest and RetryInfo in its trailer. */
+/** A text of at most so many bytes, and a sign that there was more. */
+function cut(text: string, bytes: number): string {
+  // A character of UTF-16 has at most three bytes.
+  if (text.length * 3 <= bytes || Buffer.byteLength(text) <= bytes) return text;
+  const kept = Buffer.from(text)
+    .subarray(0, bytes - 3)
+    .toString();
+  // What was cut within a character shows as replacements.
+  return `${kept.replace(/\uFFFD+$/, '')}…`;
+}
+
+/** The first violations, as many as a trailer holds, and how many there are besides. */
+function fitting(violations: readonly FieldViolation[]): FieldViolation[] {
+  const kept: FieldViolation[] = [];
+  let bytes = 0;
+  for (const violation of violations) {
+    const field = cut(violation.field, VIOLATION_BYTES);
+    const description = cut(violation.description, VIOLATION_BYTES);
+    bytes += Buffer.byteLength(field) + Buffer.byteLength(description) + 8;
+    if (bytes > VIOLATIONS_BYTES) break;
+    kept.push({ field, description });
+  }
+  const more = violations.length - kept.length;
+  if (more > 0) kept.push({ field: '', description: `and ${more} more` });
+  return kept;
+}
+
+/**
+ * A domain error as a gRPC status with ErrorInfo, BadRequest and RetryInfo in its trailer. What is long is shortened, so
+ * that it arrives.
+ */
 export function toStatus(error: AlertError): { code: grpc.status; details: string; metadata: Metadata } {
   const code = grpcCode(error);
+  const message = cut(error.message, MESSAGE_BYTES);
   const details = [any('ErrorInfo', { reason: error.reason, domain: ERROR_DOMAIN, metadata: error.metadata })];
-  if (error.violations.length > 0) details.push(any('BadRequest', { fieldViolations: error.violations }));
+  if (error.violations.length > 0) details.push(any('BadRequest', { fieldViolations: fitting(error.violations) }));
   if (error.retryAfterMs !== undefined) {
     const seconds = Math.floor(error.retryAfterMs / 1000);
     details.push(any('RetryInfo', { retryDelay: { seconds, nanos: Math.round((error.retryAfterMs % 1000) * 1e6) } }));
   }
   const type = google.lookupType('Status');
   const metadata = new Metadata();
-  const bytes = type.encode(type.fromObject({ code, message: error.message, details })).finish();
+  const bytes = type.encode(type.fromObject({ code, message, details })).finish();
   metadata.set(DETAILS_KEY, Buffer.from(bytes));
-  return { code, details: error.message, metadata };
+  return { code, details: message, metadata };
 }
 
 /** What a caller finds in an error: the reason, violations and waiting time, as far as they were sent. */

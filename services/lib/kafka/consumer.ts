@@ -1,4 +1,5 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
@@ -66,6 +67,8 @@ interface PartitionStatistics {
   readonly app_offset: number;
   readonly lo_offset: number;
   readonly hi_offset: number;
+  /** Bytes that were fetched and not handed out. */
+  readonly fetchq_size: number;
 }
 
 /**
@@ -103,6 +106,7 @@ export class Consumer {
   #askedAt = 0;
   #watchdog: NodeJS.Timeout | undefined;
   #replaced = 0;
+  #fetchedBytes = 0;
   #lag = new Map<string, { topic: string; partition: number; lag: number }>();
 
   private constructor(
@@ -239,6 +243,16 @@ export class Consumer {
     return [...this.#lag.values()];
   }
 
+  /** Bytes that were fetched and not handed out, at most 5 s old. */
+  get fetchedBytes(): number {
+    return this.#fetchedBytes;
+  }
+
+  /** Partitions that were set aside for a moment. */
+  get parked(): number {
+    return this.#parked.size;
+  }
+
   /** Whether the group has given this member its partitions, be they none, at least once. */
   get joined(): boolean {
     return this.#joined;
@@ -279,7 +293,7 @@ export class Consumer {
       const raw = record as { key: unknown; rawKey: unknown; headers?: unknown };
       raw.rawKey = raw.key ?? null;
       if (Buffer.isBuffer(raw.key)) raw.key = raw.key.toString();
-      raw.headers ??= [];
+      raw.headers = tidyHeaders(raw.headers as IncomingRecord['headers'] | undefined);
     }
     return records;
   }
@@ -533,7 +547,7 @@ export class Consumer {
     this.#heardAt = Date.now();
     this.#client = this.#create();
     // It may never answer. Its group membership ends with its session.
-    stalled.disconnect(() => undefined);
+    stalled.disconnect(holdThread());
     for (let attempt = 0; !this.#closed; attempt += 1) {
       try {
         await this.#open();
@@ -597,8 +611,10 @@ export class Consumer {
       topics?: Record<string, { partitions?: Record<string, PartitionStatistics> }>;
     };
     const assigned = new Set(this.assignment.map(({ topic, partition }) => `${topic}-${partition}`));
+    this.#fetchedBytes = 0;
     for (const [topic, { partitions }] of Object.entries(statistics.topics ?? {})) {
       for (const statistics of Object.values(partitions ?? {})) {
+        this.#fetchedBytes += statistics.fetchq_size;
         const name = `${topic}-${statistics.partition}`;
         if (assigned.has(name)) this.#noteLag(name, topic, statistics);
       }
@@ -620,13 +636,14 @@ export class Consumer {
   }
 
   /** Leaves the group. What was polled and not committed will come again. */
-  async close(timeoutMs = 5000): Promise<void> {
+  async close(timeoutMs = 2500): Promise<void> {
     if (this.#closed) return;
     await withTimeout(this.#flushCommits(), timeoutMs, 'the last commit').catch(() => undefined);
     this.#closed = true;
     clearInterval(this.#watchdog);
     this.#wake?.();
-    const disconnected = new Promise<void>((resolve) => this.#client.disconnect(() => resolve()));
+    const released = holdThread();
+    const disconnected = new Promise<void>((resolve) => this.#client.disconnect(() => resolve())).then(released);
     await withTimeout(disconnected, timeoutMs, 'closing the Kafka consumer').catch((error: Error) =>
       this.#logger.warn({ err: error }, 'the Kafka consumer did not close in time'),
     );
@@ -639,4 +656,12 @@ function nameOf({ topic, partition }: { topic: string; partition: number }): str
 
 function names(partitions: readonly PartitionOffset[]): string {
   return partitions.map(({ topic, partition }) => `${topic}-${partition}`).join(' ');
+}
+
+/** The client assigns each header to an object by its name: the value of one named `__proto__` becomes the prototype. */
+function tidyHeaders(headers: IncomingRecord['headers'] = []): IncomingRecord['headers'] {
+  if (headers.every((header) => Object.keys(header).length > 0)) return headers;
+  return headers.map((header) =>
+    Object.keys(header).length > 0 ? header : { ['__proto__']: Object.getPrototypeOf(header) as Buffer },
+  );
 }

@@ -15,6 +15,13 @@ export class OffsetTracker {
     this.#partitions.set(name, entry);
   }
 
+  /** Records that are unfinished, or behind one that is. */
+  get size(): number {
+    let size = 0;
+    for (const { offsets } of this.#partitions.values()) size += offsets.length;
+    return size;
+  }
+
   /** Marks a record as finished; returns the position to commit, or undefined while an older record is unfinished. */
   finish({
     topic,

@@ -1,4 +1,5 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import { producerSettings, type Brokers, type KafkaConfig } from './client-config.js';
@@ -114,15 +115,17 @@ export class Producer {
     let lastError: Error | undefined;
     client.on('event.error', (error) => {
       lastError = error as unknown as Error;
-      if ((error as { code?: number }).code === FATAL) void this.#replace(client, lastError);
-      else this.logger.debug({ err: error }, 'the Kafka producer reports an error and goes on');
+      this.#noteFatal(client, lastError);
+      this.logger.debug({ err: error }, 'the Kafka producer reports an error');
     });
     client.on('delivery-report', (error, report) => {
       if (client === this.#client) {
         this.#inFlight -= 1;
         this.#lastReport = Date.now();
       }
-      (report.opaque as Batch).settleOne(error as unknown as Error | null);
+      const failure = error as unknown as Error | null | undefined;
+      this.#noteFatal(client, failure);
+      (report.opaque as Batch).settleOne(failure);
     });
     await new Promise<void>((resolve, reject) => {
       client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
@@ -137,6 +140,11 @@ export class Producer {
     return client;
   }
 
+  /** The event alone is not enough: after a broker answered "out of order sequence number" it never came. */
+  #noteFatal(client: Client, error: unknown): void {
+    if ((error as { code?: number } | null | undefined)?.code === FATAL) void this.#replace(client, error as Error);
+  }
+
   /**
    * A fatal error ends an idempotent producer for good: a cluster that was wiped no longer knows its sequence numbers. A
    * new client takes its place; what was in flight fails, and its publishers try again.
@@ -145,7 +153,7 @@ export class Producer {
     if (this.#client !== broken || this.#closed) return;
     this.#client = undefined;
     this.logger.error({ err: reason }, 'the Kafka producer broke for good and is replaced');
-    broken.disconnect(() => undefined);
+    broken.disconnect(holdThread());
     for (const batch of this.#open) batch.abandon(reason);
     this.#inFlight = 0;
     for (let attempt = 0; !this.#closed && this.#client === undefined; attempt += 1) {
@@ -198,11 +206,12 @@ export class Producer {
       const headers = headerList(record.headers);
       try {
         if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
-        this.#client.produce(record.topic, null, record.value, record.key, null, batch, headers);
+        this.#client.produce(record.topic, null, solid(record.value), solid(record.key), null, batch, headers);
         if (this.#inFlight === 0) this.#lastReport = Date.now();
         this.#inFlight += 1;
       } catch (error) {
         if ((error as { code?: number }).code === QUEUE_FULL) return index;
+        if (this.#client !== undefined) this.#noteFatal(this.#client, error);
         batch.settleOne(error as Error);
       }
     }
@@ -264,12 +273,21 @@ export class Producer {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
       if (this.#client === undefined) return resolve();
+      const released = holdThread();
       this.#client.disconnect(() => {
+        released();
         clearTimeout(timer);
         resolve();
       });
     });
   }
+}
+
+/** No bytes, which the client would now and then take for null: a buffer of its own that is empty may point nowhere. */
+const NO_BYTES = Buffer.alloc(1).subarray(0, 0);
+
+function solid<T extends string | Buffer | null>(bytes: T): T | Buffer {
+  return bytes !== null && bytes.length === 0 ? NO_BYTES : bytes;
 }
 
 function headerList(headers: OutgoingRecord['headers']): OutgoingHeader[] | undefined {

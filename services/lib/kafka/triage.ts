@@ -50,6 +50,11 @@ export class Triage {
 
   constructor(private readonly options: TriageOptions) {}
 
+  /** Records that have failed alone and were neither handled nor given up since. */
+  get suspects(): number {
+    return this.#suspects.size;
+  }
+
   /**
    * Handles records, however they have to be divided. Afterwards each is handled, dead, or in the list that is returned: those
    * are to be tried again after a while, and nothing behind them in their partitions may be committed.

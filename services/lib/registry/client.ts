@@ -1,6 +1,6 @@
 import { Breaker, type BreakerState } from '../breaker.js';
 import type { Logger } from '../logging.js';
-import { UndecodableRecord } from '../avro.js';
+import { checkSchema, UndecodableRecord } from '../avro.js';
 
 export interface RegistryOptions {
   readonly url: string;
@@ -8,6 +8,11 @@ export interface RegistryOptions {
   readonly password: string;
   readonly timeoutMs?: number;
 }
+
+/** Bytes of an answer; the largest schemas have some 10 KiB. */
+const ANSWER_MAX = 4 * 1_048_576;
+/** Confluent's code for a schema that is not there. Any other 404 comes from somebody else, such as a proxy. */
+const SCHEMA_NOT_FOUND = 40403;
 
 /** An answer of the registry that says no. `errorCode` is Confluent's, for example 40403 or 42201. */
 export class RegistryError extends Error {
@@ -80,17 +85,35 @@ export class RegistryClient {
     return id;
   }
 
-  /** A schema by its id. @throws UndecodableRecord if the registry does not know it */
+  /**
+   * An Avro schema by its id.
+   * @throws UndecodableRecord if the registry does not know it, or knows it as another kind of schema
+   */
   async schemaById(id: number): Promise<string> {
     try {
-      const answer = await this.breaker.run(() => this.#call<{ schema: string }>('GET', `/schemas/ids/${id}`));
-      return answer.schema;
+      return await this.breaker.run(() => this.#schema(id));
     } catch (error) {
-      if (error instanceof RegistryError && error.status === 404) {
+      if (error instanceof RegistryError && error.errorCode === SCHEMA_NOT_FOUND) {
         throw new UndecodableRecord(`the registry knows no schema ${id}`, { cause: error });
       }
       throw error;
     }
+  }
+
+  async #schema(id: number): Promise<string> {
+    const answer = await this.#call<{ schema?: unknown; schemaType?: unknown } | null>('GET', `/schemas/ids/${id}`);
+    const { schema, schemaType = 'AVRO' } = answer ?? {};
+    if (typeof schemaType === 'string' && schemaType !== 'AVRO')
+      throw new UndecodableRecord(`schema ${id} is of type ${schemaType}, not AVRO`);
+    if (typeof schema === 'string') {
+      try {
+        checkSchema(schema);
+        return schema;
+      } catch {
+        // Registries take no such schema, so the one that we asked is not in its right mind.
+      }
+    }
+    throw new RegistryUnavailable(`the schema registry at ${this.#base} answered for schema ${id} with none`);
   }
 
   /** The newest version of a subject. @throws RegistryError 404 if there is none */
@@ -137,6 +160,7 @@ export class RegistryClient {
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
     let response: Response;
+    let text: string;
     try {
       response = await fetch(this.#base + path, {
         method,
@@ -144,6 +168,7 @@ export class RegistryClient {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(this.#timeoutMs),
       });
+      text = await readText(response);
     } catch (error) {
       const cause = (error as Error).cause as { code?: string } | undefined;
       throw new RegistryUnavailable(
@@ -151,7 +176,6 @@ export class RegistryClient {
         { cause: error },
       );
     }
-    const text = await response.text();
     if (response.ok) return this.#parse(text) as T;
     const problem = parseProblem(text);
     throw new RegistryError(
@@ -162,9 +186,21 @@ export class RegistryClient {
   }
 }
 
+/** @throws if the connection ends before the answer does, or the answer is longer than any of a registry's */
+async function readText(response: Response): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    bytes += piece.length;
+    if (bytes > ANSWER_MAX) throw new Error(`an answer of more than ${ANSWER_MAX} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
+}
+
 function parseProblem(text: string): { error_code?: number; message?: string } {
   try {
-    return JSON.parse(text) as { error_code?: number; message?: string };
+    return (JSON.parse(text) ?? {}) as { error_code?: number; message?: string };
   } catch {
     return {};
   }

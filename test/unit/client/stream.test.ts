@@ -253,3 +253,110 @@ test('close ends the streams', async (t) => {
   }
   assert.throws(() => client.streamAlerts(), { reason: 'CLIENT_CLOSED' });
 });
+
+test('an expired token is told once, and the stream goes on with the whole inbox', async (t) => {
+  const asked: string[] = [];
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      asked.push(`${call.request.start} ${call.request.resumeToken}`);
+      if (call.request.resumeToken === 'old') {
+        const error = new AlertError('OUT_OF_RANGE', 'RESUME_TOKEN_EXPIRED', 'too old');
+        call.emit('error', toStatus(error));
+        return;
+      }
+      call.write({ changes: [change(1)], resumeToken: 'r1', behind: 4 });
+      call.write({ changes: [], resumeToken: 'r1' });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const saved: (string | undefined)[] = [];
+  const tokens = {
+    load: () => Promise.resolve('old'),
+    save: (token: string | undefined) => Promise.resolve(void saved.push(token)),
+  };
+  const events: StreamEvent['type'][] = [];
+  const stream = client.streamAlerts({ tokens, onEvent: ({ type }) => events.push(type) });
+  assert.equal(stream.state, 'connecting');
+  const seen: [string, number][] = [];
+  for await (const { changes } of stream) {
+    seen.push([stream.state, stream.behind]);
+    if (changes.length === 0) break;
+  }
+  assert.deepEqual(seen, [
+    ['catching up', 4],
+    ['live', 0],
+  ]);
+  assert.equal(stream.state, 'ended');
+  assert.deepEqual(events, ['expired', 'connected', 'live']);
+  assert.deepEqual(asked, ['STREAM_START_NOW old', 'STREAM_START_BEGINNING ']);
+  // The last response was still in the consumer's hands.
+  assert.deepEqual(saved, [undefined, 'r1']);
+});
+
+test('an expired token is thrown where nobody listens for it', async (t) => {
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      call.emit('error', toStatus(new AlertError('OUT_OF_RANGE', 'RESUME_TOKEN_EXPIRED', 'too old')));
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  await assert.rejects(
+    async () => {
+      for await (const _ of client.streamAlerts({ resumeToken: 'old' })) assert.fail('a response');
+    },
+    (error: AlertClientError) => error.code === 'OUT_OF_RANGE' && error.reason === 'RESUME_TOKEN_EXPIRED',
+  );
+});
+
+test('refused credentials are asked for anew, by calls once and by streams a few times', async (t) => {
+  const sent: string[] = [];
+  const refuseUnless = (header: unknown) => {
+    sent.push(String(header));
+    return header !== 'Bearer fresh';
+  };
+  const unauthenticated = { code: grpc.status.UNAUTHENTICATED, details: 'the token is too old' };
+  const address = await fakeService(t, {
+    GetUnreadCount: (
+      call: grpc.ServerUnaryCall<unknown, unknown>,
+      done: grpc.sendUnaryData<{ unreadCount: number }>,
+    ) => (refuseUnless(call.metadata.get('authorization')[0]) ? done(unauthenticated) : done(null, { unreadCount: 3 })),
+    StreamAlerts: (call: StreamCall) => {
+      if (refuseUnless(call.metadata.get('authorization')[0])) refuse(call, unauthenticated);
+      else call.write({ changes: [], resumeToken: 'r1' });
+    },
+  });
+  const token = (refused: boolean) => Promise.resolve(refused ? 'fresh' : 'stale');
+  const client = closeAfter(t, createClient({ address, identity: { token } }));
+  assert.equal((await client.getUnreadCount({})).unreadCount, 3);
+  for await (const _ of client.streamAlerts({ reconnect: SOON })) break;
+  assert.deepEqual(sent, ['Bearer stale', 'Bearer fresh', 'Bearer stale', 'Bearer fresh']);
+
+  const nobody = closeAfter(t, createClient({ address, identity: { token: () => 'never right' } }));
+  await assert.rejects(nobody.getUnreadCount({}), { code: 'UNAUTHENTICATED' });
+  await assert.rejects(
+    async () => {
+      for await (const _ of nobody.streamAlerts({ reconnect: SOON })) assert.fail('a response');
+    },
+    { code: 'UNAUTHENTICATED' },
+  );
+});
+
+test('a stream that was lost is resumed at the next gateway', async (t) => {
+  const visited: number[] = [];
+  const gateways = await Promise.all(
+    [1, 2].map((number) =>
+      fakeService(t, {
+        StreamAlerts: (call: StreamCall) => {
+          visited.push(number);
+          call.write({ changes: [change(visited.length)], resumeToken: `r${visited.length}` });
+          refuse(call, { code: grpc.status.UNAVAILABLE, details: 'shutting down' });
+        },
+      }),
+    ),
+  );
+  const client = closeAfter(t, createClient({ address: gateways[0]!, streamAddress: gateways, identity }));
+  for await (const _ of client.streamAlerts({ reconnect: SOON })) if (visited.length === 4) break;
+  const [first, second] = visited;
+  assert.notEqual(first, second);
+  assert.deepEqual(visited, [first, second, first, second]);
+});

@@ -69,6 +69,41 @@ test('bytes that are no record are undecodable', async () => {
   }
 });
 
+test('a list or a map that claims more items than there are bytes is refused at once', async () => {
+  const schema = JSON.stringify({
+    type: 'record',
+    name: 'Lists',
+    fields: [
+      { name: 'list', type: { type: 'array', items: 'string' }, default: [] },
+      { name: 'map', type: { type: 'map', values: 'string' }, default: {} },
+    ],
+  });
+  const long = (value: number) => avsc.Type.forSchema('long').toBuffer(value);
+  const [none, size] = [long(0), long(1)];
+  const negativeLength = long(-2);
+  const bodies = [2 ** 31, 2 ** 40, -(2 ** 40), 1000].flatMap((count) => {
+    const block = count < 0 ? Buffer.concat([long(count), size]) : long(count);
+    return [Buffer.concat([block, none]), Buffer.concat([none, block]), block];
+  });
+  // A length that leads back would read the same bytes again and again, and one of very many digits is no number.
+  bodies.push(Buffer.concat([long(1), negativeLength, none, none]), Buffer.alloc(3000, 0xff));
+  // The reader that keeps the lists, and one that skips them.
+  const skipping = '{"type":"record","name":"Lists","fields":[{"name":"other","type":"int","default":0}]}';
+  for (const [reader, id] of [
+    [schema, 5],
+    [skipping, 6],
+  ] as const) {
+    const codec = new AvroCodec(reader, id, () => Promise.resolve(schema));
+    for (const body of bodies) {
+      const record = Buffer.concat([Buffer.from([0, 0, 0, 0, 5]), body]);
+      await assert.rejects(codec.decode(record), UndecodableRecord, body.subarray(0, 20).toString('hex'));
+    }
+  }
+  const codec = new AvroCodec<object>(schema, 5, unasked);
+  const lists = { list: ['a', '', 'b'], map: { x: 'y', '': '' } };
+  assert.deepEqual(JSON.parse(JSON.stringify(codec.decodeKnown(codec.encode(lists)))), lists);
+});
+
 test('every truncation is noticed', () => {
   const codec = new AvroCodec<Event>(V1, 5, unasked);
   const good = codec.encode({ id: 123_456_789, name: 'abcdef' });

@@ -5,6 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { openEvents, registerSchemas } from '../../../services/events/events.js';
 import { UndecodableRecord } from '../../../services/lib/avro.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
+import { classify } from '../../../services/lib/failure.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient, RegistryError } from '../../../services/lib/registry/client.js';
 import { startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
@@ -154,4 +155,44 @@ test('trouble of the registry may be tried again, refusals may not; an answer th
   const closed = new RegistryClient({ url: gone.url, username: '', password: '' }, silentLogger());
   await assert.rejects(closed.find('s', V1), /registry at http:\/\/127\.0\.0\.1:\d+ did not answer \(ECONNREFUSED\)/);
   await assert.rejects(closed.schemaById(1), (error) => !(error instanceof UndecodableRecord));
+});
+
+test('only a registry that says so makes a schema unknown; whatever else it answers is its own trouble', async (t) => {
+  const outcome = async (status: number, body: string) => {
+    const { url } = await scripted(t, status, body);
+    const client = new RegistryClient({ url, username: '', password: '' }, silentLogger());
+    defer(t, () => client.breaker.close());
+    return client.schemaById(1).then(() => 'schema', classify);
+  };
+  assert.equal(await outcome(200, JSON.stringify({ schema: V1 })), 'schema');
+  assert.equal(await outcome(404, '{"error_code":40403,"message":"Schema not found"}'), 'poison');
+  assert.equal(await outcome(200, JSON.stringify({ schema: '{"type":"object"}', schemaType: 'JSON' })), 'poison');
+  const wrong: [number, string][] = [
+    [404, '<html>Not Found</html>'],
+    [404, '{"error_code":40401}'],
+    [500, 'null'],
+    [200, 'null'],
+    [200, '{}'],
+    [200, '{"schema":5}'],
+    [200, '{"schema":"no Avro"}'],
+    [200, ' '.repeat(5 * 1_048_576)],
+  ];
+  for (const [status, body] of wrong) assert.equal(await outcome(status, body), 'outage', body.slice(0, 50));
+});
+
+test('an answer that breaks off, or never ends, is no answer', async (t) => {
+  const server = createServer((request, response) => {
+    response.writeHead(200, { 'content-length': 100 });
+    response.write('{"schema":');
+    if (request.url!.endsWith('/1')) setTimeout(() => response.destroy(), 10);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  defer(t, () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = new RegistryClient({ url, username: '', password: '', timeoutMs: 200 }, silentLogger());
+  defer(t, () => client.breaker.close());
+  for (const id of [1, 2]) assert.equal(await client.schemaById(id).then(String, classify), 'outage');
 });

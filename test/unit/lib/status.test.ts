@@ -24,6 +24,23 @@ test('details come back from the trailer as they were sent', () => {
   });
 });
 
+test('a status fits into the headers that clients take, however much is wrong', () => {
+  const violations = Array.from({ length: 10_000 }, (_, index) => ({
+    field: `users[${index}]`,
+    description: '이'.repeat(1000),
+  }));
+  for (const message of ['', 'short', '이'.repeat(300_000), 'x'.repeat(1_000_000), '\ud800'.repeat(5000)]) {
+    const status = toStatus(new AlertError('INVALID_ARGUMENT', 'INVALID_FIELDS', message, { violations }));
+    const details = status.metadata.get('grpc-status-details-bin')[0] as Buffer;
+    const size = encodeURIComponent(Buffer.from(status.details).toString()).length + details.toString('base64').length;
+    assert.ok(size < 8192, `${size} bytes`);
+    const read = statusDetails(status);
+    assert.equal(read.reason, 'INVALID_FIELDS');
+    assert.equal(read.violations[0]?.field, 'users[0]');
+    assert.match(read.violations.at(-1)!.description, /^and \d+ more$/);
+  }
+});
+
 test('what is not there is read as absent', () => {
   assert.deepEqual(statusDetails(toStatus(new AlertError('NOT_FOUND', 'ALERT_NOT_FOUND', 'none'))), {
     reason: 'ALERT_NOT_FOUND',

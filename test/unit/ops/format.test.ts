@@ -57,7 +57,12 @@ test('what was done to an alert is dim and named', () => {
 test('token and unread count stand in the last change of a response only', () => {
   const change = { type: 'INBOX_CHANGE_TYPE_CREATED', alert: alert(), isRead: false } as const;
   const deleted = { type: 'INBOX_CHANGE_TYPE_DELETED', sequence: 5, alert: alert(), isRead: true } as const;
-  const json = changesJson({ changes: [{ ...change, sequence: 4 }, deleted], resumeToken: 'r5', unreadCount: 2 });
+  const json = changesJson({
+    changes: [{ ...change, sequence: 4 }, deleted],
+    resumeToken: 'r5',
+    unreadCount: 2,
+    behind: 0,
+  });
   assert.deepEqual(json[0], {
     sequence: 4,
     type: 'INBOX_CHANGE_TYPE_CREATED',
@@ -73,8 +78,9 @@ test('token and unread count stand in the last change of a response only', () =>
     alert: { alertId: 17 },
     resumeToken: 'r5',
     unreadCount: 2,
+    behind: 0,
   });
-  assert.deepEqual(changesJson({ changes: [], resumeToken: 'r5', unreadCount: 2 }), []);
+  assert.deepEqual(changesJson({ changes: [], resumeToken: 'r5', unreadCount: 2, behind: 0 }), []);
 });
 
 test('times are written as proto3 JSON does', () => {

@@ -102,12 +102,22 @@ export class FakeCall extends EventEmitter {
   /** What write() answers: false means that the client is slow, and `drain` will come. */
   room = true;
   ended = false;
+  /** Called when the client takes a response; one that reads takes each at once. */
+  readonly taken: (() => void)[] = [];
+  reads = true;
 
-  write(bytes: Buffer): boolean {
+  write(bytes: Buffer, taken?: () => void): boolean {
     const response = responseDeserialize(bytes);
     this.responses.push(response);
     this.folded.take(response);
+    if (taken !== undefined && this.reads && this.room) queueMicrotask(taken);
+    else if (taken !== undefined) this.taken.push(taken);
     return this.room;
+  }
+
+  /** The client takes what it was sent. */
+  take(): void {
+    for (const taken of this.taken.splice(0)) taken();
   }
 
   end(): void {
@@ -162,6 +172,21 @@ export class FakeHost implements StreamHost {
 
   ended(): void {
     this.endings += 1;
+  }
+
+  reserve(): boolean {
+    return true;
+  }
+
+  release(): void {
+    // There is room without end.
+  }
+
+  /** Bytes that the client has not taken yet. */
+  waiting = 0;
+
+  pending(bytes: number): void {
+    this.waiting += bytes;
   }
 
   sent(changes: number): void {

@@ -1,6 +1,7 @@
 // Original file: proto/ssom/alert/v1/alert_stream_service.proto
 
 import type { InboxChange as _ssom_alert_v1_InboxChange, InboxChange__Output as _ssom_alert_v1_InboxChange__Output } from '../../../ssom/alert/v1/InboxChange.js';
+import type { Long } from '@grpc/proto-loader';
 
 /**
  * One or more changes, or a checkpoint.
@@ -20,6 +21,10 @@ export interface StreamAlertsResponse {
    * catching up, and never older than that of an earlier response.
    */
   'unreadCount'?: (number);
+  /**
+   * How many numbers of the user's sequence come after this response, as far as the gateway knew: 0 when live.
+   */
+  'behind'?: (number | string | Long);
 }
 
 /**
@@ -40,4 +45,8 @@ export interface StreamAlertsResponse__Output {
    * catching up, and never older than that of an earlier response.
    */
   'unreadCount': (number);
+  /**
+   * How many numbers of the user's sequence come after this response, as far as the gateway knew: 0 when live.
+   */
+  'behind': (number);
 }

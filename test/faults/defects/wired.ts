@@ -1,0 +1,8 @@
+import { runRole } from '../../../services/run.js';
+
+/** Runs the role of the command line, after whoever calls this has put something wrong in its place. */
+export async function runWired(): Promise<never> {
+  process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.channel?.unref();
+  process.exit(await runRole(process.argv[2] ?? '', process.env));
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { upsertUsers } from '../../services/store/directory.js';
+import { alertRequest } from '../support/alerts.js';
+import { failureOf, type CallError, type TestApi } from '../support/api.js';
+import { defer } from '../support/defer.js';
+import { user } from '../support/directory.js';
+import { startTestCluster, type RunningRole } from '../support/in-process.js';
+import { createTestDatabase } from '../support/postgres.js';
+import { collectStream } from '../support/stream.js';
+import { untilTrue } from '../support/until-true.js';
+import { TcpProxy } from './tcp-proxy.js';
+
+const ACQUIRE_MS = 1000;
+/** What a statement that hangs takes: the server's time-out, and a second until it counts as lost. */
+const STATEMENT_MS = 6000;
+const AS_OP1 = { user: 'op1' };
+
+interface Timed {
+  readonly failure: CallError;
+  readonly ms: number;
+}
+
+async function timed(call: Promise<unknown>): Promise<Timed> {
+  const started = performance.now();
+  return { failure: await failureOf(call), ms: performance.now() - started };
+}
+
+function assertUnavailable(failure: CallError): void {
+  assert.equal(failure.code, 'UNAVAILABLE', failure.message);
+  assert.equal(failure.reason, 'DATABASE_UNAVAILABLE');
+  assert.ok(failure.details.retryAfterMs! > 0, 'there is no RetryInfo');
+}
+
+/** The next time that the breaker opens: for a second then nothing is asked of PostgreSQL. */
+function nextOpening({ runtime }: RunningRole): Promise<void> {
+  return new Promise((resolve) => runtime.database.breaker.onOpen(resolve));
+}
+
+async function setUp(t: TestContext) {
+  const { url, database } = await createTestDatabase(t);
+  await upsertUsers(database, [user('op1', 'OPERATION')]);
+  const target = new URL(url);
+  const proxy = await TcpProxy.listen(t, { host: target.hostname, port: Number(target.port) });
+  target.host = `127.0.0.1:${proxy.port}`;
+  const cluster = await startTestCluster(t, {
+    DATABASE_URL: target.href,
+    DATABASE_POOL_MAX: '8',
+    DATABASE_ACQUIRE_TIMEOUT_MS: String(ACQUIRE_MS),
+    DATABASE_STATEMENT_TIMEOUT_MS: String(STATEMENT_MS - 1000),
+  });
+  const role = await cluster.start('alert-api');
+  const gateway = await cluster.start('stream-gateway');
+  // Before the roles end, which would wait for what hangs.
+  defer(t, () => proxy.cut());
+  return { cluster, proxy, role, gateway, api: cluster.api(role), streams: cluster.api(gateway) };
+}
+
+const create = (api: TestApi) => api.call('CreateAlert', alertRequest());
+const list = (api: TestApi) => api.call('ListInbox', {}, AS_OP1);
+
+/** What operators see of the breaker: the metric, and the entry of /readyz. */
+async function shown({ runtime }: RunningRole): Promise<() => Promise<{ metric: string; readyz: unknown }>> {
+  const { address } = await runtime.serveHttp('127.0.0.1:0');
+  const read = async (path: string) => (await fetch(`http://${address}${path}`)).text();
+  return async () => {
+    const metrics = await read('/metrics');
+    const { checks } = JSON.parse(await read('/readyz')) as { checks: Record<string, unknown> };
+    const metric = /^ssom_breaker_state\{[^}]*name="postgresql"[^}]*\} (\d)/m.exec(metrics)?.[1] ?? 'absent';
+    return { metric, readyz: checks['circuit breaker postgresql'] };
+  };
+}
+
+test('a PostgreSQL that swallows everything: callers wait for a time-out until the breaker opens, then nobody does', async (t) => {
+  const { cluster, proxy, role, gateway, api, streams } = await setUp(t);
+  const look = await shown(role);
+  const errors = t.mock.method(role.runtime.logger, 'error');
+  const queries = t.mock.method(role.runtime.database, 'query');
+  const inserts = () =>
+    queries.mock.calls.filter(({ arguments: [statement] }) => statement?.text.includes('INSERT INTO alerts ')).length;
+  const stream = () =>
+    collectStream(t, streams, AS_OP1)
+      .untilRefused(15_000)
+      .then((failure) => {
+        throw failure;
+      });
+  await create(api);
+  // As many connections as the pool may have: what hangs then is a statement, not a connect.
+  await Promise.all(Array.from({ length: 10 }, () => list(api)));
+  assert.deepEqual(await look(), { metric: '0', readyz: undefined });
+
+  const { breaker } = role.runtime.database;
+  const opened = nextOpening(role);
+  const before = inserts();
+  proxy.swallow();
+  const underWay: Promise<Timed>[] = [];
+  for (const writers of [1, 2]) {
+    underWay.push(timed(create(api)));
+    await untilTrue(() => inserts() === before + writers, { intervalMs: 1, what: `${writers} writers are at work` });
+  }
+  const queued = Array.from({ length: 5 }, () => timed(create(api)));
+  // More failures than there were successes within the breaker's window.
+  const lists = Array.from({ length: 80 }, () => timed(list(api)));
+  const streaming = Array.from({ length: 40 }, () => timed(stream()));
+  await opened;
+  for (const { failure, ms } of await Promise.all(queued)) {
+    assertUnavailable(failure);
+    assert.ok(ms < STATEMENT_MS / 2, `one that waited for a writer took ${Math.round(ms)} ms`);
+  }
+  await untilTrue(
+    () =>
+      errors.mock.calls.some(({ arguments: [fields, line] }) => {
+        const named = (fields as { name?: string }).name === 'postgresql';
+        return named && /circuit breaker open/.test(String(line));
+      }),
+    { what: 'a log line says so' },
+  );
+
+  for (const [opener, call] of [
+    [role, () => create(api)],
+    [role, () => list(api)],
+    [gateway, stream],
+  ] as const) {
+    await nextOpening(opener);
+    const { failure, ms } = await timed(call());
+    assertUnavailable(failure);
+    assert.ok(ms < ACQUIRE_MS / 2, `${failure.message} took ${Math.round(ms)} ms while the breaker was open`);
+  }
+  await nextOpening(role);
+  const { metric, readyz } = await look();
+  assert.equal(metric, '2');
+  assert.deepEqual(readyz, { ok: false, reason: 'open', required: false });
+
+  for (const { failure } of await Promise.all([...lists, ...streaming])) assertUnavailable(failure);
+  for (const { failure, ms } of await Promise.all(underWay)) {
+    assertUnavailable(failure);
+    assert.ok(ms > STATEMENT_MS / 2, 'what was under way has waited for its time-out');
+  }
+
+  proxy.forward();
+  for (const { runtime } of [role, gateway]) {
+    await untilTrue(() => runtime.database.breaker.state === 'closed', {
+      timeoutMs: 20_000,
+      what: `the breaker of ${runtime.role} closes by itself`,
+    });
+  }
+  assert.equal(breaker.state, 'closed');
+  await create(api);
+  await list(api);
+  await collectStream(t, cluster.api(gateway), AS_OP1).untilLive();
+  const after = await look();
+  assert.deepEqual(after, { metric: '0', readyz: { ok: true, reason: 'closed', required: false } });
+});

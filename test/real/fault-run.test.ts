@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { DEFECTS } from '../faults/defects.js';
+import { FaultRun } from '../faults/fault-run.js';
+import { FAULTS } from '../faults/faults.js';
+import { proveDefect } from '../faults/prove-defect.js';
+import { whySkip } from './support.js';
+
+const SEED = 20_260;
+
+/** The main ones; `npm run faults` has all of them, with three brokers. */
+const MAIN = [
+  'kill alert-api',
+  'kill fanout',
+  'roll delivery',
+  'kill delivery',
+  'kill stream-gateway',
+  'kill PostgreSQL',
+  'kill a broker',
+  'wipe Kafka',
+];
+
+const diagnostics = (t: TestContext) => (line: string) => t.diagnostic(line);
+
+// See test/faults/README.md: what was acknowledged is held against a ledger that shares no code with the service.
+describe('the fault run', { skip: whySkip() }, () => {
+  it('finds nothing wrong after the main faults', async (t) => {
+    const run = await FaultRun.start({
+      seed: SEED,
+      brokers: 1,
+      instances: 2,
+      alertsPerSecond: 15,
+      log: diagnostics(t),
+    });
+    try {
+      const faults = MAIN.map((name) => FAULTS.find((fault) => fault.name === name)!);
+      await run.listed(faults);
+      const { alerts, userAlerts, changes } = await run.finish();
+      t.diagnostic(`${alerts} alerts, ${userAlerts} entries of inboxes, ${changes} changes by readers`);
+      assert.ok(alerts > 300 && userAlerts > alerts && changes > 100, 'there was hardly any traffic');
+    } finally {
+      await run.close();
+    }
+    assert.deepEqual(run.findings.details, []);
+  });
+
+  for (const name of ['commit-before-processing', 'gap-detection-off']) {
+    it(`notices the defect ${name}`, async (t) => {
+      const defect = DEFECTS.find((each) => each.name === name)!;
+      assert.ok(await proveDefect(defect, { seed: SEED, log: diagnostics(t) }), 'it was not noticed');
+    });
+  }
+});

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import pg from 'pg';
+import type { Kafka, Postgres, Registry } from '#stack';
+import type { AlertClient } from '../../services/client/client.js';
+import {
+  alertFor,
+  environmentFor,
+  loadDirectory,
+  people,
+  readTopic,
+  Roles,
+  serviceClient,
+  sorted,
+  stackFolder,
+  startBroker,
+  startStack,
+  until,
+  whySkip,
+  type RoleProcess,
+} from './support.js';
+
+const OUTBOX_MAX = 3000;
+const SWEEP_MS = 200;
+const BATCH = 100;
+/** As large as an alert with a stack trace: the backlog takes some seconds to publish. */
+const MESSAGE = 'x'.repeat(8000);
+
+describe('Kafka away', { skip: whySkip() }, () => {
+  const folder = stackFolder();
+  const team = people('away', 2, 'AWAY');
+  let postgres: Postgres;
+  let kafka: Kafka;
+  let registry: Registry;
+  let database: pg.Pool;
+  let roles: Roles;
+  let alertApi: RoleProcess;
+  let client: AlertClient;
+  /** In the order in which they were acknowledged. */
+  const old: number[] = [];
+
+  before(async () => {
+    ({ postgres, kafka, registry } = await startStack(folder.path));
+    database = new pg.Pool({ connectionString: postgres.url, max: 1 });
+    roles = new Roles({
+      ...environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }),
+      OUTBOX_MAX: String(OUTBOX_MAX),
+      // Nearly all of the backlog is the sweeper's.
+      RELAY_IN_FLIGHT_MAX: '100',
+      OUTBOX_SWEEP_INTERVAL_MS: String(SWEEP_MS),
+      OUTBOX_SWEEP_AFTER_MS: '0',
+    });
+    alertApi = await roles.start('alert-api').ready();
+    client = await serviceClient(alertApi);
+    await loadDirectory(client, team);
+  });
+
+  after(async () => {
+    try {
+      client?.close();
+      await database?.end();
+      await roles?.stop();
+    } finally {
+      await Promise.all([kafka, registry, postgres].map((daemon) => daemon?.stop()));
+      folder.remove();
+    }
+  });
+
+  const request = (title: string) => alertFor([team[0]!.userId], title, { message: MESSAGE });
+  const unpublished = async () =>
+    (await database.query<{ n: string }>('SELECT count(*) AS n FROM outbox')).rows.map(({ n }) => Number(n))[0]!;
+
+  it('leaves CreateAlert going, up to OUTBOX_MAX alerts; then UNAVAILABLE with RetryInfo', async () => {
+    await until('Kafka is used', async () => (await alertApi.readiness()).checks['kafka']?.ok === true);
+    await kafka.stop();
+    for (let refused = false; !refused;) {
+      const { results } = await client.batchCreateAlerts({
+        requests: Array.from({ length: BATCH }, (_, index) => request(`old ${old.length + index}`)),
+      });
+      for (const { response, error } of results) {
+        if (response?.alert) old.push(response.alert.alertId);
+        else assert.equal(error?.reason, 'OUTBOX_FULL');
+      }
+      refused = results.some(({ response }) => !response?.alert);
+      assert.ok(old.length < 3 * OUTBOX_MAX, `${old.length} alerts were taken, with a bound of ${OUTBOX_MAX}`);
+    }
+    assert.ok(old.length >= OUTBOX_MAX, `refused at ${old.length}`);
+    await assert.rejects(client.createAlert(request('one more'), { attempts: 1 }), (error: object) => {
+      const { code, reason, retryAfterMs } = error as Record<string, unknown>;
+      assert.deepEqual({ code, reason }, { code: 'UNAVAILABLE', reason: 'OUTBOX_FULL' });
+      assert.ok(Number(retryAfterMs) > 0, 'there is no RetryInfo');
+      return true;
+    });
+    assert.equal(await unpublished(), old.length);
+    assert.ok(alertApi.line(/outbox is full/), 'the log does not say that the outbox is full');
+  });
+
+  it('is caught up with in order of age when Kafka is back, and new alerts do not wait for that', async () => {
+    kafka = await startBroker(folder.path, kafka);
+    const fresh: number[] = [];
+    while ((await unpublished()) > 0) {
+      // One that is refused for now is not counted; nobody waits for it.
+      const creating = client.createAlert(request(`new ${fresh.length}`), { attempts: 1 });
+      const alertId = await creating.then(
+        ({ alert }) => alert!.alertId,
+        (error: { reason?: string }) => {
+          assert.equal(error.reason, 'OUTBOX_FULL');
+          return undefined;
+        },
+      );
+      if (alertId !== undefined) fresh.push(alertId);
+    }
+    assert.ok(alertApi.line(/has room again/), 'the log does not say that the outbox has room');
+    const { partitions, records } = await readTopic(kafka.bootstrap, 'alert-created-topic');
+    const ids = records.map(({ key }) => Number(key.toString()));
+    assert.deepEqual(sorted([...new Set(ids)]), sorted([...old, ...fresh]));
+    const isOld = new Set(old);
+    let overtaken = 0;
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const inOrder = records
+        .filter((record) => record.partition === partition)
+        .sort((a, b) => a.offset - b.offset)
+        .map(({ key }) => Number(key.toString()));
+      const oldOnes = inOrder.filter((alertId) => isOld.has(alertId));
+      assert.deepEqual(oldOnes, sorted(oldOnes), `the order of age in partition ${partition}`);
+      const firstNew = inOrder.findIndex((alertId) => !isOld.has(alertId));
+      if (firstNew >= 0) overtaken += inOrder.slice(firstNew).filter((alertId) => isOld.has(alertId)).length;
+    }
+    // Half of them as a rule; a new alert that waited for the sweeper would overtake nobody.
+    assert.ok(
+      overtaken > OUTBOX_MAX / 10,
+      `the first new alerts arrived before ${overtaken} of ${old.length} old ones`,
+    );
+  });
+});

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { createClient } from '../../../services/client/client.js';
+import { AlertClientError } from '../../../services/client/errors.js';
+import type { BatchCreateAlertsRequest__Output } from '../../../services/lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
+import type { BatchCreateAlertsResponse } from '../../../services/lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
+import { closeAfter, fakeService } from './fake-service.js';
+import type { TestContext } from 'node:test';
+import type grpc from '@grpc/grpc-js';
+
+const identity = { caller: 'jenkins' };
+
+/** A service that answers batches; what it was sent is in `batches`, by title. */
+async function service(
+  t: TestContext,
+  answer: (title: string, requestId: string) => NonNullable<BatchCreateAlertsResponse['results']>[number],
+) {
+  const batches: string[][] = [];
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (
+      call: grpc.ServerUnaryCall<BatchCreateAlertsRequest__Output, BatchCreateAlertsResponse>,
+      done: grpc.sendUnaryData<BatchCreateAlertsResponse>,
+    ) => {
+      const { requests } = call.request;
+      batches.push(requests.map(({ title }) => title));
+      done(null, { results: requests.map(({ title, requestId }) => answer(title, requestId)) });
+    },
+  });
+  return { batches, client: closeAfter(t, createClient({ address, identity })) };
+}
+
+const stored = (title: string) => ({ response: { alert: { alertId: Number(title) }, replayed: false } });
+
+test('alerts that are created together travel together, and each gets its own answer', async (t) => {
+  const { batches, client } = await service(t, stored);
+  const answers = await Promise.all(
+    Array.from({ length: 1200 }, (_, index) => client.createAlert({ title: String(index) }, { batch: true })),
+  );
+  assert.deepEqual(
+    answers.map(({ alert }) => alert!.alertId),
+    Array.from({ length: 1200 }, (_, index) => index),
+  );
+  assert.equal(batches.flat().length, 1200);
+  assert.ok(batches.length <= 4, `${batches.length} calls`);
+  assert.ok(batches.every(({ length }) => length <= 500));
+});
+
+test('a batch stays below what one gRPC message may hold', async (t) => {
+  const { batches, client } = await service(t, stored);
+  const message = 'x'.repeat(16_384);
+  await Promise.all(
+    Array.from({ length: 100 }, (_, index) => client.createAlert({ title: String(index), message }, { batch: true })),
+  );
+  assert.equal(batches.flat().length, 100);
+  assert.ok(batches.every(({ length }) => length * message.length < 1024 * 1024));
+});
+
+test('one bad alert fails alone, with its field violations', async (t) => {
+  const { client } = await service(t, (title) =>
+    title === '7'
+      ? {
+          error: {
+            code: 3,
+            reason: 'INVALID_ALERT',
+            message: 'level: is required',
+            fieldViolations: [{ field: 'level', description: 'is required' }],
+          },
+        }
+      : stored(title),
+  );
+  const results = await Promise.allSettled(
+    Array.from({ length: 10 }, (_, index) => client.createAlert({ title: String(index) }, { batch: true })),
+  );
+  const failed = results.filter((result) => result.status === 'rejected');
+  assert.equal(failed.length, 1);
+  const error = failed[0]!.reason as AlertClientError;
+  assert.ok(error instanceof AlertClientError);
+  assert.equal(error.code, 'INVALID_ARGUMENT');
+  assert.deepEqual(error.violations, [{ field: 'level', description: 'is required' }]);
+});
+
+test('an alert that the service asks for again is sent again under the same request id', async (t) => {
+  const ids: string[] = [];
+  const { client } = await service(t, (title, requestId) => {
+    ids.push(requestId);
+    return ids.length === 1
+      ? { error: { code: 14, reason: 'OUTBOX_FULL', message: 'later', retryAfterMs: 5 } }
+      : stored(title);
+  });
+  const { alert } = await client.createAlert({ title: '1' }, { batch: true });
+  assert.equal(alert!.alertId, 1);
+  assert.equal(ids.length, 2);
+  assert.ok(ids[0] !== '' && ids[0] === ids[1]);
+});
