@@ -75,7 +75,12 @@ module.exports = {
       [`^services/(standalone|lib|domain)/`, `^services/${ROLES}/`, '^services/runtime\\.ts$'],
       'standalone puts roles and embedded backends together, and does nothing itself.',
     ),
-    only('main', '^services/main\\.ts$', ['^services/(run|lib/lifecycle)\\.ts$'], 'The entry hands over the process, no more.'),
+    only(
+      'main',
+      '^services/main\\.ts$',
+      ['^services/(run|lib/lifecycle)\\.ts$'],
+      'The entry hands over the process, no more.',
+    ),
     only(
       'client',
       '^services/client/',

@@ -2,8 +2,9 @@ import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
 import * as initial from './migrations/0001-initial.js';
 import * as deadLetters from './migrations/0002-dead-letters.js';
+import * as presence from './migrations/0003-presence.js';
 
-const MIGRATIONS = [initial, deadLetters];
+const MIGRATIONS = [initial, deadLetters, presence];
 
 /** Every role calls it at its start; whoever comes first does the work. */
 const LOCK = 7_200_001;

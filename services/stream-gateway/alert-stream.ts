@@ -1,5 +1,5 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import type { AlertError } from '../domain/errors.js';
+import { AlertError } from '../domain/errors.js';
 import type { ResumeTokenWriter } from '../domain/resume-token.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
 import { toStatus } from '../lib/grpc/status.js';
@@ -14,6 +14,8 @@ export type StreamCall = ServerWritableStream<unknown, Buffer>;
 export interface StreamHost {
   readonly contents: AlertContents;
   readonly bufferMax: number;
+  /** How long a client may take nothing of what waits for it, in milliseconds. */
+  readonly stallMs: number;
   /** Whether so many more changes may be buffered, all streams together; `release` gives them back. */
   reserve(changes: number): boolean;
   release(changes: number): void;
@@ -53,6 +55,12 @@ export class AlertStream {
   /** The unread count, and the number as of which it holds. */
   #unread = { count: 0, asOf: -1 };
   #nextCheckpoint = 0;
+  /** When the client last took something, or had nothing to take. */
+  #progressAt = performance.now();
+  /** Up to where the client has taken what it was sent. */
+  #takenCursor: number;
+  /** The inbox's last number, as far as it is known here. */
+  #inboxEnd = 0;
 
   constructor(
     readonly userId: string,
@@ -63,8 +71,11 @@ export class AlertStream {
     private readonly checkpointMs: number,
     /** The client has examined everything up to here already. */
     cursor: number,
+    /** When it is to be resumed elsewhere, by performance.now(). */
+    private readonly endsAt = Infinity,
   ) {
     this.#cursor = cursor;
+    this.#takenCursor = cursor;
     call.on('drain', () => this.#drained());
     // Fires after a normal end too; ending twice has no effect.
     call.on('cancelled', () => this.end());
@@ -91,6 +102,7 @@ export class AlertStream {
   /** A change of the user's inbox came by Kafka; the contents of its alerts are in the cache, if they could be loaded. */
   offer(event: InboxChangedEvent): void {
     if (this.#ended || event.lastSequence <= this.#cursor) return;
+    this.#inboxEnd = Math.max(this.#inboxEnd, event.lastSequence);
     if (this.#live && !this.#blocked) return this.#apply(event);
     const size = Math.max(1, event.changes.length);
     if (this.#overflowed) return;
@@ -171,6 +183,7 @@ export class AlertStream {
     // A row that came behind here was never shown to the client in any state; a page holds each row once.
     const knownUpTo = this.#cursor;
     this.#count(inbox.unreadCount, inbox.lastSequence);
+    this.#inboxEnd = Math.max(this.#inboxEnd, inbox.lastSequence);
     for (const { alertId, sequence, createdSequence, change, isRead } of changes) {
       // Read twice at once, and sent already.
       if (sequence <= this.#cursor) continue;
@@ -217,9 +230,38 @@ export class AlertStream {
     else this.host.catchUp(this);
   }
 
-  /** Sends a checkpoint if nothing was sent for the checkpoint interval. */
+  /**
+   * Sends a checkpoint if nothing was sent for the checkpoint interval, and ends the stream if its time has come.
+   * @param now of performance.now(), which no change of the clock moves
+   */
   tick(now: number): void {
-    if (this.#everLive && now >= this.#nextCheckpoint && !this.#blocked && !this.#ended) this.checkpoint();
+    if (this.#ended) return;
+    if (this.#pending > 0 && now - this.#progressAt > this.host.stallMs) return this.end(this.#stalled());
+    if (now >= this.endsAt) return this.leave('STREAM_MAX_AGE', 'this stream is old enough; connect again');
+    if (this.#everLive && now >= this.#nextCheckpoint && !this.#blocked) this.checkpoint();
+  }
+
+  /** Ends the stream so that its client resumes it: with a last checkpoint, if it takes one, and the token in the status. */
+  leave(reason: string, message: string, retryAfterMs = 100): void {
+    if (this.#ended) return;
+    if (this.#live && !this.#blocked) this.checkpoint();
+    const resumeToken = this.tokens.write(this.#cursor);
+    this.end(
+      new AlertError('UNAVAILABLE', reason, `${message} with the last resume_token`, {
+        retryAfterMs,
+        metadata: { resume_token: resumeToken },
+      }),
+    );
+  }
+
+  #stalled(): AlertError {
+    const seconds = Math.round(this.host.stallMs / 1000);
+    return new AlertError(
+      'RESOURCE_EXHAUSTED',
+      'STREAM_STALLED',
+      `nothing of what waits for this stream was read for ${seconds} s; connect again with the last resume_token that was read`,
+      { retryAfterMs: 1000, metadata: { resume_token: this.tokens.write(this.#takenCursor) } },
+    );
   }
 
   checkpoint(): void {
@@ -231,15 +273,20 @@ export class AlertStream {
   }
 
   #write(changes: readonly EncodableChange[]): void {
-    const bytes = encodeResponse(changes, this.tokens.write(this.#cursor), this.#unread.count);
+    const cursor = this.#cursor;
+    const behind = this.#live ? 0 : Math.max(0, this.#inboxEnd - cursor);
+    const bytes = encodeResponse(changes, this.tokens.write(cursor), this.#unread.count, behind);
+    if (this.#pending === 0) this.#progressAt = performance.now();
     this.#wait(bytes.length);
     const room = this.call.write(bytes, () => {
       // What waits as a stream ends may never be reported.
       if (this.#ended) return;
+      this.#progressAt = performance.now();
+      this.#takenCursor = cursor;
       this.#wait(-bytes.length);
       if (this.#pending <= RESPONSE_BYTES / 2) this.#drained();
     });
-    this.#nextCheckpoint = Date.now() + this.checkpointMs;
+    this.#nextCheckpoint = performance.now() + this.checkpointMs;
     if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = true;
     if (changes.length > 0) this.host.sent(changes.length);
   }

@@ -22,7 +22,7 @@ export function encodeResponse(
   changes: readonly EncodableChange[],
   resumeToken: string,
   unreadCount: number,
-  behind = 0,
+  behind: number,
 ): Buffer {
   const writer = protobuf.Writer.create();
   for (const { alertId, sequence, change, isRead, content } of changes) {

@@ -2,6 +2,7 @@ import { api } from '../lib/grpc/protos.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Runtime } from '../runtime.js';
 import { AlertContents } from './alert-contents.js';
+import { Presence } from './presence.js';
 import { StreamHub } from './stream-hub.js';
 import { streamAlerts } from './stream-service.js';
 
@@ -9,7 +10,9 @@ import { streamAlerts } from './stream-service.js';
 export function createStreamGateway(runtime: Runtime): Service {
   const { config, database, grpc, logger, metrics, tracing } = runtime;
   const contents = new AlertContents(database, config.alertCacheMax);
-  const hub = new StreamHub({ config, database, contents, logger, metrics, tracing });
+  const presence: Presence = new Presence(database, logger, () => hub.users);
+  const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, tracing, presence });
+  metrics.gauge('ssom.presence.waiting', 'Users whose coming or going is still to be written.', () => presence.waiting);
   const definition = api.AlertStreamService.service;
   // Responses are serialised by the stream itself, around alerts that were serialised once for everybody.
   const passThrough = { StreamAlerts: { ...definition.StreamAlerts, responseSerialize: (bytes: Buffer) => bytes } };
@@ -25,11 +28,11 @@ export function createStreamGateway(runtime: Runtime): Service {
         const { alertCreated, inboxChange } = events.topics;
         await hub.consume(await runtime.broadcast([inboxChange, alertCreated], signal), events, signal);
       };
-      await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal)]);
+      await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal), presence.run(signal)]);
     },
     close: () => {
       hub.close();
-      return Promise.resolve();
+      return presence.close();
     },
   };
 }

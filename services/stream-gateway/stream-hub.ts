@@ -23,6 +23,9 @@ export interface StreamHubDeps {
     | 'streamPageSize'
     | 'streamBufferMax'
     | 'streamsMax'
+    | 'streamsPerUserMax'
+    | 'streamStallMs'
+    | 'streamMaxAgeMs'
     | 'streamCatchUpsMax'
     | 'consumerMaxPollRecords'
   >;
@@ -31,6 +34,8 @@ export interface StreamHubDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
+  /** Hears of users whose first stream is opened or whose last one ends. */
+  readonly presence?: { note(userId: string, here: boolean): void };
 }
 
 const CHECKPOINT_TICK_MS = 500;
@@ -112,9 +117,31 @@ export class StreamHub implements StreamHost {
     return this.deps.config.streamBufferMax;
   }
 
-  /** @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here */
-  requireRoom(): void {
-    const { streamsMax } = this.deps.config;
+  get stallMs(): number {
+    return this.deps.config.streamStallMs;
+  }
+
+  /** When a stream that begins now is to end, by performance.now(). */
+  newEnd(): number {
+    return performance.now() + this.deps.config.streamMaxAgeMs * (1 - Math.random() / 10);
+  }
+
+  /** Users who hold a stream here. */
+  get users(): Iterable<string> {
+    return this.#byUser.keys();
+  }
+
+  /** @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here, or of this user */
+  requireRoom(userId: string): void {
+    const { streamsMax, streamsPerUserMax } = this.deps.config;
+    if ((this.#byUser.get(userId)?.size ?? 0) >= streamsPerUserMax) {
+      throw new AlertError(
+        'RESOURCE_EXHAUSTED',
+        'TOO_MANY_STREAMS_OF_USER',
+        `user '${userId}' holds ${streamsPerUserMax} streams here already (STREAMS_PER_USER_MAX); end one of them first`,
+        { retryAfterMs: STREAM_RETRY_MS },
+      );
+    }
     if (this.#count < streamsMax) return;
     throw new AlertError(
       'RESOURCE_EXHAUSTED',
@@ -126,13 +153,12 @@ export class StreamHub implements StreamHost {
 
   /** Registers a stream: from now on it hears of every change, and reads what it has missed. */
   add(stream: AlertStream): void {
-    if (this.#closed) {
-      stream.end(shuttingDown());
-      return;
-    }
+    if (this.#closed) return leave(stream);
     const streams = this.#byUser.get(stream.userId);
-    if (streams === undefined) this.#byUser.set(stream.userId, new Set([stream]));
-    else streams.add(stream);
+    if (streams === undefined) {
+      this.#byUser.set(stream.userId, new Set([stream]));
+      this.deps.presence?.note(stream.userId, true);
+    } else streams.add(stream);
     this.#count += 1;
     this.catchUp(stream);
   }
@@ -141,7 +167,9 @@ export class StreamHub implements StreamHost {
     this.#queue.delete(stream);
     const streams = this.#byUser.get(stream.userId);
     if (streams?.delete(stream)) this.#count -= 1;
-    if (streams?.size === 0) this.#byUser.delete(stream.userId);
+    if (streams?.size !== 0) return;
+    this.#byUser.delete(stream.userId);
+    this.deps.presence?.note(stream.userId, false);
   }
 
   reserve(changes: number): boolean {
@@ -309,7 +337,7 @@ export class StreamHub implements StreamHost {
   async checkpoints(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await wait(CHECKPOINT_TICK_MS, signal);
-      const now = Date.now();
+      const now = performance.now();
       for (const streams of this.#byUser.values()) for (const stream of streams) stream.tick(now);
     }
   }
@@ -365,18 +393,11 @@ export class StreamHub implements StreamHost {
   /** Ends all streams so that their clients resume elsewhere. */
   close(): void {
     this.#closed = true;
-    const error = shuttingDown();
-    for (const streams of [...this.#byUser.values()]) for (const stream of [...streams]) stream.end(error);
+    for (const streams of [...this.#byUser.values()]) for (const stream of [...streams]) leave(stream);
   }
 }
 
-function shuttingDown(): AlertError {
-  return new AlertError(
-    'UNAVAILABLE',
-    'SHUTTING_DOWN',
-    'this server shuts down; connect again with the last resume_token',
-    {
-      retryAfterMs: 100,
-    },
-  );
+/** Clients come back at once, and elsewhere; by chance one a little later than the other. */
+function leave(stream: AlertStream): void {
+  stream.leave('SHUTTING_DOWN', 'this server shuts down; connect again', Math.round(Math.random() * 200));
 }

@@ -31,7 +31,7 @@ export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<
         },
       ]);
     }
-    hub.requireRoom();
+    hub.requireRoom(userId);
     const user = (await findUsers(database, [userId])).get(userId);
     if (user === undefined) {
       throw new AlertError(
@@ -44,8 +44,11 @@ export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<
     const [epoch, inbox] = await Promise.all([readEpoch(database), inboxPosition(database, userId)]);
     const cursor = startOf(request, userId, epoch, inbox);
     if (call.cancelled) return;
+    // Others may have come while we asked.
+    hub.requireRoom(userId);
     // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
-    hub.add(new AlertStream(userId, call, hub, filter, new ResumeTokenWriter(userId, epoch), checkpointMs, cursor));
+    const tokens = new ResumeTokenWriter(userId, epoch);
+    hub.add(new AlertStream(userId, call, hub, filter, tokens, checkpointMs, cursor, hub.newEnd()));
   };
 }
 

@@ -24,7 +24,7 @@ export interface FaultRecord {
   readonly lastedS: number;
   /** From the end of the cause to the first probe since when alerts arrive within 1 s. Null: it took too long. */
   readonly recoveryS: number | null;
-  /** From the end of the cause until everything acknowledged before it had arrived. Null: it took too long. */
+  /** From when everything runs again until what was acknowledged before had arrived. Null: it took too long. */
   readonly caughtUpS: number | null;
   /** Calls that had to be repeated meanwhile, by code. */
   readonly retries: Readonly<Record<string, number>>;
@@ -149,14 +149,14 @@ export class FaultRun {
     const endedAt = Date.now();
     const [wellAt, caughtUpAt] = await Promise.all([
       this.#well(overAt, fault.name),
-      this.#caughtUp(overAt, fault.name),
+      this.#caughtUp(endedAt, fault.name),
     ]);
     const record: FaultRecord = {
       name: fault.name,
       part,
       lastedS: (endedAt - startedAt) / 1000,
       recoveryS: wellAt === null ? null : Math.max(0, wellAt - overAt) / 1000,
-      caughtUpS: caughtUpAt === null ? null : (caughtUpAt - overAt) / 1000,
+      caughtUpS: caughtUpAt === null ? null : (caughtUpAt - endedAt) / 1000,
       retries: Object.fromEntries(
         [...traffic.callers.retries]
           .map(([code, count]) => [code, count - (retries.get(code) ?? 0)] as const)

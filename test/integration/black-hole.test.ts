@@ -4,12 +4,12 @@ import { upsertUsers } from '../../services/store/directory.js';
 import { alertRequest } from '../support/alerts.js';
 import { failureOf, type CallError, type TestApi } from '../support/api.js';
 import { defer } from '../support/defer.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { user } from '../support/directory.js';
 import { startTestCluster, type RunningRole } from '../support/in-process.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { collectStream } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
-import { TcpProxy } from './tcp-proxy.js';
 
 const ACQUIRE_MS = 1000;
 /** What a statement that hangs takes: the server's time-out, and a second until it counts as lost. */
@@ -41,7 +41,8 @@ async function setUp(t: TestContext) {
   const { url, database } = await createTestDatabase(t);
   await upsertUsers(database, [user('op1', 'OPERATION')]);
   const target = new URL(url);
-  const proxy = await TcpProxy.listen(t, { host: target.hostname, port: Number(target.port) });
+  const proxy = await TcpProxy.listen(Number(target.port));
+  defer(t, () => proxy.close());
   target.host = `127.0.0.1:${proxy.port}`;
   const cluster = await startTestCluster(t, {
     DATABASE_URL: target.href,
@@ -52,7 +53,7 @@ async function setUp(t: TestContext) {
   const role = await cluster.start('alert-api');
   const gateway = await cluster.start('stream-gateway');
   // Before the roles end, which would wait for what hangs.
-  defer(t, () => proxy.cut());
+  defer(t, () => proxy.close());
   return { cluster, proxy, role, gateway, api: cluster.api(role), streams: cluster.api(gateway) };
 }
 
@@ -92,7 +93,9 @@ test('a PostgreSQL that swallows everything: callers wait for a time-out until t
   const { breaker } = role.runtime.database;
   const opened = nextOpening(role);
   const before = inserts();
-  proxy.swallow();
+  // Packets vanish both ways, and what is open now stays dead.
+  proxy.halfOpen();
+  proxy.silence();
   const underWay: Promise<Timed>[] = [];
   for (const writers of [1, 2]) {
     underWay.push(timed(create(api)));
@@ -137,7 +140,7 @@ test('a PostgreSQL that swallows everything: callers wait for a time-out until t
     assert.ok(ms > STATEMENT_MS / 2, 'what was under way has waited for its time-out');
   }
 
-  proxy.forward();
+  proxy.heal();
   for (const { runtime } of [role, gateway]) {
     await untilTrue(() => runtime.database.breaker.state === 'closed', {
       timeoutMs: 20_000,

@@ -533,9 +533,27 @@ export const variables = {
   ),
   streamsMax: integer(
     'STREAMS_MAX',
-    5000,
+    20_000,
     [1, 1_000_000],
     'Streams that one gateway holds, each about 30 KB; one more gets RESOURCE_EXHAUSTED, and another gateway may have room.',
+  ),
+  streamsPerUserMax: integer(
+    'STREAMS_PER_USER_MAX',
+    20,
+    [1, 100_000],
+    'Streams that one user holds at one gateway; one more gets RESOURCE_EXHAUSTED.',
+  ),
+  streamStallMs: integer(
+    'STREAM_STALL_MS',
+    120_000,
+    [1000, 86_400_000],
+    'A stream whose client has taken nothing of what waits for it for so long is ended with RESOURCE_EXHAUSTED.',
+  ),
+  streamMaxAgeMs: integer(
+    'STREAM_MAX_AGE_MS',
+    43_200_000,
+    [1000, 2_592_000_000],
+    'After this, less up to a tenth by chance, a stream is ended with UNAVAILABLE and resumed by its client: so streams spread over new gateways, and credentials are looked at again.',
   ),
   streamCatchUpsMax: integer('STREAM_CATCH_UPS_MAX', 4, [1, 100], 'Catch-up queries that one gateway runs at once.'),
   alertCacheMax: integer(

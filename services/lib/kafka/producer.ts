@@ -29,6 +29,7 @@ export class PublishFailed extends Error {
 
 /** What the outcome of one `publish` is gathered in; librdkafka hands it back with every delivery report. */
 class Batch {
+  readonly startedAt = performance.now();
   remaining: number;
   error: Error | undefined;
   readonly done: Promise<void>;
@@ -66,7 +67,7 @@ const PERMANENT: ReadonlySet<number> = new Set([
 /** Publishers that may wait for room in librdkafka's queue; one more fails at once. */
 const WAITING_MAX = 1000;
 
-/** Without any acknowledgement for this long a client with records in flight is looked at. */
+/** Records that are unacknowledged for so long make their client suspect. */
 const STALL_MS = 20_000;
 
 type Client = InstanceType<typeof RdKafka.Producer>;
@@ -82,7 +83,8 @@ export class Producer {
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
   #inFlight = 0;
-  #lastReport = Date.now();
+  /** What was the oldest at the last look, while brokers answered. */
+  #suspect: Batch | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   readonly #open = new Set<Batch>();
   #closed = false;
@@ -119,10 +121,7 @@ export class Producer {
       this.logger.debug({ err: error }, 'the Kafka producer reports an error');
     });
     client.on('delivery-report', (error, report) => {
-      if (client === this.#client) {
-        this.#inFlight -= 1;
-        this.#lastReport = Date.now();
-      }
+      if (client === this.#client) this.#inFlight -= 1;
       const failure = error as unknown as Error | null | undefined;
       this.#noteFatal(client, failure);
       (report.opaque as Batch).settleOne(failure);
@@ -207,7 +206,6 @@ export class Producer {
       try {
         if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
         this.#client.produce(record.topic, null, solid(record.value), solid(record.key), null, batch, headers);
-        if (this.#inFlight === 0) this.#lastReport = Date.now();
         this.#inFlight += 1;
       } catch (error) {
         if ((error as { code?: number }).code === QUEUE_FULL) return index;
@@ -234,19 +232,24 @@ export class Producer {
   }
 
   /**
-   * After a cluster was wiped and made anew at the same address, librdkafka ignores its leaders as outdated and waits for
-   * ever. Brokers that answer while nothing is acknowledged give that away.
+   * After a cluster was wiped and made anew at the same address, librdkafka ignores some or all of its leaders as outdated
+   * and waits for them until the delivery time-out, again and again. Brokers that answer while old records stay
+   * unacknowledged give that away; that others are acknowledged meanwhile says nothing, since they have other partitions.
    */
   async #watch(): Promise<void> {
     const client = this.#client;
-    if (client === undefined || this.#inFlight === 0 || Date.now() < this.#lastReport + STALL_MS) return;
+    const [oldest] = this.#open;
+    if (client === undefined || oldest === undefined || performance.now() < oldest.startedAt + STALL_MS) return;
     try {
       await this.probe();
     } catch {
       return; // an outage: what is in flight is sent when it ends
     }
-    if (this.#inFlight === 0 || Date.now() < this.#lastReport + STALL_MS) return;
-    await this.#replace(client, new Error(`nothing was acknowledged for ${STALL_MS} ms although brokers answer`));
+    // Brokers that have just come back are given until the next look.
+    const again = this.#suspect === oldest;
+    this.#suspect = oldest;
+    if (!again || !this.#open.has(oldest)) return;
+    await this.#replace(client, new Error(`records stay unacknowledged for ${STALL_MS} ms although brokers answer`));
   }
 
   /** @throws if no broker answers in 3 s */

@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { AlertError } from '../../../services/domain/errors.js';
-import { readResumeToken } from '../../../services/domain/resume-token.js';
 import type { AlertStream } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 import {
-  EPOCH,
   fakeContents,
   FakeCall,
   FakeHost,
   InboxModel,
   newStream,
-  USER,
+  position,
   type InboxChangedEvent,
 } from './inbox-model.js';
 
@@ -30,8 +28,6 @@ function opened(options: { bufferMax?: number; filter?: StreamFilter; missing?: 
   const stream = newStream(call, host, options.filter === undefined ? {} : { filter: options.filter });
   return { inbox, call, host, stream };
 }
-
-const position = (token: string) => readResumeToken(token, USER, EPOCH);
 
 test('first the page, then a checkpoint that says that the stream is live, then live changes', () => {
   const { inbox, call, host, stream } = opened();
@@ -59,7 +55,7 @@ test('first the page, then a checkpoint that says that the stream is live, then 
 test('nothing is sent before the first page, not even a checkpoint', () => {
   const { inbox, call, stream } = opened();
   inbox.create(1);
-  stream.tick(Date.now() + 100_000);
+  stream.tick(performance.now() + 100_000);
   stream.offer(inbox.create(2));
   // A checkpoint now would say "caught up", with an unread count of 0.
   assert.deepEqual(call.responses, []);
@@ -136,7 +132,7 @@ test('a blocked client gets nothing more until it drains, then everything in ord
   call.room = false;
   stream.offer(inbox.create(1));
   for (let alertId = 2; alertId <= 5; alertId += 1) stream.offer(inbox.create(alertId));
-  stream.tick(Date.now() + 1_000_000);
+  stream.tick(performance.now() + 1_000_000);
   assert.deepEqual(call.sequences, [1]);
   call.drain();
   assert.deepEqual(call.sequences, [1, 2, 3, 4, 5]);
@@ -216,15 +212,15 @@ test('checkpoints come when nothing was sent for the interval, with the last tok
   const stream = newStream(call, new FakeHost(), { checkpointMs: 1000 });
   catchUp(stream, inbox);
   assert.equal(call.checkpoints, 1);
-  const now = Date.now();
+  const now = performance.now();
   stream.tick(now);
   assert.equal(call.checkpoints, 1);
   stream.tick(now + 1100);
   assert.equal(call.checkpoints, 2);
   stream.offer(inbox.create(1));
-  stream.tick(Date.now() + 900);
+  stream.tick(performance.now() + 900);
   assert.equal(call.checkpoints, 2);
-  stream.tick(Date.now() + 1100);
+  stream.tick(performance.now() + 1100);
   assert.equal(call.checkpoints, 3);
   assert.equal(position(call.responses.at(-1)!.resumeToken), 1);
   assert.equal(call.responses.at(-1)!.unreadCount, 1);
@@ -303,7 +299,7 @@ test('an ended stream is silent', () => {
   stream.end(new AlertError('UNAVAILABLE', 'SHUTTING_DOWN', 'bye'));
   stream.end();
   stream.offer(inbox.create(1));
-  stream.tick(Date.now() + 1_000_000);
+  stream.tick(performance.now() + 1_000_000);
   call.drain();
   assert.equal(call.responses.length, 1);
   assert.equal(errors.length, 1);

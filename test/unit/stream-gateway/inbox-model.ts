@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { ChangeType } from '../../../services/domain/alert.js';
-import { ResumeTokenWriter } from '../../../services/domain/resume-token.js';
+import { readResumeToken, ResumeTokenWriter } from '../../../services/domain/resume-token.js';
 import { api, messageType } from '../../../services/lib/grpc/protos.js';
 import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
 import { AlertStream, type StreamCall, type StreamHost } from '../../../services/stream-gateway/alert-stream.js';
@@ -13,6 +13,8 @@ export type InboxChangedEvent = Parameters<AlertStream['offer']>[0];
 export const USER = 'op1';
 export const EPOCH = 1;
 export const tokens = new ResumeTokenWriter(USER, EPOCH);
+/** Up to which number a token goes. */
+export const position = (token: string) => readResumeToken(token, USER, EPOCH);
 
 interface ModelRow {
   readonly alertId: number;
@@ -159,6 +161,7 @@ export class FakeHost implements StreamHost {
   asked = 0;
   gaps = 0;
   endings = 0;
+  stallMs = Infinity;
   changes = 0;
 
   constructor(

@@ -88,9 +88,9 @@ test("the bytes are those of proto-loader's own serialisation", async () => {
         alert: content === undefined ? { alertId } : toAlertMessage(ALERTS.find((one) => one.alertId === alertId)!),
       })),
       resumeToken: token,
-      ...(unread > 0 ? { unreadCount: unread } : {}),
+      ...(unread > 0 ? { unreadCount: unread, behind: 3 * unread } : {}),
     };
-    const bytes = encodeResponse(changes, token, unread);
+    const bytes = encodeResponse(changes, token, unread, 3 * unread);
     assert.deepEqual(responseDeserialize(bytes), responseDeserialize(responseSerialize(expected)));
     assert.ok(bytes.equals(responseSerialize(expected)), `${changes[0]?.change ?? 'checkpoint'}: other bytes`);
   }

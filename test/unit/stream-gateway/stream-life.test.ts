@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { toClientError } from '../../../services/client/errors.js';
+import { AlertStream, type StreamCall } from '../../../services/stream-gateway/alert-stream.js';
+import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
+import { FakeCall, FakeHost, InboxModel, newStream, position, tokens, USER } from './inbox-model.js';
+
+/** The status that a stream ended with, as a client would see it. */
+function endingOf(call: FakeCall) {
+  let status: unknown;
+  call.on('error', (error: unknown) => {
+    status = error;
+  });
+  return () => toClientError(status);
+}
+
+const take = (stream: AlertStream, inbox: InboxModel) => {
+  const page = inbox.page(stream.cursor, 100);
+  stream.take(page.changes, true, page);
+};
+
+test('a client that takes nothing of what waits for it is ended, with the token of what it took', () => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2);
+  const call = new FakeCall();
+  const host = new FakeHost();
+  host.stallMs = 1000;
+  const ending = endingOf(call);
+  const stream = newStream(call, host);
+  call.reads = false;
+  take(stream, inbox);
+  call.take();
+  stream.offer(inbox.create(3));
+  assert.ok(host.waiting > 0);
+  stream.tick(performance.now() + host.stallMs - 100);
+  assert.equal(stream.hasEnded, false);
+  stream.tick(performance.now() + host.stallMs + 100);
+  assert.equal(stream.hasEnded, true);
+  const { code, reason, retryAfterMs, metadata } = ending();
+  assert.deepEqual([code, reason], ['RESOURCE_EXHAUSTED', 'STREAM_STALLED']);
+  assert.ok(retryAfterMs! > 0);
+  assert.equal(position(metadata['resume_token']!), 2);
+});
+
+test('a client for whom nothing waits may be silent for as long as it likes', () => {
+  const inbox = new InboxModel();
+  const call = new FakeCall();
+  const host = new FakeHost();
+  host.stallMs = 1000;
+  const stream = newStream(call, host);
+  call.reads = false;
+  take(stream, inbox);
+  call.take();
+  stream.tick(performance.now() + 100 * host.stallMs - 1);
+  assert.equal(stream.hasEnded, false);
+});
+
+test('an old stream is ended in a way that clients resume from, behind a last checkpoint', () => {
+  const inbox = new InboxModel();
+  inbox.create(1);
+  const call = new FakeCall();
+  const ending = endingOf(call);
+  const endsAt = performance.now() + 5000;
+  const filter = new StreamFilter([], 0, false);
+  const stream = new AlertStream(
+    USER,
+    call as unknown as StreamCall,
+    new FakeHost(),
+    filter,
+    tokens,
+    60_000,
+    0,
+    endsAt,
+  );
+  take(stream, inbox);
+  stream.tick(endsAt - 1);
+  assert.equal(stream.hasEnded, false);
+  const { checkpoints } = call;
+  stream.tick(endsAt);
+  assert.equal(call.checkpoints, checkpoints + 1);
+  const error = ending();
+  assert.deepEqual([error.code, error.reason, error.canRetry], ['UNAVAILABLE', 'STREAM_MAX_AGE', true]);
+  assert.equal(position(error.metadata['resume_token']!), 1);
+});
+
+test('a response says how much comes after it, and nothing does when the stream is live', () => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2, 3, 4, 5);
+  const call = new FakeCall();
+  const stream = newStream(call, new FakeHost());
+  const page = inbox.page(0, 2);
+  stream.take(page.changes, false, page);
+  take(stream, inbox);
+  stream.offer(inbox.create(6));
+  assert.deepEqual(
+    call.responses.map(({ changes, behind }) => [changes.length, behind]),
+    [
+      [2, 3],
+      [3, 0],
+      [0, 0],
+      [1, 0],
+    ],
+  );
+});
