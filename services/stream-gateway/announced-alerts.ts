@@ -6,13 +6,18 @@ import type { IncomingRecord } from '../lib/kafka/consumer.js';
 
 /** Bytes of events that wait for somebody to want them; about 10,000 alerts. */
 const BYTES_MAX = 8 * 1024 * 1024;
+/** What an entry takes besides its bytes; measured, a buffer of 250 bytes takes 900. Without it, small events take gigabytes. */
+const ENTRY_BYTES = 650;
 
 /**
  * Alerts as their events in Kafka tell them, a few milliseconds before the first inbox has them. Kept undecoded, since most are
  * for users of other gateways; what falls out at the bound is read from PostgreSQL.
  */
 export class AnnouncedAlerts {
-  readonly #values = new LRUCache<string, Buffer>({ maxSize: BYTES_MAX, sizeCalculation: ({ length }) => length || 1 });
+  readonly #values = new LRUCache<string, Buffer>({
+    maxSize: BYTES_MAX,
+    sizeCalculation: (value, key) => value.length + key.length + ENTRY_BYTES,
+  });
 
   constructor(private readonly codec: AvroCodec<AlertCreatedEvent>) {}
 

@@ -32,6 +32,7 @@ const OUTAGE_MS = 60_000;
 const NETWORK_MS = 15_000;
 /** SIGTERM finishes what is in hand within this. */
 const STOP_MS = 10_000;
+const BROKER_AWAY_MS = 10_000;
 /** How long a killed process stays away, as an orchestrator would need to notice. */
 const AWAY_MS = 1000;
 
@@ -211,29 +212,24 @@ function unnoticedByCallers(fault: Fault): Fault {
   };
 }
 
+function killBroker(name: string, choose: (stage: Stage) => number | Promise<number>): Fault {
+  return {
+    name,
+    disturbs: ['kafka'],
+    async run(stage) {
+      const { brokers } = stage.world.kafka;
+      await brokers[await choose(stage)]!.kill();
+      const killedAt = Date.now();
+      await sleep(BROKER_AWAY_MS);
+      await stage.world.startBrokers();
+      return killedAt;
+    },
+  };
+}
+
 const KAFKA: readonly Fault[] = [
-  {
-    name: 'kill a broker',
-    disturbs: ['kafka'],
-    async run({ world, random }) {
-      await random.pick(world.kafka.brokers).kill();
-      const killedAt = Date.now();
-      await sleep(10_000);
-      await world.startBrokers();
-      return killedAt;
-    },
-  },
-  {
-    name: 'kill the controller',
-    disturbs: ['kafka'],
-    async run({ world }) {
-      await world.kafka.brokers[await world.controller()]!.kill();
-      const killedAt = Date.now();
-      await sleep(10_000);
-      await world.startBrokers();
-      return killedAt;
-    },
-  },
+  killBroker('kill a broker', ({ world, random }) => random.int(0, world.kafka.brokers.length - 1)),
+  killBroker('kill the controller', ({ world }) => world.controller()),
   {
     name: 'all brokers down',
     disturbs: ['kafka'],

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { appendFileSync, chmodSync, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import grpc from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
@@ -19,7 +18,6 @@ import {
   type Registry,
 } from '#stack';
 import { createClient, type AlertClient } from '../../services/client/client.js';
-import { AlertClientError } from '../../services/client/errors.js';
 import type { CreateAlertRequest } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { InboxEntry__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxEntry.js';
 import { ROOT } from '../../services/lib/root.js';
@@ -485,63 +483,6 @@ export class Follower {
   async close(): Promise<void> {
     this.#abort.abort();
     await this.#done;
-  }
-}
-
-/** Callers that create alerts until they are told to stop, and repeat each with its request id until it is answered. */
-export class Load {
-  acknowledged = 0;
-  repeats = 0;
-  #stopping = false;
-  /** After this a caller that has no answer yet gives up. */
-  #giveUpAt = Number.POSITIVE_INFINITY;
-  readonly #callers: Promise<void>[];
-
-  constructor(
-    private readonly client: AlertClient,
-    private readonly expected: Expected,
-    private readonly name: string,
-    { callers = 3, pauseMs = 50 } = {},
-  ) {
-    this.#callers = Array.from({ length: callers }, (_, caller) => this.#call(caller, pauseMs));
-  }
-
-  async #call(caller: number, pauseMs: number): Promise<void> {
-    const { users } = this.expected;
-    for (let count = 0; !this.#stopping; count += 1) {
-      const requestId = `${this.name}-${caller}-${count}`;
-      // From one recipient to all of them.
-      const recipients = users.slice(0, 1 + ((caller + count) % users.length));
-      const { alert } = await this.#repeat({ ...alertFor(recipients, requestId), requestId });
-      this.expected.add(alert!.alertId, recipients);
-      this.acknowledged += 1;
-      await sleep(pauseMs);
-    }
-  }
-
-  async #repeat(request: CreateAlertRequest) {
-    for (;;) {
-      try {
-        return await this.client.createAlert(request, { attempts: 1, timeoutMs: 3000 });
-      } catch (error) {
-        if (!(error instanceof AlertClientError) || !error.canRetry || Date.now() > this.#giveUpAt) throw error;
-        this.repeats += 1;
-        await sleep(100);
-      }
-    }
-  }
-
-  /** Waits until so many more were acknowledged. */
-  async more(count: number, timeoutMs?: number): Promise<void> {
-    const goal = this.acknowledged + count;
-    await until(`${count} more alerts of ${this.name} are acknowledged`, () => this.acknowledged >= goal, timeoutMs);
-  }
-
-  /** @throws if a request gets no answer within 20 s */
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#giveUpAt = Date.now() + 20_000;
-    await Promise.all(this.#callers);
   }
 }
 

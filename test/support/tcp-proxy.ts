@@ -65,21 +65,25 @@ export class TcpProxy {
   }
 
   #forward(from: Socket, to: Socket): void {
-    let due = 0;
-    const pass = (work: () => void) => {
-      const now = performance.now();
-      due = Math.max(due, now + this.#delayMs);
-      if (due <= now) work();
-      else setTimeout(work, due - now);
+    // What is late, in its order: timers of their own would overtake each other when the delay ends.
+    const late: { due: number; pass: () => void }[] = [];
+    const passLate = () => {
+      while (late.length > 0 && late[0]!.due <= performance.now()) late.shift()!.pass();
+      if (late.length > 0) setTimeout(passLate, Math.max(1, late[0]!.due - performance.now()));
+    };
+    const send = (pass: () => void) => {
+      if (late.length === 0 && this.#delayMs === 0) return pass();
+      const due = Math.max(performance.now() + this.#delayMs, late.at(-1)?.due ?? 0);
+      if (late.push({ due, pass }) === 1) setTimeout(passLate, due - performance.now());
     };
     from.on('data', (bytes: Buffer) => {
-      pass(() => {
+      send(() => {
         if (to.destroyed || to.write(bytes)) return;
         from.pause();
         to.once('drain', () => this.#silent || from.resume());
       });
     });
-    from.on('end', () => pass(() => to.end()));
+    from.on('end', () => send(() => to.end()));
   }
 
   #pause({ client, server }: Pair): void {

@@ -16,10 +16,11 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * To fold: every change but a deletion carries the alert and its present state: insert or replace the row by alert_id;
    * a deletion removes it. A change that a later one of the same alert supersedes may be left out while catching up.
    * 
-   * The stream ends with UNAVAILABLE when the server shuts down (connect again, with the last resume_token), with
-   * INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED (somebody else's inbox or token), OUT_OF_RANGE
-   * (RESUME_TOKEN_AHEAD: beyond the inbox; RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or
-   * NOT_FOUND (no such user).
+   * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
+   * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
+   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
+   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE (RESUME_TOKEN_AHEAD: beyond the inbox;
+   * RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or NOT_FOUND (no such user).
    */
   StreamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
   StreamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
@@ -30,10 +31,11 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * To fold: every change but a deletion carries the alert and its present state: insert or replace the row by alert_id;
    * a deletion removes it. A change that a later one of the same alert supersedes may be left out while catching up.
    * 
-   * The stream ends with UNAVAILABLE when the server shuts down (connect again, with the last resume_token), with
-   * INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED (somebody else's inbox or token), OUT_OF_RANGE
-   * (RESUME_TOKEN_AHEAD: beyond the inbox; RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or
-   * NOT_FOUND (no such user).
+   * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
+   * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
+   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
+   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE (RESUME_TOKEN_AHEAD: beyond the inbox;
+   * RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or NOT_FOUND (no such user).
    */
   streamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
   streamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
@@ -51,10 +53,11 @@ export interface AlertStreamServiceHandlers extends grpc.UntypedServiceImplement
    * To fold: every change but a deletion carries the alert and its present state: insert or replace the row by alert_id;
    * a deletion removes it. A change that a later one of the same alert supersedes may be left out while catching up.
    * 
-   * The stream ends with UNAVAILABLE when the server shuts down (connect again, with the last resume_token), with
-   * INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED (somebody else's inbox or token), OUT_OF_RANGE
-   * (RESUME_TOKEN_AHEAD: beyond the inbox; RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or
-   * NOT_FOUND (no such user).
+   * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
+   * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
+   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
+   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE (RESUME_TOKEN_AHEAD: beyond the inbox;
+   * RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or NOT_FOUND (no such user).
    */
   StreamAlerts: grpc.handleServerStreamingCall<_ssom_alert_v1_StreamAlertsRequest__Output, _ssom_alert_v1_StreamAlertsResponse>;
   
