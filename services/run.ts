@@ -2,7 +2,7 @@ import { createAlertApi } from './alert-api/alert-api.js';
 import { createDelivery } from './delivery/delivery.js';
 import { createFanout } from './fanout/fanout.js';
 import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from './lib/config/load.js';
-import { shutdownSignal, type Service } from './lib/lifecycle.js';
+import { endProcess, shutdownSignal, type Service } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { createPush } from './push/push.js';
 import { consumerGroupCheck, Runtime, type Backends } from './runtime.js';
@@ -56,7 +56,7 @@ export async function runRole(name: string, environment: Environment): Promise<n
   const signal = shutdownSignal(logger, config.shutdownTimeoutMs);
   process.on('unhandledRejection', (error) => {
     logger.fatal({ err: error }, 'a promise failed unattended; ending');
-    process.exit(1);
+    endProcess(1);
   });
   try {
     await (name === 'standalone'

@@ -49,6 +49,10 @@ export function closedError(): AlertClientError {
   return new AlertClientError('CANCELLED', 'CLIENT_CLOSED', 'the client is closed; make another one with createClient');
 }
 
+function cancelledError(): AlertClientError {
+  return new AlertClientError('CANCELLED', 'ABORTED', 'the call was cancelled before it began');
+}
+
 /**
  * A method as a function that returns a promise, has a deadline and can be cancelled. Refused credentials are asked for
  * anew, once.
@@ -76,10 +80,11 @@ async function callOnce<Request, Response>(
   refused: boolean,
 ): Promise<Response> {
   if (settings.closed.aborted) throw closedError();
-  if (signal?.aborted) throw new AlertClientError('CANCELLED', 'ABORTED', 'the call was cancelled before it began');
+  if (signal?.aborted) throw cancelledError();
   let cancel: (() => void) | undefined;
   try {
     const metadata = await settings.metadata(refused);
+    if (signal?.aborted) throw cancelledError();
     return await new Promise<Response>((resolve, reject) => {
       const options = { deadline: Date.now() + timeoutMs };
       const call = method(request, metadata, options, (error, response) => {
@@ -115,6 +120,7 @@ export async function repeat<T>(attempt: () => Promise<T>, options: RepeatOption
         throw error;
       }
       await wait((error.retryAfterMs ?? 0) + backoffMs(failures - 1, BACKOFF_BASE_MS, BACKOFF_CAP_MS), options.signal);
+      if (options.signal?.aborted) throw cancelledError();
     }
   }
 }

@@ -75,7 +75,8 @@ export interface StreamConnection {
   }>;
 }
 
-const { UNAVAILABLE } = grpc.status;
+/** A gateway that is away, or full. */
+const ANOTHER_MAY_DO: ReadonlySet<grpc.status> = new Set([grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED]);
 const CHECKPOINT_INTERVAL_MS = 15_000;
 /** Two missed checkpoints, and half an interval in which the second may be late. */
 const SILENT_INTERVALS = 2.5;
@@ -129,6 +130,8 @@ export class ResumingStream implements AlertStream {
     };
     let failures = 0;
     let refusals = 0;
+    /** Told, with nothing received since: a service that says so again is not right, and no reason to spin. */
+    let expired = false;
     while (!signal.aborted) {
       let error: AlertClientError;
       this.state = 'connecting';
@@ -137,6 +140,7 @@ export class ResumingStream implements AlertStream {
         for await (const response of responses(this.connection, request, refusals > 0, silenceMs, signal)) {
           failures = 0;
           refusals = 0;
+          expired = false;
           await this.#note(response);
           yield response;
           request.resumeToken = response.resumeToken;
@@ -148,7 +152,8 @@ export class ResumingStream implements AlertStream {
         error = toClientError(thrown);
       }
       if (signal.aborted) return;
-      if (error.reason === 'RESUME_TOKEN_EXPIRED' && onEvent !== undefined) {
+      if (error.reason === 'RESUME_TOKEN_EXPIRED' && onEvent !== undefined && !expired) {
+        expired = true;
         await tokens?.save(undefined);
         request.resumeToken = '';
         request.start = 'STREAM_START_BEGINNING';
@@ -202,6 +207,11 @@ async function* responses(
   signal: AbortSignal,
 ): AsyncGenerator<StreamAlertsResponse__Output, void, undefined> {
   const { call, lost } = await connection.open(request, refused);
+  if (signal.aborted) {
+    call.on('error', () => undefined);
+    call.cancel();
+    return;
+  }
   const cancel = () => call.cancel();
   signal.addEventListener('abort', cancel, { once: true });
   // The iterator reports errors; the one of our own cancel comes after it has been left.
@@ -223,7 +233,7 @@ async function* responses(
       yield next.value;
     }
   } catch (error) {
-    if ((error as grpc.ServiceError).code === UNAVAILABLE) lost(false);
+    if (ANOTHER_MAY_DO.has((error as grpc.ServiceError).code)) lost(false);
     throw error;
   } finally {
     signal.removeEventListener('abort', cancel);

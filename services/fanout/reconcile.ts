@@ -64,10 +64,12 @@ export class Reconciler {
     const { database } = this.runtime;
     await database.withAdvisoryLock(LOCK, async () => {
       const suspects: number[] = [];
-      for (;;) {
+      // What is found beyond what one run can publish stays due.
+      for (let lacking = 0; lacking < REPUBLISH_MAX;) {
         const alertIds = await incompleteAlerts(database, graceMs, ALERTS);
         if (alertIds.length === 0 || signal.aborted) break;
-        const { complete, incomplete } = await this.#check(alertIds);
+        const { complete, incomplete, missing } = await this.#check(alertIds);
+        lacking += missing.length;
         if (complete.length > 0) await markComplete(database, complete);
         this.#completed.add(complete.length);
         // Deferred at once, so that the next turn of this loop does not find them again.
@@ -128,9 +130,13 @@ export class Reconciler {
     await flush();
     const lacking = new Set(missing.map(({ alertId }) => alertId));
     const complete = checked.filter(({ alertId }) => !lacking.has(alertId));
-    const found = new Set(complete.map(({ alertId }) => alertId));
+    const looked = new Set(checked.map(({ alertId }) => alertId));
+    const settled = new Set(complete.map(({ alertId }) => alertId));
     // An alert that is not there (any more) is put off like one that lacks recipients, so that no run finds it twice.
-    return { missing, complete, incomplete: alertIds.filter((alertId) => !found.has(alertId)) };
+    const incomplete = alertIds.filter((alertId) =>
+      recipients.has(alertId) ? looked.has(alertId) && !settled.has(alertId) : true,
+    );
+    return { missing, complete, incomplete };
   }
 
   /** Whether a group has committed past the ends that a topic has now; a new topic has nothing to be passed. */

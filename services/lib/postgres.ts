@@ -19,6 +19,14 @@ const POOL_FULL = 'EPOOLFULL';
 const ANSWER_MS = 1000;
 
 /**
+ * What ends a session of ours whose process is gone without a word, with its locks: within half a minute instead of the kernel's
+ * two hours. Otherwise the advisory lock of a dead sweeper would keep all others from sweeping.
+ */
+const SESSION =
+  '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 ' +
+  '-c idle_in_transaction_session_timeout=60000';
+
+/**
  * Frequent statements look rows up by an index, and are written so that one plan is right for one row and for thousands: it
  * is made once a connection. Left alone PostgreSQL plans some of them each time, which takes longer than running them;
  * and what it plans while a table is small reads that table from end to end until the connection ends. Together that was
@@ -74,7 +82,7 @@ export class Database implements Queryable {
       query_timeout: databaseStatementTimeoutMs + ANSWER_MS,
       keepAlive: true,
       application_name: 'ssom-alert',
-      options: `-c statement_timeout=${databaseStatementTimeoutMs} -c timezone=UTC ${PLANS}`,
+      options: `-c statement_timeout=${databaseStatementTimeoutMs} -c timezone=UTC ${SESSION} ${PLANS}`,
     });
     // An idle connection that the server closes (a restart) is not an error of anybody's query.
     pool.on('error', (error) => this.logger.debug({ err: error }, 'an idle PostgreSQL connection was closed'));
@@ -102,10 +110,27 @@ export class Database implements Queryable {
     try {
       await this.#pool.query(statement);
     } catch (error) {
-      if (isSilence(error)) this.#replacePool();
+      if (isSilence(error) && (await this.#answersAnew())) this.#replacePool();
       throw error;
     }
     this.breaker.recovered();
+  }
+
+  /** Whether a new connection gets an answer: then it is the old one that is dead, and not the server that is slow. */
+  async #answersAnew(): Promise<boolean> {
+    const timeoutMs = this.config.databaseAcquireTimeoutMs;
+    const settings = { connectionString: this.url, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs };
+    const client = new pg.Client({ ...settings, application_name: 'ssom-alert' });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('SELECT 1');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
   }
 
   /**
@@ -178,11 +203,15 @@ export class Database implements Queryable {
     return this.withConnection(async (connection) => {
       const { rows } = await connection.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [key]);
       if (!rows[0]?.locked) return undefined;
+      let failure: unknown;
       try {
         return await work(connection);
+      } catch (error) {
+        failure = error;
+        throw error;
       } finally {
-        // If that fails the connection is gone, and the lock with it.
-        await connection.query('SELECT pg_advisory_unlock($1)', [key]).catch(() => undefined);
+        // In an outage the connection is closed, and the lock goes with it; so it does if the unlocking fails.
+        if (failure === undefined || !isOutage(failure)) await connection.query('SELECT pg_advisory_unlock($1)', [key]);
       }
     });
   }
@@ -198,10 +227,10 @@ function isSilence(error: unknown): boolean {
   return (error as { message?: string }).message === 'Query read timeout';
 }
 
-/** SQLSTATE of an error that the server reported, or undefined if the connection itself failed. */
+/** SQLSTATE of an error that the server reported, or undefined if the connection itself failed (EPIPE is no SQLSTATE). */
 export function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
 export const UNIQUE_VIOLATION = '23505';

@@ -2,6 +2,7 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import { AlertError } from '../domain/errors.js';
 import type { ResumeTokenWriter } from '../domain/resume-token.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
+import { resetCall } from '../lib/grpc/reset-call.js';
 import { toStatus } from '../lib/grpc/status.js';
 import type { InboxChangeRow } from '../store/inboxes.js';
 import type { AlertContent, AlertContents } from './alert-contents.js';
@@ -34,6 +35,8 @@ export interface StreamHost {
  * does not read. HTTP/2's window is as much. gRPC itself counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
  */
 const RESPONSE_BYTES = 65_536;
+/** How long a stalled client has to read its status. */
+const RESET_AFTER_MS = 5000;
 
 /**
  * One client's stream. It is live while everything up to its cursor was examined and the next change comes by Kafka; it
@@ -236,7 +239,7 @@ export class AlertStream {
    */
   tick(now: number): void {
     if (this.#ended) return;
-    if (this.#pending > 0 && now - this.#progressAt > this.host.stallMs) return this.end(this.#stalled());
+    if (this.#pending > 0 && now - this.#progressAt > this.host.stallMs) return this.#endStalled();
     if (now >= this.endsAt) return this.leave('STREAM_MAX_AGE', 'this stream is old enough; connect again');
     if (this.#everLive && now >= this.#nextCheckpoint && !this.#blocked) this.checkpoint();
   }
@@ -252,6 +255,12 @@ export class AlertStream {
         metadata: { resume_token: resumeToken },
       }),
     );
+  }
+
+  /** Its client may read on and find the status; one that does not is cut off, since the status waits behind the data. */
+  #endStalled(): void {
+    this.end(this.#stalled());
+    setTimeout(() => resetCall(this.call), RESET_AFTER_MS).unref();
   }
 
   #stalled(): AlertError {

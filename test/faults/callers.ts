@@ -35,7 +35,11 @@ export class Callers {
         const response = await work(this.clients[this.#next++ % this.clients.length]!, TIMEOUT_MS);
         return { response, sentAt, answeredAt: Date.now(), attempts };
       } catch (error) {
-        if (!(error instanceof AlertClientError) || this.#closed) throw error;
+        if (this.#closed) throw error;
+        if (!(error instanceof AlertClientError)) {
+          this.findings.add('refused', `${what}: ${String(error)}`);
+          throw error;
+        }
         if (!error.canRetry) {
           this.findings.add('refused', `${what}: ${error.code} ${error.reason} ${error.message}`);
           throw error;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../support/random.js';
+import { Archive } from './archive.js';
 import { Arrivals } from './arrivals.js';
 import { FAULTS, type Fault, type Stage } from './faults.js';
 import { Findings, type Finding } from './findings.js';
@@ -86,6 +87,7 @@ export class FaultRun {
   }
 
   traffic!: Traffic;
+  readonly #archive = new Archive();
   arrivals!: Arrivals;
 
   static async start(options: FaultRunOptions): Promise<FaultRun> {
@@ -144,7 +146,7 @@ export class FaultRun {
     const retries = new Map(traffic.callers.retries);
     findings.fault = fault.name;
     const startedAt = Date.now();
-    const stage: Stage = { world, traffic, ledger, findings, random, alone };
+    const stage: Stage = { world, traffic, ledger, findings, archive: this.#archive, random, alone };
     const overAt = await fault.run(stage);
     const endedAt = Date.now();
     const [wellAt, caughtUpAt] = await Promise.all([
@@ -165,25 +167,27 @@ export class FaultRun {
     };
     this.#faults.push(record);
     this.options.log(describe(record));
-    this.#checkProcesses();
     await sleep(SETTLE_MS);
   }
 
   /** Nobody may have ended by itself. One that did is started again, so that the run goes on. */
-  #checkProcesses(): void {
+  async #checkProcesses(): Promise<void> {
     for (const slot of this.world.slots) {
       if (slot.process?.running === true) continue;
       this.findings.add(
         'unclean end',
         `${slot.name} has ended by itself: ${slot.process?.noise.slice(-3).join(' ') ?? ''}`,
       );
-      void slot.start();
+      await slot.start();
     }
   }
 
   /** Each fault once, in order. */
   async listed(faults: readonly Fault[] = FAULTS): Promise<void> {
-    for (const fault of faults) await this.do(fault);
+    for (const fault of faults) {
+      await this.do(fault);
+      await this.#checkProcesses();
+    }
   }
 
   /** Faults as they come, sometimes two at once, for so long. */
@@ -204,14 +208,23 @@ export class FaultRun {
           ? undefined
           : sleep(afterMs).then(() => this.do(beside, { part: 'beside', random: second, alone })),
       ]);
+      await this.#checkProcesses();
     }
   }
 
   /** Stops the traffic, and holds everything against the ledger. */
   async finish(patienceMs = 60_000): Promise<FaultReport> {
     const { world, ledger, findings, traffic, arrivals } = this;
-    await traffic.stop();
-    const { userAlerts } = await verify({ world, ledger, findings, traffic, arrivals }, patienceMs);
+    const stopped = await Promise.race([traffic.stop().then(() => true), sleep(patienceMs, false)]);
+    if (!stopped) {
+      findings.add('not recovered', `calls are still unanswered ${patienceMs / 1000} s after the last one was sent`);
+      traffic.callers.close();
+      await traffic.stop();
+    }
+    const { userAlerts } = await verify(
+      { world, ledger, findings, traffic, arrivals, archive: this.#archive },
+      patienceMs,
+    );
     return {
       seed: this.options.seed,
       seconds: Math.round((performance.now() - this.#started) / 1000),

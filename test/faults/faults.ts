@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Random } from '../support/random.js';
 import { until } from '../real/support.js';
 import { clockShift } from './clock-shift.js';
+import type { Archive } from './archive.js';
 import type { Findings } from './findings.js';
 import type { Ledger } from './ledger.js';
 import type { Traffic } from './traffic.js';
@@ -14,6 +15,7 @@ export interface Stage {
   readonly traffic: Traffic;
   readonly ledger: Ledger;
   readonly findings: Findings;
+  readonly archive: Archive;
   readonly random: Random;
   /** Nothing else is disturbed meanwhile, so that what callers notice comes from this fault. */
   readonly alone: boolean;
@@ -243,8 +245,9 @@ const KAFKA: readonly Fault[] = [
   {
     name: 'wipe Kafka',
     disturbs: ['kafka'],
-    async run({ world }) {
-      await world.wipeKafka(AWAY_MS, (ms) => sleep(ms));
+    async run({ world, archive }) {
+      await archive.add(world, Date.now());
+      await world.wipeKafka(AWAY_MS);
       return Date.now();
     },
   },

@@ -13,6 +13,8 @@ export interface Poison {
   acknowledged: boolean | undefined;
 }
 
+export const POISON_HEADER = 'poison';
+export const POISON_HEADER_VALUE = 'yes';
 const TOPICS = ['alert-created-topic', 'user-alert-topic'] as const;
 
 /** Writes records that nobody can decode among the others, every few seconds, and remembers them. */
@@ -51,7 +53,7 @@ export class PoisonWriter {
       this.#producer ??= Producer.connect({ bootstrapServers, inProcess: false }, loadConfig({}), silentLogger(), {
         clientId: 'fault-run-poison',
       });
-      await (await this.#producer).publish([{ ...poison, headers: [{ poison: 'yes' }] }]);
+      await (await this.#producer).publish([{ ...poison, headers: [{ [POISON_HEADER]: POISON_HEADER_VALUE }] }]);
       poison.acknowledged = true;
     } catch {
       poison.acknowledged = false;

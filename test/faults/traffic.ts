@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type AlertClient } from '../../services/client/client.js';
+import { AlertClientError } from '../../services/client/errors.js';
 import type { Random } from '../support/random.js';
 import { Callers } from './callers.js';
 import type { Findings } from './findings.js';
@@ -17,11 +18,17 @@ export interface TrafficOptions {
   readonly alertsPerSecond: number;
 }
 
+/** By which methods somebody tries to reach another's. */
+export const INTRUSIONS = ['ListInbox', 'MarkAllRead', 'ListAlerts', 'StreamAlerts'] as const;
+const OUT_OF_REACH: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED', 'INTERNAL']);
 const APPS = ['ssok-bank', 'SSOK-BANK-ledger', 'ssok-transfer', 'ssok-channel-web', 'openbanking'] as const;
 /** Beyond these, callers wait for answers before they send more. */
 const UNANSWERED_MAX = 400;
-/** PostgreSQL ends a statement after 30 s: an attempt without an answer has no effect any more then. */
-const LATE_EFFECT_MS = 35_000;
+/**
+ * An attempt without an answer has no effect any more then: it waits at most 3 s for a connection, and each of its statements
+ * ends after 10 s.
+ */
+const LATE_EFFECT_MS = 30_000;
 
 const people = (prefix: string, count: number, department: string): Person[] =>
   Array.from({ length: count }, (_, index) => ({ userId: `${prefix}-${index + 1}`, department, active: true }));
@@ -44,9 +51,10 @@ export class Traffic {
   readonly callers: Callers;
   readonly probe: Probe;
   readonly poison: PoisonWriter;
-  /** Requests that were acknowledged, and repetitions of acknowledged ones that gave the same alert. */
-  requests = 0;
+  /** Repetitions of acknowledged requests that gave the same alert. */
   replays = 0;
+  /** The methods by which the intruder was refused. */
+  readonly denied = new Set<string>();
   /** Changes of read state and deletions. */
   changes = 0;
   #unanswered = 0;
@@ -187,7 +195,6 @@ export class Traffic {
           ? ledger.routed(appName, sentAt, answeredAt)
           : { must: new Set(named), may: new Set(named) };
       ledger.acknowledged({ alertId, requestId, sentAt, acknowledgedAt: answeredAt, ...recipients });
-      this.requests += 1;
       if (!random.chance(0.05)) return;
       const again = (await create()).response;
       this.replays += 1;
@@ -251,14 +258,14 @@ export class Traffic {
     const identity = { userId: 'solo-1' };
     const client = this.#client({ address: api!.address, streamAddress: gateway!.address, identity });
     const userId = 'operation-1';
-    const attempts: Record<string, () => Promise<unknown>> = {
+    const attempts: Record<(typeof INTRUSIONS)[number], () => Promise<unknown>> = {
       ListInbox: () => client.listInbox({ userId }, { timeoutMs: 2000 }),
       MarkAllRead: () => client.markAllRead({ userId }, { timeoutMs: 2000 }),
       ListAlerts: () => client.listAlerts({}, { timeoutMs: 2000 }),
       StreamAlerts: async () => {
         const signal = AbortSignal.timeout(2000);
         for await (const response of client.streamAlerts({ userId, reconnect: false, signal })) return response;
-        throw new Error('nothing came');
+        throw new AlertClientError('UNAVAILABLE', '', 'nothing came');
       },
     };
     while (!this.#stopping) {
@@ -266,8 +273,11 @@ export class Traffic {
         try {
           await attempt();
           findings.add('cross-user', `${method}: solo-1 was answered about ${userId}`);
-        } catch {
-          // Refused, or out of reach: either is well.
+        } catch (error) {
+          const { code } = error as AlertClientError;
+          if (code === 'PERMISSION_DENIED') this.denied.add(method);
+          // Out of reach says nothing; anything else would mean that the attempt was no attempt.
+          else if (!OUT_OF_REACH.has(code)) findings.add('cross-user', `${method}: solo-1 got ${String(error)}`);
         }
         await this.#pause(500);
       }

@@ -5,12 +5,14 @@ import avsc from 'avsc';
 import { createClient, type AlertClient } from '../../services/client/client.js';
 import type { InboxEntry__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxEntry.js';
 import { ROOT } from '../../services/lib/root.js';
-import { inboxOf, readTopic } from '../real/support.js';
+import { inboxOf } from '../real/support.js';
+import { TOPICS, type Archive } from './archive.js';
 import type { Findings } from './findings.js';
 import type { Follower } from './follower.js';
 import type { Ledger } from './ledger.js';
 import type { Arrivals } from './arrivals.js';
-import type { Traffic } from './traffic.js';
+import { POISON_HEADER, POISON_HEADER_VALUE } from './poison-writer.js';
+import { INTRUSIONS, type Traffic } from './traffic.js';
 import type { World } from './world.js';
 
 export interface Scene {
@@ -19,7 +21,12 @@ export interface Scene {
   readonly findings: Findings;
   readonly traffic: Traffic;
   readonly arrivals: Arrivals;
+  readonly archive: Archive;
 }
+
+/** A record that nobody can decode is among the dead letters within this. */
+const HANDLED_MS = 60_000;
+const POISON_SETTLES_MS = 3000;
 
 const same = (follower: Follower, entries: readonly InboxEntry__Output[]) =>
   follower.fold.size === entries.length &&
@@ -33,6 +40,8 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
   const { world, traffic, arrivals } = scene;
   const until = Date.now() + patienceMs;
   while (arrivals.missing() > 0 && Date.now() < until) await sleep(250);
+  // The last poison was written when the traffic stopped.
+  await sleep(POISON_SETTLES_MS);
   const client = createClient({
     address: world.networks.api.proxies[0]!.address,
     identity: { caller: world.unique('ledger') },
@@ -46,8 +55,11 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
       for (const follower of traffic.followers.filter((each) => each.userId === userId))
         await checkStream(scene, follower, entries, until);
     }
+    await scene.archive.add(world, Infinity);
     await checkOrder(scene, client);
-    await checkDeadLetters(scene);
+    checkDeadLetters(scene);
+    for (const method of INTRUSIONS)
+      if (!traffic.denied.has(method)) scene.findings.add('cross-user', `${method} was never refused to the intruder`);
     return { userAlerts };
   } finally {
     client.close();
@@ -70,8 +82,10 @@ async function checkInbox(
     numbers.add(entry.sequence);
     have.set(alertId, entry);
     const expected = wanted.get(alertId);
-    if (expected === undefined) {
-      if (ledger.alerts.has(alertId)) findings.add('cross-user', `${userId} has alert ${alertId}, which is for others`);
+    // What readers did to it says nothing of whether it belongs here.
+    const known = ledger.alerts.get(alertId);
+    if (known === undefined || expected === undefined || !known.may.has(userId)) {
+      if (known !== undefined) findings.add('cross-user', `${userId} has alert ${alertId}, which is for others`);
       else
         findings.add(
           'second alert',
@@ -121,47 +135,54 @@ async function checkStream(
 }
 
 /** I5, for the users whose rows nobody moved: their numbers follow the first events in user-alert-topic. */
-async function checkOrder({ world, findings, ledger, traffic }: Scene, client: AlertClient): Promise<void> {
-  const { records } = await readTopic(world.kafka.bootstrap, 'user-alert-topic');
+async function checkOrder({ findings, ledger, traffic, archive }: Scene, client: AlertClient): Promise<void> {
   const file = join(ROOT, 'schemas', 'user-alert-topic-value', 'v1.avsc');
   const type = avsc.Type.forSchema(JSON.parse(readFileSync(file, 'utf8')) as avsc.Schema);
   const quiet = traffic.people.map(({ userId }) => userId).filter((userId) => userId.startsWith('quiet'));
-  const events = new Map<string, number[]>(quiet.map((userId) => [userId, []]));
-  for (const { key, value } of records) {
-    const order = events.get(key.toString());
-    if (order === undefined || value[0] !== 0) continue;
-    const { alertId } = type.decode(value, 5).value as { alertId: number };
-    const { sentAt = 0 } = ledger.alerts.get(alertId) ?? {};
-    // What was on its way when Kafka was wiped is no longer in the topic in its first place.
-    if (sentAt > world.wipedAt && !order.includes(alertId)) order.push(alertId);
-  }
-  for (const [userId, order] of events) {
+  for (const userId of quiet) {
     const numbers = new Map((await inboxOf(client, userId)).map(({ alert, sequence }) => [alert!.alertId, sequence]));
-    const known = order.filter((alertId) => numbers.has(alertId));
-    for (let at = 1; at < known.length; at += 1)
-      if (numbers.get(known[at]!)! < numbers.get(known[at - 1]!)!)
-        findings.add('order per user', `${userId}: alert ${known[at]} came before ${known[at - 1]}`);
+    for (const { since, records } of archive.lives) {
+      const order = new Set<number>();
+      for (const { key, value } of records('user-alert-topic')) {
+        if (key.toString() !== userId || value[0] !== 0) continue;
+        const { alertId } = type.decode(value, 5).value as { alertId: number };
+        // What was on its way when Kafka was wiped is not in its first place in the topic that came after.
+        if ((ledger.alerts.get(alertId)?.sentAt ?? 0) > since && numbers.has(alertId)) order.add(alertId);
+      }
+      let last: number | undefined;
+      for (const alertId of order) {
+        if (last !== undefined && numbers.get(alertId)! < numbers.get(last)!)
+          findings.add('order per user', `${userId}: alert ${alertId} came before ${last}`);
+        last = alertId;
+      }
+    }
   }
 }
 
 /** I7: among the dead letters is what we wrote to be there, and nothing else. */
-async function checkDeadLetters({ world, findings, traffic }: Scene): Promise<void> {
-  const name = (topic: string, key: Buffer, value: Buffer) =>
-    `${topic} ${key.toString('hex')} ${value.toString('hex')}`;
+function checkDeadLetters({ findings, traffic, archive }: Scene): void {
+  const written = new Map(traffic.poison.written.map((poison) => [letterOf(poison.topic, poison), poison]));
   const letters = new Set<string>();
-  const written = new Map(
-    traffic.poison.written.map((poison) => [name(poison.topic, poison.key, poison.value), poison]),
-  );
-  for (const topic of ['alert-created-topic', 'user-alert-topic', 'inbox-change-topic']) {
-    const { records } = await readTopic(world.kafka.bootstrap, `${topic}-dlq`);
-    for (const { key, value, headers } of records) {
-      const letter = name(topic, key, value);
-      letters.add(letter);
-      const reason = headers.find((header) => 'dlq-error-message' in header)?.['dlq-error-message']?.toString();
-      if (!written.has(letter)) findings.add('dead letter', `in ${topic}-dlq: ${key.toString()} ${reason ?? ''}`);
+  for (const { records } of archive.lives) {
+    for (const topic of TOPICS) {
+      for (const record of records(`${topic}-dlq`)) {
+        const letter = letterOf(topic, record);
+        const header = (name: string) => record.headers.find((each) => name in each)?.[name]?.toString() ?? '';
+        letters.add(letter);
+        if (!written.has(letter))
+          findings.add('dead letter', `${topic}: ${record.key.toString()} ${header('dlq-error-message')}`);
+        else if (header(POISON_HEADER) !== POISON_HEADER_VALUE)
+          findings.add('no dead letter', `${topic}: a dead letter has lost a header`);
+      }
     }
   }
-  for (const [letter, { topic, acknowledged, writtenAt }] of written)
-    if (acknowledged === true && writtenAt > world.wipedAt && !letters.has(letter))
+  for (const [letter, { topic, acknowledged, writtenAt }] of written) {
+    // What was written shortly before a wipe went with it.
+    const kept = archive.lives.some(({ since, until }) => writtenAt > since && writtenAt < until - HANDLED_MS);
+    if (acknowledged === true && kept && !letters.has(letter))
       findings.add('no dead letter', `a record of ${topic} that nobody can decode`);
+  }
 }
+
+const letterOf = (topic: string, { key, value }: { key: Buffer; value: Buffer }) =>
+  `${topic} ${key.toString('hex')} ${value.toString('hex')}`;

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import {
@@ -74,15 +75,9 @@ export class Slot {
 const LISTENERS = ['API', 'ROLES'] as const;
 type Listener = (typeof LISTENERS)[number];
 
-const sum = (proxies: readonly TcpProxy[]) => proxies.reduce((count, { connections }) => count + connections, 0);
-
 /** All proxies of one way, disturbed together. */
 export class Network {
   constructor(readonly proxies: readonly TcpProxy[]) {}
-
-  get connections(): number {
-    return sum(this.proxies);
-  }
 
   readonly cut = () => this.proxies.forEach((proxy) => proxy.cut());
   readonly silence = () => this.proxies.forEach((proxy) => proxy.silence());
@@ -105,7 +100,7 @@ export class World {
   readonly slots: Slot[] = [];
   /** By what they lead to: postgres, kafka, kafka of alert-api alone, registry, api, gateway. */
   readonly networks = {} as Record<'postgres' | 'kafka' | 'apiKafka' | 'registry' | 'api' | 'gateway', Network>;
-  /** Counts wipes of Kafka: what is in its topics began with the last one. */
+  /** When Kafka was last wiped: what is in its topics is younger. */
   wipedAt = 0;
   readonly #folder = stackFolder();
   readonly #proxies: TcpProxy[] = [];
@@ -121,10 +116,6 @@ export class World {
       await world.stop();
       throw error;
     }
-  }
-
-  get brokerCount(): number {
-    return this.options.brokers;
   }
 
   async #start(): Promise<void> {
@@ -244,7 +235,7 @@ export class World {
   }
 
   /** Kafka with all that was in it is gone, and comes back empty on the same addresses. */
-  async wipeKafka(awayMs: number, sleep: (ms: number) => Promise<void>): Promise<void> {
+  async wipeKafka(awayMs: number): Promise<void> {
     await Promise.all(this.kafka.brokers.map((broker) => broker.kill()));
     await sleep(awayMs);
     for (const { name } of this.kafka.brokers) await removeData(this.#folder.path, name);

@@ -41,10 +41,6 @@ export class TcpProxy {
     return `127.0.0.1:${this.port}`;
   }
 
-  get connections(): number {
-    return this.#pairs.size;
-  }
-
   #accept(client: Socket): void {
     client.on('error', () => undefined);
     if (this.#refusing) return void client.resetAndDestroy();
@@ -118,7 +114,6 @@ export class TcpProxy {
     const pairs = [...this.#pairs];
     for (const pair of pairs) {
       this.#pairs.delete(pair);
-      pair.client.unpipe();
       pair.client.removeAllListeners('data').resume();
       pair.server.destroy();
       this.#halfOpen.add(pair.client);

@@ -533,7 +533,7 @@ export const variables = {
   ),
   streamsMax: integer(
     'STREAMS_MAX',
-    20_000,
+    5000,
     [1, 1_000_000],
     'Streams that one gateway holds, each about 30 KB; one more gets RESOURCE_EXHAUSTED, and another gateway may have room.',
   ),

@@ -29,7 +29,8 @@ export class PublishFailed extends Error {
 
 /** What the outcome of one `publish` is gathered in; librdkafka hands it back with every delivery report. */
 class Batch {
-  readonly startedAt = performance.now();
+  /** When it was handed over, or a record of it was last acknowledged. */
+  heardAt = performance.now();
   remaining: number;
   error: Error | undefined;
   readonly done: Promise<void>;
@@ -52,6 +53,7 @@ class Batch {
 
   settleOne(error: Error | null | undefined): void {
     if (this.remaining === 0) return;
+    this.heardAt = performance.now();
     this.error ??= error ?? undefined;
     this.remaining -= 1;
     if (this.remaining === 0) this.#settle(this.error);
@@ -239,7 +241,7 @@ export class Producer {
   async #watch(): Promise<void> {
     const client = this.#client;
     const [oldest] = this.#open;
-    if (client === undefined || oldest === undefined || performance.now() < oldest.startedAt + STALL_MS) return;
+    if (client === undefined || oldest === undefined || performance.now() < oldest.heardAt + STALL_MS) return;
     try {
       await this.probe();
     } catch {
@@ -248,7 +250,7 @@ export class Producer {
     // Brokers that have just come back are given until the next look.
     const again = this.#suspect === oldest;
     this.#suspect = oldest;
-    if (!again || !this.#open.has(oldest)) return;
+    if (!again || !this.#open.has(oldest) || performance.now() < oldest.heardAt + STALL_MS) return;
     await this.#replace(client, new Error(`records stay unacknowledged for ${STALL_MS} ms although brokers answer`));
   }
 

@@ -1,8 +1,9 @@
+import { endProcess } from '../../../services/lib/lifecycle.js';
 import { runRole } from '../../../services/run.js';
 
 /** Runs the role of the command line, after whoever calls this has put something wrong in its place. */
 export async function runWired(): Promise<never> {
   process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
   process.channel?.unref();
-  process.exit(await runRole(process.argv[2] ?? '', process.env));
+  endProcess(await runRole(process.argv[2] ?? '', process.env));
 }

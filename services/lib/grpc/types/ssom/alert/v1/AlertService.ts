@@ -36,7 +36,7 @@ export interface AlertServiceClient extends grpc.Client {
    * Stores an alert and answers at once; everything after that is asynchronous. An answer of OK means that the alert
    * will be in the inbox of every recipient. Needs the scope alerts:create.
    * 
-   * Errors: INVALID_ARGUMENT (BadRequest lists every violation), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
+   * Errors: INVALID_ARGUMENT (BadRequest lists the violations, as many as fit into 8 KiB), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
    * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
    * UNAVAILABLE (the database is away). The last two carry a RetryInfo where trying again helps.
    */
@@ -48,7 +48,7 @@ export interface AlertServiceClient extends grpc.Client {
    * Stores an alert and answers at once; everything after that is asynchronous. An answer of OK means that the alert
    * will be in the inbox of every recipient. Needs the scope alerts:create.
    * 
-   * Errors: INVALID_ARGUMENT (BadRequest lists every violation), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
+   * Errors: INVALID_ARGUMENT (BadRequest lists the violations, as many as fit into 8 KiB), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
    * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
    * UNAVAILABLE (the database is away). The last two carry a RetryInfo where trying again helps.
    */
@@ -103,7 +103,7 @@ export interface AlertServiceHandlers extends grpc.UntypedServiceImplementation 
    * Stores an alert and answers at once; everything after that is asynchronous. An answer of OK means that the alert
    * will be in the inbox of every recipient. Needs the scope alerts:create.
    * 
-   * Errors: INVALID_ARGUMENT (BadRequest lists every violation), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
+   * Errors: INVALID_ARGUMENT (BadRequest lists the violations, as many as fit into 8 KiB), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
    * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
    * UNAVAILABLE (the database is away). The last two carry a RetryInfo where trying again helps.
    */
