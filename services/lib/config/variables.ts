@@ -333,7 +333,7 @@ export const variables = {
   ),
   consumerStallMs: integer(
     'KAFKA_CONSUMER_STALL_MS',
-    60_000,
+    20_000,
     [1000, 3_600_000],
     'A consumer that brings nothing for this long although there are records is replaced.',
   ),

@@ -3,7 +3,7 @@ import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
-import { watchForStalls } from './stall-watch.js';
+import { watchForStalls, type Waiting } from './stall-watch.js';
 
 export interface IncomingRecord {
   readonly topic: string;
@@ -507,24 +507,26 @@ export class Consumer {
    * Partitions that have records which were not handed out, with our position; empty if there are none. Asked through another
    * connection, since this one's view of the cluster is in doubt.
    */
-  async #waitingRecords(): Promise<string> {
+  async #waitingRecords(): Promise<Waiting> {
     const assignment = this.assignment.filter((each) => !this.#parked.has(nameOf(each)));
-    if (assignment.length === 0) return '';
+    if (assignment.length === 0) return { partitions: '', beyondTheEnd: false };
     const { clientId, groupId } = this.options;
     const options = { clientId: `${clientId}-watchdog`, groupId };
     const observer = await Consumer.observe(this.brokers, this.config, this.#logger, options);
     try {
       const committed = this.#joined ? await observer.committed(assignment) : [];
+      let beyondTheEnd = false;
       const behind = await Promise.all(
         assignment.map(async ({ topic, partition }, index) => {
           const { low, high } = await observer.watermarks(topic, partition);
           const position = this.#positions.get(nameOf({ topic, partition })) ?? committed[index]?.offset ?? -1;
-          // Beyond the end: the topic was made anew. Never read and not in a group: we began at some end.
+          if (position > high) beyondTheEnd = true;
+          // Never read and not in a group: we began at some end.
           const waits = position > high || (position < 0 ? this.#joined && high > low : high > position);
           return waits ? `${topic}-${partition}@${position}` : '';
         }),
       );
-      return behind.filter((name) => name !== '').join(' ');
+      return { partitions: behind.filter((name) => name !== '').join(' '), beyondTheEnd };
     } finally {
       await observer.close();
     }

@@ -1,5 +1,12 @@
 import type { Logger } from '../logging.js';
 
+export interface Waiting {
+  /** Partitions with records that it did not bring; empty if there are none. */
+  readonly partitions: string;
+  /** A partition ends before what it has read: the topic was made anew, and it waits for what will never come. */
+  readonly beyondTheEnd: boolean;
+}
+
 /** A consumer, as whoever watches it sees it. Times are milliseconds since 1970. */
 export interface Watched {
   /** When it last brought a record. */
@@ -8,8 +15,8 @@ export interface Watched {
   readonly askedAt: () => number;
   /** Whether it is meant to bring nothing: paused, between two assignments, closed. */
   readonly isResting: () => boolean;
-  /** Where records wait that it did not bring, as the brokers tell another client; empty if nowhere. */
-  readonly waiting: () => Promise<string>;
+  /** Where it is not where it should be, as the brokers tell another client. */
+  readonly waiting: () => Promise<Waiting>;
   readonly replace: (waiting: string) => Promise<void>;
 }
 
@@ -17,9 +24,10 @@ export interface Watched {
 const ASKS_WITHIN_MS = 2000;
 
 /**
- * Watches for a client that brings nothing for `stallMs` although it is asked and the same records wait at two looks, half of
- * that time apart, and has it replaced: librdkafka's consumer may stall while it keeps its group membership alive (issue 476
- * of the Kafka client). It sees only a client that is silent as a whole.
+ * Watches for a client that brings nothing for `stallMs` although it is asked, and has it replaced: if the same records wait
+ * at two looks, half of that time apart, or at the first look if its topic was made anew. librdkafka's consumer may stall
+ * while it keeps its group membership alive (issue 476 of the Kafka client), and ignores the brokers of a cluster that was
+ * wiped. Only a client that is silent as a whole is seen.
  * @returns the timer, to be cleared with the consumer
  */
 export function watchForStalls(watched: Watched, stallMs: number, logger: Logger): NodeJS.Timeout {
@@ -35,14 +43,14 @@ export function watchForStalls(watched: Watched, stallMs: number, logger: Logger
       suspected = '';
       return;
     }
-    const waiting = await watched.waiting();
-    if (waiting === '' || waiting !== suspected || quietMs < stallMs) {
-      suspected = waiting;
+    const { partitions, beyondTheEnd } = await watched.waiting();
+    if (!beyondTheEnd && (partitions === '' || partitions !== suspected || quietMs < stallMs)) {
+      suspected = partitions;
       suspectedAt = Date.now();
       return;
     }
     suspected = '';
-    await watched.replace(waiting);
+    await watched.replace(partitions);
   };
 
   return setInterval(() => {

@@ -78,7 +78,6 @@ test('token and unread count stand in the last change of a response only', () =>
     alert: { alertId: 17 },
     resumeToken: 'r5',
     unreadCount: 2,
-    behind: 0,
   });
   assert.deepEqual(changesJson({ changes: [], resumeToken: 'r5', unreadCount: 2, behind: 0 }), []);
 });
