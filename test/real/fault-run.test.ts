@@ -16,7 +16,6 @@ const MAIN = [
   'kill delivery',
   'kill stream-gateway',
   'kill PostgreSQL',
-  'kill a broker',
   'wipe Kafka',
 ];
 
