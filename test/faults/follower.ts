@@ -35,7 +35,8 @@ export class Follower {
   readonly #done: Promise<void>;
 
   constructor(private readonly options: FollowerOptions) {
-    this.#next = options.name.length;
+    // Neighbours begin at different gateways.
+    this.#next = Array.from(options.name).reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
     this.#done = this.#run();
   }
 

@@ -3,19 +3,18 @@ import type { Callers } from './callers.js';
 import type { Ledger } from './ledger.js';
 
 const INTERVAL_MS = 200;
+/** Enough that several partitions and both gateways have some of them. */
+export const PROBES = 8;
 /** Alerts that arrive so quickly after their request mean that all is well. */
 export const WELL_MS = 1000;
-/** So many in a row. */
-const STEADY = 5;
 const KEPT = 20_000;
-const PERSON: ReadonlySet<string> = new Set(['probe-1']);
 
 interface Sent {
   readonly sentAt: number;
   arrivedAt: number | undefined;
 }
 
-/** Sends alerts to one person five times a second, and measures how long each takes to that person's stream. */
+/** Sends an alert to one of several people five times a second, in turn, and measures how long each takes to that person's stream. */
 export class Probe {
   readonly #sent = new Map<string, Sent>();
   #stopping = false;
@@ -29,6 +28,7 @@ export class Probe {
     const running = new Set<Promise<unknown>>();
     for (let count = 0; !this.#stopping; count += 1) {
       const title = `probe-${count}`;
+      const person: ReadonlySet<string> = new Set([`probe-${(count % PROBES) + 1}`]);
       this.#sent.set(title, { sentAt: Date.now(), arrivedAt: undefined });
       if (this.#sent.size > KEPT) this.#sent.delete(this.#sent.keys().next().value!);
       const request = {
@@ -37,12 +37,12 @@ export class Probe {
         appName: 'probe',
         level: 'ALERT_LEVEL_INFO' as const,
         title,
-        recipients: { userIds: [...PERSON] },
+        recipients: { userIds: [...person] },
       };
       const one: Promise<unknown> = this.callers
         .call('the probe', (client, timeoutMs) => client.createAlert(request, { attempts: 1, timeoutMs }))
         .then(({ response, sentAt, answeredAt }) => {
-          const [must, may] = [PERSON, PERSON];
+          const [must, may] = [person, person];
           const { alertId } = response.alert!;
           this.ledger.acknowledged({ alertId, requestId: title, sentAt, acknowledgedAt: answeredAt, must, may });
         })
@@ -59,7 +59,7 @@ export class Probe {
     if (sent !== undefined) sent.arrivedAt ??= Date.now();
   }
 
-  /** When the first of the probes since `since` was sent from which on they arrive well; undefined: not yet. */
+  /** When the first of the probes since `since` arrived from which on all do well, one for each person; undefined: not yet. */
   wellFrom(since: number): number | undefined {
     let first: number | undefined;
     let row = 0;
@@ -71,7 +71,7 @@ export class Probe {
       }
       row += 1;
       if (row === 1) first = arrivedAt;
-      if (row === STEADY) return first;
+      if (row === PROBES) return first;
     }
     return undefined;
   }

@@ -7,7 +7,7 @@ import type { Findings } from './findings.js';
 import { Follower } from './follower.js';
 import type { Ledger, Person } from './ledger.js';
 import { PoisonWriter } from './poison-writer.js';
-import { Probe } from './probe.js';
+import { Probe, PROBES } from './probe.js';
 import type { World } from './world.js';
 
 export interface TrafficOptions {
@@ -45,7 +45,7 @@ export class Traffic {
     ...people('quiet', 4, 'PAYROLL'),
     ...people('quiet-operation', 2, 'OPERATION'),
     ...people('mover', 4, 'CHANNEL'),
-    ...people('probe', 1, 'PAYROLL'),
+    ...people('probe', PROBES, 'PAYROLL'),
   ];
   readonly followers: Follower[] = [];
   readonly callers: Callers;
@@ -91,7 +91,10 @@ export class Traffic {
     await this.changeDirectory(this.people);
     for (const { userId } of this.people) this.#follow(userId, userId);
     // A second device of some, which comes and goes.
-    const second = this.people.filter((_, index) => index % 4 === 0).map(({ userId }) => userId);
+    const second = this.people
+      .filter((_, index) => index % 4 === 0)
+      .map(({ userId }) => userId)
+      .filter((userId) => !userId.startsWith('probe'));
     const restless = second.map((userId) => this.#follow(userId, `${userId} (2)`));
     const loop = (work: () => Promise<void>) => this.#loops.push(work());
     loop(() => this.#create());

@@ -68,7 +68,9 @@ export class Triage {
     this.#failuresInARow = 0;
     // A record that is picked by chance: whether it works tells a few bad neighbours from an outage that looks otherwise.
     this.#control = async () => {
-      await handle([records[Math.floor(Math.random() * records.length)]!]);
+      const unsuspected = records.filter((record) => !this.#suspects.has(nameOf(record)));
+      const candidates = unsuspected.length > 0 ? unsuspected : records;
+      await handle([candidates[Math.floor(Math.random() * candidates.length)]!]);
       this.#successes += 1;
       this.#failuresInARow = 0;
     };
