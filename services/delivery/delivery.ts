@@ -24,6 +24,10 @@ export function createDelivery(runtime: Runtime): Service {
     'ssom.delivery.batch.duration',
     'Time from a batch of records to its published changes.',
   );
+  const refused = metrics.counter(
+    'ssom.deliveries.closed',
+    'Events of alerts that are older than ALERT_RETENTION_DAYS; they are dropped.',
+  );
   const failures = metrics.counter('ssom.delivery.failures', 'Attempts at a batch that failed.');
   // The in-process broker makes a topic by an empty record. Anywhere else one is nobody's, and a dead letter.
   const opensTopics = runtime.backends.brokers.inProcess;
@@ -60,10 +64,11 @@ export function createDelivery(runtime: Runtime): Service {
       return parent === undefined ? undefined : (traceparentOf(spans.get(parent)) ?? parent);
     };
     try {
-      const { inboxes, created, impossible } = await deliverToInboxes(runtime.database, deliveries);
+      const { inboxes, created, impossible, closed } = await deliverToInboxes(runtime.database, deliveries);
       const changes = inboxChangeRecords(events, inboxes, traceparentFor);
       await (changes.length < BULK ? producer : bulk!).publish(changes);
       delivered.add(created);
+      refused.add(closed);
       const [first] = impossible;
       if (first !== undefined) {
         const { alertId, userId } = first.delivery;

@@ -16,6 +16,7 @@ import type { Runtime } from '../runtime.js';
 import { DirectoryCache } from '../store/directory-cache.js';
 import { markFannedOut } from '../store/progress.js';
 import { Reconciler } from './reconcile.js';
+import { Retention } from './retention.js';
 
 interface Resolved {
   readonly event: AlertCreatedEvent;
@@ -44,10 +45,11 @@ const UNCOMMITTED_MAX = 100_000;
 /** From this many records on a round goes through the producer that lets them gather. */
 const BULK = 200;
 
-/** Turns each alert into one small event for each of its recipients, and repairs what was lost (reconcile). */
+/** Turns each alert into one small event for each of its recipients, repairs what was lost (reconcile), and removes what is old. */
 export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
   const directories = new DirectoryCache(runtime.database);
   const reconciler = new Reconciler(runtime, directories);
+  const retention = new Retention(runtime);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'fanout' } },
   ]);
@@ -67,6 +69,7 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
       await Promise.all([
         loop.run(consumer, signal),
         reconciler.run(producer, events, signal, options.reconcileAtStart ?? false),
+        retention.run(signal),
       ]);
     },
     close: () => loop?.settled() ?? Promise.resolve(),

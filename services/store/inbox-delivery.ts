@@ -36,6 +36,8 @@ export interface DeliveryResult {
   readonly created: number;
   /** Deliveries that cannot be: the alert or the user does not exist. */
   readonly impossible: readonly { delivery: Delivery; reason: string }[];
+  /** How many were refused because retention has closed their alerts. */
+  readonly closed: number;
 }
 
 /**
@@ -47,7 +49,9 @@ const DELIVER_NEW = `
   WITH locked AS (
     UPDATE inboxes i SET last_seq = i.last_seq + u.rows, unread_count = i.unread_count + u.rows
     FROM unnest($1::text[], $2::int[], $3::text[]) AS u(user_id, rows, alerts)
-    WHERE i.user_id = u.user_id AND (SELECT count(*) FROM alerts WHERE alert_id = ANY($4::bigint[])) = $5
+    WHERE i.user_id = u.user_id AND (
+      SELECT count(*) FROM alerts WHERE alert_id = ANY($4::bigint[]) AND alert_id > (SELECT closed_to FROM service_state)
+    ) = $5
     RETURNING i.user_id, i.last_seq, i.unread_count, u.rows, u.alerts
   ), added AS (
     INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at)
@@ -75,16 +79,16 @@ function group(deliveries: readonly Delivery[]): Grouped {
  * is, and every row is returned in its present state. Doing it again has no effect.
  */
 export async function deliverToInboxes(database: Database, deliveries: readonly Delivery[]): Promise<DeliveryResult> {
-  if (deliveries.length === 0) return { inboxes: [], created: 0, impossible: [] };
+  if (deliveries.length === 0) return { inboxes: [], created: 0, impossible: [], closed: 0 };
   const grouped = group(deliveries);
   const done = await deliverNew(database, grouped);
   const served = new Set(done.map(({ userId }) => userId));
   const rest = new Map([...grouped].filter(([userId]) => !served.has(userId)));
   let created = done.reduce((sum, { rows }) => sum + rows.length, 0);
-  if (rest.size === 0) return { inboxes: done, created, impossible: [] };
+  if (rest.size === 0) return { inboxes: done, created, impossible: [], closed: 0 };
   const result = await database.transaction((connection) => deliverAny(connection, rest));
   created += result.created;
-  return { inboxes: [...done, ...result.inboxes], created, impossible: result.impossible };
+  return { ...result, inboxes: [...done, ...result.inboxes], created };
 }
 
 /** @returns the inboxes that were served; none if a row existed, and not those that do not exist */
@@ -129,11 +133,11 @@ async function deliverNew(database: Database, grouped: Grouped): Promise<InboxSt
   }
 }
 
-/** The general case: rows may exist, inboxes may be missing, alerts and users may not exist. */
+/** The general case: rows may exist, inboxes may be missing, alerts and users may not exist, alerts may be closed. */
 async function deliverAny(connection: Connection, grouped: Grouped): Promise<DeliveryResult> {
-  const { possible, impossible } = await sortOut(connection, grouped);
+  const { possible, impossible, closed } = await sortOut(connection, grouped);
   const users = [...possible.keys()];
-  if (users.length === 0) return { inboxes: [], created: 0, impossible };
+  if (users.length === 0) return { inboxes: [], created: 0, impossible, closed };
   await connection.query('INSERT INTO inboxes (user_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING', [
     users,
   ]);
@@ -178,7 +182,7 @@ async function deliverAny(connection: Connection, grouped: Grouped): Promise<Del
       ],
     );
   }
-  return { inboxes: states, created: created.length, impossible };
+  return { inboxes: states, created: created.length, impossible, closed };
 }
 
 async function sortOut(connection: Connection, grouped: Grouped) {
@@ -190,21 +194,26 @@ async function sortOut(connection: Connection, grouped: Grouped) {
     'SELECT user_id FROM users WHERE user_id = ANY($1::text[]) AND valid_to IS NULL',
     [[...grouped.keys()]],
   );
+  const { rows: state } = await connection.query<{ closed_to: number }>('SELECT closed_to FROM service_state');
+  const closedTo = state[0]?.closed_to ?? 0;
   const knownAlerts = new Set(alerts.map(({ alert_id }) => alert_id));
   const knownUsers = new Set(users.map(({ user_id }) => user_id));
   const possible: Grouped = new Map();
   const impossible: { delivery: Delivery; reason: string }[] = [];
+  let closed = 0;
   for (const [userId, alertIds] of grouped) {
-    const kept = alertIds.filter((alertId) => knownUsers.has(userId) && knownAlerts.has(alertId));
+    const open = alertIds.filter((alertId) => alertId > closedTo);
+    closed += alertIds.length - open.length;
+    const kept = open.filter((alertId) => knownUsers.has(userId) && knownAlerts.has(alertId));
     if (kept.length > 0) possible.set(userId, kept);
-    for (const alertId of alertIds) {
+    for (const alertId of open) {
       if (!knownUsers.has(userId))
         impossible.push({ delivery: { userId, alertId }, reason: `user ${userId} does not exist` });
       else if (!knownAlerts.has(alertId))
         impossible.push({ delivery: { userId, alertId }, reason: `alert ${alertId} does not exist` });
     }
   }
-  return { possible, impossible };
+  return { possible, impossible, closed };
 }
 
 interface StatusRow extends Row {

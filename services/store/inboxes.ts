@@ -43,7 +43,7 @@ const mutationSql = ({ where, set, change, unread }: Mutation) => `
   WITH target AS (
     SELECT s.alert_id, row_number() OVER (ORDER BY s.alert_id) AS k FROM alert_statuses s WHERE s.user_id = $1 AND ${where}
   ), changed AS (
-    UPDATE alert_statuses s SET seq = i.last_seq + t.k, change = ${change}, ${set}
+    UPDATE alert_statuses s SET seq = i.last_seq + t.k, change = ${change}, changed_at = now(), ${set}
     FROM target t, inboxes i
     WHERE i.user_id = $1 AND s.user_id = $1 AND s.alert_id = t.alert_id
     RETURNING s.alert_id, s.seq, s.is_read, ${unread} AS unread

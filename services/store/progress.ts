@@ -1,5 +1,8 @@
 import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
 
+/** SQL condition: retention has not closed the alert. */
+const OPEN = 'alert_id > (SELECT closed_to FROM service_state)';
+
 export interface Progress {
   readonly publishedAt: number | null;
   readonly fannedOutAt: number | null;
@@ -54,14 +57,15 @@ export async function findProgress(database: Queryable, alertId: number): Promis
 }
 
 /**
- * Alerts that are older than `graceMs`, out of the outbox and not known to be complete, whose next check is due; the
- * oldest first.
+ * Alerts that are older than `graceMs`, out of the outbox, not known to be complete and not closed by retention, whose next
+ * check is due; the oldest first.
  */
 export async function incompleteAlerts(database: Queryable, graceMs: number, limit: number): Promise<number[]> {
   const { rows } = await database.query<{ alert_id: number }>({
     text: `
       SELECT p.alert_id FROM alert_progress p
       WHERE p.completed_at IS NULL AND p.created_at <= now() - $1::float8 * interval '1 millisecond' AND p.reconcile_at <= now()
+        AND p.${OPEN}
         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = p.alert_id)
       ORDER BY p.alert_id LIMIT $2`,
     values: [graceMs, limit],
@@ -96,24 +100,24 @@ export async function deferReconcile(database: Queryable, alertIds: readonly num
   });
 }
 
-/** Alerts that were created since then (milliseconds since 1970), and how many of them are not known to be complete. */
+/** Open alerts that were created since then (milliseconds since 1970), and how many of them are not known to be complete. */
 export async function countAlerts(database: Queryable, since: number): Promise<{ alerts: number; incomplete: number }> {
   const { rows } = await database.query<{ alerts: number; incomplete: number }>({
     text: `SELECT count(*) AS alerts, count(*) FILTER (WHERE completed_at IS NULL) AS incomplete
-           FROM alert_progress WHERE created_at >= to_timestamp($1::float8 / 1000)`,
+           FROM alert_progress WHERE created_at >= to_timestamp($1::float8 / 1000) AND ${OPEN}`,
     values: [since],
   });
   return rows[0]!;
 }
 
 /**
- * Has reconciliation look at all alerts since then again, complete or not, as soon as it can.
+ * Has reconciliation look at all open alerts since then again, complete or not, as soon as it can.
  * @returns how many there are
  */
 export async function requestReconcile(database: Queryable, since: number): Promise<number> {
   const { rowCount } = await database.query({
     text: `UPDATE alert_progress SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
-           WHERE created_at >= to_timestamp($1::float8 / 1000)`,
+           WHERE created_at >= to_timestamp($1::float8 / 1000) AND ${OPEN}`,
     values: [since],
   });
   return rowCount ?? 0;

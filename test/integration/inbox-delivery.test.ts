@@ -136,7 +136,7 @@ test('an alert twice in one batch is delivered once', async (t) => {
   const twice = [...to('u1', alertIds[0]!), ...to('u1', alertIds[0]!)];
   assert.equal((await deliverToInboxes(database, twice)).created, 1);
   assert.equal((await deliverToInboxes(database, [...twice, ...to('u2', alertIds[0]!)])).created, 1);
-  assert.deepEqual(await deliverToInboxes(database, []), { inboxes: [], created: 0, impossible: [] });
+  assert.deepEqual(await deliverToInboxes(database, []), { inboxes: [], created: 0, impossible: [], closed: 0 });
 });
 
 test('unknown alerts and users are reported and the rest is delivered', async (t) => {

@@ -500,6 +500,12 @@ export const variables = {
       byProfile: { embedded: 1000 },
     },
   ),
+  alertRetentionDays: integer(
+    'ALERT_RETENTION_DAYS',
+    90,
+    [0, 36_500],
+    'What has not changed for so long leaves the inboxes, and then the database; 0: nothing ever does.',
+  ),
   reconcileIntervalMs: integer(
     'RECONCILE_INTERVAL_MS',
     60_000,

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { userAlertRecord } from '../../services/events/records.js';
+import { Retention } from '../../services/fanout/retention.js';
+import { requestReconcile } from '../../services/store/progress.js';
+import { alertRequest } from '../support/alerts.js';
+import { loadDirectory } from '../support/directory.js';
+import { startTestCluster } from '../support/in-process.js';
+import { collectStream, listWholeInbox } from '../support/stream.js';
+import { untilTrue } from '../support/until-true.js';
+
+const never = new AbortController().signal;
+
+test('what is older than the retention leaves inboxes and database, and nothing brings it back', async (t) => {
+  const cluster = await startTestCluster(t, { ALERT_RETENTION_DAYS: '30' });
+  const { store } = cluster;
+  const api = cluster.api(await cluster.start('alert-api'));
+  const fanout = await cluster.start('fanout');
+  await cluster.start('delivery');
+  const gateway = cluster.api(await cluster.start('stream-gateway'));
+  await loadDirectory(api);
+  const inbox = async (user: string) => (await listWholeInbox(api, user)).rows.map(({ alertId }) => alertId);
+  const atTheBeginning = await collectStream(t, gateway, { user: 'op1' }, {}).untilLive();
+  const { resumeToken } = atTheBeginning.responses.at(-1)!;
+
+  const ids: number[] = [];
+  for (const userIds of [['op1', 'op2'], ['op1'], ['op1'], ['op1']]) {
+    const { alert } = await api.call('CreateAlert', alertRequest({ recipients: { userIds } }));
+    ids.push(alert!.alertId);
+  }
+  const [first, second, third, fourth] = ids as [number, number, number, number];
+  await untilTrue(async () => (await inbox('op1')).length === 4 && (await inbox('op2')).length === 1, {
+    timeoutMs: 20_000,
+    what: 'all four in the inboxes',
+  });
+  for (const table of ['alerts', 'alert_statuses', 'alert_progress'])
+    await store.sql(`UPDATE ${table} SET created_at = now() - interval '40 days' WHERE alert_id <= ${third}`);
+  // Old, and looked at only now.
+  await api.call('MarkRead', { alertIds: [third] }, { user: 'op1' });
+
+  const retention = new Retention(fanout.runtime);
+  await retention.remove(never);
+  assert.deepEqual(await inbox('op1'), [fourth, third]);
+  assert.deepEqual(await inbox('op2'), []);
+  assert.equal((await api.call('GetUnreadCount', {}, { user: 'op1' })).unreadCount, 1);
+  assert.equal((await api.call('GetUnreadCount', {}, { user: 'op2' })).unreadCount, 0);
+  const refusal = await collectStream(t, gateway, { user: 'op1' }, { resumeToken }).untilRefused();
+  assert.equal(refusal.reason, 'RESUME_TOKEN_EXPIRED');
+
+  // Now no inbox has the first two.
+  await retention.remove(never);
+  const kept = await store.sql('SELECT alert_id FROM alerts ORDER BY alert_id');
+  assert.deepEqual(kept, [{ alert_id: third }, { alert_id: fourth }]);
+  for (const table of ['alert_recipients', 'alert_progress'])
+    assert.deepEqual(await store.sql(`SELECT 1 FROM ${table} WHERE alert_id <= ${second}`), []);
+
+  // Of those that exist only the fourth is open.
+  assert.equal(await requestReconcile(store.database, 0), 1);
+  const { producer, events } = await fanout.runtime.publishing(never);
+  const again = [first, second, third, fourth].map((alertId) =>
+    userAlertRecord(events, { userId: 'op2', alertId }, undefined),
+  );
+  await producer.publish(again);
+  // The last record of the same partition is there, so the others were handled before.
+  await untilTrue(async () => (await inbox('op2')).length > 0, { timeoutMs: 20_000, what: 'the open alert' });
+  assert.deepEqual(await inbox('op2'), [fourth]);
+  assert.deepEqual(await store.sql('SELECT 1 FROM dead_letters'), []);
+});
+
+test('an inbox is pruned up to its first young entry, however long it is', async (t) => {
+  const cluster = await startTestCluster(t, { ALERT_RETENTION_DAYS: '30' });
+  const { store } = cluster;
+  const fanout = await cluster.start('fanout');
+  // 2,500 old entries, of which every third is read and every fifth deleted; a young one; an old one behind it.
+  await store.sql(`INSERT INTO inboxes (user_id, last_seq, unread_count)
+    SELECT 'op1', 2502, count(*) FILTER (WHERE n % 3 > 0 AND n % 5 > 0) FROM generate_series(1, 2502) n`);
+  await store.sql(`
+    INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at, deleted_at)
+    SELECT 'op1', n, n, n, 1, n % 3 = 0, now() - CASE WHEN n = 2501 THEN interval '1 day' ELSE interval '31 days' END,
+           CASE WHEN n % 5 = 0 THEN now() - interval '31 days' END
+    FROM generate_series(1, 2502) n`);
+  await new Retention(fanout.runtime).remove(never);
+  const [state] = await store.sql('SELECT pruned_seq, last_seq, unread_count FROM inboxes');
+  assert.deepEqual(state, { pruned_seq: 2500, last_seq: 2502, unread_count: 1 });
+  assert.deepEqual(await store.sql('SELECT seq FROM alert_statuses ORDER BY seq'), [{ seq: 2501 }, { seq: 2502 }]);
+});
