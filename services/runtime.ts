@@ -7,6 +7,7 @@ import type { Brokers } from './lib/kafka/client-config.js';
 import { Consumer, type ConsumerOptions, type IncomingRecord } from './lib/kafka/consumer.js';
 import { DeadLetters } from './lib/kafka/dead-letters.js';
 import { Producer } from './lib/kafka/producer.js';
+import { TopicWatch } from './lib/kafka/topic-watch.js';
 import { Triage } from './lib/kafka/triage.js';
 import { Closers, every } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
@@ -205,7 +206,30 @@ export class Runtime {
     this.#closers.add('producer', () => producer.close());
     this.#watch('kafka', brokers.bootstrapServers, KAFKA_PROBE_INTERVAL_MS, signal, () => producer.probe());
     this.#observeProducer('single', producer);
+    // The in-process broker cannot lose its topics, and takes no such questions.
+    if (!brokers.inProcess) this.#watchTopics(Object.values(events.topics), signal);
     return { producer, events };
+  }
+
+  /** Replaces all Kafka clients at once when topics were made anew: each of them would find out by itself, one hop after the other. */
+  #watchTopics(topics: readonly string[], signal: AbortSignal): void {
+    const { config, logger, role } = this;
+    const watch = new TopicWatch(this.backends.brokers, config, logger, `ssom-${role}-topics`, topics);
+    this.#closers.add('topic watch', () => watch.close());
+    void every(
+      KAFKA_PROBE_INTERVAL_MS,
+      signal,
+      async () => {
+        const remade = await watch.look();
+        if (remade.length === 0) return;
+        const reason = `made anew: ${remade.join(', ')}`;
+        await Promise.all([
+          ...this.#producers.map(({ producer }) => producer.renew(new Error(reason))),
+          ...this.#consumers.map(({ consumer }) => consumer.renew(reason)),
+        ]);
+      },
+      (error) => logger.debug({ err: error }, 'topics could not be looked at'),
+    );
   }
 
   /**

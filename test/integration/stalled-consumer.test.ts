@@ -54,8 +54,11 @@ async function setUp(t: TestContext, mode: 'group' | 'broadcast') {
   return { consumer, poll, publish, read };
 }
 
-/** From now on the clients that exist give out nothing, as one of librdkafka's that has lost its way. */
-function stallAll(t: TestContext): void {
+/**
+ * From now on the clients that exist give out nothing, as one of librdkafka's that has lost its way; or nothing of one
+ * partition, as after a cluster was wiped.
+ */
+function stallAll(t: TestContext, partition?: number): void {
   const prototype = RdKafka.KafkaConsumer.prototype as unknown as { consume: Consume };
   const { consume } = prototype;
   const before = Date.now();
@@ -70,7 +73,11 @@ function stallAll(t: TestContext): void {
   };
   prototype.consume = function (max, done) {
     if ((born.get(this) ?? 0) >= before) consume.call(this, max, done);
-    else setImmediate(() => done(null, []));
+    else if (partition === undefined) setImmediate(() => done(null, []));
+    else
+      consume.call(this, max, (error, records) =>
+        done(error, error ? records : records.filter((record) => (record as IncomingRecord).partition !== partition)),
+      );
   };
   t.after(() => {
     prototype.consume = consume;
@@ -78,8 +85,13 @@ function stallAll(t: TestContext): void {
   });
 }
 
-for (const mode of ['group', 'broadcast'] as const) {
-  test(`a ${mode} consumer that brings nothing although there are records is replaced, and goes on`, async (t) => {
+for (const [mode, partition] of [
+  ['group', undefined],
+  ['group', 0],
+  ['broadcast', undefined],
+] as const) {
+  const of = partition === undefined ? '' : ' of one partition';
+  test(`a ${mode} consumer that brings nothing${of} although there are records is replaced, and goes on`, async (t) => {
     const { consumer, poll, publish, read } = await setUp(t, mode);
     await untilTrue(
       async () => {
@@ -96,10 +108,12 @@ for (const mode of ['group', 'broadcast'] as const) {
       },
       { timeoutMs: 15_000, what: 'the first records' },
     );
-    stallAll(t);
+    stallAll(t, partition);
     await publish('after');
     await untilTrue(
       async () => {
+        // The other partitions go on.
+        if (partition !== undefined) await publish('beside');
         await poll();
         return consumer.replaced === 1;
       },

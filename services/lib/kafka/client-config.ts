@@ -58,6 +58,10 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
   return settings;
 }
 
+export function adminSettings(brokers: Brokers, config: KafkaConfig, clientId: string): Settings {
+  return common(brokers, config, clientId);
+}
+
 /** Settings of a producer that loses nothing, keeps order and places keys as Java does. */
 export function producerSettings(brokers: Brokers, config: KafkaConfig, clientId: string): Settings {
   return {

@@ -102,7 +102,13 @@ export class Consumer {
   #lagLoggedAt = 0;
   /** The offset behind the last record that was handed out, by partition. */
   readonly #positions = new Map<string, number>();
-  #heardAt = Date.now();
+  /** Has a new client read what this one read. */
+  #begin: (() => Promise<void> | void) | undefined;
+  #replacing = false;
+  /** When everything that was fetched had been handed out. */
+  #drainedAt = 0;
+  /** Since when it is meant to bring records. */
+  #activeSince = Date.now();
   #askedAt = 0;
   #watchdog: NodeJS.Timeout | undefined;
   #replaced = 0;
@@ -287,7 +293,7 @@ export class Consumer {
     // A rebalance came in between: these belong to an assignment that is gone, and will come again.
     if (generation !== this.#generation) return [];
     if (records.length === max) this.#mayHaveMore = true;
-    if (records.length > 0) this.#heardAt = Date.now();
+    else this.#drainedAt = Date.now();
     for (const record of records) {
       this.#positions.set(nameOf(record), record.offset + 1);
       const raw = record as { key: unknown; rawKey: unknown; headers?: unknown };
@@ -365,6 +371,7 @@ export class Consumer {
     }
     if (this.#generation !== generation) this.#strays = [];
     this.#paused = false;
+    this.#activeSince = Date.now();
     if (!this.#closed) {
       this.#client.resume(this.assignment.filter((each) => !this.#parked.has(nameOf(each))));
     }
@@ -477,6 +484,7 @@ export class Consumer {
         return { topic, partition, offset: assigned.size === 0 ? high : low };
       }),
     );
+    for (const position of positions) this.#positions.set(nameOf(position), position.offset);
     if (assigned.size === 0) this.#client.assign(positions);
     else this.#client.incrementalAssign(positions);
     this.#mayHaveMore = true;
@@ -488,15 +496,16 @@ export class Consumer {
     return this.#replaced;
   }
 
-  /** @param begin has a new client read what this one read */
   #guard(begin: () => Promise<void> | void): void {
+    this.#begin = begin;
     this.#watchdog = watchForStalls(
       {
-        heardAt: () => this.#heardAt,
+        activeSince: () => this.#activeSince,
+        drainedAt: () => this.#drainedAt,
         askedAt: () => this.#askedAt,
-        isResting: () => this.#closed || this.#paused || this.#rebalancing,
+        isResting: () => this.#closed || this.#paused || this.#rebalancing || this.#replacing,
         waiting: () => this.#waitingRecords(),
-        replace: (waiting) => this.#replace(waiting, begin),
+        replace: (waiting) => this.renew(`there are records and it brings none: ${waiting}`),
       },
       this.config.consumerStallMs,
       this.#logger,
@@ -504,12 +513,12 @@ export class Consumer {
   }
 
   /**
-   * Partitions that have records which were not handed out, with our position; empty if there are none. Asked through another
+   * Partitions that have records which were not handed out, with our position. Asked through another
    * connection, since this one's view of the cluster is in doubt.
    */
   async #waitingRecords(): Promise<Waiting> {
     const assignment = this.assignment.filter((each) => !this.#parked.has(nameOf(each)));
-    if (assignment.length === 0) return { partitions: '', beyondTheEnd: false };
+    if (assignment.length === 0) return { partitions: [], beyondTheEnd: false };
     const { clientId, groupId } = this.options;
     const options = { clientId: `${clientId}-watchdog`, groupId };
     const observer = await Consumer.observe(this.brokers, this.config, this.#logger, options);
@@ -526,18 +535,21 @@ export class Consumer {
           return waits ? `${topic}-${partition}@${position}` : '';
         }),
       );
-      return { partitions: behind.filter((name) => name !== '').join(' '), beyondTheEnd };
+      return { partitions: behind.filter((name) => name !== ''), beyondTheEnd };
     } finally {
       await observer.close();
     }
   }
 
-  async #replace(waiting: string, begin: () => Promise<void> | void): Promise<void> {
-    if (this.#closed) return;
-    this.#logger.error(
-      { waiting },
-      'the Kafka consumer has stalled: there are records and it brings none; it is replaced',
-    );
+  /** Takes a new client, which goes on from the committed position. */
+  async renew(reason: string): Promise<void> {
+    if (this.#closed || this.#replacing || this.#begin === undefined) return;
+    this.#logger.error({ reason }, 'the Kafka consumer has stalled and is replaced');
+    this.#replacing = true;
+    await this.#replace(this.#begin).finally(() => (this.#replacing = false));
+  }
+
+  async #replace(begin: () => Promise<void> | void): Promise<void> {
     const stalled = this.#client;
     this.#replaced += 1;
     this.#generation += 1;
@@ -546,7 +558,7 @@ export class Consumer {
     this.#uncommitted.clear();
     this.#positions.clear();
     this.#lag.clear();
-    this.#heardAt = Date.now();
+    this.#activeSince = Date.now();
     this.#client = this.#create();
     // It may never answer. Its group membership ends with its session.
     stalled.disconnect(holdThread());
@@ -572,7 +584,7 @@ export class Consumer {
         this.#strays = [];
         this.#parked.clear();
         this.#positions.clear();
-        this.#heardAt = Date.now();
+        this.#activeSince = Date.now();
         this.#joined = true;
         this.#rebalancing = false;
         if (!this.#closed) this.#client.assign(partitions);

@@ -167,6 +167,11 @@ export class Producer {
     }
   }
 
+  /** Takes a new client: the old one's view of the cluster is known to be wrong. What is in flight fails, to be tried again. */
+  async renew(reason: Error): Promise<void> {
+    if (this.#client !== undefined) await this.#replace(this.#client, reason);
+  }
+
   /** Records that were handed over and not acknowledged yet, and publishers that wait for room. */
   get stats(): { inFlight: number; waiting: number } {
     return { inFlight: this.#inFlight, waiting: this.#waiting };

@@ -1,17 +1,19 @@
 import type { Logger } from '../logging.js';
 
 export interface Waiting {
-  /** Partitions with records that it did not bring; empty if there are none. */
-  readonly partitions: string;
+  /** Partitions with records that it did not bring, each with its position. */
+  readonly partitions: readonly string[];
   /** A partition ends before what it has read: the topic was made anew, and it waits for what will never come. */
   readonly beyondTheEnd: boolean;
 }
 
 /** A consumer, as whoever watches it sees it. Times are milliseconds since 1970. */
 export interface Watched {
-  /** When it last brought a record. */
-  readonly heardAt: () => number;
-  /** When it was last asked for some. */
+  /** Since when it is meant to bring records, without a pause. */
+  readonly activeSince: () => number;
+  /** When it had last handed out everything that it had fetched. */
+  readonly drainedAt: () => number;
+  /** When it was last asked for records. */
   readonly askedAt: () => number;
   /** Whether it is meant to bring nothing: paused, between two assignments, closed. */
   readonly isResting: () => boolean;
@@ -24,33 +26,33 @@ export interface Watched {
 const ASKS_WITHIN_MS = 2000;
 
 /**
- * Watches for a client that brings nothing for `stallMs` although it is asked, and has it replaced: if the same records wait
- * at two looks, half of that time apart, or at the first look if its topic was made anew. librdkafka's consumer may stall
- * while it keeps its group membership alive (issue 476 of the Kafka client), and ignores the brokers of a cluster that was
- * wiped. Only a client that is silent as a whole is seen.
+ * Watches for a client that leaves a partition's records where they are for `stallMs` although it is asked and has nothing else
+ * at hand, and has it replaced; at the first look if the topic was made anew. librdkafka's consumer may stall while it keeps
+ * its group membership alive (issue 476 of the Kafka client), also on some of its partitions alone: after a cluster was
+ * wiped it ignores leaders that it takes for outdated. While it always has more at hand than it is asked for nothing is
+ * said of what it has not brought.
  * @returns the timer, to be cleared with the consumer
  */
 export function watchForStalls(watched: Watched, stallMs: number, logger: Logger): NodeJS.Timeout {
-  let suspected = '';
-  let suspectedAt = 0;
+  /** When each partition was first seen to wait at the position where it still is. */
+  let suspects = new Map<string, number>();
   let looking = false;
 
   const look = async () => {
-    const quietMs = Date.now() - watched.heardAt();
+    const began = Date.now();
     // Who does not ask gets nothing; that is not the client's fault.
-    const asks = watched.askedAt() > Math.max(suspectedAt, Date.now() - ASKS_WITHIN_MS);
-    if (quietMs < stallMs / 2 || !asks || watched.isResting()) {
-      suspected = '';
-      return;
-    }
+    if (watched.isResting() || watched.askedAt() < began - ASKS_WITHIN_MS) return suspects.clear();
     const { partitions, beyondTheEnd } = await watched.waiting();
-    if (!beyondTheEnd && (partitions === '' || partitions !== suspected || quietMs < stallMs)) {
-      suspected = partitions;
-      suspectedAt = Date.now();
-      return;
-    }
-    suspected = '';
-    await watched.replace(partitions);
+    const known = watched.activeSince() < began - stallMs / 2 ? suspects : new Map<string, number>();
+    suspects = new Map(partitions.map((name) => [name, known.get(name) ?? began]));
+    const drainedAt = watched.drainedAt();
+    const stalled = partitions.filter((name) => {
+      const since = suspects.get(name)!;
+      return since <= began - stallMs && drainedAt > since + stallMs / 2;
+    });
+    if (watched.isResting() || (stalled.length === 0 && !beyondTheEnd)) return;
+    suspects.clear();
+    await watched.replace((beyondTheEnd ? partitions : stalled).join(' '));
   };
 
   return setInterval(() => {

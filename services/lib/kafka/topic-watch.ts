@@ -1,0 +1,65 @@
+import { RdKafka } from '@confluentinc/kafka-javascript';
+import type { Logger } from '../logging.js';
+import { withTimeout } from '../retry.js';
+import { adminSettings, type Brokers, type KafkaConfig } from './client-config.js';
+
+const REQUEST_MS = 3000;
+
+type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
+
+/**
+ * Notices that topics were made anew under their old names, as after the loss of a cluster, by their ids. librdkafka's producers and
+ * consumers do not: they compare leader epochs, which begin at 0 again, and ignore each partition's new leader until it
+ * has had as many elections as the old one. Without this some partitions stood still for minutes; see test/faults.
+ */
+export class TopicWatch {
+  readonly #ids = new Map<string, string>();
+  #admin: Admin | undefined;
+
+  constructor(
+    private readonly brokers: Brokers,
+    private readonly config: KafkaConfig,
+    private readonly logger: Logger,
+    private readonly clientId: string,
+    private readonly topics: readonly string[],
+  ) {}
+
+  /**
+   * The topics whose id is another one than at the last look.
+   * @throws if no broker answers; a topic that does not exist at the moment keeps its id
+   */
+  async look(): Promise<string[]> {
+    const remade: string[] = [];
+    for (const { name, id } of await this.#describe()) {
+      const before = this.#ids.get(name);
+      this.#ids.set(name, id);
+      if (before !== undefined && before !== id) remade.push(name);
+    }
+    return remade;
+  }
+
+  async #describe(): Promise<{ name: string; id: string }[]> {
+    this.#admin ??= RdKafka.AdminClient.create(adminSettings(this.brokers, this.config, this.clientId), {
+      'event.error': (error: unknown) => this.logger.debug({ err: error }, 'the Kafka admin client reports an error'),
+    });
+    const admin = this.#admin;
+    const described = new Promise<{ name: string; id: string }[]>((resolve, reject) => {
+      admin.describeTopics([...this.topics], { timeout: REQUEST_MS }, (error, topics) => {
+        if (error) return reject(error as unknown as Error);
+        const found = topics.filter((topic) => topic.error === undefined && topic.partitions.length > 0);
+        resolve(
+          found.map(({ name, topicId }) => ({
+            name,
+            id: `${topicId.mostSignificantBits} ${topicId.leastSignificantBits}`,
+          })),
+        );
+      });
+    });
+    return withTimeout(described, 2 * REQUEST_MS, 'describing topics');
+  }
+
+  close(): void {
+    this.#admin?.disconnect();
+    this.#admin = undefined;
+  }
+}
