@@ -264,8 +264,13 @@ export class Consumer {
     return this.#joined;
   }
 
+  /** A client that is closed, or not connected yet, throws at every question. */
+  get #isUsable(): boolean {
+    return !this.#closed && !this.#replacing;
+  }
+
   get assignment(): readonly PartitionOffset[] {
-    return this.#closed ? [] : (this.#client.assignments() as PartitionOffset[]);
+    return this.#isUsable ? (this.#client.assignments() as PartitionOffset[]) : [];
   }
 
   /**
@@ -280,8 +285,8 @@ export class Consumer {
   async #fetch(max: number, waitMs: number): Promise<IncomingRecord[]> {
     if (this.#closed) return [];
     this.#askedAt = Date.now();
-    if (!this.#mayHaveMore || this.#rebalancing) await this.#sleep(waitMs);
-    if (this.#closed || this.#rebalancing) return [];
+    if (!this.#mayHaveMore || this.#rebalancing || this.#replacing) await this.#sleep(waitMs);
+    if (!this.#isUsable || this.#rebalancing) return [];
     this.#mayHaveMore = false;
     const generation = this.#generation;
     const records = await new Promise<IncomingRecord[]>((resolve, reject) => {
@@ -361,7 +366,7 @@ export class Consumer {
     const { generation } = this;
     const until = Date.now() + ms;
     this.#paused = true;
-    this.#client.pause(this.#client.assignments());
+    if (this.#isUsable) this.#client.pause([...this.assignment]);
     while (Date.now() < until && !signal.aborted && this.#generation === generation && !this.#closed) {
       await wait(Math.min(250, Math.max(1, until - Date.now())), signal);
       // Polling is what tells the group that we live. Records that slip through the pause are kept for the next poll.
@@ -372,7 +377,7 @@ export class Consumer {
     if (this.#generation !== generation) this.#strays = [];
     this.#paused = false;
     this.#activeSince = Date.now();
-    if (!this.#closed) {
+    if (this.#isUsable) {
       this.#client.resume(this.assignment.filter((each) => !this.#parked.has(nameOf(each))));
     }
     this.#mayHaveMore = true;

@@ -45,7 +45,7 @@ export class TopicWatch {
     const admin = this.#admin;
     const described = new Promise<{ name: string; id: string }[]>((resolve, reject) => {
       admin.describeTopics([...this.topics], { timeout: REQUEST_MS }, (error, topics) => {
-        if (error) return reject(error as unknown as Error);
+        if (error) return reject(error);
         const found = topics.filter((topic) => topic.error === undefined && topic.partitions.length > 0);
         resolve(
           found.map(({ name, topicId }) => ({
