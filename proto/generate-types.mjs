@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import protobuf from 'protobufjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = join(root, 'services/lib/grpc/types');
@@ -45,6 +46,16 @@ const lines = descriptors
 writeFileSync(
   join(out, 'descriptor-set.ts'),
   `/** A google.protobuf.FileDescriptorSet of all proto files, in base64. */\nexport const DESCRIPTOR_SET = [\n${lines.join('')}].join('');\n`,
+);
+
+// What clients and servers load, compiled in: so the client finds it wherever it is installed or bundled.
+const definitions = new protobuf.Root();
+definitions.resolvePath = (_origin, target) => (target.startsWith('google/') ? target : join(root, 'proto', target));
+definitions.loadSync(files);
+writeFileSync(
+  join(out, 'definitions.ts'),
+  `import type { INamespace } from 'protobufjs';\n\n/** All proto files in protobufjs's own form. */\n` +
+    `export const DEFINITIONS = ${JSON.stringify(definitions.toJSON(), undefined, 1)} as object as INamespace;\n`,
 );
 
 if (check) {

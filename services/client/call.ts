@@ -1,9 +1,11 @@
-import type grpc from '@grpc/grpc-js';
-import { backoffMs, wait } from '../lib/retry.js';
+import type * as grpc from '@grpc/grpc-js';
+import { wait } from '../lib/retry.js';
 import { AlertClientError, toClientError } from './errors.js';
+import { retryDelayMs, type Backoff } from './retry-delay.js';
+import { withinMs } from './within-ms.js';
 
 export interface CallOptions {
-  /** How long one attempt may take; 10,000 unless the client was made with another. */
+  /** How long one attempt may take, in milliseconds; 10,000 unless the client was made with another. */
   readonly timeoutMs?: number;
   /** Cancels the call, which then fails with CANCELLED. */
   readonly signal?: AbortSignal;
@@ -50,7 +52,11 @@ export function closedError(): AlertClientError {
 }
 
 function cancelledError(): AlertClientError {
-  return new AlertClientError('CANCELLED', 'ABORTED', 'the call was cancelled before it began');
+  return new AlertClientError('CANCELLED', 'ABORTED', 'the call was cancelled by its signal');
+}
+
+export function slowTokenError(ms: number): AlertClientError {
+  return new AlertClientError('DEADLINE_EXCEEDED', 'TOKEN_SOURCE_SLOW', `identity.token gave no token within ${ms} ms`);
 }
 
 /**
@@ -82,12 +88,14 @@ async function callOnce<Request, Response>(
   if (settings.closed.aborted) throw closedError();
   if (signal?.aborted) throw cancelledError();
   let cancel: (() => void) | undefined;
+  const deadline = Date.now() + timeoutMs;
   try {
-    const metadata = await settings.metadata(refused);
+    const metadata = await withinMs(settings.metadata(refused), timeoutMs, signal);
+    if (settings.closed.aborted) throw closedError();
     if (signal?.aborted) throw cancelledError();
+    if (metadata === undefined) throw slowTokenError(timeoutMs);
     return await new Promise<Response>((resolve, reject) => {
-      const options = { deadline: Date.now() + timeoutMs };
-      const call = method(request, metadata, options, (error, response) => {
+      const call = method(request, metadata, { deadline }, (error, response) => {
         if (error === null) resolve(response!);
         else reject(error);
       });
@@ -95,32 +103,33 @@ async function callOnce<Request, Response>(
       signal?.addEventListener('abort', cancel, { once: true });
     });
   } catch (error) {
-    throw toClientError(error);
+    throw signal?.aborted ? cancelledError() : toClientError(error);
   } finally {
     if (cancel !== undefined) signal?.removeEventListener('abort', cancel);
   }
 }
 
 const ATTEMPTS = 5;
-const BACKOFF_BASE_MS = 100;
-const BACKOFF_CAP_MS = 5000;
+const BACKOFF: Backoff = { baseMs: 100, capMs: 5000 };
 
 /**
  * Tries again what may succeed later (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED with a RetryInfo), never
  * before the service's RetryInfo. Only for requests that are harmless to repeat.
  * @throws AlertClientError the last one
  */
-export async function repeat<T>(attempt: () => Promise<T>, options: RepeatOptions): Promise<T> {
-  for (let failures = 0; ;) {
+export async function repeat<T>(
+  attempt: () => Promise<T>,
+  { attempts = ATTEMPTS, signal }: RepeatOptions,
+  closed: AbortSignal,
+): Promise<T> {
+  for (let failures = 0; ; failures += 1) {
     try {
       return await attempt();
     } catch (error) {
-      failures += 1;
-      if (!(error instanceof AlertClientError) || !error.canRetry || failures >= (options.attempts ?? ATTEMPTS)) {
-        throw error;
-      }
-      await wait((error.retryAfterMs ?? 0) + backoffMs(failures - 1, BACKOFF_BASE_MS, BACKOFF_CAP_MS), options.signal);
-      if (options.signal?.aborted) throw cancelledError();
+      if (!(error instanceof AlertClientError) || !error.canRetry || failures + 1 >= attempts) throw error;
+      const ended = signal === undefined ? closed : AbortSignal.any([signal, closed]);
+      await wait(retryDelayMs(error, failures, BACKOFF), ended);
+      if (signal?.aborted) throw cancelledError();
     }
   }
 }

@@ -1,4 +1,4 @@
-import grpc from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import type { BatchCreateAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
 import type { BatchItemError__Output } from '../lib/grpc/types/ssom/alert/v1/BatchItemError.js';
 import type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';

@@ -1,4 +1,4 @@
-import grpc from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import type { FieldViolation } from '../domain/errors.js';
 import { statusDetails } from '../lib/grpc/status.js';
 

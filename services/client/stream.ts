@@ -1,12 +1,17 @@
-import grpc from '@grpc/grpc-js';
 import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
 import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 import type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.js';
-import type { Logger } from '../lib/logging.js';
-import { backoffMs, wait } from '../lib/retry.js';
+import { wait } from '../lib/retry.js';
 import { AlertClientError, toClientError } from './errors.js';
+import { retryDelayMs, type Backoff } from './retry-delay.js';
+import { receive } from './receive.js';
+import type { StreamChannel } from './stream-channel.js';
 import type { TokenStore } from './token-store.js';
-import { withinMs } from './within-ms.js';
+
+/** The part of pino's loggers that is used. */
+export interface Logger {
+  info(fields: object, message: string): void;
+}
 
 /** What becomes of the stream, for those who want to show it or must act on it. */
 export type StreamEvent =
@@ -47,41 +52,21 @@ export interface StreamOptions {
   /** Where to begin without a token; now. */
   readonly start?: 'now' | 'beginning';
   readonly filter?: StreamFilter;
-  /** How often the service says that it is alive; 15,000. */
+  /** How often the service says that it is alive, in milliseconds: 1,000 to 300,000; 15,000 unless given. */
   readonly checkpointIntervalMs?: number;
   /** Ends the iteration, without an error. */
   readonly signal?: AbortSignal;
   /** False: the first loss of the connection is thrown. An object changes the waits between tries, in milliseconds. */
-  readonly reconnect?: boolean | { readonly baseMs: number; readonly capMs: number };
+  readonly reconnect?: boolean | Backoff;
   /**
    * Without it an expired token is thrown (OUT_OF_RANGE, RESUME_TOKEN_EXPIRED) instead of told. A promise is awaited.
    */
   readonly onEvent?: (event: StreamEvent) => unknown;
 }
 
-/** One connection for streams, which can be exchanged for another. */
-export interface StreamConnection {
-  /**
-   * Opens a call; `lost` is told when it failed, `silent` if nothing came rather than an error: the next call is to use
-   * another connection where that may help.
-   * @param refused whether the credentials of the call before were
-   */
-  open(
-    request: StreamAlertsRequest,
-    refused: boolean,
-  ): Promise<{
-    readonly call: grpc.ClientReadableStream<StreamAlertsResponse__Output>;
-    readonly lost: (silent: boolean) => void;
-  }>;
-}
-
-/** A gateway that is away, or full. */
-const ANOTHER_MAY_DO: ReadonlySet<grpc.status> = new Set([grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED]);
 const CHECKPOINT_INTERVAL_MS = 15_000;
-/** Two missed checkpoints, and half an interval in which the second may be late. */
-const SILENT_INTERVALS = 2.5;
 /** Full jitter over half a second at first: when a gateway restarts, all of its clients come back at once. */
-const RECONNECT = { baseMs: 500, capMs: 15_000 } as const;
+const RECONNECT: Backoff = { baseMs: 500, capMs: 15_000 };
 
 /** With credentials that are refused so often in a row nobody gets in. */
 const REFUSALS_MAX = 3;
@@ -89,19 +74,34 @@ const REFUSALS_MAX = 3;
 /**
  * The responses of StreamAlerts, checkpoints included, across connections: after a loss it goes on behind the last
  * response that was handed over. While the consumer is busy nothing more than 16 responses is fetched ahead (grpc-js's
- * buffer), and the service keeps the rest. Iterating throws an AlertClientError for what another connection does not cure.
+ * buffer), and the service keeps the rest. Iterating throws an AlertClientError for what another connection does not
+ * cure, and whatever `onEvent` throws.
  */
 export class ResumingStream implements AlertStream {
   state: StreamState = 'connecting';
   behind = 0;
   #heardAt = performance.now();
+  /** Connections lost, and of those credentials refused, since the last response. */
+  #failures = 0;
+  #refusals = 0;
+  /** Told, with nothing received since: a service that says so again is not right, and no reason to spin. */
+  #expired = false;
+  readonly #signal: AbortSignal;
+  readonly #checkpointIntervalMs: number;
 
+  /** @throws AlertClientError INVALID_ARGUMENT for an interval that is no time */
   constructor(
-    private readonly connection: StreamConnection,
+    private readonly channel: StreamChannel,
     private readonly options: StreamOptions,
-    private readonly closed: AbortSignal,
+    closed: AbortSignal,
     private readonly logger: Logger | undefined,
-  ) {}
+  ) {
+    this.#signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
+    this.#checkpointIntervalMs = Math.round(options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS);
+    if (this.#checkpointIntervalMs >= 1 && Number.isFinite(this.#checkpointIntervalMs)) return;
+    const message = `checkpointIntervalMs must be 1000 to 300000 milliseconds, not ${options.checkpointIntervalMs}`;
+    throw new AlertClientError('INVALID_ARGUMENT', 'INVALID_FIELDS', message);
+  }
 
   get silentMs(): number {
     return Math.round(performance.now() - this.#heardAt);
@@ -109,73 +109,73 @@ export class ResumingStream implements AlertStream {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<StreamAlertsResponse__Output, void, undefined> {
     try {
-      yield* this.#responses();
+      yield* this.#connections();
     } finally {
       this.state = 'ended';
     }
   }
 
-  async *#responses(): AsyncGenerator<StreamAlertsResponse__Output, void, undefined> {
-    const { reconnect = true, tokens, onEvent } = this.options;
-    const { baseMs, capMs } = typeof reconnect === 'object' ? reconnect : RECONNECT;
-    const signal =
-      this.options.signal === undefined ? this.closed : AbortSignal.any([this.closed, this.options.signal]);
-    const checkpointIntervalMs = Math.round(this.options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS);
-    const request: StreamAlertsRequest = {
-      userId: this.options.userId ?? '',
-      resumeToken: (await tokens?.load()) ?? this.options.resumeToken ?? '',
-      start: this.options.start === 'beginning' ? 'STREAM_START_BEGINNING' : 'STREAM_START_NOW',
-      filter: this.options.filter ?? null,
-      checkpointInterval: toDuration(checkpointIntervalMs),
-    };
-    let failures = 0;
-    let refusals = 0;
-    /** Told, with nothing received since: a service that says so again is not right, and no reason to spin. */
-    let expired = false;
-    while (!signal.aborted) {
-      let error: AlertClientError;
+  /** One connection after the other. */
+  async *#connections(): AsyncGenerator<StreamAlertsResponse__Output, void, undefined> {
+    const request = await this.#firstRequest();
+    while (!this.#signal.aborted) {
       this.state = 'connecting';
-      try {
-        const silenceMs = SILENT_INTERVALS * checkpointIntervalMs;
-        for await (const response of responses(this.connection, request, refusals > 0, silenceMs, signal)) {
-          failures = 0;
-          refusals = 0;
-          expired = false;
-          await this.#note(response);
-          yield response;
-          request.resumeToken = response.resumeToken;
-          await tokens?.save(response.resumeToken);
-        }
-        if (reconnect === false) return;
-        error = new AlertClientError('UNAVAILABLE', 'STREAM_ENDED', 'the stream ended');
-      } catch (thrown) {
-        error = toClientError(thrown);
-      }
-      if (signal.aborted) return;
-      if (error.reason === 'RESUME_TOKEN_EXPIRED' && onEvent !== undefined && !expired) {
-        expired = true;
-        await tokens?.save(undefined);
+      const loss = yield* this.#connection(request);
+      if (this.#signal.aborted) return;
+      this.state = 'connecting';
+      if (loss.reason === 'RESUME_TOKEN_EXPIRED' && this.options.onEvent !== undefined && !this.#expired) {
+        // The stored token stays until there is a new one: who dies before that is told again, and misses nothing.
+        this.#expired = true;
         request.resumeToken = '';
         request.start = 'STREAM_START_BEGINNING';
-        this.state = 'connecting';
-        await onEvent({ type: 'expired', error });
-        continue;
+        await this.options.onEvent({ type: 'expired', error: loss });
+      } else {
+        await this.#beforeNext(loss);
       }
-      if (error.code === 'UNAUTHENTICATED') refusals += 1;
-      const again = isCuredByReconnecting(error) || (error.code === 'UNAUTHENTICATED' && refusals < REFUSALS_MAX);
-      if (reconnect === false || !again) throw error;
-      const retryInMs = Math.round((error.retryAfterMs ?? 0) + backoffMs(failures, baseMs, capMs));
-      failures += 1;
-      this.state = 'connecting';
-      this.logger?.info({ code: error.code, reason: error.reason, retryInMs }, 'the alert stream was lost');
-      await onEvent?.({ type: 'lost', error, retryInMs });
-      await wait(retryInMs, signal);
+    }
+  }
+
+  async #firstRequest(): Promise<StreamAlertsRequest> {
+    const { tokens, resumeToken = '', userId = '', start, filter = null } = this.options;
+    return {
+      userId,
+      resumeToken: (await stored(tokens?.load())) ?? resumeToken,
+      start: start === 'beginning' ? 'STREAM_START_BEGINNING' : 'STREAM_START_NOW',
+      filter,
+      checkpointInterval: toDuration(this.#checkpointIntervalMs),
+    };
+  }
+
+  /** Hands over the responses of one connection, and moves the request on behind them. @returns why it ended */
+  async *#connection(
+    request: StreamAlertsRequest,
+  ): AsyncGenerator<StreamAlertsResponse__Output, AlertClientError, undefined> {
+    const received = receive(this.channel, request, this.#refusals > 0, this.#checkpointIntervalMs, this.#signal);
+    try {
+      for (;;) {
+        let next;
+        try {
+          next = await received.next();
+        } catch (error) {
+          return toClientError(error);
+        }
+        if (next.done === true) return new AlertClientError('UNAVAILABLE', 'STREAM_ENDED', 'the stream ended');
+        await this.#note(next.value);
+        yield next.value;
+        request.resumeToken = next.value.resumeToken;
+        await stored(this.options.tokens?.save(request.resumeToken));
+      }
+    } finally {
+      await received.return();
     }
   }
 
   async #note({ changes, behind }: StreamAlertsResponse__Output): Promise<void> {
     const { onEvent } = this.options;
     this.#heardAt = performance.now();
+    this.#failures = 0;
+    this.#refusals = 0;
+    this.#expired = false;
     this.behind = behind;
     if (this.state === 'connecting') {
       this.state = 'catching up';
@@ -186,57 +186,37 @@ export class ResumingStream implements AlertStream {
       await onEvent?.({ type: 'live' });
     }
   }
+
+  /** Waits until the next connection may be made. @throws AlertClientError the loss, if none would be better */
+  async #beforeNext(loss: AlertClientError): Promise<void> {
+    const { reconnect = true, onEvent } = this.options;
+    if (loss.code === 'UNAUTHENTICATED') this.#refusals += 1;
+    if (reconnect === false || !isCuredByReconnecting(loss, this.#refusals)) throw loss;
+    const retryInMs = retryDelayMs(loss, this.#failures, reconnect === true ? RECONNECT : reconnect);
+    this.#failures += 1;
+    this.logger?.info({ code: loss.code, reason: loss.reason, retryInMs }, 'the alert stream was lost');
+    await onEvent?.({ type: 'lost', error: loss, retryInMs });
+    await wait(retryInMs, this.#signal);
+  }
 }
 
 /** A connection that breaks is UNAVAILABLE, or CANCELLED or INTERNAL by an RST_STREAM that nobody here asked for. */
-function isCuredByReconnecting(error: AlertClientError): boolean {
-  if (error.canRetry || error.code === 'CANCELLED') return true;
-  return error.code === 'INTERNAL' && error.message.startsWith('Received RST_STREAM');
+function isCuredByReconnecting(loss: AlertClientError, refusals: number): boolean {
+  if (loss.code === 'UNAUTHENTICATED') return refusals < REFUSALS_MAX;
+  if (loss.canRetry || loss.code === 'CANCELLED') return true;
+  return loss.code === 'INTERNAL' && loss.message.startsWith('Received RST_STREAM');
 }
 
 function toDuration(ms: number): { seconds: number; nanos: number } {
   return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
 }
 
-/** The responses of one call. @throws AlertClientError CHECKPOINTS_MISSED when the service falls silent */
-async function* responses(
-  connection: StreamConnection,
-  request: StreamAlertsRequest,
-  refused: boolean,
-  silenceMs: number,
-  signal: AbortSignal,
-): AsyncGenerator<StreamAlertsResponse__Output, void, undefined> {
-  const { call, lost } = await connection.open(request, refused);
-  if (signal.aborted) {
-    call.on('error', () => undefined);
-    call.cancel();
-    return;
-  }
-  const cancel = () => call.cancel();
-  signal.addEventListener('abort', cancel, { once: true });
-  // The iterator reports errors; the one of our own cancel comes after it has been left.
-  call.on('error', () => undefined);
-  const iterator = call[Symbol.asyncIterator]() as AsyncIterator<StreamAlertsResponse__Output>;
+/** @throws AlertClientError TOKEN_STORE_FAILED for what the store throws: another connection would not cure it */
+async function stored<T>(work: Promise<T> | undefined): Promise<T | undefined> {
   try {
-    for (;;) {
-      // The clock runs only while we wait: a consumer that takes its time is no dead connection.
-      const next = await withinMs(iterator.next(), silenceMs);
-      if (next === undefined) {
-        lost(true);
-        throw new AlertClientError(
-          'UNAVAILABLE',
-          'CHECKPOINTS_MISSED',
-          `nothing arrived for ${silenceMs} ms, two checkpoints were missed: the connection is taken for dead`,
-        );
-      }
-      if (next.done === true) return;
-      yield next.value;
-    }
+    return await work;
   } catch (error) {
-    if (ANOTHER_MAY_DO.has((error as grpc.ServiceError).code)) lost(false);
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', cancel);
-    call.cancel();
+    const message = `the token store failed: ${(error as Error).message}`;
+    throw new AlertClientError('INTERNAL', 'TOKEN_STORE_FAILED', message, { cause: error });
   }
 }

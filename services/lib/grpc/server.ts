@@ -8,7 +8,7 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
 import { failSpan, SpanKind, traceparentOf, validTraceparent, type Span, type Tracing } from '../telemetry/tracing.js';
 import type { Authenticate, Identity } from './identity.js';
-import { reflectedFiles } from './protos.js';
+import { reflectedFiles } from './reflection.js';
 import { toStatus } from './status.js';
 
 // A port that is taken is reported by listen(); grpc-js would print a line of its own as well.

@@ -1,4 +1,4 @@
-import grpc, { Metadata } from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import type { AlertError, ErrorCode, FieldViolation } from '../../domain/errors.js';
 
@@ -93,7 +93,7 @@ function fitting(violations: readonly FieldViolation[]): FieldViolation[] {
  * A domain error as a gRPC status with ErrorInfo, BadRequest and RetryInfo in its trailer. What is long is shortened, so
  * that it arrives.
  */
-export function toStatus(error: AlertError): { code: grpc.status; details: string; metadata: Metadata } {
+export function toStatus(error: AlertError): { code: grpc.status; details: string; metadata: grpc.Metadata } {
   const code = grpcCode(error);
   const message = cut(error.message, MESSAGE_BYTES);
   const details = [any('ErrorInfo', { reason: error.reason, domain: ERROR_DOMAIN, metadata: error.metadata })];
@@ -103,7 +103,7 @@ export function toStatus(error: AlertError): { code: grpc.status; details: strin
     details.push(any('RetryInfo', { retryDelay: { seconds, nanos: Math.round((error.retryAfterMs % 1000) * 1e6) } }));
   }
   const type = google.lookupType('Status');
-  const metadata = new Metadata();
+  const metadata = new grpc.Metadata();
   const bytes = type.encode(type.fromObject({ code, message, details })).finish();
   metadata.set(DETAILS_KEY, Buffer.from(bytes));
   return { code, details: message, metadata };
@@ -118,7 +118,7 @@ export interface StatusDetails {
 }
 
 /** Reads the details of a ServiceError; empty ones if there are none or they cannot be read. */
-export function statusDetails(error: { metadata?: Metadata }): StatusDetails {
+export function statusDetails(error: { metadata?: grpc.Metadata }): StatusDetails {
   let reason = '';
   let metadata: Record<string, string> = {};
   let violations: FieldViolation[] = [];

@@ -1,10 +1,8 @@
 import {
-  context,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
   trace,
-  TraceFlags,
   type Attributes,
   type Context,
   type Link,
@@ -15,6 +13,7 @@ import type { Config } from '../config/load.js';
 import type { Logger } from '../logging.js';
 
 export { SpanKind, type Attributes, type Span } from '@opentelemetry/api';
+export { traceparentOf } from './traceparent.js';
 
 /** A W3C traceparent: version-traceid-spanid-flags. */
 const TRACEPARENT_PATTERN = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
@@ -101,18 +100,6 @@ function parse(traceparent: string) {
 function contextOf(traceparent: string | undefined): Context {
   const parent = traceparent === undefined ? undefined : parse(traceparent);
   return parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
-}
-
-/** The traceparent that makes others children of this span; undefined for none. */
-export function traceparentOf(span: Span | undefined): string | undefined {
-  if (span === undefined) return undefined;
-  const { traceId, spanId, traceFlags } = span.spanContext();
-  return `00-${traceId}-${spanId}-${traceFlags & TraceFlags.SAMPLED ? '01' : '00'}`;
-}
-
-/** The traceparent of the active span of a caller's own instrumentation, if it has one. */
-export function activeTraceparent(): string | undefined {
-  return traceparentOf(trace.getSpan(context.active()));
 }
 
 /** Whether somebody decided to record this trace. */

@@ -1,0 +1,36 @@
+import * as grpc from '@grpc/grpc-js';
+import { AlertClientError } from './errors.js';
+
+const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  // A connection that carries a call and does not answer a ping for 10 s is dead.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  // The default waits up to two minutes before it dials again.
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 5000,
+  // A page of 500 alerts with messages of 16,384 characters of 4 bytes.
+  'grpc.max_receive_message_length': 64 * 1024 * 1024,
+  // Otherwise a new channel would be given the connection that was just found dead.
+  'grpc.use_local_subchannel_pool': 1,
+  // Saves a DNS query for a TXT record that nobody writes.
+  'grpc.service_config_disable_resolution': 1,
+};
+
+/** @throws AlertClientError INVALID_ARGUMENT (TLS_INVALID) if the text holds no certificates */
+export function channelCredentials(tls: boolean | string): grpc.ChannelCredentials {
+  if (tls === false) return grpc.credentials.createInsecure();
+  try {
+    return grpc.credentials.createSsl(tls === true ? null : Buffer.from(tls));
+  } catch (error) {
+    const message = `tls must be true, false or certificates in PEM: ${(error as Error).message}`;
+    throw new AlertClientError('INVALID_ARGUMENT', 'TLS_INVALID', message, { cause: error });
+  }
+}
+
+/** @throws AlertClientError INVALID_ARGUMENT (ADDRESS_INVALID) for a URL, which would be looked up as a name for ever */
+export function openChannel(address: string, credentials: grpc.ChannelCredentials): grpc.Channel {
+  if (typeof address !== 'string' || address === '' || /^https?:/i.test(address)) {
+    throw new AlertClientError('INVALID_ARGUMENT', 'ADDRESS_INVALID', `an address must be host:port, not '${address}'`);
+  }
+  return new grpc.Channel(address, credentials, CHANNEL_OPTIONS);
+}
