@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import * as grpc from '@grpc/grpc-js';
 import { AlertClientError } from './errors.js';
 
@@ -19,8 +20,11 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
 /** @throws AlertClientError INVALID_ARGUMENT (TLS_INVALID) if the text holds no certificates */
 export function channelCredentials(tls: boolean | string): grpc.ChannelCredentials {
   if (tls === false) return grpc.credentials.createInsecure();
+  if (tls === true) return grpc.credentials.createSsl();
   try {
-    return grpc.credentials.createSsl(tls === true ? null : Buffer.from(tls));
+    // Node takes any text for a list of authorities, and then trusts nobody.
+    void new X509Certificate(tls);
+    return grpc.credentials.createSsl(Buffer.from(tls));
   } catch (error) {
     const message = `tls must be true, false or certificates in PEM: ${(error as Error).message}`;
     throw new AlertClientError('INVALID_ARGUMENT', 'TLS_INVALID', message, { cause: error });

@@ -53,6 +53,22 @@ test('createAlert is repeated under one request id, not before the RetryInfo', a
   assert.ok(times[1]! - times[0]! > 118, `repeated after ${times[1]! - times[0]!} ms`);
 });
 
+test('an attempt that takes too long is repeated under the same request id', async (t) => {
+  const ids: string[] = [];
+  const address = await fakeService(t, {
+    CreateAlert: (call, callback) => {
+      ids.push(call.request.requestId);
+      // The first may have been stored all the same: its answer never comes.
+      if (ids.length > 1) callback(null, { alert: { alertId: 7 }, replayed: true });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const { replayed } = await client.createAlert(request, { timeoutMs: 500 });
+  assert.equal(replayed, true);
+  assert.ok(ids.length >= 2);
+  assert.equal(new Set(ids).size, 1);
+});
+
 test('createAlert gives up after its attempts, and at once where trying again does not help', async (t) => {
   let calls = 0;
   let status: { code: grpc.status; details: string; metadata?: grpc.Metadata } = {
@@ -145,6 +161,51 @@ test('an identity that metadata cannot carry is refused by name', () => {
   for (const userId of ['', ' op01', '김서연', 'x'.repeat(129), 'a\nb']) {
     assert.throws(() => createClient({ address: '127.0.0.1:1', identity: { userId } }), { reason: 'IDENTITY_INVALID' });
   }
+});
+
+test('a token source that never answers holds up neither the deadline nor the signal', async (t) => {
+  const token = () => new Promise<never>(() => undefined);
+  const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity: { token } }));
+  await assert.rejects(client.getUnreadCount({}, { timeoutMs: 20 }), {
+    code: 'DEADLINE_EXCEEDED',
+    reason: 'TOKEN_SOURCE_SLOW',
+  });
+  const controller = new AbortController();
+  const cancelled = assert.rejects(client.getUnreadCount({}, { signal: controller.signal }), { reason: 'ABORTED' });
+  controller.abort();
+  await cancelled;
+});
+
+test('a token that no header carries is refused, and not shown', async (t) => {
+  const secret = 'a secret\n';
+  const refused = (error: Error) =>
+    'reason' in error && error.reason === 'IDENTITY_INVALID' && !error.message.includes('secret');
+  assert.throws(() => createClient({ address: '127.0.0.1:1', identity: { token: secret } }), refused);
+  const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity: { token: () => secret } }));
+  await assert.rejects(client.getUnreadCount({}), refused);
+});
+
+test('an address that would be looked up for ever is refused', () => {
+  for (const address of ['', 'http://localhost:50051', 'https://alerts:443']) {
+    assert.throws(() => createClient({ address, identity }), { reason: 'ADDRESS_INVALID' });
+    assert.throws(() => createClient({ address: 'localhost:1', streamAddress: [address], identity }), {
+      reason: 'ADDRESS_INVALID',
+    });
+  }
+  assert.throws(() => createClient({ address: 'localhost:1', streamAddress: [], identity }), {
+    reason: 'ADDRESS_INVALID',
+  });
+});
+
+test('closing the client ends the wait for another attempt', async (t) => {
+  const address = await fakeService(t, {
+    CreateAlert: (_call, callback) => {
+      setImmediate(() => client.close());
+      callback(toStatus(new AlertError('UNAVAILABLE', 'OUTBOX_FULL', 'later', { retryAfterMs: 1e8 })));
+    },
+  });
+  const client = createClient({ address, identity });
+  await assert.rejects(client.createAlert(request), { reason: 'CLIENT_CLOSED' });
 });
 
 test('a closed client says so', async () => {

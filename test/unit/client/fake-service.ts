@@ -17,13 +17,17 @@ export type StreamCall = grpc.ServerWritableStream<StreamAlertsRequest__Output, 
 const SERVICES = [api.AlertService, api.InboxService, api.DirectoryService, api.AlertStreamService];
 
 /** Serves our real protocol with the given handlers, on a free port, until the test ends. */
-export async function fakeService(t: TestContext, handlers: Handlers): Promise<string> {
+export async function fakeService(
+  t: TestContext,
+  handlers: Handlers,
+  credentials = grpc.ServerCredentials.createInsecure(),
+): Promise<string> {
   const server = new grpc.Server();
   const untyped = handlers as grpc.UntypedServiceImplementation;
   for (const { service } of SERVICES) server.addService(service, untyped);
   t.after(() => server.forceShutdown());
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else reject(error);
     });

@@ -343,11 +343,13 @@ test('refused credentials are asked for anew, by calls once and by streams a few
 
 test('a stream that was lost is resumed at the next gateway', async (t) => {
   const visited: number[] = [];
+  const tokens: string[] = [];
   const gateways = await Promise.all(
     [1, 2].map((number) =>
       fakeService(t, {
         StreamAlerts: (call: StreamCall) => {
           visited.push(number);
+          tokens.push(call.request.resumeToken);
           call.write({ changes: [change(visited.length)], resumeToken: `r${visited.length}` });
           refuse(call, { code: grpc.status.UNAVAILABLE, details: 'shutting down' });
         },
@@ -359,4 +361,5 @@ test('a stream that was lost is resumed at the next gateway', async (t) => {
   const [first, second] = visited;
   assert.notEqual(first, second);
   assert.deepEqual(visited, [first, second, first, second]);
+  assert.deepEqual(tokens, ['', 'r1', 'r2', 'r3']);
 });

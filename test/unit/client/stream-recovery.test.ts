@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import grpc from '@grpc/grpc-js';
+import { createClient } from '../../../services/client/client.js';
+import { AlertClientError } from '../../../services/client/errors.js';
+import type { StreamEvent } from '../../../services/client/stream.js';
+import { fileTokenStore } from '../../../services/client/token-store.js';
+import { AlertError } from '../../../services/domain/errors.js';
+import { toStatus } from '../../../services/lib/grpc/status.js';
+import { temporaryFolder } from '../../support/cleanup.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+import { closeAfter, fakeService, refuse, type StreamCall } from './fake-service.js';
+
+const SOON = { baseMs: 1, capMs: 5 };
+const identity = { userId: 'op01' };
+const EXPIRED = toStatus(new AlertError('OUT_OF_RANGE', 'RESUME_TOKEN_EXPIRED', 'too old'));
+
+test('a connection that died without a word is noticed by its missed checkpoints, and the stream goes on', async (t) => {
+  const asked: string[] = [];
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      asked.push(call.request.resumeToken);
+      const checkpoint = () => call.write({ changes: [], resumeToken: `r${asked.length}` });
+      checkpoint();
+      const timer = setInterval(checkpoint, 100);
+      call.on('cancelled', () => clearInterval(timer)).on('close', () => clearInterval(timer));
+    },
+  });
+  const proxy = await TcpProxy.listen(Number(address.split(':')[1]));
+  t.after(() => proxy.close());
+  const client = closeAfter(t, createClient({ address: proxy.address, identity }));
+  const lost: string[] = [];
+  const stream = client.streamAlerts({
+    checkpointIntervalMs: 1000,
+    reconnect: SOON,
+    onEvent: (event) => event.type === 'lost' && lost.push(event.error.reason),
+  });
+  for await (const { resumeToken } of stream) {
+    if (asked.length === 1 && lost.length === 0) proxy.halfOpen();
+    if (resumeToken === 'r2') break;
+  }
+  assert.deepEqual(lost, ['CHECKPOINTS_MISSED']);
+  assert.deepEqual(asked, ['', 'r1']);
+});
+
+test('credentials that are refused in the middle of a stream are exchanged, and it goes on behind the last response', async (t) => {
+  const asked: string[] = [];
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      const sent = String(call.metadata.get('authorization')[0]);
+      asked.push(`${sent} ${call.request.resumeToken}`);
+      call.write({ changes: [], resumeToken: `r${asked.length}` });
+      if (asked.length < 3) refuse(call, { code: grpc.status.UNAUTHENTICATED, details: 'the token is too old' });
+    },
+  });
+  let made = 0;
+  const token = (refused: boolean) => `t${refused ? (made += 1) : made}`;
+  const client = closeAfter(t, createClient({ address, identity: { token } }));
+  for await (const { resumeToken } of client.streamAlerts({ reconnect: SOON })) if (resumeToken === 'r3') break;
+  assert.deepEqual(asked, ['Bearer t0 ', 'Bearer t1 r1', 'Bearer t2 r2']);
+});
+
+test('a place that expired is told once; a service that says so again and again is no endless loop', async (t) => {
+  let calls = 0;
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      calls += 1;
+      refuse(call, EXPIRED);
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const events: StreamEvent['type'][] = [];
+  const stream = client.streamAlerts({ resumeToken: 'old', onEvent: ({ type }) => events.push(type) });
+  await assert.rejects(stream[Symbol.asyncIterator]().next(), { reason: 'RESUME_TOKEN_EXPIRED' });
+  assert.deepEqual(events, ['expired']);
+  assert.equal(calls, 2);
+});
+
+test('whoever dies between an expired place and the first response of the reload is told again', async (t) => {
+  const folder = temporaryFolder();
+  t.after(folder.remove);
+  const file = join(folder.path, 'token');
+  const asked: string[] = [];
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      asked.push(`${call.request.start} ${call.request.resumeToken}`);
+      if (call.request.resumeToken === 'old') refuse(call, EXPIRED);
+      else call.write({ changes: [], resumeToken: 'new' });
+    },
+  });
+  writeFileSync(file, 'old\n');
+  const client = closeAfter(t, createClient({ address, identity }));
+  for (let process = 1; process <= 2; process += 1) {
+    const events: StreamEvent['type'][] = [];
+    const stream = client.streamAlerts({ tokens: fileTokenStore(file), onEvent: ({ type }) => events.push(type) });
+    // Leaving here is what a crash is: the response was not followed by the next.
+    for await (const _ of stream) break;
+    assert.equal(events[0], 'expired');
+  }
+  assert.deepEqual(asked, Array(2).fill(['STREAM_START_NOW old', 'STREAM_START_BEGINNING ']).flat());
+});
+
+test('a stored place that the service cannot read is thrown, and not tried again', async (t) => {
+  let calls = 0;
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      calls += 1;
+      refuse(call, toStatus(new AlertError('INVALID_ARGUMENT', 'RESUME_TOKEN_INVALID', 'resume_token is not a token')));
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const stream = client.streamAlerts({ tokens: { load: async () => 'garbage', save: async () => undefined } });
+  await assert.rejects(stream[Symbol.asyncIterator]().next(), {
+    code: 'INVALID_ARGUMENT',
+    reason: 'RESUME_TOKEN_INVALID',
+  });
+  assert.equal(calls, 1);
+});
+
+test('a token store that fails ends the iteration with its own error, and the call', async (t) => {
+  const disk = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+  let ended: Promise<void> | undefined;
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      ended = new Promise((resolve) => call.on('cancelled', resolve));
+      call.write({ changes: [], resumeToken: 'r1' });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const failed = (error: unknown) =>
+    error instanceof AlertClientError &&
+    error.reason === 'TOKEN_STORE_FAILED' &&
+    error.cause === disk &&
+    !error.canRetry &&
+    error.message.includes('no space left');
+  const full = { load: async () => undefined, save: () => Promise.reject(disk) };
+  let responses = 0;
+  await assert.rejects(async () => {
+    for await (const _ of client.streamAlerts({ tokens: full, reconnect: SOON })) responses += 1;
+  }, failed);
+  assert.equal(responses, 1);
+  await ended;
+
+  const gone = { load: () => Promise.reject(disk), save: async () => undefined };
+  await assert.rejects(client.streamAlerts({ tokens: gone })[Symbol.asyncIterator]().next(), failed);
+});
+
+test('what onEvent throws is thrown as it is, and taken for no lost connection', async (t) => {
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => void call.write({ changes: [], resumeToken: 'r1' }),
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const own = new AlertClientError('UNAVAILABLE', 'MINE', 'my own service is away');
+  const stream = client.streamAlerts({ reconnect: SOON, onEvent: () => Promise.reject(own) });
+  await assert.rejects(stream[Symbol.asyncIterator]().next(), (error) => error === own);
+});
+
+test('an interval that is no time is refused', (t) => {
+  const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity }));
+  for (const checkpointIntervalMs of [NaN, 0, -5, Infinity]) {
+    assert.throws(() => client.streamAlerts({ checkpointIntervalMs }), { code: 'INVALID_ARGUMENT' });
+  }
+});
+
+test('streams that were sent away together do not come back together, nor too early', async (t) => {
+  const retryAfterMs = 300;
+  const streams = 40;
+  const refusedAt = new Map<string, number>();
+  const waited: number[] = [];
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      const { userId } = call.request;
+      const before = refusedAt.get(userId);
+      if (before === undefined) {
+        refusedAt.set(userId, performance.now());
+        const full = new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_STREAMS', 'full', { retryAfterMs });
+        return refuse(call, toStatus(full));
+      }
+      waited.push(performance.now() - before);
+      call.write({ changes: [], resumeToken: 'r1' });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const announced: number[] = [];
+  const open = async (userId: string) => {
+    const onEvent = (event: StreamEvent) => event.type === 'lost' && announced.push(event.retryInMs);
+    for await (const _ of client.streamAlerts({ userId, reconnect: SOON, onEvent })) return;
+  };
+  await Promise.all(Array.from({ length: streams }, (_, index) => open(`user${index}`)));
+  // A timer may be 1 ms early.
+  assert.ok(Math.min(...waited) >= retryAfterMs - 1, `one came back after ${Math.min(...waited)} ms`);
+  assert.ok(Math.min(...announced) >= retryAfterMs);
+  // Of 40 evenly spread over 300 ms, so few in each half happen once in 10 million times.
+  const late = announced.filter((ms) => ms >= retryAfterMs * 1.5).length;
+  assert.ok(late >= 4 && late <= streams - 4, `${late} of ${streams} in the later half: ${announced.join(' ')}`);
+});
