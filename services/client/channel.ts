@@ -23,7 +23,7 @@ export function channelCredentials(tls: boolean | string): grpc.ChannelCredentia
   if (tls === true) return grpc.credentials.createSsl();
   try {
     // Node takes any text for a list of authorities, and then trusts nobody.
-    void new X509Certificate(tls);
+    new X509Certificate(tls);
     return grpc.credentials.createSsl(Buffer.from(tls));
   } catch (error) {
     const message = `tls must be true, false or certificates in PEM: ${(error as Error).message}`;

@@ -198,14 +198,18 @@ test('an address that would be looked up for ever is refused', () => {
 });
 
 test('closing the client ends the wait for another attempt', async (t) => {
+  let closeIt: (() => void) | undefined;
   const address = await fakeService(t, {
     CreateAlert: (_call, callback) => {
-      setImmediate(() => client.close());
+      if (closeIt !== undefined) setImmediate(closeIt);
       callback(toStatus(new AlertError('UNAVAILABLE', 'OUTBOX_FULL', 'later', { retryAfterMs: 1e8 })));
     },
   });
-  const client = createClient({ address, identity });
-  await assert.rejects(client.createAlert(request), { reason: 'CLIENT_CLOSED' });
+  for (const options of [{}, { signal: new AbortController().signal }]) {
+    const client = createClient({ address, identity });
+    closeIt = () => client.close();
+    await assert.rejects(client.createAlert(request, options), { reason: 'CLIENT_CLOSED' });
+  }
 });
 
 test('a closed client says so', async () => {

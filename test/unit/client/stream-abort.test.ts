@@ -40,7 +40,8 @@ const STAGES: Record<string, Stage> = {
     stream: (abort) => ({ tokens: { load: async () => (abort(), 'r1'), save: never } }),
     calls: 0,
   },
-  'while its credentials are awaited': { calls: 0 },
+  // The interval is also how long it would be waited for.
+  'while its credentials are awaited': { stream: () => ({ checkpointIntervalMs: 300_000 }), calls: 0 },
   'before the first response': { onCall: true },
   'while it catches up': {
     serve: (call) => call.write({ changes: CHANGES, resumeToken: 'r1' }),
