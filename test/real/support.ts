@@ -22,6 +22,7 @@ import type { CreateAlertRequest } from '../../services/lib/grpc/types/ssom/aler
 import type { InboxEntry__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxEntry.js';
 import { ROOT } from '../../services/lib/root.js';
 import { temporaryFolder } from '../support/cleanup.js';
+import { metricIn } from '../support/metrics.js';
 import { untilTrue } from '../support/until-true.js';
 
 // The stack kills its processes when this one exits, which the death by a signal is not.
@@ -190,20 +191,7 @@ export class RoleProcess {
   /** One number of /metrics, summed over its labels. */
   async metric(name: string): Promise<number> {
     const { body } = await this.get('/metrics');
-    return body
-      .split('\n')
-      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-      .reduce(
-        (sum, line) =>
-          sum +
-          Number(
-            line
-              .slice(line.lastIndexOf('}') + 1)
-              .trim()
-              .split(' ')[0],
-          ),
-        0,
-      );
+    return metricIn(body, name);
   }
 
   /** The partitions that it reads as a member of its group, from its last log line on that. */

@@ -73,14 +73,11 @@ export class TestCluster {
     readonly store: TestDatabase,
   ) {}
 
-  /**
-   * Runs one role. With `fault` its producer is replaced. `grpc` is served for those that have services; ask
-   * `address()` of the result.
-   */
+  /** Runs one role. With `fault` its producer is replaced. `address` is of its gRPC, `http` of its /metrics. */
   async start(
     name: RoleName,
     options: { fault?: PublishFault; config?: Partial<Config>; ready?: boolean } = {},
-  ): Promise<RunningRole & { address: string }> {
+  ): Promise<RunningRole & { address: string; http: string }> {
     const config = { ...this.config, ...options.config };
     const runtime = await Runtime.create(config, name, this.backends, {
       logger: silentLogger(),
@@ -94,6 +91,7 @@ export class TestCluster {
     }
     const service = ROLES[name](runtime);
     const port = await runtime.grpc.listen('127.0.0.1:0');
+    const { address: http } = await runtime.serveHttp('127.0.0.1:0');
     const controller = new AbortController();
     const running = service.run(controller.signal).catch((error: unknown) => {
       if (!controller.signal.aborted) throw error;
@@ -111,7 +109,7 @@ export class TestCluster {
     };
     defer(this.t, stop);
     if (options.ready !== false) await runtime.whenReady(AbortSignal.timeout(20_000));
-    return { runtime, stop, address: `127.0.0.1:${port}` };
+    return { runtime, stop, http, address: `127.0.0.1:${port}` };
   }
 
   api(role: { address: string }): TestApi {

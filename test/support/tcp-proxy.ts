@@ -74,7 +74,7 @@ export class TcpProxy {
     };
     from.on('data', (bytes: Buffer) => {
       send(() => {
-        if (to.destroyed || to.write(bytes)) return;
+        if (to.destroyed || to.writableEnded || to.write(bytes)) return;
         from.pause();
         to.once('drain', () => this.#silent || from.resume());
       });
@@ -120,6 +120,11 @@ export class TcpProxy {
       pair.client.on('close', () => this.#halfOpen.delete(pair.client));
     }
     return pairs.length;
+  }
+
+  /** Ends one way of every connection, as a peer does that has no more to say; the other way stays open. */
+  halfClose(towards: keyof Pair): void {
+    for (const pair of this.#pairs) pair[towards].end();
   }
 
   /** Every byte, both ways, arrives so much later. */
