@@ -2,6 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
 import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 import { slowTokenError } from './call.js';
+import { cancelCall } from './cancel-call.js';
 import { AlertClientError } from './errors.js';
 import type { StreamChannel } from './stream-channel.js';
 import { withinMs } from './within-ms.js';
@@ -39,7 +40,7 @@ export async function* receive(
     throw slowTokenError(firstMs);
   }
   const { responses, lost } = opened;
-  const onAbort = () => responses.cancel();
+  const onAbort = () => cancelCall(responses);
   signal.addEventListener('abort', onAbort, { once: true });
   // The iterator reports errors; the one of our own cancel comes after it has been left.
   responses.on('error', () => undefined);
@@ -60,13 +61,13 @@ export async function* receive(
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
-    responses.cancel();
+    cancelCall(responses);
   }
 }
 
 function cancel(responses: grpc.ClientReadableStream<unknown>): void {
   responses.on('error', () => undefined);
-  responses.cancel();
+  cancelCall(responses);
 }
 
 function checkpointsMissed(ms: number): AlertClientError {

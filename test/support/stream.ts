@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type grpc from '@grpc/grpc-js';
+import { cancelCall } from '../../services/client/cancel-call.js';
 import { api } from '../../services/lib/grpc/protos.js';
 import type { InboxChange__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxChange.js';
 import type { StreamAlertsRequest } from '../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
@@ -147,7 +148,7 @@ export class CollectedStream {
 
   async cancel(): Promise<void> {
     if (this.#ended) return;
-    this.#call.cancel();
+    cancelCall(this.#call);
     await untilTrue(() => this.#ended, { what: 'a cancelled stream ends' });
   }
 

@@ -8,6 +8,7 @@ import type { StreamEvent } from '../../../services/client/stream.js';
 import { AlertError } from '../../../services/domain/errors.js';
 import { api } from '../../../services/lib/grpc/protos.js';
 import { toStatus } from '../../../services/lib/grpc/status.js';
+import { untilTrue } from '../../support/until-true.js';
 import { closeAfter, fakeService, refuse, type StreamCall } from './fake-service.js';
 
 const SOON = { baseMs: 1, capMs: 5 };
@@ -362,4 +363,29 @@ test('a stream that was lost is resumed at the next gateway', async (t) => {
   assert.notEqual(first, second);
   assert.deepEqual(visited, [first, second, first, second]);
   assert.deepEqual(tokens, ['', 'r1', 'r2', 'r3']);
+});
+
+test('a stream that is given up as it opens is not open at the service', async (t) => {
+  let open = 0;
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      open += 1;
+      call.on('cancelled', () => (open -= 1));
+      call.write({ changes: [], resumeToken: 'r' });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  // The connection is made: what comes now is on the wire within the turn.
+  for await (const response of client.streamAlerts()) if (response.changes.length === 0) break;
+  for (let ticks = 0; ticks < 12; ticks += 1) {
+    const abort = new AbortController();
+    const stream = client.streamAlerts({ signal: abort.signal })[Symbol.asyncIterator]();
+    const next = stream.next();
+    for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
+    abort.abort();
+    assert.equal((await next).done, true);
+  }
+  // A later stream on the same connection: the service has heard of all that was before it.
+  for await (const response of client.streamAlerts()) if (response.changes.length === 0) break;
+  await untilTrue(() => open === 0, { what: () => `no stream is open; ${open} are` });
 });
