@@ -15,6 +15,7 @@ import { changesAfter, lastSequences } from '../store/inboxes.js';
 import { AnnouncedAlerts } from './announced-alerts.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
+import { OpeningStreams } from './opening-streams.js';
 
 export interface StreamHubDeps {
   readonly config: Pick<
@@ -53,6 +54,7 @@ const DISPATCH_CHANGES = 1000;
 /** All streams of one gateway: hands them what Kafka brings, lets them catch up in turn, and heals what got lost. */
 export class StreamHub implements StreamHost {
   readonly #byUser = new Map<string, Set<AlertStream>>();
+  readonly #opening = new OpeningStreams();
   /** Streams that wait for a catch-up query; a stream is in it once. */
   readonly #queue = new Set<AlertStream>();
   readonly #sent;
@@ -89,6 +91,7 @@ export class StreamHub implements StreamHost {
       'Inbox-change records of users who are not connected here.',
     );
     metrics.gauge('ssom.stream.open', 'Streams that are open.', () => this.#count);
+    metrics.gauge('ssom.stream.opening', 'Streams that are being opened.', () => this.#opening.count);
     metrics.gauge('ssom.stream.catch_up.waiting', 'Streams that wait for a catch-up query.', () => this.#queue.size);
     metrics.gauge(
       'ssom.stream.announced.bytes',
@@ -131,10 +134,14 @@ export class StreamHub implements StreamHost {
     return this.#byUser.keys();
   }
 
-  /** @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here, or of this user */
-  requireRoom(userId: string): void {
+  /**
+   * Keeps room for a stream while it is being opened.
+   * @returns what gives the room back, once the stream was added or was not
+   * @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here, or of this user
+   */
+  keepRoom(userId: string): () => void {
     const { streamsMax, streamsPerUserMax } = this.deps.config;
-    if ((this.#byUser.get(userId)?.size ?? 0) >= streamsPerUserMax) {
+    if ((this.#byUser.get(userId)?.size ?? 0) + this.#opening.of(userId) >= streamsPerUserMax) {
       throw new AlertError(
         'RESOURCE_EXHAUSTED',
         'TOO_MANY_STREAMS_OF_USER',
@@ -142,7 +149,7 @@ export class StreamHub implements StreamHost {
         { retryAfterMs: STREAM_RETRY_MS },
       );
     }
-    if (this.#count < streamsMax) return;
+    if (this.#count + this.#opening.count < streamsMax) return this.#opening.begin(userId);
     throw new AlertError(
       'RESOURCE_EXHAUSTED',
       'TOO_MANY_STREAMS',

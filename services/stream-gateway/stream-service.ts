@@ -31,24 +31,26 @@ export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<
         },
       ]);
     }
-    hub.requireRoom(userId);
-    const user = (await findUsers(database, [userId])).get(userId);
-    if (user === undefined) {
-      throw new AlertError(
-        'NOT_FOUND',
-        'USER_NOT_FOUND',
-        `there is no user '${userId}' in the directory; UpsertUsers adds users`,
-      );
+    const giveBack = hub.keepRoom(userId);
+    try {
+      const user = (await findUsers(database, [userId])).get(userId);
+      if (user === undefined) {
+        throw new AlertError(
+          'NOT_FOUND',
+          'USER_NOT_FOUND',
+          `there is no user '${userId}' in the directory; UpsertUsers adds users`,
+        );
+      }
+      if (!user.active) throw new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
+      const [epoch, inbox] = await Promise.all([readEpoch(database), inboxPosition(database, userId)]);
+      const cursor = startOf(request, userId, epoch, inbox);
+      if (call.cancelled) return;
+      // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
+      const tokens = new ResumeTokenWriter(userId, epoch);
+      hub.add(new AlertStream(userId, call, hub, filter, tokens, checkpointMs, cursor, hub.newEnd()));
+    } finally {
+      giveBack();
     }
-    if (!user.active) throw new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
-    const [epoch, inbox] = await Promise.all([readEpoch(database), inboxPosition(database, userId)]);
-    const cursor = startOf(request, userId, epoch, inbox);
-    if (call.cancelled) return;
-    // Others may have come while we asked.
-    hub.requireRoom(userId);
-    // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
-    const tokens = new ResumeTokenWriter(userId, epoch);
-    hub.add(new AlertStream(userId, call, hub, filter, tokens, checkpointMs, cursor, hub.newEnd()));
   };
 }
 

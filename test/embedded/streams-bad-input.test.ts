@@ -72,7 +72,11 @@ test('what nobody should send to StreamAlerts', async (t) => {
 
   /** Nothing of what went before is left, and somebody else's stream goes on. */
   const unharmed = async () => {
-    await untilTrue(async () => (await open()) === 1, { timeoutMs: 20_000, what: 'one stream alone is open' });
+    const opening = () => metricOf(service.http, 'ssom_stream_opening');
+    await untilTrue(async () => (await open()) === 1 && (await opening()) === 0, {
+      timeoutMs: 20_000,
+      what: 'one stream alone is open',
+    });
     for (const name of ['catch_up_waiting', 'buffered', 'pending_bytes'])
       assert.equal(await metricOf(service.http, `ssom_stream_${name}`), 0, name);
     await bystander.untilAlerts(await create('bystander'));

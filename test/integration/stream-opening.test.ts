@@ -126,3 +126,27 @@ test('a client that goes away at any stage of its opening leaves nothing behind'
   const { alert } = await api.call('CreateAlert', alertRequest({ recipients: { userIds: ['other'] } }));
   await witness.untilAlerts([alert!.alertId]);
 });
+
+test('calls beyond the limit of a user ask nothing of PostgreSQL', async (t) => {
+  const limit = 3;
+  const cluster = await startTestCluster(t, { STREAMS_PER_USER_MAX: String(limit) });
+  const api = cluster.api(await cluster.start('alert-api'));
+  const gateway = await cluster.start('stream-gateway');
+  const client = cluster.api(gateway);
+  const queries = new HeldQuery(gateway.runtime.database);
+  await loadDirectory(api, [user(USER, 'ELSEWHERE')]);
+  const { isHeld, release } = queries.hold('find-users', limit);
+  const streams = Array.from({ length: 50 }, () => collectStream(t, client, AS));
+  await untilTrue(() => isHeld() && streams.filter(({ hasEnded }) => hasEnded).length === streams.length - limit, {
+    what: 'all but three are refused',
+  });
+  assert.equal(queries.count('find-users'), limit);
+  release();
+  await untilTrue(() => streams.filter(({ isLive }) => isLive).length === limit, { what: 'three are live' });
+  for (const { error } of streams.filter(({ hasEnded }) => hasEnded))
+    assert.equal(error!.reason, 'TOO_MANY_STREAMS_OF_USER');
+  // Their places are free again.
+  for (const stream of streams) await stream.cancel();
+  await untilTrue(async () => (await metricOf(gateway.http, 'ssom_stream_open')) === 0, { what: 'no stream is open' });
+  for (let count = 0; count < limit; count += 1) await collectStream(t, client, AS).untilLive();
+});
