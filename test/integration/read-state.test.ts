@@ -37,9 +37,7 @@ test("what one device reads or deletes shows on the user's others, on either gat
   await loadDirectory(api, [user(USER, 'ELSEWHERE')]);
   const folds = [one, one, other].map(() => new TimedFolded());
   const devices = await Promise.all(
-    [one, one, other].map((gateway, index) =>
-      collectStream(t, cluster.api(gateway), AS, {}, folds[index]).untilLive(),
-    ),
+    [one, one, other].map((gateway, index) => collectStream(t, cluster.api(gateway), AS, {}, folds[index]).untilLive()),
   );
   const times = new Map<string, number[]>();
   let last = 0;
