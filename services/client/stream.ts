@@ -22,8 +22,8 @@ export type StreamEvent =
   /** It broke; the next try is in `retryInMs`, from the last resume token. */
   | { readonly type: 'lost'; readonly error: AlertClientError; readonly retryInMs: number }
   /**
-   * The resume token is of no use any more (RESUME_TOKEN_EXPIRED): forget the inbox that you have. The stream begins again
-   * with all of it, when the handler's promise is fulfilled.
+   * The resume token is of no use any more (RESUME_TOKEN_EXPIRED; RESUME_TOKEN_AHEAD, after a backup was restored): forget the
+   * inbox that you have. The stream begins again with all of it, when the handler's promise is fulfilled.
    */
   | { readonly type: 'expired'; readonly error: AlertClientError };
 
@@ -68,6 +68,8 @@ const CHECKPOINT_INTERVAL_MS = 15_000;
 /** Full jitter over half a second at first: when a gateway restarts, all of its clients come back at once. */
 const RECONNECT: Backoff = { baseMs: 500, capMs: 15_000 };
 
+/** Resume tokens that no other connection would take. */
+const OUTLIVED: ReadonlySet<string> = new Set(['RESUME_TOKEN_EXPIRED', 'RESUME_TOKEN_AHEAD']);
 /** With credentials that are refused so often in a row nobody gets in. */
 const REFUSALS_MAX = 3;
 
@@ -123,7 +125,7 @@ export class ResumingStream implements AlertStream {
       const loss = yield* this.#connection(request);
       if (this.#signal.aborted) return;
       this.state = 'connecting';
-      if (loss.reason === 'RESUME_TOKEN_EXPIRED' && this.options.onEvent !== undefined && !this.#expired) {
+      if (OUTLIVED.has(loss.reason) && this.options.onEvent !== undefined && !this.#expired) {
         // The stored token stays until there is a new one: who dies before that is told again, and misses nothing.
         this.#expired = true;
         request.resumeToken = '';

@@ -43,6 +43,7 @@ function startOf(from: string): Pick<StreamOptions, 'start' | 'resumeToken'> {
 
 function announce(context: Context, user: string, event: StreamEvent): void {
   if (event.type === 'live') say(context, `live: what reaches ${user} from now on is shown as it comes`);
+  if (event.type === 'expired') say(context, 'the resume token is of no use any more; here is the whole inbox again');
   if (event.type !== 'lost') return;
   const [what] = describeError(event.error, '');
   const seconds = (event.retryInMs / 1000).toFixed(1);

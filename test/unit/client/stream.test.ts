@@ -255,44 +255,46 @@ test('close ends the streams', async (t) => {
   assert.throws(() => client.streamAlerts(), { reason: 'CLIENT_CLOSED' });
 });
 
-test('an expired token is told once, and the stream goes on with the whole inbox', async (t) => {
-  const asked: string[] = [];
-  const address = await fakeService(t, {
-    StreamAlerts: (call: StreamCall) => {
-      asked.push(`${call.request.start} ${call.request.resumeToken}`);
-      if (call.request.resumeToken === 'old') {
-        const error = new AlertError('OUT_OF_RANGE', 'RESUME_TOKEN_EXPIRED', 'too old');
-        call.emit('error', toStatus(error));
-        return;
-      }
-      call.write({ changes: [change(1)], resumeToken: 'r1', behind: 4 });
-      call.write({ changes: [], resumeToken: 'r1' });
-    },
+for (const reason of ['RESUME_TOKEN_EXPIRED', 'RESUME_TOKEN_AHEAD']) {
+  test(`a token that is of no use any more (${reason}) is told once, and the stream goes on with the whole inbox`, async (t) => {
+    const asked: string[] = [];
+    const address = await fakeService(t, {
+      StreamAlerts: (call: StreamCall) => {
+        asked.push(`${call.request.start} ${call.request.resumeToken}`);
+        if (call.request.resumeToken === 'old') {
+          const error = new AlertError('OUT_OF_RANGE', reason, 'of no use');
+          call.emit('error', toStatus(error));
+          return;
+        }
+        call.write({ changes: [change(1)], resumeToken: 'r1', behind: 4 });
+        call.write({ changes: [], resumeToken: 'r1' });
+      },
+    });
+    const client = closeAfter(t, createClient({ address, identity }));
+    const saved: string[] = [];
+    const tokens = {
+      load: () => Promise.resolve('old'),
+      save: (token: string) => Promise.resolve(void saved.push(token)),
+    };
+    const events: StreamEvent['type'][] = [];
+    const stream = client.streamAlerts({ tokens, onEvent: ({ type }) => events.push(type) });
+    assert.equal(stream.state, 'connecting');
+    const seen: [string, number][] = [];
+    for await (const { changes } of stream) {
+      seen.push([stream.state, stream.behind]);
+      if (changes.length === 0) break;
+    }
+    assert.deepEqual(seen, [
+      ['catching up', 4],
+      ['live', 0],
+    ]);
+    assert.equal(stream.state, 'ended');
+    assert.deepEqual(events, ['expired', 'connected', 'live']);
+    assert.deepEqual(asked, ['STREAM_START_NOW old', 'STREAM_START_BEGINNING ']);
+    // The old one stays until there is another; the last response was still in the consumer's hands.
+    assert.deepEqual(saved, ['r1']);
   });
-  const client = closeAfter(t, createClient({ address, identity }));
-  const saved: string[] = [];
-  const tokens = {
-    load: () => Promise.resolve('old'),
-    save: (token: string) => Promise.resolve(void saved.push(token)),
-  };
-  const events: StreamEvent['type'][] = [];
-  const stream = client.streamAlerts({ tokens, onEvent: ({ type }) => events.push(type) });
-  assert.equal(stream.state, 'connecting');
-  const seen: [string, number][] = [];
-  for await (const { changes } of stream) {
-    seen.push([stream.state, stream.behind]);
-    if (changes.length === 0) break;
-  }
-  assert.deepEqual(seen, [
-    ['catching up', 4],
-    ['live', 0],
-  ]);
-  assert.equal(stream.state, 'ended');
-  assert.deepEqual(events, ['expired', 'connected', 'live']);
-  assert.deepEqual(asked, ['STREAM_START_NOW old', 'STREAM_START_BEGINNING ']);
-  // The old one stays until there is another; the last response was still in the consumer's hands.
-  assert.deepEqual(saved, ['r1']);
-});
+}
 
 test('an expired token is thrown where nobody listens for it', async (t) => {
   const address = await fakeService(t, {

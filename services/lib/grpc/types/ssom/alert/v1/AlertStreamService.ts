@@ -19,8 +19,9 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
    * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
    * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
-   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE (RESUME_TOKEN_AHEAD: beyond the inbox;
-   * RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or NOT_FOUND (no such user).
+   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE
+   * (RESUME_TOKEN_EXPIRED: older than what is kept, or of before a backup was restored; RESUME_TOKEN_AHEAD: beyond the inbox.
+   * Forget what you have and start without a token, with STREAM_START_BEGINNING), or NOT_FOUND (no such user).
    */
   StreamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
   StreamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
@@ -34,8 +35,9 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
    * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
    * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
-   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE (RESUME_TOKEN_AHEAD: beyond the inbox;
-   * RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or NOT_FOUND (no such user).
+   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE
+   * (RESUME_TOKEN_EXPIRED: older than what is kept, or of before a backup was restored; RESUME_TOKEN_AHEAD: beyond the inbox.
+   * Forget what you have and start without a token, with STREAM_START_BEGINNING), or NOT_FOUND (no such user).
    */
   streamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
   streamAlerts(argument: _ssom_alert_v1_StreamAlertsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_ssom_alert_v1_StreamAlertsResponse__Output>;
@@ -56,8 +58,9 @@ export interface AlertStreamServiceHandlers extends grpc.UntypedServiceImplement
    * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
    * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
    * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
-   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE (RESUME_TOKEN_AHEAD: beyond the inbox;
-   * RESUME_TOKEN_EXPIRED: reload the inbox and start with STREAM_START_NOW), or NOT_FOUND (no such user).
+   * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE
+   * (RESUME_TOKEN_EXPIRED: older than what is kept, or of before a backup was restored; RESUME_TOKEN_AHEAD: beyond the inbox.
+   * Forget what you have and start without a token, with STREAM_START_BEGINNING), or NOT_FOUND (no such user).
    */
   StreamAlerts: grpc.handleServerStreamingCall<_ssom_alert_v1_StreamAlertsRequest__Output, _ssom_alert_v1_StreamAlertsResponse>;
   
