@@ -223,10 +223,9 @@ export class Runtime {
         const remade = await watch.look();
         if (remade.length === 0) return;
         const reason = `made anew: ${remade.join(', ')}`;
-        await Promise.all([
-          ...this.#producers.map(({ producer }) => producer.renew(new Error(reason))),
-          ...this.#consumers.map(({ consumer }) => consumer.renew(reason)),
-        ]);
+        // Not awaited: one that cannot be replaced yet keeps nobody from noticing the next topic.
+        for (const { producer } of this.#producers) void producer.renew(new Error(reason));
+        for (const { consumer } of this.#consumers) if (consumer.reads(remade)) void consumer.renew(reason);
       },
       (error) => logger.debug({ err: error }, 'topics could not be looked at'),
     );
@@ -350,7 +349,7 @@ export class Runtime {
       this.#consumers.map((entry) => ({ value: read(entry.consumer), attributes: { group: entry.group } }));
     this.metrics.gauge(
       'ssom.kafka.consumer.replaced',
-      'Times that a stalled consumer was replaced, by group.',
+      'Times that a consumer was replaced, since it stalled or its topics were made anew, by group.',
       ofEach(({ replaced }) => replaced),
     );
     this.metrics.gauge(

@@ -1,17 +1,23 @@
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import type { Runtime } from '../runtime.js';
-import { closeAlerts, inboxPage, pruneInbox, removeAlerts } from '../store/retention.js';
+import {
+  beginRetention,
+  closeAlerts,
+  closedAlerts,
+  closedAlertsOf,
+  inboxPage,
+  pruneInbox,
+  removeAlerts,
+} from '../store/retention.js';
 
 /** One instance at a time: the holder of this advisory lock. */
 const LOCK = 7_200_004;
 const INTERVAL_MS = 3_600_000;
-/** Users of one query. */
-const USERS = 1000;
-/** Rows that one statement removes. */
-const ROWS = 1000;
+/** Users, or alerts, of one query. */
+const PAGE = 1000;
 
-/** Removes what is older than ALERT_RETENTION_DAYS: entries from inboxes, and then the alerts themselves. */
+/** Removes what is older than ALERT_RETENTION_DAYS: entries from inboxes, and then the alerts that nobody has. */
 export class Retention {
   readonly #removed;
 
@@ -34,42 +40,56 @@ export class Retention {
     );
   }
 
-  /** One run, if no other instance is at it. */
+  /** One run, if no other instance is at it or has just been. */
   async remove(signal: AbortSignal): Promise<void> {
     const { config, database, logger } = this.runtime;
     const days = config.alertRetentionDays;
     await database.withAdvisoryLock(LOCK, async () => {
-      await closeAlerts(database, days);
-      const { entries, firstAlert } = await this.#pruneInboxes(days, signal);
-      let alerts = 0;
-      for (let removed = ROWS; removed === ROWS && !signal.aborted;) {
-        removed = await removeAlerts(database, days, firstAlert, ROWS);
-        alerts += removed;
-      }
-      this.#removed.add(entries, { what: 'entry' });
-      this.#removed.add(alerts, { what: 'alert' });
+      const closedTo = await beginRetention(database);
+      if (closedTo === undefined) return;
+      while (!signal.aborted && (await closeAlerts(database, days)));
+      const { entries, held } = await this.#pruneInboxes(days, closedTo, signal);
+      const alerts = await this.#removeAlerts(closedTo, held, signal);
       if (entries + alerts > 0) logger.info({ entries, alerts, days }, 'what is older than the retention was removed');
     });
   }
 
-  /** @returns how many entries were removed, and the lowest alert id that an inbox still has */
-  async #pruneInboxes(days: number, signal: AbortSignal): Promise<{ entries: number; firstAlert: number | null }> {
+  /** @returns how many entries were removed, and the alerts up to `closedTo` that are still in some inbox */
+  async #pruneInboxes(
+    days: number,
+    closedTo: number,
+    signal: AbortSignal,
+  ): Promise<{ entries: number; held: ReadonlySet<number> }> {
     const { database } = this.runtime;
     let entries = 0;
-    let firstAlert: number | null = null;
-    for (let last: string | undefined = ''; last !== undefined;) {
-      const page = await inboxPage(database, days, last, USERS);
-      for (const userId of page.expired) {
-        for (let removed = ROWS; removed === ROWS && !signal.aborted;) {
-          removed = await pruneInbox(database, days, userId, ROWS);
+    const held = new Set<number>();
+    for (let last: string | undefined = ''; last !== undefined && !signal.aborted;) {
+      const { users, expired } = await inboxPage(database, days, last, PAGE);
+      for (const userId of expired) {
+        for (let removed = PAGE; removed === PAGE && !signal.aborted;) {
+          removed = await pruneInbox(database, days, userId, PAGE);
           entries += removed;
+          this.#removed.add(removed, { what: 'entry' });
         }
       }
-      // Of before the pruning, so an alert whose last entry went now stays until the next run.
-      if (page.firstAlert !== null) firstAlert = Math.min(firstAlert ?? Infinity, page.firstAlert);
-      last = signal.aborted ? undefined : page.last;
+      for (const alertId of await closedAlertsOf(database, users, closedTo)) held.add(alertId);
+      last = users.length < PAGE ? undefined : users.at(-1);
     }
+    return { entries, held };
+  }
+
+  async #removeAlerts(closedTo: number, held: ReadonlySet<number>, signal: AbortSignal): Promise<number> {
+    const { database } = this.runtime;
+    let alerts = 0;
     // A run that was cut short has not seen every inbox.
-    return { entries, firstAlert: signal.aborted ? 0 : firstAlert };
+    for (let after = 0, page: number[] = []; !signal.aborted; after = page.at(-1)!) {
+      page = await closedAlerts(database, closedTo, after, PAGE);
+      if (page.length === 0) break;
+      const free = page.filter((alertId) => !held.has(alertId));
+      if (free.length > 0) await removeAlerts(database, free);
+      alerts += free.length;
+      this.#removed.add(free.length, { what: 'alert' });
+    }
+    return alerts;
   }
 }

@@ -2,63 +2,64 @@ import type { Database, Queryable } from '../lib/postgres.js';
 
 /*
  * The horizon is `days` before now, by PostgreSQL's clock. Alerts behind it are closed first: from then on nothing delivers
- * them. Entries of inboxes go when their last change lies behind it, oldest number first, so that what is left of an
- * inbox is all that came after `pruned_seq`. An alert goes a day after it was closed, when no inbox has it any more.
+ * them. Entries of closed alerts leave the inboxes when their last change lies behind the horizon too, oldest number first, so
+ * that what is left of an inbox is all that came after `pruned_seq`. A closed alert that no inbox has goes in the next run.
  */
 
 /** Alerts that one statement looks at. */
 const CLOSE_PAGE = 10_000;
 
-/** Closes the alerts behind the horizon. */
-export async function closeAlerts(database: Queryable, days: number): Promise<void> {
-  for (let closed = CLOSE_PAGE; closed === CLOSE_PAGE;) {
-    const { rows } = await database.query<{ closed: number }>({
-      text: `
-        WITH page AS (
-          SELECT alert_id, bool_and(created_at < now() - $1 * interval '1 day') OVER (ORDER BY alert_id) AS old
-          FROM (
-            SELECT alert_id, created_at FROM alerts WHERE alert_id > (SELECT closed_to FROM service_state)
-            ORDER BY alert_id LIMIT ${CLOSE_PAGE}
-          ) oldest
-        ), closing AS (SELECT max(alert_id) AS last, count(*) AS closed FROM page WHERE old)
-        UPDATE service_state SET closed_to = closing.last FROM closing WHERE closing.last IS NOT NULL
-        RETURNING closing.closed`,
-      values: [days],
-    });
-    closed = rows[0]?.closed ?? 0;
-  }
-}
-
-export interface InboxPage {
-  /** Users whose oldest entry lies behind the horizon. */
-  readonly expired: readonly string[];
-  /** The lowest alert id in these inboxes; null: they are empty. */
-  readonly firstAlert: number | null;
-  /** The last user of the page; undefined: there are no more. */
-  readonly last: string | undefined;
-}
-
-/** A page of inboxes in user_id order. */
-export async function inboxPage(database: Queryable, days: number, after: string, limit: number): Promise<InboxPage> {
-  const { rows } = await database.query<{ user_id: string; expired: boolean | null; first_alert: number | null }>({
+/**
+ * Begins a run, unless there was one in the last 50 minutes, whichever instance did it.
+ * @returns up to which alert all were closed before it; nothing delivers those any more, and nothing is about to
+ */
+export async function beginRetention(database: Queryable): Promise<number | undefined> {
+  const { rows } = await database.query<{ closed_to: number }>({
     text: `
-      SELECT i.user_id, oldest.changed_at < now() - $1 * interval '1 day' AS expired, first.alert_id AS first_alert
+      UPDATE service_state SET retention_at = now() WHERE retention_at < now() - interval '50 minutes'
+      RETURNING closed_to`,
+  });
+  return rows[0]?.closed_to;
+}
+
+/** Closes a page of the alerts behind the horizon. @returns whether there may be more */
+export async function closeAlerts(database: Queryable, days: number): Promise<boolean> {
+  const { rows } = await database.query<{ closed: number }>({
+    text: `
+      WITH page AS (
+        SELECT alert_id, bool_and(created_at < now() - $1 * interval '1 day') OVER (ORDER BY alert_id) AS old
+        FROM (
+          SELECT alert_id, created_at FROM alerts WHERE alert_id > (SELECT closed_to FROM service_state)
+          ORDER BY alert_id LIMIT ${CLOSE_PAGE}
+        ) oldest
+      ), closing AS (SELECT max(alert_id) AS last, count(*) AS closed FROM page WHERE old)
+      UPDATE service_state SET closed_to = closing.last FROM closing WHERE closing.last IS NOT NULL
+      RETURNING closing.closed`,
+    values: [days],
+  });
+  return rows[0]?.closed === CLOSE_PAGE;
+}
+
+/** A page of users in user_id order, with those whose oldest entry lies behind the horizon. */
+export async function inboxPage(
+  database: Queryable,
+  days: number,
+  after: string,
+  limit: number,
+): Promise<{ users: string[]; expired: string[] }> {
+  const { rows } = await database.query<{ user_id: string; expired: boolean | null }>({
+    text: `
+      SELECT i.user_id, oldest.changed_at < now() - $1 * interval '1 day' AS expired
       FROM inboxes i
       LEFT JOIN LATERAL (
-        SELECT COALESCE(s.changed_at, s.created_at) AS changed_at FROM alert_statuses s
-        WHERE s.user_id = i.user_id ORDER BY s.seq LIMIT 1
+        SELECT s.changed_at FROM alert_statuses s WHERE s.user_id = i.user_id ORDER BY s.seq LIMIT 1
       ) oldest ON true
-      LEFT JOIN LATERAL (
-        SELECT s.alert_id FROM alert_statuses s WHERE s.user_id = i.user_id ORDER BY s.alert_id LIMIT 1
-      ) first ON true
       WHERE i.user_id > $2 ORDER BY i.user_id LIMIT $3`,
     values: [days, after, limit],
   });
-  const firstAlerts = rows.flatMap(({ first_alert }) => (first_alert === null ? [] : [first_alert]));
   return {
+    users: rows.map(({ user_id }) => user_id),
     expired: rows.filter(({ expired }) => expired === true).map(({ user_id }) => user_id),
-    firstAlert: firstAlerts.length === 0 ? null : Math.min(...firstAlerts),
-    last: rows.length < limit ? undefined : rows.at(-1)!.user_id,
   };
 }
 
@@ -74,11 +75,10 @@ export async function pruneInbox(database: Database, days: number, userId: strin
     const { rows } = await connection.query<{ removed: number }>(
       `
       WITH oldest AS (
-        SELECT seq, bool_and(changed_at < now() - $2 * interval '1 day') OVER (ORDER BY seq) AS old
+        SELECT seq, bool_and(changed_at < now() - $2 * interval '1 day' AND alert_id <= closed_to) OVER (ORDER BY seq) AS old
         FROM (
-          SELECT seq, COALESCE(changed_at, created_at) AS changed_at FROM alert_statuses
-          WHERE user_id = $1 ORDER BY seq LIMIT $3
-        ) s
+          SELECT seq, changed_at, alert_id FROM alert_statuses WHERE user_id = $1 ORDER BY seq LIMIT $3
+        ) s, service_state
       ), removed AS (
         DELETE FROM alert_statuses WHERE user_id = $1 AND seq <= (SELECT max(seq) FROM oldest WHERE old)
         RETURNING seq, (deleted_at IS NULL AND NOT is_read)::int AS unread
@@ -92,35 +92,43 @@ export async function pruneInbox(database: Database, days: number, userId: strin
   });
 }
 
-/**
- * Removes alerts that were closed at least a day ago: until then a delivery that began before may still be under way.
- * @param before only those with lower ids; null: whatever the id
- * @param limit at most so many
- * @returns how many were removed
- */
-export async function removeAlerts(
+/** The alerts up to `closedTo` that these users still have in their inboxes. */
+export async function closedAlertsOf(
   database: Queryable,
-  days: number,
-  before: number | null,
-  limit: number,
-): Promise<number> {
-  const { rows } = await database.query<{ removed: number }>({
-    text: `
-      WITH removed AS (
-        DELETE FROM alerts WHERE alert_id IN (
-          SELECT a.alert_id FROM alerts a
-          WHERE a.alert_id <= (SELECT closed_to FROM service_state) AND ($2::bigint IS NULL OR a.alert_id < $2)
-            AND a.created_at < now() - ($1 + 1) * interval '1 day'
-            AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = a.alert_id)
-          ORDER BY a.alert_id LIMIT $3
-        ) RETURNING alert_id
-      ), recipients AS (
-        DELETE FROM alert_recipients WHERE alert_id IN (SELECT alert_id FROM removed)
-      ), progress AS (
-        DELETE FROM alert_progress WHERE alert_id IN (SELECT alert_id FROM removed)
-      )
-      SELECT count(*) AS removed FROM removed`,
-    values: [days, before, limit],
+  userIds: readonly string[],
+  closedTo: number,
+): Promise<number[]> {
+  const { rows } = await database.query<{ alert_id: number }>({
+    text: 'SELECT DISTINCT alert_id FROM alert_statuses WHERE user_id = ANY($1::text[]) AND alert_id <= $2',
+    values: [userIds, closedTo],
   });
-  return rows[0]!.removed;
+  return rows.map(({ alert_id }) => alert_id);
+}
+
+/** A page of the alerts up to `closedTo` that are out of the outbox, by id. */
+export async function closedAlerts(
+  database: Queryable,
+  closedTo: number,
+  after: number,
+  limit: number,
+): Promise<number[]> {
+  const { rows } = await database.query<{ alert_id: number }>({
+    text: `
+      SELECT a.alert_id FROM alerts a
+      WHERE a.alert_id > $2 AND a.alert_id <= $1 AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = a.alert_id)
+      ORDER BY a.alert_id LIMIT $3`,
+    values: [closedTo, after, limit],
+  });
+  return rows.map(({ alert_id }) => alert_id);
+}
+
+/** Removes alerts with all that is kept of them. */
+export async function removeAlerts(database: Queryable, alertIds: readonly number[]): Promise<void> {
+  await database.query({
+    text: `
+      WITH recipients AS (DELETE FROM alert_recipients WHERE alert_id = ANY($1::bigint[])),
+           progress AS (DELETE FROM alert_progress WHERE alert_id = ANY($1::bigint[]))
+      DELETE FROM alerts WHERE alert_id = ANY($1::bigint[])`,
+    values: [alertIds],
+  });
 }

@@ -33,6 +33,7 @@ test('what is older than the retention leaves inboxes and database, and nothing 
     timeoutMs: 20_000,
     what: 'all four in the inboxes',
   });
+  await store.sql(`UPDATE alert_statuses SET changed_at = now() - interval '40 days' WHERE alert_id <= ${third}`);
   for (const table of ['alerts', 'alert_statuses', 'alert_progress'])
     await store.sql(`UPDATE ${table} SET created_at = now() - interval '40 days' WHERE alert_id <= ${third}`);
   // Old, and looked at only now.
@@ -47,7 +48,11 @@ test('what is older than the retention leaves inboxes and database, and nothing 
   const refusal = await collectStream(t, gateway, { user: 'op1' }, { resumeToken }).untilRefused();
   assert.equal(refusal.reason, 'RESUME_TOKEN_EXPIRED');
 
-  // Now no inbox has the first two.
+  // Another instance has just done it.
+  await retention.remove(never);
+  assert.equal((await store.sql('SELECT 1 FROM alerts')).length, 4);
+  await store.sql("UPDATE service_state SET retention_at = now() - interval '1 hour'");
+  // They were closed before this run, and no inbox has the first two.
   await retention.remove(never);
   const kept = await store.sql('SELECT alert_id FROM alerts ORDER BY alert_id');
   assert.deepEqual(kept, [{ alert_id: third }, { alert_id: fourth }]);
@@ -75,9 +80,13 @@ test('an inbox is pruned up to its first young entry, however long it is', async
   await store.sql(`INSERT INTO inboxes (user_id, last_seq, unread_count)
     SELECT 'op1', 2502, count(*) FILTER (WHERE n % 3 > 0 AND n % 5 > 0) FROM generate_series(1, 2502) n`);
   await store.sql(`
-    INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at, deleted_at)
-    SELECT 'op1', n, n, n, 1, n % 3 = 0, now() - CASE WHEN n = 2501 THEN interval '1 day' ELSE interval '31 days' END,
-           CASE WHEN n % 5 = 0 THEN now() - interval '31 days' END
+    INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at, changed_at, deleted_at)
+    SELECT 'op1', n, n, n, 1, n % 3 = 0, now() - interval '31 days',
+     now() - CASE WHEN n = 2501 THEN interval '1 day' ELSE interval '31 days' END, CASE WHEN n % 5 = 0 THEN now() - interval '31 days' END
+    FROM generate_series(1, 2502) n`);
+  await store.sql(`INSERT INTO alerts (alert_id, caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels,
+      occurred_at, created_at, directory_version, recipients_named, departments)
+    SELECT n, 't', '', '', '', 'OTHER', 'a', 1, 't', '', '{}', now(), now() - interval '31 days', 1, false, '{}'
     FROM generate_series(1, 2502) n`);
   await new Retention(fanout.runtime).remove(never);
   const [state] = await store.sql('SELECT pruned_seq, last_seq, unread_count FROM inboxes');

@@ -335,7 +335,7 @@ export const variables = {
     'KAFKA_CONSUMER_STALL_MS',
     20_000,
     [1000, 3_600_000],
-    'A consumer that brings nothing for this long although there are records is replaced.',
+    'A consumer that leaves records of a partition where they are for this long, although it is asked, is replaced.',
   ),
   listenerConcurrency: integer(
     'KAFKA_LISTENER_CONCURRENCY',

@@ -105,6 +105,9 @@ export class Consumer {
   /** Has a new client read what this one read. */
   #begin: (() => Promise<void> | void) | undefined;
   #replacing = false;
+  #topics: readonly string[] = [];
+  /** Positions at the last look for stalls. */
+  #lookedAt: ReadonlyMap<string, number> = new Map();
   /** When everything that was fetched had been handed out. */
   #drainedAt = 0;
   /** Since when it is meant to bring records. */
@@ -138,7 +141,7 @@ export class Consumer {
         this.#wake?.();
       },
       rebalance_cb: (error: { code: number } | undefined, assignment: PartitionOffset[]) => {
-        if (current()) void this.#rebalance(error?.code === ASSIGN, assignment);
+        if (current()) void this.#rebalance(client, error?.code === ASSIGN, assignment);
         // One that was replaced takes nothing more, and gives up what it has: it cannot leave its group otherwise.
         else client.unassign();
       },
@@ -170,7 +173,7 @@ export class Consumer {
   ): Promise<Consumer> {
     const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
     consumer.#client.subscribe([...topics]);
-    consumer.#guard(() => {
+    consumer.#guard(topics, () => {
       consumer.#client.subscribe([...topics]);
     });
     return consumer;
@@ -190,7 +193,7 @@ export class Consumer {
     const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
     try {
       await consumer.assignNewPartitions(topics);
-      consumer.#guard(async () => {
+      consumer.#guard(topics, async () => {
         await consumer.assignNewPartitions(topics);
       });
       return consumer;
@@ -501,7 +504,8 @@ export class Consumer {
     return this.#replaced;
   }
 
-  #guard(begin: () => Promise<void> | void): void {
+  #guard(topics: readonly string[], begin: () => Promise<void> | void): void {
+    this.#topics = topics;
     this.#begin = begin;
     this.#watchdog = watchForStalls(
       {
@@ -510,7 +514,7 @@ export class Consumer {
         askedAt: () => this.#askedAt,
         isResting: () => this.#closed || this.#paused || this.#rebalancing || this.#replacing,
         waiting: () => this.#waitingRecords(),
-        replace: (waiting) => this.renew(`there are records and it brings none: ${waiting}`),
+        replace: (waiting) => this.renew(`it does not bring what there is: ${waiting}`),
       },
       this.config.consumerStallMs,
       this.#logger,
@@ -522,34 +526,46 @@ export class Consumer {
    * connection, since this one's view of the cluster is in doubt.
    */
   async #waitingRecords(): Promise<Waiting> {
-    const assignment = this.assignment.filter((each) => !this.#parked.has(nameOf(each)));
-    if (assignment.length === 0) return { partitions: [], beyondTheEnd: false };
+    // Who has moved since the last look does not stand still; a busy consumer costs nothing.
+    const before = this.#lookedAt;
+    this.#lookedAt = new Map(this.#positions);
+    const still = this.assignment.filter((each) => {
+      const name = nameOf(each);
+      return !this.#parked.has(name) && this.#positions.get(name) === before.get(name);
+    });
+    if (still.length === 0) return { partitions: [], beyondTheEnd: false };
     const { clientId, groupId } = this.options;
     const options = { clientId: `${clientId}-watchdog`, groupId };
     const observer = await Consumer.observe(this.brokers, this.config, this.#logger, options);
     try {
-      const committed = this.#joined ? await observer.committed(assignment) : [];
+      const committed = this.#joined ? await observer.committed(still) : [];
       let beyondTheEnd = false;
-      const behind = await Promise.all(
-        assignment.map(async ({ topic, partition }, index) => {
-          const { low, high } = await observer.watermarks(topic, partition);
-          const position = this.#positions.get(nameOf({ topic, partition })) ?? committed[index]?.offset ?? -1;
-          if (position > high) beyondTheEnd = true;
-          // Never read and not in a group: we began at some end.
-          const waits = position > high || (position < 0 ? this.#joined && high > low : high > position);
-          return waits ? `${topic}-${partition}@${position}` : '';
-        }),
-      );
-      return { partitions: behind.filter((name) => name !== ''), beyondTheEnd };
+      const partitions: string[] = [];
+      // One after the other: each may hold a thread of libuv's pool for seconds, and reading needs them too.
+      for (const [index, { topic, partition }] of still.entries()) {
+        // Read before the end is asked for, which may move meanwhile.
+        const position = this.#positions.get(nameOf({ topic, partition })) ?? committed[index]?.offset ?? -1;
+        const { low, high } = await observer.watermarks(topic, partition);
+        if (position > high) beyondTheEnd = true;
+        // Never read and not in a group: we began at some end.
+        const waits = position > high || (position < 0 ? this.#joined && high > low : high > Math.max(position, low));
+        if (waits) partitions.push(`${topic}-${partition}@${position}`);
+      }
+      return { partitions, beyondTheEnd };
     } finally {
       await observer.close();
     }
   }
 
-  /** Takes a new client, which goes on from the committed position. */
+  /** Whether it reads one of these topics. */
+  reads(topics: readonly string[]): boolean {
+    return topics.some((topic) => this.#topics.includes(topic));
+  }
+
+  /** Takes a new client: a member of a group goes on from the committed position, a broadcast at the ends. */
   async renew(reason: string): Promise<void> {
     if (this.#closed || this.#replacing || this.#begin === undefined) return;
-    this.#logger.error({ reason }, 'the Kafka consumer has stalled and is replaced');
+    this.#logger.error({ reason }, 'the Kafka consumer is replaced');
     this.#replacing = true;
     await this.#replace(this.#begin).finally(() => (this.#replacing = false));
   }
@@ -564,16 +580,21 @@ export class Consumer {
     this.#positions.clear();
     this.#lag.clear();
     this.#activeSince = Date.now();
+    // A rebalance of the old client ends unheard.
+    this.#rebalancing = false;
     this.#client = this.#create();
     // It may never answer. Its group membership ends with its session.
     stalled.disconnect(holdThread());
     for (let attempt = 0; !this.#closed; attempt += 1) {
+      let opened = false;
       try {
         await this.#open();
+        opened = true;
         await begin();
         break;
       } catch (error) {
         this.#logger.warn({ err: error }, 'the Kafka consumer could not be replaced yet');
+        if (opened) this.#client.disconnect(holdThread());
         await wait(200 + backoffMs(attempt, 200, 5000));
         if (!this.#closed) this.#client = this.#create();
       }
@@ -582,7 +603,8 @@ export class Consumer {
     this.#wake?.();
   }
 
-  async #rebalance(assigned: boolean, partitions: PartitionOffset[]): Promise<void> {
+  /** @param client whose rebalance it is; it may be replaced while we wait, and gives up what it has then */
+  async #rebalance(client: Client, assigned: boolean, partitions: PartitionOffset[]): Promise<void> {
     try {
       if (assigned) {
         this.#generation += 1;
@@ -608,6 +630,7 @@ export class Consumer {
         );
         await withTimeout(this.#flushCommits(), REVOKE_WAIT_MS, 'committing before a rebalance').catch(() => undefined);
       }
+      if (client !== this.#client) return void client.unassign();
       this.#generation += 1;
       this.#strays = [];
       this.#parked.clear();
@@ -619,9 +642,11 @@ export class Consumer {
     } catch (error) {
       if (!this.#closed) this.#logger.warn({ err: error }, 'a rebalance failed');
     } finally {
-      this.#rebalancing = false;
-      this.#mayHaveMore = true;
-      this.#wake?.();
+      if (client === this.#client) {
+        this.#rebalancing = false;
+        this.#mayHaveMore = true;
+        this.#wake?.();
+      }
     }
   }
 

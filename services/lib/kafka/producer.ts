@@ -153,13 +153,15 @@ export class Producer {
   async #replace(broken: Client, reason: Error): Promise<void> {
     if (this.#client !== broken || this.#closed) return;
     this.#client = undefined;
-    this.logger.error({ err: reason }, 'the Kafka producer broke for good and is replaced');
+    this.logger.error({ err: reason }, 'the Kafka producer is replaced');
     broken.disconnect(holdThread());
     for (const batch of this.#open) batch.abandon(reason);
     this.#inFlight = 0;
     for (let attempt = 0; !this.#closed && this.#client === undefined; attempt += 1) {
       try {
-        this.#client = await this.#connect();
+        const client = await this.#connect();
+        if (this.#closed) client.disconnect(holdThread());
+        else this.#client = client;
       } catch (error) {
         this.logger.warn({ err: error }, 'the Kafka producer could not be replaced yet');
         await wait(200 + backoffMs(attempt, 200, 5000));

@@ -4,6 +4,7 @@ import { withTimeout } from '../retry.js';
 import { adminSettings, type Brokers, type KafkaConfig } from './client-config.js';
 
 const REQUEST_MS = 3000;
+const UNKNOWN_TOPIC = RdKafka.CODES.ERRORS.ERR_UNKNOWN_TOPIC_OR_PART;
 
 type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
 
@@ -14,6 +15,7 @@ type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
  */
 export class TopicWatch {
   readonly #ids = new Map<string, string>();
+  readonly #complained = new Set<string>();
   #admin: Admin | undefined;
 
   constructor(
@@ -46,6 +48,7 @@ export class TopicWatch {
     const described = new Promise<{ name: string; id: string }[]>((resolve, reject) => {
       admin.describeTopics([...this.topics], { timeout: REQUEST_MS }, (error, topics) => {
         if (error) return reject(error);
+        for (const topic of topics) this.#noteError(topic);
         const found = topics.filter((topic) => topic.error === undefined && topic.partitions.length > 0);
         resolve(
           found.map(({ name, topicId }) => ({
@@ -56,6 +59,13 @@ export class TopicWatch {
       });
     });
     return withTimeout(described, 2 * REQUEST_MS, 'describing topics');
+  }
+
+  /** Without the right to describe a topic nothing is noticed: said once. */
+  #noteError({ name, error }: { name: string; error?: { code: number; message: string } }): void {
+    if (error === undefined || error.code === UNKNOWN_TOPIC || this.#complained.has(name)) return;
+    this.#complained.add(name);
+    this.logger.warn({ topic: name, reason: error.message }, 'whether a topic was made anew cannot be seen');
   }
 
   close(): void {
