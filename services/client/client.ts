@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { api } from '../lib/grpc/protos.js';
 import type { BatchCreateAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
@@ -100,6 +101,8 @@ const TIMEOUT_MS = 10_000;
 export function createClient(options: ClientOptions): AlertClient {
   const identity = identityHeader(options.identity);
   const closing = new AbortController();
+  // Every call and stream listens to it; there is no leak to warn of.
+  setMaxListeners(0, closing.signal);
   const settings: CallSettings = {
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     closed: closing.signal,

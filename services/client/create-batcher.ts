@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import * as grpc from '@grpc/grpc-js';
 import type { BatchCreateAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
 import type { BatchItemError__Output } from '../lib/grpc/types/ssom/alert/v1/BatchItemError.js';
@@ -19,6 +20,8 @@ type Send = (requests: CreateAlertRequest[]) => Promise<BatchCreateAlertsRespons
 interface Item {
   readonly request: CreateAlertRequest;
   readonly bytes: number;
+  /** Of whoever created it: a batch belongs to the trace of its first one. */
+  readonly context: AsyncResource;
   readonly resolve: (response: CreateAlertResponse__Output) => void;
   readonly reject: (error: AlertClientError) => void;
 }
@@ -46,7 +49,8 @@ export class CreateBatcher {
       );
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, bytes: sizeOf(request), resolve, reject });
+      const context = new AsyncResource('CreateBatcher');
+      this.#waiting.push({ request, bytes: sizeOf(request), context, resolve, reject });
       // What the caller creates in the same breath goes along.
       if (this.#waiting.length === 1) queueMicrotask(() => this.#next());
     });
@@ -61,7 +65,8 @@ export class CreateBatcher {
       }
       const batch = this.#waiting.splice(0, count);
       this.#calls += 1;
-      void this.#call(batch).finally(() => {
+      const call = batch[0]!.context.runInAsyncScope(() => this.#call(batch));
+      void call.finally(() => {
         this.#calls -= 1;
         this.#next();
       });

@@ -70,6 +70,6 @@ export function tokenExpired(): AlertError {
   return new AlertError(
     'OUT_OF_RANGE',
     'RESUME_TOKEN_EXPIRED',
-    'resume_token is too old to go on from; reload the inbox with ListInbox and start a stream without a token',
+    'resume_token is too old to go on from; forget what you have and start a stream without a token, with STREAM_START_BEGINNING',
   );
 }

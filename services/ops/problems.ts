@@ -15,9 +15,6 @@ export function describeError(error: AlertClientError, address: string): string[
       `Is the service running at ${address}? 'npm start' starts it; --address or SSOM_ADDRESS names another one.`,
     );
   }
-  if (error.reason === 'RESUME_TOKEN_EXPIRED') {
-    lines.push("Look at the inbox with 'ssom-alert inbox list', then watch without --from TOKEN.");
-  }
   return lines;
 }
 

@@ -81,7 +81,7 @@ function startOf(request: StreamAlertsRequest__Output, userId: string, epoch: nu
     throw new AlertError(
       'OUT_OF_RANGE',
       'RESUME_TOKEN_AHEAD',
-      `resume_token is ahead of the inbox (${sequence} > ${inbox.lastSequence}); reload the inbox with ListInbox and start a stream without a token`,
+      `resume_token is ahead of the inbox (${sequence} > ${inbox.lastSequence}); forget what you have and start a stream without a token, with STREAM_START_BEGINNING`,
     );
   }
   return sequence;

@@ -132,6 +132,35 @@ for (const [mode, partition] of [
   });
 }
 
+test('a consumer that is busy at the end of its topic is not replaced', async (t) => {
+  const { consumer, poll, publish, read } = await setUp(t, 'group');
+  let published = 0;
+  for (const until = Date.now() + 4 * STALL_MS; Date.now() < until || read.length === 0;) {
+    await publish(`busy${published}`);
+    published += 1;
+    await poll();
+  }
+  assert.equal(consumer.replaced, 0);
+});
+
+test('a consumer that is replaced by several at once goes on from its committed position', async (t) => {
+  const { consumer, poll, publish, read } = await setUp(t, 'group');
+  const has = (prefix: string) => async () => {
+    await poll();
+    return new Set(read.filter((value) => value.startsWith(`${prefix}-`))).size === 20;
+  };
+  await publish('before');
+  await untilTrue(has('before'), { timeoutMs: 30_000, what: 'the first records' });
+  const renewals = [consumer.renew('the first'), consumer.renew('the second')];
+  // Whoever asks it meanwhile gets nothing, and no error.
+  assert.deepEqual(consumer.assignment, []);
+  await consumer.idle(10, new AbortController().signal);
+  await publish('after');
+  await Promise.all(renewals);
+  await untilTrue(has('after'), { timeoutMs: 60_000, what: 'what came meanwhile' });
+  assert.equal(consumer.replaced, 1);
+});
+
 test('neither an idle consumer nor one whose handler is busy is replaced', async (t) => {
   const { consumer, poll, publish } = await setUp(t, 'group');
   for (const until = Date.now() + 3 * STALL_MS; Date.now() < until;) await poll();

@@ -11,7 +11,7 @@ import type { Recipients as _ssom_alert_v1_Recipients, Recipients__Output as _ss
 export interface CreateAlertRequest {
   /**
    * Makes a repeat of this request harmless: the same caller and request_id gets the first answer again and no second
-   * alert. At most 128 characters; empty means no deduplication.
+   * alert, for as long as that alert is kept (ALERT_RETENTION_DAYS). At most 128 characters; empty means no deduplication.
    */
   'requestId'?: (string);
   /**
@@ -58,7 +58,7 @@ export interface CreateAlertRequest {
 export interface CreateAlertRequest__Output {
   /**
    * Makes a repeat of this request harmless: the same caller and request_id gets the first answer again and no second
-   * alert. At most 128 characters; empty means no deduplication.
+   * alert, for as long as that alert is kept (ALERT_RETENTION_DAYS). At most 128 characters; empty means no deduplication.
    */
   'requestId': (string);
   /**
