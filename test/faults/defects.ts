@@ -33,13 +33,14 @@ async function restart(slots: readonly Slot[]): Promise<void> {
 
 /** Delivery dies in the middle of batches that PostgreSQL is slow to answer. */
 const killSlowDelivery: Fault['run'] = async ({ world }) => {
-  for (let round = 0; round < 4; round += 1) {
+  for (let round = 0; round < 3; round += 1) {
     world.networks.postgres.delay(300);
     await sleep(1500);
     await Promise.all(world.of('delivery').map((slot) => slot.kill()));
     world.networks.postgres.heal();
     await restart(world.of('delivery'));
-    await sleep(1000);
+    // Members that died keep their partitions until their sessions end: before that there is nothing to disturb.
+    await sleep(7000);
   }
   return Date.now();
 };
@@ -94,7 +95,7 @@ export const DEFECTS: readonly Defect[] = [
         ALTER TABLE alert_statuses DROP CONSTRAINT alert_statuses_pkey;
         CREATE INDEX ON alert_statuses (user_id, alert_id)`);
     },
-    fault: { name: 'delivery killed while PostgreSQL is slow', disturbs: [], run: killSlowDelivery },
+    fault: { name: 'every user alert comes again', disturbs: [], run: (stage) => replayDelivery(stage).then(Date.now) },
     caughtAs: ['doubled'],
   },
   {
