@@ -23,6 +23,9 @@ const MESSAGES = ['', 'one line', 'many\nlines\r\n', '이체 지연 '.repeat(100
 const kind = (random: Random) => `ALERT_KIND_${random.pick(KINDS)}`;
 const level = (random: Random) => `ALERT_LEVEL_${random.pick(LEVELS)}`;
 
+/** Request ids so far: drawn by chance alone they repeat, since the generator has 2^32 states. */
+let requests = 0;
+
 /** An alert that must be taken; most name their recipients, the others go by whatever rules there are. */
 export function validAlert(random: Random): Record<string, unknown> {
   const now = Math.floor(Date.now() / 1000);
@@ -38,7 +41,7 @@ export function validAlert(random: Random): Record<string, unknown> {
       : {}),
     ...(random.chance(0.2) ? { sourceId: 's'.repeat(random.pick([1, 256])) } : {}),
     ...(random.chance(0.3) ? { labels: { team: 'core', '🚨': 'v'.repeat(256), constructor: 'toString' } } : {}),
-    ...(random.chance(0.3) ? { requestId: `fuzz-${random.int(0, 2 ** 32 - 1)}-${random.int(0, 2 ** 32 - 1)}` } : {}),
+    ...(random.chance(0.3) ? { requestId: `fuzz-${(requests += 1)}-${random.int(0, 2 ** 32 - 1)}` } : {}),
     ...(random.chance(0.97) ? { recipients: { userIds: validRecipients(random) } } : {}),
   };
 }
