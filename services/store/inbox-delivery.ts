@@ -202,7 +202,8 @@ async function sortOut(connection: Connection, grouped: Grouped) {
   const impossible: { delivery: Delivery; reason: string }[] = [];
   let closed = 0;
   for (const [userId, alertIds] of grouped) {
-    const open = alertIds.filter((alertId) => alertId > closedTo);
+    // Ids begin at 1: what is below is no alert at all.
+    const open = alertIds.filter((alertId) => alertId > closedTo || alertId < 1);
     closed += alertIds.length - open.length;
     const kept = open.filter((alertId) => knownUsers.has(userId) && knownAlerts.has(alertId));
     if (kept.length > 0) possible.set(userId, kept);
