@@ -18,6 +18,7 @@ const PARTS = [
   { name: 'fuzz', script: 'fuzz/run.js', args: ['--json', join(FOLDER, 'fuzz.json')] },
   { name: 'reconnects', script: 'reconnects/run.js', args: ['--json', join(FOLDER, 'reconnects.json')] },
   { name: 'backlog', script: 'backlog/run.js', args: ['--json', join(FOLDER, 'backlog.json')] },
+  { name: 'streams', script: 'streams/run.js', args: ['--json', join(FOLDER, 'streams.json')] },
 ];
 
 const wanted = process.argv.slice(2);

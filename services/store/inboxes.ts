@@ -169,7 +169,17 @@ export interface InboxChangeRow {
   readonly isRead: boolean;
 }
 
+/** Up to where somebody has seen an inbox, and how many changes are wanted at most. */
+export interface InboxCursor {
+  readonly userId: string;
+  readonly after: number;
+  readonly limit: number;
+}
+
+export type InboxPage = InboxPosition & { readonly changes: InboxChangeRow[] };
+
 interface ChangeRow extends Row {
+  place: number;
   last_seq: number;
   pruned_seq: number;
   unread_count: number;
@@ -181,44 +191,45 @@ interface ChangeRow extends Row {
 }
 
 /**
- * Rows changed after a number, each once and in its latest state, by sequence, with where the inbox stands: all of one
- * snapshot. One range scan of (user_id, seq).
+ * Rows changed after each cursor, each once and in its latest state, by sequence, with where the inbox stands: all of one
+ * snapshot. One range scan of (user_id, seq) a cursor.
+ * @returns a page for each cursor, in their order
  */
-export async function changesAfter(
-  database: Queryable,
-  userId: string,
-  after: number,
-  limit: number,
-): Promise<InboxPosition & { changes: InboxChangeRow[] }> {
+export async function changesAfter(database: Queryable, cursors: readonly InboxCursor[]): Promise<InboxPage[]> {
   const { rows } = await database.query<ChangeRow>({
     name: 'changes-after',
     text: `
-      SELECT i.last_seq, i.pruned_seq, i.unread_count, c.alert_id, c.seq, c.created_seq, c.change, c.is_read
-      FROM inboxes i
+      SELECT w.place, i.last_seq, i.pruned_seq, i.unread_count, c.alert_id, c.seq, c.created_seq, c.change, c.is_read
+      FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w(user_id, after, wanted, place)
+      JOIN inboxes i ON i.user_id = w.user_id
       LEFT JOIN LATERAL (
         SELECT s.alert_id, s.seq, s.created_seq, s.change, s.is_read FROM alert_statuses s
-        WHERE s.user_id = i.user_id AND s.seq > $2 ORDER BY s.seq LIMIT $3
+        WHERE s.user_id = w.user_id AND s.seq > w.after ORDER BY s.seq LIMIT w.wanted
       ) c ON true
-      WHERE i.user_id = $1
-      ORDER BY c.seq`,
-    values: [userId, after, limit],
+      ORDER BY w.place, c.seq`,
+    values: [cursors.map(({ userId }) => userId), cursors.map(({ after }) => after), cursors.map(({ limit }) => limit)],
   });
-  const first = rows[0];
-  if (first === undefined) return { lastSequence: 0, prunedSequence: 0, unreadCount: 0, changes: [] };
-  return {
-    lastSequence: first.last_seq,
-    prunedSequence: first.pruned_seq,
-    unreadCount: first.unread_count,
-    changes: rows
-      .filter(({ alert_id }) => alert_id !== null)
-      .map((row) => ({
-        alertId: row.alert_id!,
-        sequence: row.seq,
-        createdSequence: row.created_seq,
-        change: changeOfRank(row.change),
-        isRead: row.is_read,
-      })),
-  };
+  const pages = cursors.map(() => ({
+    lastSequence: 0,
+    prunedSequence: 0,
+    unreadCount: 0,
+    changes: [] as InboxChangeRow[],
+  }));
+  for (const { place, last_seq, pruned_seq, unread_count, alert_id, seq, created_seq, change, is_read } of rows) {
+    const page = pages[place - 1]!;
+    page.lastSequence = last_seq;
+    page.prunedSequence = pruned_seq;
+    page.unreadCount = unread_count;
+    if (alert_id === null) continue;
+    page.changes.push({
+      alertId: alert_id,
+      sequence: seq,
+      createdSequence: created_seq,
+      change: changeOfRank(change),
+      isRead: is_read,
+    });
+  }
+  return pages;
 }
 
 /** The last numbers of these users, and whether they are active; users without an inbox have 0. */

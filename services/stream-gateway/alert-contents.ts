@@ -25,6 +25,9 @@ export class AlertContents {
   readonly #kinds = this.#alertType.root.lookupEnum('ssom.alert.v1.AlertKind').values;
   readonly #levels = this.#alertType.root.lookupEnum('ssom.alert.v1.AlertLevel').values;
 
+  /** What was asked for last, and was there. */
+  #last: { readonly alertId: number; readonly content: AlertContent } | undefined;
+
   /** What Kafka told of alerts already; without it all are read from PostgreSQL. */
   announced: AnnouncedAlerts | undefined;
 
@@ -44,7 +47,11 @@ export class AlertContents {
   }
 
   get(alertId: number): AlertContent | undefined {
-    return this.#cache.get(alertId);
+    // A broadcast asks for the same one as many times as there are streams.
+    if (alertId === this.#last?.alertId) return this.#last.content;
+    const content = this.#cache.get(alertId);
+    if (content !== undefined) this.#last = { alertId, content };
+    return content;
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { AlertError } from '../domain/errors.js';
+import type { AlertError } from '../domain/errors.js';
 import type { ResumeTokenWriter } from '../domain/resume-token.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
 import { resetCall } from '../lib/grpc/reset-call.js';
@@ -7,6 +7,7 @@ import { toStatus } from '../lib/grpc/status.js';
 import type { InboxChangeRow } from '../store/inboxes.js';
 import type { AlertContent, AlertContents } from './alert-contents.js';
 import { encodeResponse, type EncodableChange } from './response-encoder.js';
+import { resumeElsewhere, streamStalled } from './stream-errors.js';
 import type { StreamFilter } from './stream-filter.js';
 
 export type StreamCall = ServerWritableStream<unknown, Buffer>;
@@ -35,6 +36,8 @@ export interface StreamHost {
  * does not read. HTTP/2's window is as much. gRPC itself counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
  */
 const RESPONSE_BYTES = 65_536;
+/** A checkpoint comes up to so much of its interval early: after a broadcast all streams would be due at once. */
+const CHECKPOINT_JITTER = 0.1;
 /** How long a stalled client has to read its status. */
 const RESET_AFTER_MS = 5000;
 
@@ -55,16 +58,14 @@ export class AlertStream {
   #buffer: InboxChangedEvent[] = [];
   #buffered = 0;
   #overflowed = false;
-  /** The unread count, and the number as of which it holds. */
-  #unread = { count: 0, asOf: -1 };
+  #unreadCount = 0;
+  /** The number as of which the unread count holds. */
+  #unreadAsOf = -1;
   #nextCheckpoint = 0;
   /** When the client last took something, or had nothing to take. */
   #progressAt = performance.now();
   /** Up to where the client has taken what it was sent. */
   #takenCursor: number;
-  /** The inbox's last number, as far as it is known here. */
-  #inboxEnd = 0;
-
   constructor(
     readonly userId: string,
     private readonly call: StreamCall,
@@ -76,6 +77,8 @@ export class AlertStream {
     cursor: number,
     /** When it is to be resumed elsewhere, by performance.now(). */
     private readonly endsAt = Infinity,
+    /** The inbox's last number, as far as it is known. */
+    private inboxEnd = 0,
   ) {
     this.#cursor = cursor;
     this.#takenCursor = cursor;
@@ -87,6 +90,11 @@ export class AlertStream {
 
   get cursor(): number {
     return this.#cursor;
+  }
+
+  /** How many changes it may have missed, as far as that is known. */
+  get behind(): number {
+    return Math.max(0, this.inboxEnd - this.#cursor);
   }
 
   get isLive(): boolean {
@@ -105,7 +113,7 @@ export class AlertStream {
   /** A change of the user's inbox came by Kafka; the contents of its alerts are in the cache, if they could be loaded. */
   offer(event: InboxChangedEvent): void {
     if (this.#ended || event.lastSequence <= this.#cursor) return;
-    this.#inboxEnd = Math.max(this.#inboxEnd, event.lastSequence);
+    this.inboxEnd = Math.max(this.inboxEnd, event.lastSequence);
     if (this.#live && !this.#blocked) return this.#apply(event);
     const size = Math.max(1, event.changes.length);
     if (this.#overflowed) return;
@@ -129,6 +137,7 @@ export class AlertStream {
 
   /** PostgreSQL is ahead of what this stream has seen, and Kafka has not brought it: read it. */
   heal(lastSequence: number): void {
+    this.inboxEnd = Math.max(this.inboxEnd, lastSequence);
     if (this.#live && !this.#ended && this.#cursor < lastSequence) this.#fallBehind();
   }
 
@@ -186,7 +195,7 @@ export class AlertStream {
     // A row that came behind here was never shown to the client in any state; a page holds each row once.
     const knownUpTo = this.#cursor;
     this.#count(inbox.unreadCount, inbox.lastSequence);
-    this.#inboxEnd = Math.max(this.#inboxEnd, inbox.lastSequence);
+    this.inboxEnd = Math.max(this.inboxEnd, inbox.lastSequence);
     for (const { alertId, sequence, createdSequence, change, isRead } of changes) {
       // Read twice at once, and sent already.
       if (sequence <= this.#cursor) continue;
@@ -248,29 +257,13 @@ export class AlertStream {
   leave(reason: string, message: string, retryAfterMs = 100): void {
     if (this.#ended) return;
     if (this.#live && !this.#blocked) this.checkpoint();
-    const resumeToken = this.tokens.write(this.#cursor);
-    this.end(
-      new AlertError('UNAVAILABLE', reason, `${message} with the last resume_token`, {
-        retryAfterMs,
-        metadata: { resume_token: resumeToken },
-      }),
-    );
+    this.end(resumeElsewhere(reason, message, this.tokens.write(this.#cursor), retryAfterMs));
   }
 
   /** Its client may read on and find the status; one that does not is cut off, since the status waits behind the data. */
   #endStalled(): void {
-    this.end(this.#stalled());
+    this.end(streamStalled(this.host.stallMs, this.tokens.write(this.#takenCursor)));
     setTimeout(() => resetCall(this.call), RESET_AFTER_MS).unref();
-  }
-
-  #stalled(): AlertError {
-    const seconds = Math.round(this.host.stallMs / 1000);
-    return new AlertError(
-      'RESOURCE_EXHAUSTED',
-      'STREAM_STALLED',
-      `nothing of what waits for this stream was read for ${seconds} s; connect again with the last resume_token that was read`,
-      { retryAfterMs: 1000, metadata: { resume_token: this.tokens.write(this.#takenCursor) } },
-    );
   }
 
   checkpoint(): void {
@@ -278,14 +271,17 @@ export class AlertStream {
   }
 
   #count(count: number, asOf: number): void {
-    if (asOf >= this.#unread.asOf) this.#unread = { count, asOf };
+    if (asOf < this.#unreadAsOf) return;
+    this.#unreadCount = count;
+    this.#unreadAsOf = asOf;
   }
 
   #write(changes: readonly EncodableChange[]): void {
     const cursor = this.#cursor;
-    const behind = this.#live ? 0 : Math.max(0, this.#inboxEnd - cursor);
-    const bytes = encodeResponse(changes, this.tokens.write(cursor), this.#unread.count, behind);
-    if (this.#pending === 0) this.#progressAt = performance.now();
+    const behind = this.#live ? 0 : this.behind;
+    const bytes = encodeResponse(changes, this.tokens.write(cursor), this.#unreadCount, behind);
+    const now = performance.now();
+    if (this.#pending === 0) this.#progressAt = now;
     this.#wait(bytes.length);
     const room = this.call.write(bytes, () => {
       // What waits as a stream ends may never be reported.
@@ -295,7 +291,7 @@ export class AlertStream {
       this.#wait(-bytes.length);
       if (this.#pending <= RESPONSE_BYTES / 2) this.#drained();
     });
-    this.#nextCheckpoint = performance.now() + this.checkpointMs;
+    this.#nextCheckpoint = now + this.checkpointMs * (1 - Math.random() * CHECKPOINT_JITTER);
     if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = true;
     if (changes.length > 0) this.host.sent(changes.length);
   }

@@ -2,8 +2,10 @@ import { api } from '../lib/grpc/protos.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Runtime } from '../runtime.js';
 import { AlertContents } from './alert-contents.js';
+import { InboxChanges } from './inbox-changes.js';
 import { Presence } from './presence.js';
 import { StreamHub } from './stream-hub.js';
+import { StreamOpenings } from './stream-openings.js';
 import { streamAlerts } from './stream-service.js';
 
 /** The role that clients hold streams to: every instance reads all inbox changes and keeps those of its own users. */
@@ -11,12 +13,16 @@ export function createStreamGateway(runtime: Runtime): Service {
   const { config, database, grpc, logger, metrics, tracing } = runtime;
   const contents = new AlertContents(database, config.alertCacheMax);
   const presence: Presence = new Presence(database, logger, () => hub.users);
-  const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, tracing, presence });
+  const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, presence });
+  const streamsOf = (userId: string) => hub.streamsOf(userId);
+  const changes = new InboxChanges({ config, contents, logger, metrics, tracing, streamsOf });
+  const openings = new StreamOpenings(database, config.streamsMax);
+  metrics.gauge('ssom.stream.opening', 'Streams that wait for what they begin from.', () => openings.waiting);
   metrics.gauge('ssom.presence.waiting', 'Users whose coming or going is still to be written.', () => presence.waiting);
   const definition = api.AlertStreamService.service;
   // Responses are serialised by the stream itself, around alerts that were serialised once for everybody.
   const passThrough = { StreamAlerts: { ...definition.StreamAlerts, responseSerialize: (bytes: Buffer) => bytes } };
-  grpc.addService(passThrough, { StreamAlerts: streamAlerts(database, hub) });
+  grpc.addService(passThrough, { StreamAlerts: streamAlerts(openings, hub) });
 
   return {
     async run(signal) {
@@ -26,7 +32,7 @@ export function createStreamGateway(runtime: Runtime): Service {
       const followKafka = async () => {
         const { events } = await runtime.publishing(signal);
         const { alertCreated, inboxChange } = events.topics;
-        await hub.consume(await runtime.broadcast([inboxChange, alertCreated], signal), events, signal);
+        await changes.consume(await runtime.broadcast([inboxChange, alertCreated], signal), events, signal);
       };
       await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal), presence.run(signal)]);
     },

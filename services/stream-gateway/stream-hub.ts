@@ -1,21 +1,17 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { AlertError } from '../domain/errors.js';
-import { tokenExpired } from '../domain/resume-token.js';
-import type { Events } from '../events/events.js';
-import type { InboxChangedEvent } from '../events/event-types.js';
 import type { Config } from '../lib/config/load.js';
-import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
-import { backoffMs, wait } from '../lib/retry.js';
-import { ATTR } from '../lib/telemetry/names.js';
-import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
-import { changesAfter, lastSequences } from '../store/inboxes.js';
-import { AnnouncedAlerts } from './announced-alerts.js';
+import { lastSequences } from '../store/inboxes.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
+import { CatchUps } from './catch-ups.js';
 import { OpeningStreams } from './opening-streams.js';
+import { tooManyStreams, tooManyStreamsOfUser } from './stream-errors.js';
 
 export interface StreamHubDeps {
   readonly config: Pick<
@@ -28,45 +24,34 @@ export interface StreamHubDeps {
     | 'streamStallMs'
     | 'streamMaxAgeMs'
     | 'streamCatchUpsMax'
-    | 'consumerMaxPollRecords'
   >;
   readonly database: Database;
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly tracing: Tracing;
   /** Hears of users whose first stream is opened or whose last one ends. */
   readonly presence?: { note(userId: string, here: boolean): void };
 }
 
 const CHECKPOINT_TICK_MS = 500;
+/** Users whose streams are looked at in one go, at most 20 ms; what comes by Kafka has its turn in between. */
+const TICK_USERS = 1000;
 /** Users of one query when last numbers are compared. */
 const HEAL_PAGE = 1000;
 /** A change that PostgreSQL has may still be on its way through Kafka: it is given this long before it counts as lost. */
 const HEAL_PATIENCE_MS = 500;
-const PARTITIONS_INTERVAL_MS = 30_000;
-const STREAM_RETRY_MS = 2000;
 /** Changes that all streams together may buffer, about 30 MB; without room a stream reads PostgreSQL later. */
 const BUFFERED_MAX = 100_000;
-/** Changes whose alerts are loaded together: a backlog of one user is 1,000 in each record. */
-const DISPATCH_CHANGES = 1000;
 
-/** All streams of one gateway: hands them what Kafka brings, lets them catch up in turn, and heals what got lost. */
+/** All streams of one gateway: lets them catch up in turn, sends checkpoints, and heals what got lost. */
 export class StreamHub implements StreamHost {
   readonly #byUser = new Map<string, Set<AlertStream>>();
   readonly #opening = new OpeningStreams();
-  /** Streams that wait for a catch-up query; a stream is in it once. */
-  readonly #queue = new Set<AlertStream>();
   readonly #sent;
   readonly #catchUps;
   readonly #gaps;
   readonly #healed;
-  readonly #skipped;
-  /** Streams that are being read for: a second reader would read the same page. */
-  readonly #reading = new Set<AlertStream>();
-  #running = 0;
   #count = 0;
-  #failures = 0;
   #buffered = 0;
   #pending = 0;
   #closed = false;
@@ -74,10 +59,7 @@ export class StreamHub implements StreamHost {
   constructor(private readonly deps: StreamHubDeps) {
     const { metrics } = deps;
     this.#sent = metrics.counter('ssom.stream.changes', 'Inbox changes that were written to streams.');
-    this.#catchUps = metrics.counter(
-      'ssom.stream.catch_up.queries',
-      'Pages that were read from PostgreSQL for streams.',
-    );
+    this.#catchUps = new CatchUps(deps);
     this.#gaps = metrics.counter(
       'ssom.stream.gaps',
       'Missing numbers that a stream noticed and filled from PostgreSQL.',
@@ -86,13 +68,8 @@ export class StreamHub implements StreamHost {
       'ssom.stream.healed',
       'Streams that were behind PostgreSQL without knowing and were brought up.',
     );
-    this.#skipped = metrics.counter(
-      'ssom.stream.records.skipped',
-      'Inbox-change records of users who are not connected here.',
-    );
     metrics.gauge('ssom.stream.open', 'Streams that are open.', () => this.#count);
     metrics.gauge('ssom.stream.opening', 'Streams that are being opened.', () => this.#opening.count);
-    metrics.gauge('ssom.stream.catch_up.waiting', 'Streams that wait for a catch-up query.', () => this.#queue.size);
     metrics.gauge(
       'ssom.stream.announced.bytes',
       'Events of alerts that no stream has asked for yet; the oldest fall out at 8 MiB.',
@@ -134,6 +111,11 @@ export class StreamHub implements StreamHost {
     return this.#byUser.keys();
   }
 
+  /** The streams of one user. */
+  streamsOf(userId: string): ReadonlySet<AlertStream> | undefined {
+    return this.#byUser.get(userId);
+  }
+
   /**
    * Keeps room for a stream while it is being opened.
    * @returns what gives the room back, once the stream was added or was not
@@ -141,21 +123,10 @@ export class StreamHub implements StreamHost {
    */
   keepRoom(userId: string): () => void {
     const { streamsMax, streamsPerUserMax } = this.deps.config;
-    if ((this.#byUser.get(userId)?.size ?? 0) + this.#opening.of(userId) >= streamsPerUserMax) {
-      throw new AlertError(
-        'RESOURCE_EXHAUSTED',
-        'TOO_MANY_STREAMS_OF_USER',
-        `user '${userId}' holds ${streamsPerUserMax} streams here already (STREAMS_PER_USER_MAX); end one of them first`,
-        { retryAfterMs: STREAM_RETRY_MS },
-      );
-    }
-    if (this.#count + this.#opening.count < streamsMax) return this.#opening.begin(userId);
-    throw new AlertError(
-      'RESOURCE_EXHAUSTED',
-      'TOO_MANY_STREAMS',
-      `this gateway holds ${streamsMax} streams already (STREAMS_MAX); try again, at another one if there are several`,
-      { retryAfterMs: STREAM_RETRY_MS },
-    );
+    const ofUser = (this.#byUser.get(userId)?.size ?? 0) + this.#opening.of(userId);
+    if (ofUser >= streamsPerUserMax) throw tooManyStreamsOfUser(userId, streamsPerUserMax);
+    if (this.#count + this.#opening.count >= streamsMax) throw tooManyStreams(streamsMax);
+    return this.#opening.begin(userId);
   }
 
   /** Registers a stream: from now on it hears of every change, and reads what it has missed. */
@@ -171,7 +142,7 @@ export class StreamHub implements StreamHost {
   }
 
   ended(stream: AlertStream): void {
-    this.#queue.delete(stream);
+    this.#catchUps.remove(stream);
     const streams = this.#byUser.get(stream.userId);
     if (streams?.delete(stream)) this.#count -= 1;
     if (streams?.size !== 0) return;
@@ -202,150 +173,19 @@ export class StreamHub implements StreamHost {
   }
 
   catchUp(stream: AlertStream): void {
-    // Whoever reads for it looks again when the page is done.
-    if (stream.hasEnded || this.#reading.has(stream)) return;
-    this.#queue.add(stream);
-    if (this.#running < this.deps.config.streamCatchUpsMax) {
-      this.#running += 1;
-      void this.#work();
-    }
-  }
-
-  /** Reads pages for the streams that wait, one page a turn, so that a long way back holds nobody up. */
-  async #work(): Promise<void> {
-    for (let [stream] = this.#queue; stream !== undefined && !this.#closed; [stream] = this.#queue) {
-      this.#queue.delete(stream);
-      if (!stream.wantsPage) continue;
-      this.#reading.add(stream);
-      try {
-        await this.#readPage(stream);
-        this.#failures = 0;
-      } catch (error) {
-        this.#failures += 1;
-        const waitMs = 200 + backoffMs(this.#failures, 200, 3000);
-        this.deps.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a stream could not catch up; trying again');
-        await wait(waitMs);
-      } finally {
-        this.#reading.delete(stream);
-      }
-      if (stream.wantsPage) this.#queue.add(stream);
-    }
-    this.#running -= 1;
-  }
-
-  async #readPage(stream: AlertStream): Promise<void> {
-    const limit = this.deps.config.streamPageSize;
-    const page = await changesAfter(this.deps.database, stream.userId, stream.cursor, limit);
-    this.#catchUps.add(1);
-    if (stream.cursor < page.prunedSequence) return stream.end(tokenExpired());
-    const contents = await this.contents.load(page.changes.map(({ alertId }) => alertId));
-    stream.take(page.changes, page.changes.length < limit, page, contents);
-  }
-
-  /** Reads the inbox changes of all users, and the alerts that they will be about, until the signal aborts. */
-  async consume(consumer: Consumer, events: Events, signal: AbortSignal): Promise<void> {
-    const { config, logger } = this.deps;
-    const { alertCreated, inboxChange } = events.topics;
-    this.contents.announced = new AnnouncedAlerts(events.alertCreated);
-    const interrupt = () => consumer.interrupt();
-    signal.addEventListener('abort', interrupt, { once: true });
-    const newPartitions = every(
-      PARTITIONS_INTERVAL_MS,
-      signal,
-      async () => {
-        const found = await consumer.assignNewPartitions([inboxChange, alertCreated]);
-        if (found > 0) logger.info({ partitions: found }, 'new partitions are read');
-      },
-      (error) => logger.debug({ err: error }, 'partitions could not be looked for'),
-    );
-    while (!signal.aborted) {
-      try {
-        await this.#dispatch(await consumer.poll(config.consumerMaxPollRecords), events);
-      } catch (error) {
-        // What is lost here is found by comparing last numbers.
-        logger.warn({ err: error }, 'inbox changes could not be read from Kafka; going on');
-        await wait(500, signal);
-      }
-    }
-    await newPartitions;
-  }
-
-  async #dispatch(records: readonly IncomingRecord[], events: Events): Promise<void> {
-    let wanted: InboxChangedEvent[] = [];
-    let changes = 0;
-    let skipped = 0;
-    for (const record of records) {
-      if (record.topic === events.topics.alertCreated) this.contents.announced?.add(record);
-    }
-    for (const record of records) {
-      if (record.topic !== events.topics.inboxChange) continue;
-      // Without decoding: most records are for users of other gateways.
-      if (record.key === null || record.value === null) continue;
-      if (!this.#byUser.has(record.key)) {
-        skipped += 1;
-        continue;
-      }
-      try {
-        const event = events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
-        wanted.push(event);
-        changes += event.changes.length;
-      } catch (error) {
-        const { topic, partition, offset } = record;
-        this.deps.logger.error(
-          { err: error, topic, partition, offset },
-          'an inbox change cannot be decoded; PostgreSQL has it',
-        );
-      }
-      if (changes < DISPATCH_CHANGES) continue;
-      await this.#handOut(wanted);
-      wanted = [];
-      changes = 0;
-    }
-    this.#skipped.add(skipped);
-    if (wanted.length > 0) await this.#handOut(wanted);
-  }
-
-  async #handOut(wanted: readonly InboxChangedEvent[]): Promise<void> {
-    try {
-      await this.contents.load(wanted.flatMap(({ changes }) => changes.map(({ alertId }) => alertId)));
-    } catch (error) {
-      this.deps.logger.warn({ err: error }, 'alerts could not be loaded; their streams read them later');
-    }
-    const spans = this.#startSpans(wanted);
-    for (const event of wanted) {
-      const streams = this.#byUser.get(event.userId);
-      if (streams !== undefined) for (const stream of streams) stream.offer(event);
-    }
-    for (const span of spans) span.end();
-  }
-
-  /** One span for each trace of a batch. */
-  #startSpans(events: readonly InboxChangedEvent[]): Span[] {
-    const { tracing } = this.deps;
-    if (!tracing.enabled) return [];
-    const changes = new Map<string, { alertId: number; count: number }>();
-    for (const { changes: list } of events) {
-      for (const { traceparent, alertId } of list) {
-        const entry = changes.get(traceparent);
-        if (entry !== undefined) entry.count += 1;
-        else if (isSampled(traceparent)) changes.set(traceparent, { alertId, count: 1 });
-      }
-    }
-    return [...changes].map(([parent, { alertId, count }]) =>
-      tracing.start('deliver StreamAlerts', {
-        kind: SpanKind.CONSUMER,
-        parent,
-        attributes: { [ATTR.alertId]: alertId, [ATTR.messagingBatchCount]: count },
-      }),
-    );
+    this.#catchUps.add(stream);
   }
 
   /** Sends checkpoints when they are due, until the signal aborts. */
   async checkpoints(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await wait(CHECKPOINT_TICK_MS, signal);
-      const now = performance.now();
-      for (const streams of this.#byUser.values()) for (const stream of streams) stream.tick(now);
+      let looked = 0;
+      for (const streams of this.#byUser.values()) {
+        for (const stream of streams) stream.tick(performance.now());
+        looked += 1;
+        if (looked % TICK_USERS === 0) await turn();
+      }
     }
   }
 
@@ -400,6 +240,7 @@ export class StreamHub implements StreamHost {
   /** Ends all streams so that their clients resume elsewhere. */
   close(): void {
     this.#closed = true;
+    this.#catchUps.close();
     for (const streams of [...this.#byUser.values()]) for (const stream of [...streams]) leave(stream);
   }
 }

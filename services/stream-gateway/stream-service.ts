@@ -1,23 +1,24 @@
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { readResumeToken, ResumeTokenWriter, tokenExpired } from '../domain/resume-token.js';
-import type { Database } from '../lib/postgres.js';
 import { inboxOwner } from '../lib/grpc/identity.js';
 import { readFilter } from '../lib/grpc/messages.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
 import type { StreamAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
-import { findUsers } from '../store/directory.js';
-import { inboxPosition, type InboxPosition } from '../store/inboxes.js';
-import { readEpoch } from '../store/state.js';
+import type { InboxPosition } from '../store/inboxes.js';
 import { AlertStream } from './alert-stream.js';
 import { StreamFilter } from './stream-filter.js';
 import type { StreamHub } from './stream-hub.js';
+import type { StreamOpenings } from './stream-openings.js';
 
 const CHECKPOINT_DEFAULT_MS = 15_000;
 const CHECKPOINT_MIN_S = 1;
 const CHECKPOINT_MAX_S = 300;
 
 /** The handler of ssom.alert.v1.AlertStreamService.StreamAlerts; responses are written as bytes. */
-export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<StreamAlertsRequest__Output, Buffer> {
+export function streamAlerts(
+  openings: StreamOpenings,
+  hub: StreamHub,
+): StreamHandler<StreamAlertsRequest__Output, Buffer> {
   return async (call, { identity }) => {
     const request = call.request;
     const userId = inboxOwner(identity, request.userId);
@@ -33,21 +34,32 @@ export function streamAlerts(database: Database, hub: StreamHub): StreamHandler<
     }
     const giveBack = hub.keepRoom(userId);
     try {
-      const user = (await findUsers(database, [userId])).get(userId);
-      if (user === undefined) {
+      const opening = await openings.find(userId);
+      if (call.cancelled) return;
+      if (opening === undefined) {
         throw new AlertError(
           'NOT_FOUND',
           'USER_NOT_FOUND',
           `there is no user '${userId}' in the directory; UpsertUsers adds users`,
         );
       }
-      if (!user.active) throw new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
-      const [epoch, inbox] = await Promise.all([readEpoch(database), inboxPosition(database, userId)]);
+      const { active, epoch, inbox } = opening;
+      if (!active) throw new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
       const cursor = startOf(request, userId, epoch, inbox);
-      if (call.cancelled) return;
       // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
       const tokens = new ResumeTokenWriter(userId, epoch);
-      hub.add(new AlertStream(userId, call, hub, filter, tokens, checkpointMs, cursor, hub.newEnd()));
+      const stream = new AlertStream(
+        userId,
+        call,
+        hub,
+        filter,
+        tokens,
+        checkpointMs,
+        cursor,
+        hub.newEnd(),
+        inbox.lastSequence,
+      );
+      hub.add(stream);
     } finally {
       giveBack();
     }

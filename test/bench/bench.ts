@@ -38,6 +38,8 @@ export interface BenchOptions {
   readonly profiles: string | undefined;
   /** Variables of the service that differ from the profile dev. */
   readonly variables: Readonly<Record<string, string>>;
+  /** A module that is loaded into each role before it starts. */
+  readonly preload?: string;
 }
 
 export interface Scenario {
@@ -95,6 +97,18 @@ export class RoleProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** For SIGSTOP and SIGCONT. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** What the preloaded module answers. */
+  async ask<T>(question: string): Promise<T> {
+    const answer = once(this.#child, 'message');
+    this.#child.send(question);
+    return ((await answer) as [T])[0];
+  }
+
   async ready(signal: AbortSignal): Promise<void> {
     while (performance.now() - this.#started < READY_TIMEOUT_MS) {
       signal.throwIfAborted();
@@ -138,6 +152,12 @@ export class RoleProcess {
     return [...new Set(said)];
   }
 
+  /** kill -9. */
+  async kill(): Promise<void> {
+    this.killNow();
+    await this.#exited;
+  }
+
   async stop(): Promise<void> {
     if (!this.running) return;
     this.#child.kill('SIGTERM');
@@ -179,12 +199,16 @@ export class Deployment {
     for (const name of names) {
       const [http, grpc] = (await freePorts(2)).map((port) => `127.0.0.1:${port}`);
       const served = name === 'alert-api' || name === 'stream-gateway';
+      const preload = options.preload === undefined ? [] : ['--import', options.preload];
       const profiling =
         options.profiles === undefined
           ? []
           : ['--cpu-prof', `--cpu-prof-dir=${join(options.profiles, this.name)}`, `--cpu-prof-name=${name}.cpuprofile`];
       const log = join(dir, 'logs', `${this.name}-${name}.log`);
-      const role = new RoleProcess(name, http!, served ? grpc : undefined, log, this.environment, profiling);
+      const role = new RoleProcess(name, http!, served ? grpc : undefined, log, this.environment, [
+        ...preload,
+        ...profiling,
+      ]);
       this.roles.set(name, role);
       await role.ready(signal);
     }
@@ -272,7 +296,7 @@ export class Bench {
       for (const deployment of this.#deployments) deployment.killNow();
     });
     // Whatever is being measured fails at once.
-    signal.addEventListener('abort', () => void this.#stopWorkers(), { once: true });
+    signal.addEventListener('abort', () => void this.stopWorkers(), { once: true });
   }
 
   async startStack(): Promise<void> {
@@ -323,10 +347,13 @@ export class Bench {
     return Object.assign(new URL(url), { pathname: `/${name}` }).href;
   }
 
-  async runSql(url: string, text: string): Promise<void> {
+  async runSql(url: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
     const database = this.#database(url);
-    await database.query({ text });
-    await database.close();
+    try {
+      return (await database.query({ text, values })).rows;
+    } finally {
+      await database.close();
+    }
   }
 
   async createTopics(topics: readonly { name: string; partitions: number }[]): Promise<void> {
@@ -382,7 +409,7 @@ export class Bench {
 
   /** Ends a scenario's workers and its deployment. */
   async finish(deployment: Deployment, figures: Figures): Promise<void> {
-    await this.#stopWorkers();
+    await this.stopWorkers();
     await deployment.stop(figures);
     const database = this.#database(deployment.environment['DATABASE_URL']!);
     const { rows } = await database.query<{ deadlocks: number }>({
@@ -393,13 +420,13 @@ export class Bench {
     if (deadlocks > 0) figures.note(`${deployment.name}: PostgreSQL resolved ${deadlocks} deadlocks`);
   }
 
-  async #stopWorkers(): Promise<void> {
+  async stopWorkers(): Promise<void> {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.stop()));
   }
 
   /** Ends what a scenario may have left, as when it failed. */
   async stopProcesses(): Promise<void> {
-    await this.#stopWorkers();
+    await this.stopWorkers();
     await Promise.all(this.#deployments.splice(0).map((deployment) => deployment.stop()));
   }
 

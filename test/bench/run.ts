@@ -1,11 +1,11 @@
 // `npm run bench`: measures the service on the real stack; see README.md.
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../../services/lib/root.js';
 import { Bench, type Scenario } from './bench.js';
-import { Figures } from './figures.js';
+import { Figures, writeFigures } from './figures.js';
 import { hotSpots } from './profile.js';
 import { createDurable } from './scenarios/create-durable.js';
 import { latency } from './scenarios/latency.js';
@@ -15,7 +15,6 @@ import { broadcast, singleBatch, singleUnary } from './scenarios/throughput.js';
 const SCENARIOS: readonly Scenario[] = [createDurable, broadcast, singleUnary, singleBatch, latency, start];
 
 const README = join(ROOT, 'test', 'bench', 'README.md');
-const MARKERS = ['<!-- figures: begin -->', '<!-- figures: end -->'] as const;
 
 const HELP = `npm run bench -- [options]
 
@@ -127,7 +126,10 @@ async function main(): Promise<number> {
     if (options.json !== undefined) {
       await writeFile(options.json, `${JSON.stringify({ environment, ...(figures.toJson() as object) }, null, 2)}\n`);
     }
-    if (options.markdown) await writeReadme(markdown);
+    if (options.markdown) {
+      await writeFigures(README, markdown);
+      say(`${README} has the new figures`);
+    }
     return failed ? 1 : 0;
   } finally {
     await bench.close();
@@ -148,14 +150,6 @@ async function runScenario(scenario: Scenario, bench: Bench, figures: Figures): 
   } finally {
     await bench.stopProcesses();
   }
-}
-
-async function writeReadme(markdown: string): Promise<void> {
-  const text = await readFile(README, 'utf8');
-  const [begin, end] = MARKERS.map((marker) => text.indexOf(marker)) as [number, number];
-  if (begin < 0 || end < begin) throw new Error(`${README} lacks the markers ${MARKERS.join(' and ')}`);
-  await writeFile(README, `${text.slice(0, begin + MARKERS[0].length)}\n\n${markdown}\n${text.slice(end)}`);
-  say(`${README} has the new figures`);
 }
 
 process.exitCode = await main().catch((error: unknown) => {

@@ -291,8 +291,10 @@ test('changesAfter: pages while rows move past the page miss nothing and end at 
   const seen = new Map<number, { change: string; isRead: boolean }>();
   const sequences: number[] = [];
   let cursor = 0;
+  const pageOf = async (userId: string, after: number) =>
+    (await changesAfter(database, [{ userId, after, limit: 4 }]))[0]!;
   for (let pages = 0; ; pages += 1) {
-    const page = await changesAfter(database, 'u1', cursor, 4);
+    const page = await pageOf('u1', cursor);
     for (const { alertId, sequence, change, isRead } of page.changes) {
       sequences.push(sequence);
       cursor = sequence;
@@ -318,12 +320,32 @@ test('changesAfter: pages while rows move past the page miss nothing and end at 
     const last = seen.get(alert_id)!;
     assert.deepEqual([last.isRead, last.change === 'DELETED'], [is_read, deleted], String(alert_id));
   }
-  const end = await changesAfter(database, 'u1', cursor, 4);
+  const end = await pageOf('u1', cursor);
   assert.deepEqual([end.changes, end.lastSequence], [[], cursor]);
-  assert.deepEqual(await changesAfter(database, 'u7', 0, 4), {
+  assert.deepEqual(await pageOf('u7', 0), {
     changes: [],
     lastSequence: 0,
     prunedSequence: 0,
     unreadCount: 0,
   });
+});
+
+test('changesAfter: many cursors in one statement get what each would get alone', async (t) => {
+  const { database, alertIds } = await setUp(t, 6);
+  await deliverToInboxes(database, [...to('u1', ...alertIds), ...to('u2', alertIds[0]!)]);
+  await markRead(database, 'u1', [alertIds[1]!]);
+  const cursors = [
+    { userId: 'u2', after: 0, limit: 5 },
+    { userId: 'u1', after: 7, limit: 5 },
+    { userId: 'u7', after: 0, limit: 5 },
+    { userId: 'u1', after: 0, limit: 3 },
+    { userId: 'u1', after: 5, limit: 5 },
+  ];
+  const together = await changesAfter(database, cursors);
+  const alone = await Promise.all(cursors.map((cursor) => changesAfter(database, [cursor])));
+  assert.deepEqual(together, alone.flat());
+  assert.deepEqual(
+    together.map(({ changes }) => changes.map(({ sequence }) => sequence)),
+    [[1], [], [], [1, 3, 4], [6, 7]],
+  );
 });

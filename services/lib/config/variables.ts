@@ -539,9 +539,9 @@ export const variables = {
   ),
   streamsMax: integer(
     'STREAMS_MAX',
-    5000,
+    20_000,
     [1, 1_000_000],
-    'Streams that one gateway holds, each about 30 KB; one more gets RESOURCE_EXHAUSTED, and another gateway may have room.',
+    'Streams that one gateway holds: 12 KB each, 35 KB where each has a connection of its own, which also takes an open file; one more gets RESOURCE_EXHAUSTED, and another gateway may have room.',
   ),
   streamsPerUserMax: integer(
     'STREAMS_PER_USER_MAX',

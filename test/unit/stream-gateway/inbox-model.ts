@@ -204,8 +204,9 @@ export class FakeHost implements StreamHost {
 export function newStream(
   call: FakeCall,
   host: StreamHost,
-  options: { filter?: StreamFilter; checkpointMs?: number; knownUpTo?: number } = {},
+  options: { filter?: StreamFilter; checkpointMs?: number; knownUpTo?: number; inboxEnd?: number } = {},
 ): AlertStream {
-  const { filter = new StreamFilter([], 0, false), checkpointMs = 60_000, knownUpTo = 0 } = options;
-  return new AlertStream(USER, call as unknown as StreamCall, host, filter, tokens, checkpointMs, knownUpTo);
+  const { filter = new StreamFilter([], 0, false), checkpointMs = 60_000, knownUpTo = 0, inboxEnd = 0 } = options;
+  const client = call as unknown as StreamCall;
+  return new AlertStream(USER, client, host, filter, tokens, checkpointMs, knownUpTo, Infinity, inboxEnd);
 }

@@ -5,33 +5,38 @@ import { loadConfig } from '../../../services/lib/config/load.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
-import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { StreamHub } from '../../../services/stream-gateway/stream-hub.js';
 import { defer } from '../../support/defer.js';
 import { untilTrue } from '../../support/until-true.js';
 import { fakeContents, FakeCall, InboxModel, newStream } from './inbox-model.js';
 
+/** What the query of changesAfter answers for one of its cursors. */
+function pageRows(inbox: InboxModel, place: number, after: number, limit: number): object[] {
+  const { changes, lastSequence, prunedSequence, unreadCount } = inbox.page(after, limit);
+  const position = { place, last_seq: lastSequence, pruned_seq: prunedSequence, unread_count: unreadCount };
+  const ranks = { CREATED: 1, READ: 2, UNREAD: 3, DELETED: 4 };
+  const rows = changes.map((row) => ({
+    ...position,
+    alert_id: row.alertId,
+    seq: row.sequence,
+    created_seq: row.createdSequence,
+    change: ranks[row.change],
+    is_read: row.isRead,
+  }));
+  return rows.length === 0 ? [{ ...position, alert_id: null }] : rows;
+}
+
 /** A hub whose PostgreSQL is a model; `answer` is awaited before each page, which is read as of then. */
 function hubOn(t: TestContext, inbox: InboxModel, answer: () => Promise<void>, config: Record<string, string> = {}) {
   let reading = 0;
   let overlapping = 0;
-  const query = async ({ values }: { values: [string, number, number] }) => {
+  const query = async ({ values }: { values: [string[], number[], number[]] }) => {
     reading += 1;
     overlapping = Math.max(overlapping, reading);
-    const page = inbox.page(values[1], values[2]);
+    const rows = values[1].flatMap((after, index) => pageRows(inbox, index + 1, after, values[2][index]!));
     await answer();
     reading -= 1;
-    const position = { last_seq: page.lastSequence, pruned_seq: page.prunedSequence, unread_count: page.unreadCount };
-    const ranks = { CREATED: 1, READ: 2, UNREAD: 3, DELETED: 4 };
-    const rows = page.changes.map((row) => ({
-      ...position,
-      alert_id: row.alertId,
-      seq: row.sequence,
-      created_seq: row.createdSequence,
-      change: ranks[row.change],
-      is_read: row.isRead,
-    }));
-    return { rows: rows.length === 0 ? [{ ...position, alert_id: null }] : rows, rowCount: rows.length };
+    return { rows, rowCount: rows.length };
   };
   const metrics = new Metrics('test');
   const hub = new StreamHub({
@@ -40,7 +45,6 @@ function hubOn(t: TestContext, inbox: InboxModel, answer: () => Promise<void>, c
     contents: fakeContents(),
     logger: silentLogger(),
     metrics,
-    tracing: Tracing.off(),
   });
   defer(t, async () => {
     hub.close();
@@ -92,11 +96,37 @@ test('at most so many catch-up queries at once, and everybody has a turn', async
   const calls = Array.from({ length: 10 }, () => new FakeCall());
   for (const call of calls) {
     call.on('error', () => undefined);
-    hub.add(newStream(call, hub));
+    hub.add(newStream(call, hub, { inboxEnd: inbox.lastSequence }));
   }
   await untilTrue(() => calls.every((call) => call.checkpoints === 1), { what: 'all streams are live' });
   assert.equal(overlapping(), 3);
   for (const call of calls) assert.deepEqual(call.folded.list(), inbox.list());
+});
+
+test('streams that have missed little share a query, within a page; one far behind has a page to itself', async (t) => {
+  const inbox = new InboxModel();
+  for (let alertId = 1; alertId <= 100; alertId += 1) inbox.create(alertId);
+  const settings = { STREAM_CATCH_UPS_MAX: '1', STREAM_PAGE_SIZE: '20' };
+  // A page for the one far behind, three for the others, and what comes then waits.
+  let answers = 4;
+  let goOn: () => void = () => undefined;
+  const enough = new Promise<void>((resolve) => (goOn = resolve));
+  const { hub } = hubOn(t, inbox, () => ((answers -= 1) >= 0 ? Promise.resolve() : enough), settings);
+  const open = (knownUpTo: number) => {
+    const call = new FakeCall();
+    call.on('error', () => undefined);
+    hub.add(newStream(call, hub, { knownUpTo, inboxEnd: inbox.lastSequence }));
+    return call;
+  };
+  const far = open(0);
+  // Each has missed one change and is read one more: ten make a page.
+  const near = Array.from({ length: 30 }, () => open(99));
+  await untilTrue(() => near.every((call) => call.checkpoints === 1), { what: 'those that missed little are live' });
+  for (const call of near) assert.deepEqual(call.sequences, [100]);
+  assert.equal(far.sequences.length, 20);
+  goOn();
+  await untilTrue(() => far.checkpoints === 1, { what: 'the one far behind is live' });
+  assert.equal(far.sequences.length, 100);
 });
 
 test('a cursor below what was pruned ends the stream: RESUME_TOKEN_EXPIRED', async (t) => {

@@ -1,0 +1,116 @@
+import { tokenExpired } from '../domain/resume-token.js';
+import type { Config } from '../lib/config/load.js';
+import type { Logger } from '../lib/logging.js';
+import type { Database } from '../lib/postgres.js';
+import { backoffMs, wait } from '../lib/retry.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+import { changesAfter } from '../store/inboxes.js';
+import type { AlertContents } from './alert-contents.js';
+import type { AlertStream } from './alert-stream.js';
+
+interface CatchUpDeps {
+  readonly config: Pick<Config, 'streamPageSize' | 'streamCatchUpsMax'>;
+  readonly database: Database;
+  readonly contents: AlertContents;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** A stream and how many changes are read for it. */
+interface Turn {
+  readonly stream: AlertStream;
+  readonly limit: number;
+}
+
+/**
+ * Reads from PostgreSQL what streams have missed, in turn: so many queries at once, each of about one page. A stream far behind
+ * has the page to itself and then waits for its next turn, so it holds nobody up; of streams that have missed little one
+ * query serves hundreds, as when all clients of a gateway that died come to another one.
+ */
+export class CatchUps {
+  /** Streams that wait for their turn; a stream is in it once. */
+  readonly #queue = new Set<AlertStream>();
+  /** Streams that are being read for: a second reader would read the same page. */
+  readonly #reading = new Set<AlertStream>();
+  readonly #queries;
+  #running = 0;
+  #failures = 0;
+  #closed = false;
+
+  constructor(private readonly deps: CatchUpDeps) {
+    const { metrics } = deps;
+    this.#queries = metrics.counter('ssom.stream.catch_up.queries', 'Queries for what streams have missed.');
+    metrics.gauge('ssom.stream.catch_up.waiting', 'Streams that wait for a catch-up query.', () => this.#queue.size);
+  }
+
+  add(stream: AlertStream): void {
+    // Whoever reads for it looks again when the page is done.
+    if (stream.hasEnded || this.#reading.has(stream)) return;
+    this.#queue.add(stream);
+    if (this.#running >= this.deps.config.streamCatchUpsMax) return;
+    this.#running += 1;
+    // Streams that are added in the same turn of the event loop share the query.
+    setImmediate(() => void this.#work());
+  }
+
+  remove(stream: AlertStream): void {
+    this.#queue.delete(stream);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #work(): Promise<void> {
+    for (let turns = this.#next(); turns.length > 0 && !this.#closed; turns = this.#next()) {
+      for (const { stream } of turns) this.#reading.add(stream);
+      try {
+        await this.#read(turns);
+        this.#failures = 0;
+      } catch (error) {
+        this.#failures += 1;
+        const waitMs = 200 + backoffMs(this.#failures, 200, 3000);
+        this.deps.logger.warn(
+          { err: error, streams: turns.length, waitMs: Math.round(waitMs) },
+          'streams could not catch up; trying again',
+        );
+        await wait(waitMs);
+      }
+      for (const { stream } of turns) {
+        this.#reading.delete(stream);
+        if (stream.wantsPage) this.#queue.add(stream);
+      }
+    }
+    this.#running -= 1;
+  }
+
+  /** The streams whose turn it is: together they have missed a page at most, or it is one alone. */
+  #next(): Turn[] {
+    const { streamPageSize } = this.deps.config;
+    const turns: Turn[] = [];
+    let room = streamPageSize;
+    for (const stream of this.#queue) {
+      // One more than is known of, to see that there is no more.
+      const limit = Math.min(streamPageSize, stream.behind + 1);
+      if (turns.length > 0 && limit > room) break;
+      this.#queue.delete(stream);
+      if (!stream.wantsPage) continue;
+      turns.push({ stream, limit });
+      room -= limit;
+    }
+    return turns;
+  }
+
+  async #read(turns: readonly Turn[]): Promise<void> {
+    const cursors = turns.map(({ stream, limit }) => ({ userId: stream.userId, after: stream.cursor, limit }));
+    const pages = await changesAfter(this.deps.database, cursors);
+    this.#queries.add(1);
+    const alertIds = pages.flatMap(({ changes }) => changes.map(({ alertId }) => alertId));
+    const contents = await this.deps.contents.load(alertIds);
+    for (const [index, { stream, limit }] of turns.entries()) {
+      const page = pages[index]!;
+      if (stream.cursor < page.prunedSequence) stream.end(tokenExpired());
+      else stream.take(page.changes, page.changes.length < limit, page, contents);
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import type { Events } from '../events/events.js';
+import type { InboxChangedEvent } from '../events/event-types.js';
+import type { Config } from '../lib/config/load.js';
+import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
+import { every } from '../lib/lifecycle.js';
+import type { Logger } from '../lib/logging.js';
+import { wait } from '../lib/retry.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+import { ATTR } from '../lib/telemetry/names.js';
+import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import type { AlertContents } from './alert-contents.js';
+import type { AlertStream } from './alert-stream.js';
+import { AnnouncedAlerts } from './announced-alerts.js';
+
+interface InboxChangesDeps {
+  readonly config: Pick<Config, 'consumerMaxPollRecords'>;
+  readonly contents: AlertContents;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  /** The streams that a user holds here; undefined if there is none. */
+  readonly streamsOf: (userId: string) => Iterable<AlertStream> | undefined;
+}
+
+/** A change and the streams that it is for. */
+interface Wanted {
+  readonly event: InboxChangedEvent;
+  readonly streams: Iterable<AlertStream>;
+}
+
+const PARTITIONS_INTERVAL_MS = 30_000;
+/** Changes whose alerts are loaded together: a backlog of one user is 1,000 in each record. */
+const HAND_OUT_CHANGES = 1000;
+
+/** Hands the streams of this gateway what Kafka brings of all users. */
+export class InboxChanges {
+  readonly #skipped;
+
+  constructor(private readonly deps: InboxChangesDeps) {
+    this.#skipped = deps.metrics.counter(
+      'ssom.stream.records.skipped',
+      'Inbox-change records of users who are not connected here.',
+    );
+  }
+
+  /** Reads the inbox changes of all users, and the alerts that they will be about, until the signal aborts. */
+  async consume(consumer: Consumer, events: Events, signal: AbortSignal): Promise<void> {
+    const { config, contents, logger } = this.deps;
+    const { alertCreated, inboxChange } = events.topics;
+    contents.announced = new AnnouncedAlerts(events.alertCreated);
+    const interrupt = () => consumer.interrupt();
+    signal.addEventListener('abort', interrupt, { once: true });
+    const newPartitions = every(
+      PARTITIONS_INTERVAL_MS,
+      signal,
+      async () => {
+        const found = await consumer.assignNewPartitions([inboxChange, alertCreated]);
+        if (found > 0) logger.info({ partitions: found }, 'new partitions are read');
+      },
+      (error) => logger.debug({ err: error }, 'partitions could not be looked for'),
+    );
+    while (!signal.aborted) {
+      try {
+        await this.#dispatch(await consumer.poll(config.consumerMaxPollRecords), events);
+      } catch (error) {
+        // What is lost here is found by comparing last numbers.
+        logger.warn({ err: error }, 'inbox changes could not be read from Kafka; going on');
+        await wait(500, signal);
+      }
+    }
+    await newPartitions;
+  }
+
+  async #dispatch(records: readonly IncomingRecord[], events: Events): Promise<void> {
+    let wanted: Wanted[] = [];
+    let changes = 0;
+    let skipped = 0;
+    for (const record of records) {
+      if (record.topic === events.topics.alertCreated) this.deps.contents.announced?.add(record);
+    }
+    for (const record of records) {
+      if (record.topic !== events.topics.inboxChange) continue;
+      // Without decoding: most records are for users of other gateways.
+      if (record.key === null || record.value === null) continue;
+      const streams = this.deps.streamsOf(record.key);
+      if (streams === undefined) {
+        skipped += 1;
+        continue;
+      }
+      try {
+        const event = events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
+        wanted.push({ event, streams });
+        changes += event.changes.length;
+      } catch (error) {
+        const { topic, partition, offset } = record;
+        this.deps.logger.error(
+          { err: error, topic, partition, offset },
+          'an inbox change cannot be decoded; PostgreSQL has it',
+        );
+      }
+      if (changes < HAND_OUT_CHANGES) continue;
+      await this.#handOut(wanted);
+      wanted = [];
+      changes = 0;
+    }
+    this.#skipped.add(skipped);
+    if (wanted.length > 0) await this.#handOut(wanted);
+  }
+
+  async #handOut(wanted: readonly Wanted[]): Promise<void> {
+    try {
+      await this.deps.contents.load(alertIdsOf(wanted));
+    } catch (error) {
+      this.deps.logger.warn({ err: error }, 'alerts could not be loaded; their streams read them later');
+    }
+    const spans = this.#startSpans(wanted);
+    for (const { event, streams } of wanted) for (const stream of streams) stream.offer(event);
+    for (const span of spans) span.end();
+  }
+
+  /** One span for each trace of a batch. */
+  #startSpans(wanted: readonly Wanted[]): Span[] {
+    const { tracing } = this.deps;
+    if (!tracing.enabled) return [];
+    const changes = new Map<string, { alertId: number; count: number }>();
+    for (const { event } of wanted) {
+      for (const { traceparent, alertId } of event.changes) {
+        const entry = changes.get(traceparent);
+        if (entry !== undefined) entry.count += 1;
+        else if (isSampled(traceparent)) changes.set(traceparent, { alertId, count: 1 });
+      }
+    }
+    return [...changes].map(([parent, { alertId, count }]) =>
+      tracing.start('deliver StreamAlerts', {
+        kind: SpanKind.CONSUMER,
+        parent,
+        attributes: { [ATTR.alertId]: alertId, [ATTR.messagingBatchCount]: count },
+      }),
+    );
+  }
+}
+
+/** The alerts of some changes; of neighbours that are about the same one, as in a broadcast, once. */
+function alertIdsOf(wanted: readonly Wanted[]): number[] {
+  const alertIds: number[] = [];
+  let last: number | undefined;
+  for (const { event } of wanted) {
+    for (const { alertId } of event.changes) {
+      if (alertId !== last) alertIds.push(alertId);
+      last = alertId;
+    }
+  }
+  return alertIds;
+}
