@@ -3,17 +3,8 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
-import {
-  applicationDefault,
-  cert,
-  deleteApp,
-  initializeApp,
-  type App,
-  type Credential,
-  type ServiceAccount,
-} from 'firebase-admin/app';
+import { applicationDefault, cert, deleteApp, initializeApp, type App, type Credential } from 'firebase-admin/app';
 import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
-import type { Readable } from 'node:stream';
 
 /*
  * The home of firebase-admin. `send` of that package goes over HTTP/1.1 with the app's agent, one request a message, which a
@@ -77,7 +68,7 @@ export interface FcmOptions {
   readonly credentials: string;
   /** Empty: that of the credentials. */
   readonly projectId: string;
-  /** Where FCM is: Google's address, or a stand-in's. */
+  /** Google's address, or that of a stand-in, which then gives out access tokens too. */
   readonly url: string;
   readonly connections: number;
   /** Told of every Retry-After, in milliseconds. */
@@ -93,10 +84,10 @@ export class Fcm {
 
   /** @throws Error if the credentials cannot be read */
   constructor({ credentials, projectId, url, connections, onRetryAfter }: FcmOptions) {
-    this.#agent = new FcmAgent(new URL(url), connections);
     this.host = new URL(url).host;
+    this.#agent = new FcmAgent(url === GOOGLE ? undefined : new URL(url), connections);
     const project = projectId === '' ? {} : { projectId };
-    const credential = readCredential(credentials);
+    const credential = readCredential(credentials, this.#agent);
     this.#app = initializeApp({ credential, ...project, httpAgent: this.#agent }, `push-${(Fcm.#count += 1)}`);
     this.#messaging = getMessaging(this.#app);
     withoutRetries(this.#messaging);
@@ -132,6 +123,7 @@ export class Fcm {
   }
 }
 
+const GOOGLE = 'https://fcm.googleapis.com';
 const RESPONSES = 'http.client.response.finish';
 const RETRY_AFTER_MAX_MS = 10 * 60_000;
 
@@ -142,8 +134,8 @@ function retryAfterMs(header: string | undefined): number | undefined {
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS) : undefined;
 }
 
-function readCredential(credentials: string): Credential {
-  return credentials === 'application-default' ? applicationDefault() : cert(credentials as string | ServiceAccount);
+function readCredential(credentials: string, agent: https.Agent): Credential {
+  return credentials === 'application-default' ? applicationDefault(agent) : cert(credentials, agent);
 }
 
 /**
@@ -156,17 +148,20 @@ function withoutRetries(messaging: Messaging): void {
   if (client !== undefined) delete client.retry;
 }
 
-/** Kept-alive connections to wherever FCM is; firebase-admin knows no other address than Google's. */
+/** Kept-alive connections: to whom firebase-admin wants, which is Google alone, or all of them to a stand-in. */
 class FcmAgent extends https.Agent {
   constructor(
-    private readonly url: URL,
+    private readonly standIn: URL | undefined,
     connections: number,
   ) {
     super({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections });
   }
 
-  override createConnection(): Readable & net.Socket {
-    const { hostname, port, protocol } = this.url;
+  override createConnection(
+    ...args: Parameters<https.Agent['createConnection']>
+  ): ReturnType<https.Agent['createConnection']> {
+    if (this.standIn === undefined) return super.createConnection(...args);
+    const { hostname, port, protocol } = this.standIn;
     if (protocol === 'http:') return net.connect({ host: hostname, port: Number(port || 80), noDelay: true });
     return tls.connect({
       host: hostname,

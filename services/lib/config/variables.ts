@@ -511,7 +511,7 @@ export const variables = {
     'https://fcm.googleapis.com',
     /^https?:\/\/\S+$/,
     'an http:// or https:// URL',
-    'Where FCM is: for a stand-in in tests.',
+    'Where FCM is. A stand-in that is named here is asked for access tokens, too.',
   ),
   pushConcurrency: integer(
     'PUSH_CONCURRENCY',
