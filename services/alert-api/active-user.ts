@@ -15,6 +15,10 @@ export async function requireActiveUser(database: Database, userId: string): Pro
       `there is no user '${userId}' in the directory; UpsertUsers adds users`,
     );
   }
-  if (!user.active) throw new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
+  if (!user.active) throw inactive(userId);
   return userId;
+}
+
+export function inactive(userId: string): AlertError {
+  return new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
 }

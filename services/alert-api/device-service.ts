@@ -18,7 +18,7 @@ import {
   type Device,
   type DevicePlatform,
 } from '../store/devices.js';
-import { requireActiveUser } from './active-user.js';
+import { inactive, requireActiveUser } from './active-user.js';
 
 const TOKEN = /^[\x21-\x7e]{1,4096}$/;
 const APP_VERSION_MAX = 64;
@@ -37,6 +37,8 @@ export function deviceService({ database }: { database: Database }): Handlers {
     async RegisterDevice(request, { identity }) {
       const userId = await ownerOf(identity, request.userId);
       const device = await registerDevice(database, { userId, ...readDevice(request) });
+      // Made inactive since we looked.
+      if (device === undefined) throw inactive(userId);
       return { device: toMessage(device) };
     },
 

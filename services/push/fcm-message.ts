@@ -94,21 +94,25 @@ function compose({ token, alertId, alert, sequence, unreadCount, ttlMs, expiresA
   };
 }
 
-/** What disappears from a device: some alerts, or all up to one. */
-export type Dismissal = { readonly alertIds: readonly number[] } | { readonly upTo: number };
+/**
+ * What disappears from a device: some alerts, or all up to one that are not newer than the change that made them read: an alert
+ * with a lower id may come later.
+ */
+export type Dismissal = { readonly alertIds: readonly number[] } | { readonly upTo: number; readonly sequence: number };
 
 /** Has the app remove notifications. It shows nothing itself; the badge is set anew. */
 export function dismissMessage(token: string, dismissal: Dismissal, unreadCount: number): Message {
   const what: Record<string, string> =
     'upTo' in dismissal
-      ? { type: 'read_up_to', alert_id: String(dismissal.upTo) }
+      ? { type: 'read_up_to', alert_id: String(dismissal.upTo), sequence: String(dismissal.sequence) }
       : { type: 'dismiss', alert_ids: dismissal.alertIds.join(',') };
   return {
     token,
     data: { ...what, unread_count: String(unreadCount) },
     android: { priority: 'normal' },
     apns: {
-      headers: { 'apns-priority': '5', 'apns-push-type': 'background' },
+      // Not `background`: such a one may not set the badge. content-available wakes the app all the same.
+      headers: { 'apns-priority': '5', 'apns-push-type': 'alert' },
       payload: { aps: { contentAvailable: true, badge: unreadCount } },
     },
     webpush: { headers: { Urgency: 'low' } },

@@ -1,10 +1,9 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { ClientRequest, IncomingMessage } from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
 import { applicationDefault, cert, deleteApp, initializeApp, type App, type Credential } from 'firebase-admin/app';
 import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
+import { withTimeout } from '../lib/retry.js';
 
 /*
  * The home of firebase-admin. `send` of that package goes over HTTP/1.1 with the app's agent, one request a message, which a
@@ -15,14 +14,14 @@ import { getMessaging, type Message, type Messaging } from 'firebase-admin/messa
  * What a failure asks for.
  * - dead: the token is of no use any more.
  * - rejected: this message will never be taken.
- * - throttled: everybody is to slow down.
+ * - throttled, unavailable: it was not taken; everybody is to slow down.
  * - credentials: FCM does not accept us, or not for this token.
- * - unavailable: FCM is away.
- * - transient: it may work the next time.
+ * - unheard: no answer came; it may have been taken.
+ * - transient: it may work the next time; it may have been taken.
  */
-export type FcmFailure = 'dead' | 'rejected' | 'throttled' | 'credentials' | 'unavailable' | 'transient';
+export type FcmFailure = 'dead' | 'rejected' | 'throttled' | 'unavailable' | 'credentials' | 'unheard' | 'transient';
 
-/** firebase-admin's codes, without `messaging/`. Those that are not here are `transient`. */
+/** firebase-admin's codes. Those that are not here are `transient`. */
 const FAILURES: Readonly<Record<string, FcmFailure>> = {
   'messaging/registration-token-not-registered': 'dead',
   // Ambiguous: the token or the payload. A token is never removed for it.
@@ -32,34 +31,31 @@ const FAILURES: Readonly<Record<string, FcmFailure>> = {
   'messaging/invalid-payload': 'rejected',
   'messaging/invalid-data-payload-key': 'rejected',
   'messaging/invalid-options': 'rejected',
-  'messaging/invalid-package-name': 'rejected',
   'messaging/payload-size-limit-exceeded': 'rejected',
   'messaging/message-rate-exceeded': 'throttled',
-  'messaging/device-message-rate-exceeded': 'throttled',
+  'messaging/server-unavailable': 'unavailable',
   'messaging/mismatched-credential': 'credentials',
   'messaging/third-party-auth-error': 'credentials',
   'messaging/authentication-error': 'credentials',
   'app/invalid-credential': 'credentials',
-  'messaging/server-unavailable': 'unavailable',
-  'app/network-error': 'unavailable',
-  'app/network-timeout': 'unavailable',
+  'app/network-error': 'unheard',
+  'app/network-timeout': 'unheard',
 };
 
-/** A message that FCM did not accept, or of which we do not know. */
+/** A message that FCM did not accept, or of which we do not know. Its text never has the whole token. */
 export class FcmError extends Error {
   constructor(
     readonly failure: FcmFailure,
     readonly code: string,
     message: string,
-    cause: unknown,
   ) {
-    super(message, { cause });
+    super(message);
     this.name = 'FcmError';
   }
 
   /** Whether it says something of FCM, or of us, rather than of this message. */
   get isOutage(): boolean {
-    return this.failure === 'credentials' || this.failure === 'unavailable' || this.failure === 'transient';
+    return !['dead', 'rejected', 'throttled'].includes(this.failure);
   }
 }
 
@@ -77,28 +73,17 @@ export interface FcmOptions {
 
 /** Sends messages to FCM over connections that are kept. */
 export class Fcm {
-  readonly #app: App;
-  readonly #messaging: Messaging;
   readonly #agent: FcmAgent;
-  readonly #onResponse: (message: unknown) => void;
+  #app: App;
+  #messaging: Messaging;
+  #renewedAt = performance.now();
 
   /** @throws Error if the credentials cannot be read */
-  constructor({ credentials, projectId, url, connections, onRetryAfter }: FcmOptions) {
+  constructor(private readonly options: FcmOptions) {
+    const { url, connections } = options;
     this.host = new URL(url).host;
     this.#agent = new FcmAgent(url === GOOGLE ? undefined : new URL(url), connections);
-    const project = projectId === '' ? {} : { projectId };
-    const credential = readCredential(credentials, this.#agent);
-    this.#app = initializeApp({ credential, ...project, httpAgent: this.#agent }, `push-${(Fcm.#count += 1)}`);
-    this.#messaging = getMessaging(this.#app);
-    withoutRetries(this.#messaging);
-    // firebase-admin 13 keeps the header to itself.
-    this.#onResponse = (message) => {
-      const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
-      if ((request as { agent?: unknown }).agent !== this.#agent) return;
-      const ms = retryAfterMs(response.headers['retry-after']);
-      if (ms !== undefined) onRetryAfter(ms);
-    };
-    subscribe(RESPONSES, this.#onResponse);
+    [this.#app, this.#messaging] = this.#open();
   }
 
   /** Where it sends to. */
@@ -106,26 +91,77 @@ export class Fcm {
 
   static #count = 0;
 
+  #open(): [App, Messaging] {
+    const { credentials, projectId, onRetryAfter } = this.options;
+    const project = projectId === '' ? {} : { projectId };
+    const credential = readCredential(credentials, this.#agent);
+    const app = initializeApp({ credential, ...project, httpAgent: this.#agent }, `push-${(Fcm.#count += 1)}`);
+    const messaging = getMessaging(app);
+    tune(messaging, onRetryAfter);
+    return [app, messaging];
+  }
+
   /** @returns FCM's name for the message @throws FcmError */
   async send(message: Message): Promise<string> {
+    const token = 'token' in message ? message.token : '';
     try {
-      return await this.#messaging.send(message);
+      const name: unknown = await withTimeout(this.#messaging.send(message), DEADLINE_MS, 'FCM');
+      return typeof name === 'string' ? clean(name, token) : '';
     } catch (error) {
-      const { code = '', message: text } = error as { code?: string; message: string };
-      throw new FcmError(FAILURES[code] ?? 'transient', code, text, error);
+      const failure = toFcmError(error as Error & { code?: string }, token);
+      if (failure.failure === 'credentials') this.#renew();
+      throw failure;
     }
   }
 
+  /**
+   * firebase-admin keeps an access token until it ends, also one that is refused. Reads the credentials anew, which may have been
+   * replaced; not more often than they may be.
+   */
+  #renew(): void {
+    const now = performance.now();
+    if (now - this.#renewedAt < RENEW_MS) return;
+    this.#renewedAt = now;
+    const old = this.#app;
+    try {
+      [this.#app, this.#messaging] = this.#open();
+    } catch {
+      // Somebody is at the file; with the old ones FCM goes on refusing, which is seen.
+      return;
+    }
+    void deleteApp(old);
+  }
+
+  /** Cuts what is on its way. */
   async close(): Promise<void> {
-    unsubscribe(RESPONSES, this.#onResponse);
-    await deleteApp(this.#app);
     this.#agent.destroy();
+    await deleteApp(this.#app);
   }
 }
 
 const GOOGLE = 'https://fcm.googleapis.com';
-const RESPONSES = 'http.client.response.finish';
 const RETRY_AFTER_MAX_MS = 10 * 60_000;
+/** Of all that firebase-admin does for a message, getting an access token included; it gives FCM 15 s for an answer. */
+const DEADLINE_MS = 30_000;
+const RENEW_MS = 5000;
+const TEXT_MAX = 500;
+
+function toFcmError(error: Error & { code?: string }, token: string): FcmError {
+  if (error instanceof FcmError) return error;
+  const { code = '', message } = error;
+  const text = clean(message, token);
+  // No code: it took too long, or the answer made no sense.
+  if (code === '') return new FcmError('unheard', 'no-answer', text);
+  if (/project ID/i.test(message)) return new FcmError('credentials', code, text);
+  return new FcmError(FAILURES[code] ?? 'transient', code, text);
+}
+
+/** What others say, fit for logs and the database: without the token, bounded, and without control characters. */
+function clean(text: string, token: string): string {
+  const hidden = token === '' ? text : text.replaceAll(token, `…${token.slice(-6)}`);
+   
+  return hidden.replace(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, TEXT_MAX);
+}
 
 /** Seconds, or a date. */
 function retryAfterMs(header: string | undefined): number | undefined {
@@ -138,14 +174,49 @@ function readCredential(credentials: string, agent: https.Agent): Credential {
   return credentials === 'application-default' ? applicationDefault(agent) : cert(credentials, agent);
 }
 
+interface Refusal {
+  readonly response?: {
+    readonly status: number;
+    readonly headers: Record<string, string | undefined>;
+    readonly text: string;
+  };
+}
+
+interface HttpClient {
+  retry?: unknown;
+  send(request: unknown): Promise<unknown>;
+}
+
 /**
- * It would repeat a 503 up to four times by itself, holding one of our places while nobody else hears of it; we slow all of
- * them down instead. Where a later version has renamed its parts, it goes on repeating.
+ * What firebase-admin 13 keeps to itself, and we have to do otherwise; where a later version has renamed its parts, tests fail.
+ * - It would repeat a 503 up to four times by itself, holding one of our places while nobody else hears of it.
+ * - It does not pass on Retry-After.
+ * - It calls every 404 a dead token, and every 400 a wrong message: also those of a proxy, or of a wrong project.
  */
-function withoutRetries(messaging: Messaging): void {
-  const parts = messaging as unknown as { messagingRequestHandler?: { httpClient?: { retry?: unknown } } };
+function tune(messaging: Messaging, onRetryAfter: (ms: number) => void): void {
+  const parts = messaging as unknown as { messagingRequestHandler?: { httpClient?: HttpClient } };
   const client = parts.messagingRequestHandler?.httpClient;
-  if (client !== undefined) delete client.retry;
+  if (client === undefined) return;
+  delete client.retry;
+  const send = client.send.bind(client);
+  client.send = async (request) => {
+    try {
+      return await send(request);
+    } catch (error) {
+      const { response } = error as Refusal;
+      if (response === undefined) throw error;
+      const ms = retryAfterMs(response.headers['retry-after']);
+      if (ms !== undefined) onRetryAfter(ms);
+      throw misjudged(response) ?? error;
+    }
+  };
+}
+
+function misjudged({ status, text }: NonNullable<Refusal['response']>): FcmError | undefined {
+  const answer = `HTTP ${status}: ${clean(text, '')}`;
+  if (status === 404 && !text.includes('UNREGISTERED')) return new FcmError('credentials', 'not-found', answer);
+  if (status === 400 && !text.includes('INVALID_ARGUMENT')) return new FcmError('transient', 'bad-request', answer);
+  return undefined;
 }
 
 /** Kept-alive connections: to whom firebase-admin wants, which is Google alone, or all of them to a stand-in. */

@@ -7,6 +7,7 @@ import { finishPushes, type PushOutcome } from '../store/pushes.js';
 /** How long outcomes gather before they are stored together, and how many at most. */
 const GATHER_MS = 20;
 const BATCH = 500;
+const RETRY_CAP_MS = 1000;
 
 /** A device that FCM does not know any more, as of the time at which it was read (milliseconds, PostgreSQL's clock). */
 export interface DeadDevice {
@@ -15,14 +16,14 @@ export interface DeadDevice {
 }
 
 /**
- * Stores what became of claims, many in a statement. While PostgreSQL is away they wait here; there are never more than
- * claims, and nothing is claimed meanwhile. What is lost with the process is claimed and sent again, under the same
- * collapse key.
+ * Stores what became of claims, many in a statement. While PostgreSQL is away they wait here; nothing is claimed meanwhile.
+ * What is lost with the process is claimed and sent again, under the same collapse key.
  */
 export class OutcomeWriter {
   #outcomes: PushOutcome[] = [];
   #dead: DeadDevice[] = [];
   #writing: Promise<void> | undefined;
+  readonly #stopped = new AbortController();
 
   constructor(
     private readonly database: Database,
@@ -31,7 +32,7 @@ export class OutcomeWriter {
   ) {}
 
   note(outcomes: readonly PushOutcome[], dead: readonly DeadDevice[] = []): void {
-    this.#outcomes.push(...outcomes);
+    for (const outcome of outcomes) this.#outcomes.push(outcome);
     this.#dead.push(...dead);
     this.#writing ??= this.#write().finally(() => (this.#writing = undefined));
   }
@@ -40,26 +41,34 @@ export class OutcomeWriter {
     return this.#outcomes.length;
   }
 
-  /** Resolves when all are stored, or PostgreSQL did not take them. */
-  async settled(): Promise<void> {
-    await this.#writing;
+  /** Stores what is left, in so many milliseconds at most; then gives up. */
+  async stop(withinMs: number): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([this.#writing, wait(withinMs, over.signal)]);
+    over.abort();
+    this.#stopped.abort();
   }
 
   async #write(): Promise<void> {
-    for (let failures = 0; this.#outcomes.length > 0 && failures < 5;) {
-      await wait(GATHER_MS * 2 ** failures);
-      const outcomes = this.#outcomes.slice(0, BATCH);
-      const dead = this.#dead.slice(0, BATCH);
+    let failures = 0;
+    while (this.#outcomes.length > 0 && !this.#stopped.signal.aborted) {
+      await wait(Math.min(RETRY_CAP_MS, GATHER_MS * 2 ** failures), this.#stopped.signal);
       try {
-        await finishPushes(this.database, outcomes);
-        if (dead.length > 0) this.onRemoved(await removeDeadDevices(this.database, dead));
-        this.#outcomes = this.#outcomes.slice(outcomes.length);
-        this.#dead = this.#dead.slice(dead.length);
+        await this.#writeBatch();
         failures = 0;
       } catch (error) {
         failures += 1;
-        this.logger.warn({ err: error, outcomes: outcomes.length }, 'what became of pushes could not be stored');
+        this.logger.warn({ err: error, outcomes: this.#outcomes.length }, 'what became of pushes could not be stored');
       }
     }
+  }
+
+  async #writeBatch(): Promise<void> {
+    const outcomes = this.#outcomes.slice(0, BATCH);
+    const dead = this.#dead.slice(0, BATCH);
+    await finishPushes(this.database, outcomes);
+    if (dead.length > 0) this.onRemoved(await removeDeadDevices(this.database, dead));
+    this.#outcomes = this.#outcomes.slice(outcomes.length);
+    this.#dead = this.#dead.slice(dead.length);
   }
 }

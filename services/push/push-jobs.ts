@@ -21,15 +21,20 @@ function endOf({ expiresAt, now, alert, device, entry }: ClaimedPush): EndReason
   return now >= expiresAt ? 'expired' : undefined;
 }
 
+export interface Ended {
+  readonly claim: ClaimedPush;
+  readonly reason: EndReason;
+}
+
 export interface Prepared {
   readonly jobs: readonly PushJob[];
-  readonly ended: readonly { readonly claim: ClaimedPush; readonly reason: EndReason }[];
+  readonly ended: readonly Ended[];
 }
 
 /** The messages that claimed pushes of alerts need, one each. */
 export function alertJobs(claims: readonly ClaimedPush[]): Prepared {
   const jobs: PushJob[] = [];
-  const ended: { claim: ClaimedPush; reason: EndReason }[] = [];
+  const ended: Ended[] = [];
   for (const claim of claims) {
     const { deviceId, alertId, alert, device, entry, expiresAt, now, unreadCount } = claim;
     const reason = endOf(claim);
@@ -57,7 +62,7 @@ export function alertJobs(claims: readonly ClaimedPush[]): Prepared {
  */
 export function dismissalJobs(claims: readonly ClaimedPush[], firstShown: ReadonlyMap<number, number>): Prepared {
   const jobs: PushJob[] = [];
-  const ended: { claim: ClaimedPush; reason: EndReason }[] = [];
+  const ended: Ended[] = [];
   for (const [deviceId, group] of byDevice(claims)) {
     const { device, unreadCount } = group[0]!;
     if (device === null) {
@@ -66,12 +71,9 @@ export function dismissalJobs(claims: readonly ClaimedPush[], firstShown: Readon
     }
     const upTo = group.at(-1)!.alertId;
     if (group.length > 1 && (firstShown.get(deviceId) ?? Infinity) > upTo) {
-      jobs.push({
-        deviceId,
-        dismiss: true,
-        claims: group,
-        message: dismissMessage(device.token, { upTo }, unreadCount),
-      });
+      const sequence = Math.max(...group.map(({ entry }) => entry?.sequence ?? 0));
+      const message = dismissMessage(device.token, { upTo, sequence }, unreadCount);
+      jobs.push({ deviceId, dismiss: true, claims: group, message });
       continue;
     }
     for (let from = 0; from < group.length; from += DISMISSED_MAX) {

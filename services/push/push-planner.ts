@@ -6,7 +6,8 @@ import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import { every } from '../lib/lifecycle.js';
 import type { Runtime } from '../runtime.js';
 import { ALERT_LEVELS } from '../domain/alert.js';
-import { planPushes, retryFailedPushes, usersAhead, type PlanOptions } from '../store/pushes.js';
+import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
+import { pushBacklog, retryFailedPushes } from '../store/push-records.js';
 import { pruneDevices } from '../store/devices.js';
 import { TTL_MS } from './fcm-message.js';
 
@@ -24,6 +25,8 @@ export class PushPlanner {
   readonly #swept;
   readonly #pruned;
   readonly #options: PlanOptions;
+  /** As of the last sweep. */
+  #backlog = { due: 0, oldestMs: 0 };
 
   constructor(
     private readonly runtime: Runtime,
@@ -34,6 +37,16 @@ export class PushPlanner {
     this.#planned = metrics.counter('ssom.push.planned', 'Pushes and dismissals that were planned, by what they are.');
     this.#swept = metrics.counter('ssom.push.swept', 'Users whose inbox was ahead although no record of it had come.');
     this.#pruned = metrics.counter('ssom.push.devices.pruned', 'Devices that were not renewed for too long.');
+    metrics.gauge(
+      'ssom.push.due',
+      'Pushes that are due, of all instances; counted up to 100,000.',
+      () => this.#backlog.due,
+    );
+    metrics.gauge(
+      'ssom.push.lag',
+      'Seconds for which the oldest of them has been due.',
+      () => this.#backlog.oldestMs / 1000,
+    );
     this.#options = { graceMs: config.pushGraceMs, ttlMs: ALERT_LEVELS.map((level) => TTL_MS[level]) };
   }
 
@@ -82,6 +95,7 @@ export class PushPlanner {
       config.pushSweepIntervalMs,
       signal,
       async () => {
+        this.#backlog = await pushBacklog(database);
         await database.withAdvisoryLock(LOCK, async () => {
           for (let after: string | undefined = ''; after !== undefined && !signal.aborted;) {
             const users: string[] = await usersAhead(database, after, PAGE);

@@ -1,5 +1,4 @@
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
-import { DeadLetters } from '../lib/kafka/dead-letters.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
@@ -36,18 +35,6 @@ export function createPush(runtime: Runtime): Service {
     else await planner.handle(publishing!.events, records);
   }
 
-  function createSender(target: Publishing): PushSender {
-    const deadLetters = new DeadLetters({
-      producer: target.producer,
-      group: config.consumerGroup + GROUP,
-      logger,
-      metrics,
-      // It is in the inbox, so there is nothing that reconciliation would have to leave alone.
-      remember: () => Promise.resolve(),
-    });
-    return new PushSender(runtime, target, deadLetters);
-  }
-
   return {
     async run(signal) {
       if (off) logger.warn('push is off: FCM_CREDENTIALS is not set, so nothing is sent to devices');
@@ -55,7 +42,7 @@ export function createPush(runtime: Runtime): Service {
       publishing = await runtime.publishing(signal);
       const running: Promise<void>[] = [];
       if (!off) {
-        sender = createSender(publishing);
+        sender = new PushSender(runtime, publishing, config.consumerGroup + GROUP);
         planner = new PushPlanner(runtime, sender.wake);
         running.push(sender.run(signal), planner.sweep(signal));
       }

@@ -54,13 +54,20 @@ const hashOf = (token: string) => createHash('sha256').update(token).digest();
 /**
  * Adds a device or renews it. A token that another user had becomes a new device of this one. What is pushed to a user's first
  * device begins with the next change of the inbox.
+ * @returns undefined if the user is not active
  */
 export async function registerDevice(
   database: Database,
   device: { userId: string; token: string; platform: DevicePlatform; appVersion: string; locale: string },
-): Promise<Device> {
+): Promise<Device | undefined> {
   const { userId, token, platform, appVersion, locale } = device;
   return database.transaction(async (connection) => {
+    // Whoever makes the user inactive waits for us, and then removes this device too.
+    const active = await connection.query(
+      'SELECT 1 FROM users WHERE user_id = $1 AND valid_to IS NULL AND active FOR SHARE',
+      [userId],
+    );
+    if (active.rowCount === 0) return undefined;
     const { rows } = await connection.query<DeviceRow>(
       `
       WITH cursor AS (
@@ -80,9 +87,9 @@ export async function registerDevice(
       [userId, token, hashOf(token), DEVICE_PLATFORMS.indexOf(platform) + 1, appVersion, locale],
     );
     await connection.query(
-      `DELETE FROM devices WHERE device_id IN (
+      `DELETE FROM devices WHERE device_id = ANY(ARRAY(
          SELECT device_id FROM devices WHERE user_id = $1 ORDER BY refreshed_at DESC, device_id DESC OFFSET ${DEVICES_MAX}
-       )`,
+       ))`,
       [userId],
     );
     return toDevice(rows[0]!);
@@ -132,9 +139,9 @@ export async function removeDeadDevices(
 export async function pruneDevices(database: Queryable, maxAgeDays: number, limit: number): Promise<number> {
   const { rowCount } = await database.query({
     text: `
-      DELETE FROM devices WHERE device_id IN (
+      DELETE FROM devices WHERE device_id = ANY(ARRAY(
         SELECT device_id FROM devices WHERE refreshed_at < now() - $1 * interval '1 day' ORDER BY refreshed_at LIMIT $2
-      )`,
+      ))`,
     values: [maxAgeDays, limit],
   });
   return rowCount ?? 0;

@@ -27,7 +27,8 @@ export async function up(knex: Knex): Promise<void> {
     ) WITH (fillfactor = 50);
 
     -- One row for each alert and device. due_at: when something is to be done (null: nothing); while somebody is at it, when its
-    -- claim ends. dismiss: the alert was read or deleted, and is to disappear from the device.
+    -- claim ends. dismiss: the alert was read or deleted, and is to disappear from the device. attempts: how often it was tried;
+    -- strikes: how often that failed while others succeeded.
     CREATE TABLE push_deliveries (
       device_id bigint NOT NULL,
       alert_id bigint NOT NULL,
@@ -36,6 +37,7 @@ export async function up(knex: Knex): Promise<void> {
       dismiss boolean NOT NULL DEFAULT false,
       due_at timestamptz,
       attempts integer NOT NULL DEFAULT 0,
+      strikes integer NOT NULL DEFAULT 0,
       created_at timestamptz NOT NULL,
       expires_at timestamptz NOT NULL,
       sent_at timestamptz,
