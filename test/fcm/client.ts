@@ -51,7 +51,10 @@ export async function startFcm(t: TestContext, options: FcmOptions = {}): Promis
 
 /** As startFcm, for who is no test and closes it himself. It ends with this process in any case. */
 export async function launchFcm(options: FcmOptions = {}): Promise<Fcm> {
-  const child = fork(MAIN, args(options), { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  const child = fork(MAIN, args(options), {
+    execArgv: ['--enable-source-maps'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
   const exit = once(child, 'exit');
   const ready = await firstLine(child.stdout!, exit);
   const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {

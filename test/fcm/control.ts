@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Counts, Rule, TokenState } from './control-types.js';
+import { CONDITIONS } from './google-errors.js';
 import type { FcmServer } from './server.js';
 
 /** Answers a request of the control API, which README.md describes. Mistakes get a 400 that says what is wrong. */
@@ -64,25 +65,31 @@ function setTokens(fcm: FcmServer, { state, tokens = [] }: { state?: TokenState;
   return {};
 }
 
-const RULE_FIELDS: Record<keyof Rule, 'string' | 'number' | 'boolean' | 'number or string'> = {
+type Check = readonly string[] | 'string' | 'number' | 'boolean' | 'number or string';
+
+const RULE_FIELDS: Readonly<Record<keyof Rule, Check>> = {
   token: 'string',
   share: 'number',
   perConnection: 'boolean',
   times: 'number',
   delayMs: 'number',
-  error: 'string',
+  error: Object.keys(CONDITIONS),
   retryAfter: 'number or string',
-  cut: 'string',
-  malformed: 'string',
+  cut: ['before', 'unheard', 'middle', 'after'],
+  malformed: ['not-json', 'empty', 'html', 'half', 'length-too-long', 'length-too-short'],
   status: 'number',
 };
 
 /** A mistyped rule must not become one that does nothing. */
 function readRule(json: unknown): Rule {
-  for (const [key, value] of Object.entries(json as Rule)) {
-    const expected = Object.hasOwn(RULE_FIELDS, key) ? RULE_FIELDS[key as keyof Rule] : undefined;
-    if (expected === undefined) throw new Error(`a rule has no ${key}`);
-    if (!expected.split(' or ').includes(typeof value)) throw new Error(`${key} must be a ${expected}`);
+  for (const [key, value] of Object.entries(json as Rule) as [string, unknown][]) {
+    const check = Object.hasOwn(RULE_FIELDS, key) ? RULE_FIELDS[key as keyof Rule] : undefined;
+    if (check === undefined) throw new Error(`a rule has no ${key}`);
+    if (typeof check !== 'string') {
+      if (!check.includes(value as string)) throw new Error(`${key} must be one of ${check.join(', ')}`);
+    } else if (!check.split(' or ').includes(typeof value)) {
+      throw new Error(`${key} must be a ${check}`);
+    }
   }
   return json as Rule;
 }

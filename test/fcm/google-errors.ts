@@ -22,7 +22,7 @@ interface Condition {
 }
 
 /** From the documentation of ErrorCode; the messages are those seen in answers that people published. */
-const CONDITIONS: Readonly<Record<ErrorName, Condition>> = {
+export const CONDITIONS: Readonly<Record<ErrorName, Condition>> = {
   UNSPECIFIED_ERROR: { status: 500, canonical: 'UNKNOWN', message: 'Unknown error.', fcm: 'UNSPECIFIED_ERROR' },
   INVALID_ARGUMENT: {
     status: 400,

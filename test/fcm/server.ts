@@ -51,7 +51,6 @@ export class FcmServer {
   readonly behaviour: Behaviour;
   /** Tokens that are not simply known. */
   readonly tokens = new Map<string, TokenState>();
-  readonly #servers: readonly Server[];
 
   static async start(options: ServerOptions): Promise<FcmServer> {
     const [api, control] = [createServer(), createServer()];
@@ -71,18 +70,10 @@ export class FcmServer {
     this.ready = { ...urls, projectId: options.projectId, serviceAccount: access.serviceAccount };
     this.ledger = new Ledger(options.records, options.bodies);
     this.behaviour = new Behaviour(new Random(options.seed));
-    this.#servers = [api, control];
     api.keepAliveTimeout = IDLE_MS;
     api.on('connection', (socket: Socket) => this.ledger.opened(socket));
     api.on('request', (request, response) => void this.#route(request, response).catch(() => response.destroy()));
     control.on('request', (request, response) => void handleControl(this, request, response));
-  }
-
-  async close(): Promise<void> {
-    for (const server of this.#servers) {
-      server.close();
-      server.closeAllConnections();
-    }
   }
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -103,7 +94,7 @@ export class FcmServer {
     const { delayMs, rule } = this.behaviour.decide(token, connection);
     const outcome =
       rule?.error !== undefined
-        ? { answer: fcmError(rule.error, undefined, rule.retryAfter), message: {} }
+        ? { answer: fcmError(rule.error, undefined, rule.retryAfter), message: messageOf(json) }
         : this.#judge(project, request, json);
     const status = statusHeard(outcome.answer, rule);
     const lost = rule?.cut === 'before' || (rule?.malformed !== undefined && status >= 400);
@@ -191,6 +182,11 @@ function parse(body: Buffer | undefined): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** The message of a request that is not judged. */
+function messageOf(json: unknown): Fields {
+  return section(readRequest(json).request, 'message');
 }
 
 function tokenOf(json: unknown): string | undefined {
