@@ -1,25 +1,20 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { cert, deleteApp, initializeApp } from 'firebase-admin/app';
 import { getMessaging, type Messaging } from 'firebase-admin/messaging';
-import { temporaryFolder } from '../support/cleanup.js';
 import { defer } from '../support/defer.js';
-import type { Fcm } from './client.js';
+import { serviceAccountFile, type Fcm } from './client.js';
 import { RedirectAgent } from './redirect-agent.js';
 
 /** The real firebase-admin, talking HTTP/1.1 to the server over at most `maxSockets` connections. */
 export function connectAdmin(
   t: TestContext,
-  fcm: Fcm,
+  fcm: Pick<Fcm, 'url' | 'serviceAccount'>,
   maxSockets = 10,
 ): { messaging: Messaging; agent: RedirectAgent } {
   const agent = new RedirectAgent(fcm.url, maxSockets);
-  const folder = temporaryFolder();
-  const file = join(folder.path, 'service-account.json');
-  writeFileSync(file, JSON.stringify(fcm.serviceAccount));
+  const file = serviceAccountFile(t, fcm);
   // By its path: given the object itself, 13.10 forgets the agent when it asks for an access token.
-  const app = initializeApp({ credential: cert(file, agent), httpAgent: agent }, folder.path);
+  const app = initializeApp({ credential: cert(file, agent), httpAgent: agent }, file);
   const messaging = getMessaging(app);
   // Its HTTP/2 takes no agent. Deprecated until HTTP/2 is as stable, says the package.
   // eslint-disable-next-line @typescript-eslint/no-deprecated
@@ -27,7 +22,6 @@ export function connectAdmin(
   defer(t, async () => {
     await deleteApp(app);
     agent.destroy();
-    folder.remove();
   });
   return { messaging, agent };
 }

@@ -1,9 +1,12 @@
 import { fork } from 'node:child_process';
 import { sign } from 'node:crypto';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { temporaryFolder } from '../support/cleanup.js';
 import { defer } from '../support/defer.js';
 import type { Counts, Ready, Received, Rule, ServiceAccount, TokenState } from './control-types.js';
 
@@ -47,6 +50,15 @@ export async function startFcm(t: TestContext, options: FcmOptions = {}): Promis
   const fcm = await launchFcm(options);
   defer(t, () => fcm.close());
   return fcm;
+}
+
+/** A file with the server's service account, as an operator would give it to the service; it goes when the test ends. */
+export function serviceAccountFile(t: TestContext, { serviceAccount }: Pick<Fcm, 'serviceAccount'>): string {
+  const folder = temporaryFolder();
+  defer(t, () => folder.remove());
+  const file = join(folder.path, 'service-account.json');
+  writeFileSync(file, JSON.stringify(serviceAccount), { mode: 0o600 });
+  return file;
 }
 
 /** As startFcm, for who is no test and closes it himself. It ends with this process in any case. */

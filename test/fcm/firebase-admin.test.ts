@@ -225,3 +225,11 @@ test('an access token that ends within five minutes is renewed for every message
   for (let count = 0; count < 3; count += 1) await messaging.send(MESSAGE);
   assert.equal((await fcm.counts()).grants.given, 3);
 });
+
+test('a service account with a key that Google does not know fails by a code of its own', async (t) => {
+  const fcm = await startFcm(t);
+  const { serviceAccount } = await startFcm(t);
+  const { messaging } = connectAdmin(t, { url: fcm.url, serviceAccount });
+  assert.equal(await codeOf(messaging.send(MESSAGE)), 'app/invalid-credential');
+  assert.equal((await fcm.counts()).grants.refused, 1);
+});
