@@ -76,7 +76,7 @@ export class Fcm {
   readonly #agent: FcmAgent;
   #app: App;
   #messaging: Messaging;
-  #renewedAt = performance.now();
+  #renewedAt = -RENEW_MS;
 
   /** @throws Error if the credentials cannot be read */
   constructor(private readonly options: FcmOptions) {

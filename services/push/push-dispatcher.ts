@@ -11,7 +11,7 @@ import type { PushJob } from './push-jobs.js';
 import type { Throttle } from './throttle.js';
 
 const RETRY_BASE_MS = 1000;
-const RETRY_CAP_MS = 60_000;
+const RETRY_CAP_MS = 30_000;
 /** How often an alarm about credentials is logged. */
 const ALARM_MS = 60_000;
 /** Failing pushes of which is known what succeeded since they last failed. */
