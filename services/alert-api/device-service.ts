@@ -1,3 +1,4 @@
+import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { fromProto, toTimestamp } from '../lib/grpc/messages.js';
 import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
@@ -10,14 +11,7 @@ import type { RegisterDeviceResponse } from '../lib/grpc/types/ssom/alert/v1/Reg
 import type { UnregisterDeviceRequest__Output } from '../lib/grpc/types/ssom/alert/v1/UnregisterDeviceRequest.js';
 import type { UnregisterDeviceResponse } from '../lib/grpc/types/ssom/alert/v1/UnregisterDeviceResponse.js';
 import type { Database } from '../lib/postgres.js';
-import {
-  DEVICE_PLATFORMS,
-  listDevices,
-  registerDevice,
-  unregisterDevice,
-  type Device,
-  type DevicePlatform,
-} from '../store/devices.js';
+import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
 import { inactive, requireActiveUser } from './active-user.js';
 
 const TOKEN = /^[\x21-\x7e]{1,4096}$/;

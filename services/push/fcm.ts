@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
@@ -76,7 +77,7 @@ export class Fcm {
   readonly #agent: FcmAgent;
   #app: App;
   #messaging: Messaging;
-  #renewedAt = -RENEW_MS;
+  #renewAfter = 0;
 
   /** @throws Error if the credentials cannot be read */
   constructor(private readonly options: FcmOptions) {
@@ -120,8 +121,8 @@ export class Fcm {
    */
   #renew(): void {
     const now = performance.now();
-    if (now - this.#renewedAt < RENEW_MS) return;
-    this.#renewedAt = now;
+    if (now < this.#renewAfter) return;
+    this.#renewAfter = now + RENEWAL_PAUSE_MS;
     const old = this.#app;
     try {
       [this.#app, this.#messaging] = this.#open();
@@ -143,7 +144,7 @@ const GOOGLE = 'https://fcm.googleapis.com';
 const RETRY_AFTER_MAX_MS = 10 * 60_000;
 /** Of all that firebase-admin does for a message, getting an access token included; it gives FCM 15 s for an answer. */
 const DEADLINE_MS = 30_000;
-const RENEW_MS = 5000;
+const RENEWAL_PAUSE_MS = 5000;
 const TEXT_MAX = 500;
 
 function toFcmError(error: Error & { code?: string }, token: string): FcmError {
@@ -159,7 +160,7 @@ function toFcmError(error: Error & { code?: string }, token: string): FcmError {
 /** What others say, fit for logs and the database: without the token, bounded, and without control characters. */
 function clean(text: string, token: string): string {
   const hidden = token === '' ? text : text.replaceAll(token, `…${token.slice(-6)}`);
-   
+
   return hidden.replace(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, TEXT_MAX);
 }
 
@@ -170,8 +171,18 @@ function retryAfterMs(header: string | undefined): number | undefined {
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS) : undefined;
 }
 
+/** Reads the credentials anew. @throws Error that names FCM_CREDENTIALS, and shows nothing of the file */
 function readCredential(credentials: string, agent: https.Agent): Credential {
-  return credentials === 'application-default' ? applicationDefault(agent) : cert(credentials, agent);
+  if (credentials === 'application-default') return applicationDefault(agent);
+  try {
+    // Its own complaint about a file that is not JSON quotes the beginning, which may be the key.
+    JSON.parse(readFileSync(credentials, 'utf8'));
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? 'it is not JSON' : (error as Error).message;
+    throw new Error(`FCM_CREDENTIALS must name the file of a Google service account: ${reason}`);
+  }
+  // firebase-admin keeps for ever what it has made of a file, with the access token and the agent.
+  return Object.assign(cert(credentials, agent), { googleAuth: undefined, authClient: undefined, httpAgent: agent });
 }
 
 interface Refusal {

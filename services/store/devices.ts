@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
+import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
-
-export const DEVICE_PLATFORMS = ['ANDROID', 'IOS', 'WEB'] as const;
-export type DevicePlatform = (typeof DEVICE_PLATFORMS)[number];
 
 export function platformOfRank(rank: number): DevicePlatform {
   return DEVICE_PLATFORMS[rank - 1]!;

@@ -1,6 +1,7 @@
 import { levelOfRank, type AlertKind, type AlertLevel } from '../domain/alert.js';
+import type { DevicePlatform } from '../domain/device.js';
 import type { Queryable, Row } from '../lib/postgres.js';
-import { platformOfRank, type DevicePlatform } from './devices.js';
+import { platformOfRank } from './devices.js';
 
 /*
  * A push delivery is one alert for one device: `waiting` until it is due, `sending` from its first claim, `sent` when FCM has
