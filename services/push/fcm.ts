@@ -143,7 +143,7 @@ export class Fcm {
 const GOOGLE = 'https://fcm.googleapis.com';
 const RETRY_AFTER_MAX_MS = 10 * 60_000;
 /** Of all that firebase-admin does for a message, getting an access token included; it gives FCM 15 s for an answer. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 20_000;
 const RENEWAL_PAUSE_MS = 5000;
 const TEXT_MAX = 500;
 

@@ -9,8 +9,8 @@ import { PushDispatcher } from './push-dispatcher.js';
 import { alertJobs, devicesWithSeveral, dismissalJobs, type Ended, type Prepared, type PushJob } from './push-jobs.js';
 import { Throttle } from './throttle.js';
 
-/** How long claims are ours: a message waits for FRESH_MS and takes 30 s at most. */
-const CLAIM_MS = 60_000;
+/** How long claims are ours: a message waits for FRESH_MS and takes 20 s at most. */
+const CLAIM_MS = 30_000;
 /** Claims that have waited here for longer are given back: they may have been read meanwhile. */
 const FRESH_MS = 5000;
 const POLL_MS = 500;

@@ -48,22 +48,22 @@ test('a dead token is removed; an invalid argument goes to the dead letters, and
 
   const { progress } = await push.api.call('GetAlert', { alertId });
   assert.deepEqual(
-    new Map(progress!.pushCounts!.map(({ state, count }) => [state, count])),
+    new Map(progress!.pushCounts.map(({ state, count }) => [state, count])),
     new Map([
       ['PUSH_STATE_FAILED', 2],
       ['PUSH_STATE_SENT', 1],
     ]),
   );
   assert.deepEqual(
-    progress!.pushes!.map(({ userId, state, attempts, error }) => [userId, state, attempts, error!.split(':')[0]]),
+    progress!.pushes.map(({ userId, state, attempts, error }) => [userId, state, attempts, error.split(':')[0]]),
     [
       ['op1', 'PUSH_STATE_FAILED', 1, 'messaging/registration-token-not-registered'],
       ['op1', 'PUSH_STATE_FAILED', 1, 'messaging/invalid-argument'],
       ['op1', 'PUSH_STATE_SENT', 1, ''],
     ],
   );
-  assert.equal(progress!.pushes![2]!.fcmMessageName, (await acceptedBy(fcm, fine))[0]!.name);
-  assert.notEqual(progress!.pushes![2]!.sentAt, null);
+  assert.equal(progress!.pushes[2]!.fcmMessageName, (await acceptedBy(fcm, fine))[0]!.name);
+  assert.notEqual(progress!.pushes[2]!.sentAt, null);
   assert.equal((await push.api.call('GetAlert', { alertId }, { user: 'op1' })).progress, null);
 
   const [letter] = await letters(push);
