@@ -1,6 +1,6 @@
-import type { Message } from 'firebase-admin/messaging';
 import type { AlertLevel } from '../domain/alert.js';
 import type { PushedAlert } from '../store/pushes.js';
+import type { Message } from './fcm.js';
 
 /** How old an alert may become before it is not pushed any more, in milliseconds. */
 export const TTL_MS: Readonly<Record<AlertLevel, number>> = {

@@ -6,6 +6,8 @@ import { applicationDefault, cert, deleteApp, initializeApp, type App, type Cred
 import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
 import { withTimeout } from '../lib/retry.js';
 
+export type { Message } from 'firebase-admin/messaging';
+
 /*
  * The home of firebase-admin. `send` of that package goes over HTTP/1.1 with the app's agent, one request a message, which a
  * keep-alive agent makes cheap; `sendEach` would open a session a call.

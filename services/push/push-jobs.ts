@@ -1,5 +1,5 @@
-import type { Message } from 'firebase-admin/messaging';
 import type { ClaimedPush } from '../store/pushes.js';
+import type { Message } from './fcm.js';
 import { alertMessage, DISMISSED_MAX, dismissMessage } from './fcm-message.js';
 
 /** One message to a device, and the claims that it settles: one alert, or dismissals. */

@@ -125,16 +125,16 @@ export class PushSender {
     );
   }
 
-  /** Claims are taken when half of the places are free, so that one statement claims many. */
+  /** One message waits for each place, so that none is empty while more are claimed; one statement claims many. */
   get #hasRoom(): boolean {
-    return this.#queue.length <= this.#limit / 2 && this.#outcomes.waiting < OUTCOMES_MAX;
+    return this.#queue.length <= this.#limit && this.#outcomes.waiting < OUTCOMES_MAX;
   }
 
   /** @returns how many were claimed */
   async #claim(): Promise<number> {
     if (!this.#mayStart || !this.#hasRoom) return 0;
     try {
-      const claims = await claimPushes(this.runtime.database, Math.min(this.#limit, CLAIMS_MAX), CLAIM_MS);
+      const claims = await claimPushes(this.runtime.database, Math.min(2 * this.#limit, CLAIMS_MAX), CLAIM_MS);
       this.#take(alertJobs(claims.filter(({ dismiss }) => !dismiss)));
       const dismissals = claims.filter(({ dismiss }) => dismiss);
       if (dismissals.length > 0) await this.#takeDismissals(dismissals);

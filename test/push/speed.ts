@@ -11,7 +11,7 @@ const ROUNDS = 3;
 /** PUSH_CONCURRENCY, as it is by default. */
 const PLACES = 100;
 /** Few enough that two instances, the server and the stack have processor time to spare. */
-const FEW_PLACES = 20;
+const FEW_PLACES = 10;
 
 export interface Speed {
   /** Messages a second: of the bare loop, of the role, and the second over the first. */
@@ -31,8 +31,8 @@ export async function measureSpeed(world: PushWorld, say: (line: string) => void
   for (let round = 1; round <= ROUNDS; round += 1) {
     const bare = await bareRate(world, 6000, PLACES);
     const role = await roleRate(world, 6000, PLACES, 1);
-    const one = await roleRate(world, 2000, FEW_PLACES, 1);
-    const two = await roleRate(world, 4000, FEW_PLACES, 2);
+    const one = await roleRate(world, 1000, FEW_PLACES, 1);
+    const two = await roleRate(world, 2000, FEW_PLACES, 2);
     rounds.push({ bare, role, ratio: role / bare, one, two, scale: two / one });
     say(`  round ${round}: ${JSON.stringify(rounds.at(-1))}`);
   }
@@ -54,7 +54,7 @@ async function bareRate({ fcm }: PushWorld, requests: number, concurrency: numbe
 async function roleRate(world: PushWorld, pushes: number, places: number, instances: number): Promise<number> {
   const roles: RoleProcess[] = [];
   for (let count = 0; count < instances; count += 1)
-    roles.push(await world.startPush({ PUSH_CONCURRENCY: String(places), LOG_LEVEL: 'warn' }));
+    roles.push(await world.startPush({ PUSH_CONCURRENCY: String(places) }));
   const people = await world.people(20, pushes / 20);
   const alertId = await world.alert(people, 'speed');
   await world.allSent([alertId], pushes);
