@@ -5,13 +5,14 @@ import { defer } from '../support/defer.js';
 import { serviceAccountFile, type Fcm } from './client.js';
 import { RedirectAgent } from './redirect-agent.js';
 
-/** The real firebase-admin, talking HTTP/1.1 to the server over at most `maxSockets` connections. */
+/** The real firebase-admin, talking HTTP/1.1 to the server over at most `maxSockets` connections; `timeoutMs`: see RedirectAgent. */
 export function connectAdmin(
   t: TestContext,
   fcm: Pick<Fcm, 'url' | 'serviceAccount'>,
   maxSockets = 10,
+  timeoutMs?: number,
 ): { messaging: Messaging; agent: RedirectAgent } {
-  const agent = new RedirectAgent(fcm.url, maxSockets);
+  const agent = new RedirectAgent(fcm.url, maxSockets, timeoutMs);
   const file = serviceAccountFile(t, fcm);
   // By its path: given the object itself, 13.10 forgets the agent when it asks for an access token.
   const app = initializeApp({ credential: cert(file, agent), httpAgent: agent }, file);

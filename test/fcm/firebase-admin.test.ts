@@ -189,6 +189,30 @@ test('an answer cut in its middle, of which firebase-admin never says anything, 
   assert.equal(await codeOf(messaging.send(MESSAGE)), 'sent');
 });
 
+test('an agent can keep it to one attempt, and to a time of ours', async (t) => {
+  const fcm = await startFcm(t);
+  const { messaging, agent } = connectAdmin(t, fcm, 10, 1000);
+  await messaging.send(MESSAGE);
+  const outcome = async (rule: Rule) => {
+    await fcm.reset();
+    await fcm.rule(rule);
+    const error = await agent
+      .watch(() => messaging.send(MESSAGE))
+      .result.then(
+        () => new Error('sent'),
+        (reason: AdminError) => reason,
+      );
+    const { requests } = await fcm.counts();
+    return `${requests} ${(error as AdminError).code} ${/Error code: \w+/.exec(error.message)?.[0] ?? ''}`.trim();
+  };
+  assert.equal(await outcome({ error: 'UNAVAILABLE' }), '1 messaging/server-unavailable');
+  assert.equal(await outcome({ error: 'UNAVAILABLE', retryAfter: 1 }), '1 messaging/server-unavailable');
+  assert.equal(await outcome({ cut: 'unheard' }), '1 app/network-error Error code: ONCE_ECONNRESET');
+  assert.equal(await outcome({ delayMs: 60_000 }), '1 app/network-error Error code: SEND_TIMEOUT');
+  assert.equal(await outcome({ malformed: 'length-too-long' }), '1 app/network-error Error code: SEND_TIMEOUT');
+  assert.equal(await outcome({ cut: 'middle' }), '1 ANSWER_CUT');
+});
+
 test('a connection that ends after its answer costs nothing', async (t) => {
   const fcm = await startFcm(t);
   const { messaging } = connectAdmin(t, fcm);
@@ -201,6 +225,7 @@ test('connections are kept and bounded by the agent', async (t) => {
   const fcm = await startFcm(t, { latencyMs: 20 });
   const { messaging } = connectAdmin(t, fcm, 5);
   await Promise.all(Array.from({ length: 50 }, () => messaging.send(MESSAGE)));
+  for (let count = 0; count < 5; count += 1) await messaging.send(MESSAGE);
   const { concurrent, connections, grants } = await fcm.counts();
   assert.ok(concurrent.peak <= 5, `${concurrent.peak} at once`);
   const used = connections.requests.filter((requests) => requests > 0);

@@ -20,6 +20,10 @@ interface Watch {
   readonly fail: (error: AnswerCut) => void;
 }
 
+/** firebase-admin tries again after these, and after a 503 unless Retry-After is above a minute. */
+const RETRIED = ['ECONNRESET', 'ETIMEDOUT'];
+const NOT_TODAY = '86400';
+
 interface AddsRequests {
   addRequest(this: Agent, request: ClientRequest, options: ClientRequestArgs): void;
 }
@@ -32,7 +36,12 @@ export class RedirectAgent extends Agent {
   readonly #watches = new AsyncLocalStorage<Watch>();
   readonly #port: number;
 
-  constructor(url: string, maxSockets: number) {
+  /** @param timeoutMs when given, each send is one attempt, which takes at most so long; else the package tries again */
+  constructor(
+    url: string,
+    maxSockets: number,
+    private readonly timeoutMs?: number,
+  ) {
     super({ keepAlive: true, maxSockets });
     this.#port = Number(new URL(url).port);
   }
@@ -59,11 +68,29 @@ export class RedirectAgent extends Agent {
     if (watch !== undefined) {
       request.once('response', (response: IncomingMessage) => {
         watch.attempts.push({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] });
-        // A time-out of the package destroys the request too; that one it reports by itself.
         response.once('error', ({ message }) => watch.fail(new AnswerCut(`the answer was cut: ${message}`)));
       });
     }
+    if (this.timeoutMs !== undefined) makeSingleAttempt(request, this.timeoutMs);
     const { addRequest } = Agent.prototype as unknown as AddsRequests;
     addRequest.call(this, request, options);
   }
+}
+
+/** The package has no setting for its retries or its time-out of 15 s: this keeps it from seeing a reason to try again. */
+function makeSingleAttempt(request: ClientRequest, timeoutMs: number): void {
+  const giveUp = () => request.destroy(codedError(`no answer within ${timeoutMs} ms`, 'SEND_TIMEOUT'));
+  const timer = setTimeout(giveUp, timeoutMs);
+  request.once('close', () => clearTimeout(timer));
+  // Both listeners come before the package's own, which it adds later or which looks at the headers only at the end.
+  request.once('error', (error: NodeJS.ErrnoException) => {
+    if (RETRIED.includes(error.code ?? '')) error.code = `ONCE_${error.code}`;
+  });
+  request.once('response', ({ statusCode, headers }: IncomingMessage) => {
+    if (statusCode === 503) headers['retry-after'] = NOT_TODAY;
+  });
+}
+
+function codedError(message: string, code: string): Error {
+  return Object.assign(new Error(message), { code });
 }
