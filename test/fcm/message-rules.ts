@@ -1,5 +1,5 @@
 // What a message of the right form must keep to, from the documentation of FCM, APNs and Web Push. Where two pages of Google
-// differ, the stricter one counts: what passes here passes there.
+// differ, the stricter one counts.
 import type { FieldViolation } from './google-errors.js';
 import { isObject, section, type Fields } from './message-form.js';
 
