@@ -15,6 +15,7 @@ const HOMES = [
   },
   { what: 'pg', allow: ['services/lib/postgres.ts', 'services/standalone/embedded-postgres.ts'] },
   { what: '@opentelemetry/*', allow: ['services/lib/telemetry/**'] },
+  { what: 'firebase-admin/*', allow: ['services/push/fcm.ts'] },
   { what: 'pino', allow: ['services/lib/logging.ts'] },
 ];
 

@@ -11,7 +11,9 @@ const target = join(root, 'services/lib/grpc/types');
 const check = process.argv.includes('--check');
 const out = check ? mkdtempSync(join(tmpdir(), 'ssom-types-')) : target;
 
-const files = ['alert', 'inbox', 'directory', 'alert_stream'].map((name) => `ssom/alert/v1/${name}_service.proto`);
+const files = ['alert', 'inbox', 'device', 'directory', 'alert_stream'].map(
+  (name) => `ssom/alert/v1/${name}_service.proto`,
+);
 // These options must be the ones of LOADER_OPTIONS in services/lib/grpc/protos.ts.
 const options = ['--longs=Number', '--enums=String', '--defaults', '--oneofs', '--includeComments'];
 const format = ['--grpcLib=@grpc/grpc-js', '--targetFileExtension=.ts', '--importFileExtension=.js'];

@@ -11,7 +11,7 @@ import { TopicWatch } from './lib/kafka/topic-watch.js';
 import { Triage } from './lib/kafka/triage.js';
 import { Closers, every } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
-import type { BreakerState } from './lib/breaker.js';
+import { Breaker, type BreakerState } from './lib/breaker.js';
 import { Database } from './lib/postgres.js';
 import { RegistryClient } from './lib/registry/client.js';
 import { untilItWorks, wait, withTimeout } from './lib/retry.js';
@@ -70,10 +70,10 @@ export class Runtime {
     this.database = new Database(backends.databaseUrl, config, logger, (state) =>
       this.#noteBreaker('postgresql', state),
     );
-    this.metrics.gauge('ssom.breaker.state', 'Circuit breakers: 0 closed, 1 half open, 2 open.', () => [
-      { value: BREAKER_VALUES[this.database.breaker.state], attributes: { name: 'postgresql' } },
-      { value: BREAKER_VALUES[this.registry.breaker.state], attributes: { name: 'schema registry' } },
-    ]);
+    this.metrics.gauge('ssom.breaker.state', 'Circuit breakers: 0 closed, 1 half open, 2 open.', () =>
+      [...this.#breakers].map(([name, { state }]) => ({ value: BREAKER_VALUES[state], attributes: { name } })),
+    );
+    this.#breakers.set('postgresql', this.database.breaker);
     this.#closers.add('traces', () => tracing.close());
     this.#closers.add('metrics', () => this.metrics.close());
     this.#closers.add('database', () => this.database.close());
@@ -82,6 +82,7 @@ export class Runtime {
       logger,
       (state) => this.#noteBreaker('schema registry', state),
     );
+    this.#breakers.set('schema registry', this.registry.breaker);
     this.#closers.add('registry', () => this.registry.breaker.close());
     this.grpc = new GrpcServer({
       logger,
@@ -98,6 +99,16 @@ export class Runtime {
         { value: waiting, attributes: { state: 'waited_for' } },
       ];
     });
+  }
+
+  readonly #breakers = new Map<string, Breaker>();
+
+  /** A circuit breaker that shows as metric, log line and in /readyz. */
+  breaker(name: string, isOutage: (error: unknown) => boolean): Breaker {
+    const breaker = new Breaker({ what: name, isOutage, onChange: (state) => this.#noteBreaker(name, state) });
+    this.#breakers.set(name, breaker);
+    this.#closers.add(`circuit breaker ${name}`, () => breaker.close());
+    return breaker;
   }
 
   #noteBreaker(name: string, state: BreakerState): void {

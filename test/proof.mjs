@@ -17,6 +17,7 @@ const PARTS = [
   { name: 'faults', script: 'faults/run.js', args: ['--minutes', '30', '--json', join(FOLDER, 'faults.json')] },
   { name: 'fuzz', script: 'fuzz/run.js', args: ['--json', join(FOLDER, 'fuzz.json')] },
   { name: 'reconnects', script: 'reconnects/run.js', args: ['--json', join(FOLDER, 'reconnects.json')] },
+  { name: 'push', script: 'push/run.js', args: ['--json', join(FOLDER, 'push.json')] },
   { name: 'backlog', script: 'backlog/run.js', args: ['--json', join(FOLDER, 'backlog.json')] },
   { name: 'streams', script: 'streams/run.js', args: ['--json', join(FOLDER, 'streams.json')] },
 ];

@@ -4,6 +4,7 @@ import type { Publishing, Runtime } from '../runtime.js';
 import { DirectoryCache } from '../store/directory-cache.js';
 import { alertService } from './alert-service.js';
 import { CreateBatcher } from './create-batcher.js';
+import { deviceService } from './device-service.js';
 import { directoryService } from './directory-service.js';
 import { inboxService } from './inbox-service.js';
 import { Relay } from './relay.js';
@@ -37,6 +38,7 @@ export function createAlertApi(runtime: Runtime): Service {
     ...alertService({ database, batcher, directories, logger }),
   });
   grpc.addService(api.InboxService.service, { ...inboxService({ database, logger, publishing: () => publishing }) });
+  grpc.addService(api.DeviceService.service, { ...deviceService({ database }) });
   grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });
 
   async function connectToKafka(signal: AbortSignal): Promise<void> {

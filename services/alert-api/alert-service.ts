@@ -22,17 +22,21 @@ import type { GetAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/Ge
 import type { GetAlertResponse } from '../lib/grpc/types/ssom/alert/v1/GetAlertResponse.js';
 import type { ListAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListAlertsRequest.js';
 import type { ListAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/ListAlertsResponse.js';
+import type { PushRecord as PushRecordMessage } from '../lib/grpc/types/ssom/alert/v1/PushRecord.js';
 import type { Logger } from '../lib/logging.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { countDelivered } from '../store/inbox-delivery.js';
 import { isInInbox } from '../store/inboxes.js';
 import { findProgress } from '../store/progress.js';
+import { pushesOf, type PushRecord } from '../store/push-records.js';
+import type { PushState } from '../store/pushes.js';
 import { isOutage } from '../lib/postgres.js';
 import { readCreateAlertRequest } from './create-alert-request.js';
 import type { CreateBatcher, CreateResult } from './create-batcher.js';
 
 const BATCH_MAX = 500;
+const PUSHES_MAX = 100;
 
 export interface AlertServiceDeps {
   readonly database: Database;
@@ -64,6 +68,7 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
     if (progress === undefined) return null;
     const recipients = (await directories.recipientsOf([alertId])).get(alertId) ?? [];
     const { delivered, read } = await countDelivered(database, alertId, recipients);
+    const pushes = await pushesOf(database, alertId, PUSHES_MAX);
     return {
       publishedAt: optionalTimestamp(progress.publishedAt),
       fannedOutAt: optionalTimestamp(progress.fannedOutAt),
@@ -72,6 +77,8 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
       delivered,
       read,
       traceId: progress.traceparent?.split('-')[1] ?? '',
+      pushCounts: [...pushes.counts].map(([state, count]) => ({ state: toPushState(state), count })),
+      pushes: pushes.records.map(toPushMessage),
     };
   }
 
@@ -121,6 +128,16 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
       return { alerts: page.map(toAlertMessage), nextPageToken };
     },
   };
+}
+
+function toPushState(state: PushState): `PUSH_STATE_${Uppercase<PushState>}` {
+  return `PUSH_STATE_${state.toUpperCase() as Uppercase<PushState>}`;
+}
+
+function toPushMessage(push: PushRecord): PushRecordMessage {
+  const { userId, deviceId, attempts, messageName, error } = push;
+  const sentAt = optionalTimestamp(push.sentAt);
+  return { userId, deviceId, state: toPushState(push.state), attempts, sentAt, fcmMessageName: messageName, error };
 }
 
 const UNAVAILABLE = 14;

@@ -1,4 +1,4 @@
-import { AlertError, invalidArgument } from '../domain/errors.js';
+import { invalidArgument } from '../domain/errors.js';
 import { inboxChangeRecords } from '../events/inbox-publisher.js';
 import type { Database } from '../lib/postgres.js';
 import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
@@ -21,9 +21,9 @@ import type { MarkReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/Ma
 import type { MarkReadResponse } from '../lib/grpc/types/ssom/alert/v1/MarkReadResponse.js';
 import type { Logger } from '../lib/logging.js';
 import type { Publishing } from '../runtime.js';
-import { findUsers } from '../store/directory.js';
 import type { InboxState } from '../store/inbox-delivery.js';
 import { deleteFromInbox, inboxPosition, listInbox, markAllRead, markRead, markUnread } from '../store/inboxes.js';
+import { requireActiveUser } from './active-user.js';
 
 const IDS_MAX = 1000;
 
@@ -47,13 +47,7 @@ interface Handlers {
 
 /** The handlers of ssom.alert.v1.InboxService. */
 export function inboxService({ database, logger, publishing }: InboxServiceDeps): Handlers {
-  async function ownerOf(identity: Identity, userId: string): Promise<string> {
-    const owner = inboxOwner(identity, userId);
-    const user = (await findUsers(database, [owner])).get(owner);
-    if (user === undefined) throw unknownUser(owner);
-    if (!user.active) throw inactiveUser(owner);
-    return owner;
-  }
+  const ownerOf = (identity: Identity, userId: string) => requireActiveUser(database, inboxOwner(identity, userId));
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
   function announce(state: InboxState, bulk: boolean, traceparent: string | undefined): MarkReadResponse {
@@ -121,16 +115,4 @@ export function inboxService({ database, logger, publishing }: InboxServiceDeps)
       return { unreadCount };
     },
   };
-}
-
-function unknownUser(userId: string): AlertError {
-  return new AlertError(
-    'NOT_FOUND',
-    'USER_NOT_FOUND',
-    `there is no user '${userId}' in the directory; UpsertUsers adds users`,
-  );
-}
-
-function inactiveUser(userId: string): AlertError {
-  return new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
 }

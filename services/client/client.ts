@@ -6,6 +6,12 @@ import type { BatchCreateAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/B
 import type { BatchCreateAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
 import type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { CreateAlertResponse__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
+import type { ListDevicesRequest } from '../lib/grpc/types/ssom/alert/v1/ListDevicesRequest.js';
+import type { ListDevicesResponse__Output } from '../lib/grpc/types/ssom/alert/v1/ListDevicesResponse.js';
+import type { RegisterDeviceRequest } from '../lib/grpc/types/ssom/alert/v1/RegisterDeviceRequest.js';
+import type { RegisterDeviceResponse__Output } from '../lib/grpc/types/ssom/alert/v1/RegisterDeviceResponse.js';
+import type { UnregisterDeviceRequest } from '../lib/grpc/types/ssom/alert/v1/UnregisterDeviceRequest.js';
+import type { UnregisterDeviceResponse__Output } from '../lib/grpc/types/ssom/alert/v1/UnregisterDeviceResponse.js';
 import type { DeleteFromInboxRequest } from '../lib/grpc/types/ssom/alert/v1/DeleteFromInboxRequest.js';
 import type { DeleteFromInboxResponse__Output } from '../lib/grpc/types/ssom/alert/v1/DeleteFromInboxResponse.js';
 import type { GetAlertRequest } from '../lib/grpc/types/ssom/alert/v1/GetAlertRequest.js';
@@ -82,6 +88,9 @@ export interface AlertClient {
   readonly markAllRead: Unary<MarkAllReadRequest, MarkAllReadResponse__Output>;
   readonly deleteFromInbox: Unary<DeleteFromInboxRequest, DeleteFromInboxResponse__Output>;
   readonly getUnreadCount: Unary<GetUnreadCountRequest, GetUnreadCountResponse__Output>;
+  readonly registerDevice: Unary<RegisterDeviceRequest, RegisterDeviceResponse__Output>;
+  readonly unregisterDevice: Unary<UnregisterDeviceRequest, UnregisterDeviceResponse__Output>;
+  readonly listDevices: Unary<ListDevicesRequest, ListDevicesResponse__Output>;
   readonly upsertUsers: Unary<UpsertUsersRequest, UpsertUsersResponse__Output>;
   readonly listUsers: Unary<ListUsersRequest, ListUsersResponse__Output>;
   readonly setRoutingRules: Unary<SetRoutingRulesRequest, SetRoutingRulesResponse__Output>;
@@ -121,6 +130,7 @@ export function createClient(options: ClientOptions): AlertClient {
   const stubOptions = { channelOverride: channel };
   const alerts = new api.AlertService(options.address, credentials, stubOptions);
   const inbox = new api.InboxService(options.address, credentials, stubOptions);
+  const devices = new api.DeviceService(options.address, credentials, stubOptions);
   const directory = new api.DirectoryService(options.address, credentials, stubOptions);
   const streams = new StreamChannel([options.streamAddress ?? options.address].flat(), credentials, settings.metadata);
 
@@ -151,6 +161,9 @@ export function createClient(options: ClientOptions): AlertClient {
     markAllRead: call((...args) => inbox.markAllRead(...args)),
     deleteFromInbox: call((...args) => inbox.deleteFromInbox(...args)),
     getUnreadCount: call((...args) => inbox.getUnreadCount(...args)),
+    registerDevice: call((...args) => devices.registerDevice(...args)),
+    unregisterDevice: call((...args) => devices.unregisterDevice(...args)),
+    listDevices: call((...args) => devices.listDevices(...args)),
     upsertUsers: call((...args) => directory.upsertUsers(...args)),
     listUsers: call((...args) => directory.listUsers(...args)),
     setRoutingRules: call((...args) => directory.setRoutingRules(...args)),

@@ -12,6 +12,7 @@ export type { AlertKind } from '../lib/grpc/types/ssom/alert/v1/AlertKind.js';
 export type { AlertLevel } from '../lib/grpc/types/ssom/alert/v1/AlertLevel.js';
 export type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 export type { CreateAlertResponse__Output as CreateAlertResponse } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
+export type { Device__Output as Device } from '../lib/grpc/types/ssom/alert/v1/Device.js';
 export type { InboxChange__Output as InboxChange } from '../lib/grpc/types/ssom/alert/v1/InboxChange.js';
 export type { InboxEntry__Output as InboxEntry } from '../lib/grpc/types/ssom/alert/v1/InboxEntry.js';
 export type { Recipients } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';

@@ -9,6 +9,7 @@ import {
   inboxPage,
   pruneInbox,
   removeAlerts,
+  removePushes,
 } from '../store/retention.js';
 
 /** One instance at a time: the holder of this advisory lock. */
@@ -16,6 +17,8 @@ const LOCK = 7_200_004;
 const INTERVAL_MS = 3_600_000;
 /** Users, or alerts, of one query. */
 const PAGE = 1000;
+/** Rows of pushes that one statement removes: an alert may have hundreds of thousands. */
+const PUSHES = 10_000;
 
 /** Removes what is older than ALERT_RETENTION_DAYS: entries from inboxes, and then the alerts that nobody has. */
 export class Retention {
@@ -24,7 +27,7 @@ export class Retention {
   constructor(private readonly runtime: Runtime) {
     this.#removed = runtime.metrics.counter(
       'ssom.retention.removed',
-      'Entries of inboxes and alerts that were removed because of their age, by what they were.',
+      'Entries of inboxes, pushes and alerts that were removed because of their age, by what they were.',
     );
   }
 
@@ -86,6 +89,11 @@ export class Retention {
       page = await closedAlerts(database, closedTo, after, PAGE);
       if (page.length === 0) break;
       const free = page.filter((alertId) => !held.has(alertId));
+      for (let removed = PUSHES; removed === PUSHES && free.length > 0 && !signal.aborted;) {
+        removed = await removePushes(database, free, PUSHES);
+        this.#removed.add(removed, { what: 'push' });
+      }
+      if (signal.aborted) break;
       if (free.length > 0) await removeAlerts(database, free);
       alerts += free.length;
       this.#removed.add(free.length, { what: 'alert' });

@@ -7,6 +7,7 @@ import { ROOT } from '../lib/root.js';
 import { addAlerts } from './alerts.js';
 import { examples } from './command.js';
 import { FAILED, OK, say, USAGE, UsageError, type Context } from './context.js';
+import { addDevices } from './devices.js';
 import { addDlq } from './dlq.js';
 import { addDirectory } from './directory.js';
 import { addInbox } from './inbox.js';
@@ -53,7 +54,7 @@ function createProgram(context: Context, done: (code: number) => void): Command 
         'ssom-alert alerts watch --user op01 --from start',
       ) + '\nExit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 130 ended by Ctrl-C.\n',
     );
-  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDlq, addRepair])
+  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDevices, addDlq, addRepair])
     add(program, context, done);
   return program;
 }

@@ -115,7 +115,8 @@ interface Name {
 }
 
 function parseName(value: string): Name {
-  const topic = /^(.+)-\d+@\d+$/.exec(value)?.[1];
+  // Partition -1: it stands for a push, which was no record.
+  const topic = /^(.+?)-(-1|\d+)@\d+$/.exec(value)?.[1];
   if (topic === undefined) throw new InvalidArgumentError('It must be topic-partition@offset, as list prints it.');
   return { topic, name: value };
 }

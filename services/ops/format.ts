@@ -96,11 +96,28 @@ export function alertLines(alert: Alert__Output, progress: AlertProgress__Output
         `${progress.delivered} of ${progress.fannedOutAt === null ? '?' : progress.recipients}, read by ${progress.read}`,
       ),
       field('complete', dateAndClock(progress.completedAt)),
+      ...pushLines(progress),
     );
     if (progress.traceId !== '') lines.push(field('trace', oneLine(progress.traceId)));
   }
   if (alert.message !== '') lines.push('', manyLines(alert.message));
   return lines;
+}
+
+/** How many pushes are in each state, and the first of them. */
+function pushLines({ pushCounts, pushes }: AlertProgress__Output): string[] {
+  if (pushCounts.length === 0) return [];
+  const stateOf = (state: string) => short(state, 'PUSH_STATE_').toLowerCase();
+  const counts = pushCounts.map(({ state, count }) => `${count} ${stateOf(state)}`).join(', ');
+  const lines = pushes.map(({ userId, deviceId, state, attempts, sentAt, fcmMessageName, error }) => {
+    const times = attempts === 1 ? '1 attempt' : `${attempts} attempts`;
+    const details = [sentAt === null ? '' : dateAndClock(sentAt), oneLine(fcmMessageName), oneLine(error)];
+    const known = details.filter((text) => text !== '').map((text) => `, ${text}`);
+    return `    ${oneLine(userId)}, device ${deviceId}: ${stateOf(state)}, ${times}${known.join('')}`;
+  });
+  const total = pushCounts.reduce((sum, { count }) => sum + count, 0);
+  if (total > pushes.length) lines.push(`    and ${total - pushes.length} more`);
+  return [field('pushes', counts), ...lines];
 }
 
 function field(name: string, value: string): string {
@@ -128,6 +145,7 @@ export function progressJson(progress: AlertProgress__Output | null): object | n
     publishedAt: timeJson(progress.publishedAt),
     fannedOutAt: timeJson(progress.fannedOutAt),
     completedAt: timeJson(progress.completedAt),
+    pushes: progress.pushes.map((push) => ({ ...push, sentAt: timeJson(push.sentAt) })),
   };
 }
 

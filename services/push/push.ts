@@ -1,39 +1,61 @@
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Service } from '../lib/lifecycle.js';
-import type { Runtime } from '../runtime.js';
+import type { Publishing, Runtime } from '../runtime.js';
+import { PushPlanner } from './push-planner.js';
+import { PushSender } from './push-sender.js';
 
+const GROUP = '-push';
 /** Nobody waits for what is only read: a broker may gather this much, or half a second's worth, before it answers. */
 const PATIENT_FETCH_BYTES = 65_536;
 
 /**
- * Sends nothing yet. It reads the inbox changes, which keeps its group's position current, and says once that
- * push is not configured.
+ * Pushes alerts to the devices of their recipients, by FCM, when they are in the inbox; and has them disappear there when they
+ * are read or deleted. Planning and sending meet in PostgreSQL alone, so what FCM does delays nothing else. Without
+ * credentials it says so once, and only keeps its group's position current.
  */
 export function createPush(runtime: Runtime): Service {
   const { config, logger, metrics } = runtime;
-  const seen = metrics.counter('ssom.push.skipped', 'Inbox changes that were read while push is not configured.');
+  const off = config.fcmCredentials === '';
+  const skipped = metrics.counter('ssom.push.skipped', 'Inbox changes that were read while push is not configured.');
+  let planner: PushPlanner | undefined;
+  let publishing: Publishing | undefined;
+  let sender: PushSender | undefined;
   const loop = new BatchLoop({
     batchMax: config.consumerMaxPollRecords,
     attemptTimeoutMs: config.processingTimeoutMs,
     slowMs: config.slowProcessingMs,
     logEachBatch: false,
     logger,
-    handle: (records) => {
-      seen.add(records.length);
-      return Promise.resolve();
-    },
+    handle,
   });
+
+  async function handle(records: readonly IncomingRecord[]): Promise<void> {
+    if (planner === undefined) skipped.add(records.length);
+    else await planner.handle(publishing!.events, records);
+  }
+
   return {
     async run(signal) {
-      logger.warn('push is not configured: inbox changes are read and nothing is sent to devices');
-      const publishing = await runtime.publishing(signal);
-      const { events } = publishing;
-      const consumer = await runtime.subscribe([events.topics.inboxChange], '-push', loop.settled, signal, {
-        fetchMinBytes: PATIENT_FETCH_BYTES,
+      if (off) logger.warn('push is off: FCM_CREDENTIALS is not set, so nothing is sent to devices');
+      else await runtime.databaseReady(signal);
+      publishing = await runtime.publishing(signal);
+      const running: Promise<void>[] = [];
+      if (!off) {
+        sender = new PushSender(runtime, publishing, config.consumerGroup + GROUP);
+        planner = new PushPlanner(runtime, sender.wake);
+        running.push(sender.run(signal), planner.sweep(signal));
+      }
+      const consumer = await runtime.subscribe([publishing.events.topics.inboxChange], GROUP, loop.settled, signal, {
+        ...(off ? { fetchMinBytes: PATIENT_FETCH_BYTES } : {}),
       });
-      const triage = runtime.triage(publishing, '-push', ({ key }) => (key === null ? {} : { userId: key }));
-      await loop.run(consumer, triage, signal);
+      const triage = runtime.triage(publishing, GROUP, ({ key }) => (key === null ? {} : { userId: key }));
+      running.push(loop.run(consumer, triage, signal));
+      await Promise.all(running);
     },
-    close: () => loop.settled(),
+    close: async () => {
+      await loop.settled();
+      await sender?.close();
+    },
   };
 }

@@ -74,6 +74,7 @@ export async function upsertUsers(database: Database, users: readonly User[]): P
        SELECT i.user_id, i.display_name, i.department, i.github_login, i.active, $6 FROM ${input} WHERE i.user_id = ANY($7)`,
       [...values, next, ids],
     );
+    await connection.query(`DELETE FROM devices d USING ${input} WHERE d.user_id = i.user_id AND NOT i.active`, values);
     await setVersion(connection, next);
     return next;
   });

@@ -122,7 +122,19 @@ export async function closedAlerts(
   return rows.map(({ alert_id }) => alert_id);
 }
 
-/** Removes alerts with all that is kept of them. */
+/** Removes what is known of the pushes of alerts, at most `limit` rows. @returns how many */
+export async function removePushes(database: Queryable, alertIds: readonly number[], limit: number): Promise<number> {
+  const { rowCount } = await database.query({
+    text: `
+      DELETE FROM push_deliveries WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM push_deliveries WHERE alert_id = ANY($1::bigint[]) LIMIT $2
+      ))`,
+    values: [alertIds, limit],
+  });
+  return rowCount ?? 0;
+}
+
+/** Removes alerts with all that is kept of them, once their pushes are gone. */
 export async function removeAlerts(database: Queryable, alertIds: readonly number[]): Promise<void> {
   await database.query({
     text: `

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import grpc from '@grpc/grpc-js';
@@ -12,6 +12,7 @@ import { loadConfig } from '../../services/lib/config/load.js';
 import { api } from '../../services/lib/grpc/protos.js';
 import type { CreateAlertRequest } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { CreateAlertResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
+import { launchFcm, type Fcm } from '../fcm/client.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
@@ -203,13 +204,23 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
     const traceId = randomBytes(16).toString('hex');
     const callerSpan = randomBytes(8).toString('hex');
     const traced = people('traced', 2, WEB);
+    let fcm: Fcm;
 
     before(async () => {
       await roles.stop();
+      fcm = await launchFcm();
+      const credentials = join(folder.path, 'service-account.json');
+      writeFileSync(credentials, JSON.stringify(fcm.serviceAccount));
       const start = (role: string) =>
-        roles.start(role, { OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpGrpcUrl, OTEL_BSP_SCHEDULE_DELAY: '200' });
+        roles.start(role, {
+          OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpGrpcUrl,
+          OTEL_BSP_SCHEDULE_DELAY: '200',
+          FCM_CREDENTIALS: credentials,
+          FCM_URL: fcm.url,
+          PUSH_GRACE_MS: '0',
+        });
       alertApi = start('alert-api');
-      const others = ['fanout', 'delivery', 'delivery', 'stream-gateway'].map(start);
+      const others = ['fanout', 'delivery', 'delivery', 'push', 'stream-gateway'].map(start);
       await Promise.all([alertApi, ...others].map((role) => role.ready()));
       client = await serviceClient(alertApi, others.at(-1));
       await loadDirectory(client, traced);
@@ -221,6 +232,7 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
     after(async () => {
       client?.close();
       await producer?.close();
+      await fcm?.close();
     });
 
     /** The caller's own span, as any OpenTelemetry client sends it along. */
@@ -250,14 +262,15 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
       readonly processes: Record<string, { serviceName: string }>;
     }
 
-    it('shows one trace from CreateAlert to the write on the stream', async (t) => {
+    it('shows one trace from CreateAlert to the write on the stream and the call of FCM', async (t) => {
+      await client.registerDevice({ userId: 'traced-1', platform: 'DEVICE_PLATFORM_WEB', token: 'a'.repeat(40) });
       const followers = traced.map(({ userId }) => new Follower(client, userId));
       t.after(() => Promise.all(followers.map((follower) => follower.close())));
       await Promise.all(followers.map((follower) => follower.live()));
       const alertId = await createTraced(alertFor(['traced-1', 'traced-2'], 'traced'));
       for (const follower of followers) await follower.seen(1);
 
-      const roleNames = ['ssom-alert-api', 'ssom-delivery', 'ssom-fanout', 'ssom-stream-gateway'];
+      const roleNames = ['ssom-alert-api', 'ssom-delivery', 'ssom-fanout', 'ssom-push', 'ssom-stream-gateway'];
       const namesOf = ({ spans, processes }: Trace) =>
         [...new Set(spans.map(({ processID }) => processes[processID]!.serviceName))].sort();
       let seen: unknown;
@@ -288,6 +301,9 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
         assert.equal(at, callerSpan, 'the chain ends at the caller');
         assert.deepEqual(way, ['ssom-alert-api', 'ssom-fanout', 'ssom-delivery', 'ssom-stream-gateway']);
       }
+      const pushed = trace.spans.filter(({ operationName }) => operationName === 'send fcm');
+      assert.equal(pushed.length, 1);
+      assert.equal(byId.get(byId.get(pushed[0]!.spanID)!.parent!)!.service, 'ssom-alert-api');
       const { progress } = await client.getAlert({ alertId });
       assert.equal(progress!.traceId, traceId);
       assert.deepEqual((await jaegerServices()).sort(), roleNames);

@@ -4,6 +4,7 @@ import type { MethodDefinition } from '@grpc/proto-loader';
 import { api } from '../../services/lib/grpc/protos.js';
 import { statusDetails, type StatusDetails } from '../../services/lib/grpc/status.js';
 import type { AlertServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/AlertService.js';
+import type { DeviceServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/DeviceService.js';
 import type { DirectoryServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/DirectoryService.js';
 import type { InboxServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/InboxService.js';
 import { defer } from './defer.js';
@@ -19,6 +20,7 @@ export const ADMIN: As = { caller: 'test-admin' };
 type Declared<T> = { [K in keyof T as string extends K ? never : number extends K ? never : K]: T[K] };
 type Methods = Declared<AlertServiceDefinition> &
   Declared<InboxServiceDefinition> &
+  Declared<DeviceServiceDefinition> &
   Declared<DirectoryServiceDefinition>;
 /** Every unary method, by its name, which is unique among our services. */
 export type Method = keyof Methods;
@@ -30,6 +32,7 @@ type ResponseOf<M extends Method> = Methods[M] extends MethodDefinition<any, any
 const definitions: Record<string, grpc.MethodDefinition<object, object>> = {
   ...(api.AlertService.service as unknown as Record<string, grpc.MethodDefinition<object, object>>),
   ...(api.InboxService.service as unknown as Record<string, grpc.MethodDefinition<object, object>>),
+  ...(api.DeviceService.service as unknown as Record<string, grpc.MethodDefinition<object, object>>),
   ...(api.DirectoryService.service as unknown as Record<string, grpc.MethodDefinition<object, object>>),
 };
 

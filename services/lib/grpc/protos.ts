@@ -4,6 +4,7 @@ import protobuf from 'protobufjs';
 import { DEFINITIONS } from './types/definitions.js';
 import type { ProtoGrpcType as AlertProto } from './types/alert_service.js';
 import type { ProtoGrpcType as InboxProto } from './types/inbox_service.js';
+import type { ProtoGrpcType as DeviceProto } from './types/device_service.js';
 import type { ProtoGrpcType as DirectoryProto } from './types/directory_service.js';
 import type { ProtoGrpcType as StreamProto } from './types/alert_stream_service.js';
 
@@ -12,6 +13,7 @@ const LOADER_OPTIONS = { longs: Number, enums: String, defaults: true, oneofs: t
 
 type Api = AlertProto['ssom']['alert']['v1'] &
   InboxProto['ssom']['alert']['v1'] &
+  DeviceProto['ssom']['alert']['v1'] &
   DirectoryProto['ssom']['alert']['v1'] &
   StreamProto['ssom']['alert']['v1'];
 

@@ -17,6 +17,8 @@ export const ATTR = {
   alertKind: 'ssom.alert.kind',
   alertRecipients: 'ssom.alert.recipients',
   sequence: 'ssom.inbox.sequence',
+  serverAddress: 'server.address',
+  pushAttempt: 'ssom.push.attempt',
 } as const;
 
 export const KAFKA = 'kafka';

@@ -4,17 +4,22 @@ import type { AlertClient } from '../../../services/client/client.js';
 import { api } from '../../../services/lib/grpc/protos.js';
 import type { AlertServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/AlertService.js';
 import type { AlertStreamServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/AlertStreamService.js';
+import type { DeviceServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/DeviceService.js';
 import type { DirectoryServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/DirectoryService.js';
 import type { InboxServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/InboxService.js';
 import type { StreamAlertsRequest__Output } from '../../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
 import type { StreamAlertsResponse } from '../../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 
 export type Handlers = Partial<
-  AlertServiceHandlers & InboxServiceHandlers & DirectoryServiceHandlers & AlertStreamServiceHandlers
+  AlertServiceHandlers &
+    InboxServiceHandlers &
+    DeviceServiceHandlers &
+    DirectoryServiceHandlers &
+    AlertStreamServiceHandlers
 >;
 export type StreamCall = grpc.ServerWritableStream<StreamAlertsRequest__Output, StreamAlertsResponse>;
 
-const SERVICES = [api.AlertService, api.InboxService, api.DirectoryService, api.AlertStreamService];
+const SERVICES = [api.AlertService, api.InboxService, api.DeviceService, api.DirectoryService, api.AlertStreamService];
 
 /** Serves our real protocol with the given handlers, on a free port, until the test ends. */
 export async function fakeService(

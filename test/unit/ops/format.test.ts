@@ -101,11 +101,41 @@ test('an inbox entry and an alert with its progress', () => {
     read: 1,
     completedAt: null,
     traceId: '',
+    pushCounts: [
+      { state: 'PUSH_STATE_FAILED' as const, count: 1 },
+      { state: 'PUSH_STATE_SENT' as const, count: 2 },
+    ],
+    pushes: [
+      {
+        userId: 'op1',
+        deviceId: 5,
+        state: 'PUSH_STATE_FAILED' as const,
+        attempts: 3,
+        sentAt: null,
+        fcmMessageName: '',
+        error: 'messaging/internal-error: \u001b[1m',
+      },
+      {
+        userId: 'op1',
+        deviceId: 6,
+        state: 'PUSH_STATE_SENT' as const,
+        attempts: 1,
+        sentAt: at,
+        fcmMessageName: 'projects/p/messages/1',
+        error: '',
+      },
+    ],
   };
   const lines = alertLines(alert({ message: 'a\nb', labels: { k: 'v' } }), progress, plain);
   assert.equal(lines[0], 'alert 17: 5xx');
   assert.ok(lines.includes('  delivered  2 of 3, read by 1'));
   assert.ok(lines.includes('  complete   -'));
+  const pushes = lines.slice(lines.indexOf('  pushes     1 failed, 2 sent') + 1);
+  assert.deepEqual(pushes.slice(0, 3), [
+    '    op1, device 5: failed, 3 attempts, messaging/internal-error: \\x1b[1m',
+    '    op1, device 6: sent, 1 attempt, 2026-01-31 09:05:07, projects/p/messages/1',
+    '    and 1 more',
+  ]);
   assert.ok(lines.includes('  label      k=v'));
   assert.equal(lines.at(-1), 'a\nb');
 });

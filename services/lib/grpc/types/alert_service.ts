@@ -16,6 +16,8 @@ import type { GetAlertRequest as _ssom_alert_v1_GetAlertRequest, GetAlertRequest
 import type { GetAlertResponse as _ssom_alert_v1_GetAlertResponse, GetAlertResponse__Output as _ssom_alert_v1_GetAlertResponse__Output } from './ssom/alert/v1/GetAlertResponse.js';
 import type { ListAlertsRequest as _ssom_alert_v1_ListAlertsRequest, ListAlertsRequest__Output as _ssom_alert_v1_ListAlertsRequest__Output } from './ssom/alert/v1/ListAlertsRequest.js';
 import type { ListAlertsResponse as _ssom_alert_v1_ListAlertsResponse, ListAlertsResponse__Output as _ssom_alert_v1_ListAlertsResponse__Output } from './ssom/alert/v1/ListAlertsResponse.js';
+import type { PushCount as _ssom_alert_v1_PushCount, PushCount__Output as _ssom_alert_v1_PushCount__Output } from './ssom/alert/v1/PushCount.js';
+import type { PushRecord as _ssom_alert_v1_PushRecord, PushRecord__Output as _ssom_alert_v1_PushRecord__Output } from './ssom/alert/v1/PushRecord.js';
 import type { Recipients as _ssom_alert_v1_Recipients, Recipients__Output as _ssom_alert_v1_Recipients__Output } from './ssom/alert/v1/Recipients.js';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -50,6 +52,9 @@ export interface ProtoGrpcType {
         GetAlertResponse: MessageTypeDefinition<_ssom_alert_v1_GetAlertResponse, _ssom_alert_v1_GetAlertResponse__Output>
         ListAlertsRequest: MessageTypeDefinition<_ssom_alert_v1_ListAlertsRequest, _ssom_alert_v1_ListAlertsRequest__Output>
         ListAlertsResponse: MessageTypeDefinition<_ssom_alert_v1_ListAlertsResponse, _ssom_alert_v1_ListAlertsResponse__Output>
+        PushCount: MessageTypeDefinition<_ssom_alert_v1_PushCount, _ssom_alert_v1_PushCount__Output>
+        PushRecord: MessageTypeDefinition<_ssom_alert_v1_PushRecord, _ssom_alert_v1_PushRecord__Output>
+        PushState: EnumTypeDefinition
         Recipients: MessageTypeDefinition<_ssom_alert_v1_Recipients, _ssom_alert_v1_Recipients__Output>
       }
     }

@@ -210,6 +210,72 @@ export const DEFINITIONS = {
           "traceId": {
            "type": "string",
            "id": 7
+          },
+          "pushCounts": {
+           "rule": "repeated",
+           "type": "PushCount",
+           "id": 8
+          },
+          "pushes": {
+           "rule": "repeated",
+           "type": "PushRecord",
+           "id": 9
+          }
+         }
+        },
+        "PushState": {
+         "values": {
+          "PUSH_STATE_UNSPECIFIED": 0,
+          "PUSH_STATE_WAITING": 1,
+          "PUSH_STATE_SENDING": 2,
+          "PUSH_STATE_SENT": 3,
+          "PUSH_STATE_DISMISSED": 4,
+          "PUSH_STATE_SKIPPED": 5,
+          "PUSH_STATE_EXPIRED": 6,
+          "PUSH_STATE_FAILED": 7
+         }
+        },
+        "PushCount": {
+         "fields": {
+          "state": {
+           "type": "PushState",
+           "id": 1
+          },
+          "count": {
+           "type": "int32",
+           "id": 2
+          }
+         }
+        },
+        "PushRecord": {
+         "fields": {
+          "userId": {
+           "type": "string",
+           "id": 1
+          },
+          "deviceId": {
+           "type": "int64",
+           "id": 2
+          },
+          "state": {
+           "type": "PushState",
+           "id": 3
+          },
+          "attempts": {
+           "type": "int32",
+           "id": 4
+          },
+          "sentAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 5
+          },
+          "fcmMessageName": {
+           "type": "string",
+           "id": 6
+          },
+          "error": {
+           "type": "string",
+           "id": 7
           }
          }
         },
@@ -541,6 +607,138 @@ export const DEFINITIONS = {
          "fields": {
           "unreadCount": {
            "type": "int32",
+           "id": 1
+          }
+         }
+        },
+        "DeviceService": {
+         "methods": {
+          "RegisterDevice": {
+           "requestType": "RegisterDeviceRequest",
+           "responseType": "RegisterDeviceResponse"
+          },
+          "UnregisterDevice": {
+           "requestType": "UnregisterDeviceRequest",
+           "responseType": "UnregisterDeviceResponse"
+          },
+          "ListDevices": {
+           "requestType": "ListDevicesRequest",
+           "responseType": "ListDevicesResponse"
+          }
+         }
+        },
+        "DevicePlatform": {
+         "values": {
+          "DEVICE_PLATFORM_UNSPECIFIED": 0,
+          "DEVICE_PLATFORM_ANDROID": 1,
+          "DEVICE_PLATFORM_IOS": 2,
+          "DEVICE_PLATFORM_WEB": 3
+         }
+        },
+        "Device": {
+         "fields": {
+          "deviceId": {
+           "type": "int64",
+           "id": 1
+          },
+          "platform": {
+           "type": "DevicePlatform",
+           "id": 2
+          },
+          "tokenEnding": {
+           "type": "string",
+           "id": 3
+          },
+          "appVersion": {
+           "type": "string",
+           "id": 4
+          },
+          "locale": {
+           "type": "string",
+           "id": 5
+          },
+          "registeredAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 6
+          },
+          "refreshedAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 7
+          }
+         }
+        },
+        "RegisterDeviceRequest": {
+         "fields": {
+          "userId": {
+           "type": "string",
+           "id": 1
+          },
+          "platform": {
+           "type": "DevicePlatform",
+           "id": 2
+          },
+          "token": {
+           "type": "string",
+           "id": 3
+          },
+          "appVersion": {
+           "type": "string",
+           "id": 4
+          },
+          "locale": {
+           "type": "string",
+           "id": 5
+          }
+         }
+        },
+        "RegisterDeviceResponse": {
+         "fields": {
+          "device": {
+           "type": "Device",
+           "id": 1
+          }
+         }
+        },
+        "UnregisterDeviceRequest": {
+         "oneofs": {
+          "device": {
+           "oneof": [
+            "deviceId",
+            "token"
+           ]
+          }
+         },
+         "fields": {
+          "userId": {
+           "type": "string",
+           "id": 1
+          },
+          "deviceId": {
+           "type": "int64",
+           "id": 2
+          },
+          "token": {
+           "type": "string",
+           "id": 3
+          }
+         }
+        },
+        "UnregisterDeviceResponse": {
+         "fields": {}
+        },
+        "ListDevicesRequest": {
+         "fields": {
+          "userId": {
+           "type": "string",
+           "id": 1
+          }
+         }
+        },
+        "ListDevicesResponse": {
+         "fields": {
+          "devices": {
+           "rule": "repeated",
+           "type": "Device",
            "id": 1
           }
          }

@@ -1,6 +1,8 @@
 // Original file: proto/ssom/alert/v1/alert_service.proto
 
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../../google/protobuf/Timestamp.js';
+import type { PushCount as _ssom_alert_v1_PushCount, PushCount__Output as _ssom_alert_v1_PushCount__Output } from '../../../ssom/alert/v1/PushCount.js';
+import type { PushRecord as _ssom_alert_v1_PushRecord, PushRecord__Output as _ssom_alert_v1_PushRecord__Output } from '../../../ssom/alert/v1/PushRecord.js';
 
 /**
  * How far an alert has come on its way.
@@ -34,6 +36,14 @@ export interface AlertProgress {
    * The trace of its CreateAlert call, 32 hexadecimal digits. Empty if it was not traced.
    */
   'traceId'?: (string);
+  /**
+   * How many pushes there are in each state. A push is the alert for one device.
+   */
+  'pushCounts'?: (_ssom_alert_v1_PushCount)[];
+  /**
+   * At most 100 of them: what went wrong first, then what is under way.
+   */
+  'pushes'?: (_ssom_alert_v1_PushRecord)[];
 }
 
 /**
@@ -68,4 +78,12 @@ export interface AlertProgress__Output {
    * The trace of its CreateAlert call, 32 hexadecimal digits. Empty if it was not traced.
    */
   'traceId': (string);
+  /**
+   * How many pushes there are in each state. A push is the alert for one device.
+   */
+  'pushCounts': (_ssom_alert_v1_PushCount__Output)[];
+  /**
+   * At most 100 of them: what went wrong first, then what is under way.
+   */
+  'pushes': (_ssom_alert_v1_PushRecord__Output)[];
 }

@@ -1,0 +1,102 @@
+import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
+import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { fromProto, toTimestamp } from '../lib/grpc/messages.js';
+import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
+import type { UnaryHandler } from '../lib/grpc/server.js';
+import type { Device as DeviceMessage } from '../lib/grpc/types/ssom/alert/v1/Device.js';
+import type { ListDevicesRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListDevicesRequest.js';
+import type { ListDevicesResponse } from '../lib/grpc/types/ssom/alert/v1/ListDevicesResponse.js';
+import type { RegisterDeviceRequest__Output } from '../lib/grpc/types/ssom/alert/v1/RegisterDeviceRequest.js';
+import type { RegisterDeviceResponse } from '../lib/grpc/types/ssom/alert/v1/RegisterDeviceResponse.js';
+import type { UnregisterDeviceRequest__Output } from '../lib/grpc/types/ssom/alert/v1/UnregisterDeviceRequest.js';
+import type { UnregisterDeviceResponse } from '../lib/grpc/types/ssom/alert/v1/UnregisterDeviceResponse.js';
+import type { Database } from '../lib/postgres.js';
+import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
+import { inactive, requireActiveUser } from './active-user.js';
+
+const TOKEN = /^[\x21-\x7e]{1,4096}$/;
+const APP_VERSION_MAX = 64;
+const LOCALE_MAX = 35;
+
+interface Handlers {
+  readonly RegisterDevice: UnaryHandler<RegisterDeviceRequest__Output, RegisterDeviceResponse>;
+  readonly UnregisterDevice: UnaryHandler<UnregisterDeviceRequest__Output, UnregisterDeviceResponse>;
+  readonly ListDevices: UnaryHandler<ListDevicesRequest__Output, ListDevicesResponse>;
+}
+
+/** The handlers of ssom.alert.v1.DeviceService. */
+export function deviceService({ database }: { database: Database }): Handlers {
+  const ownerOf = (identity: Identity, userId: string) => requireActiveUser(database, inboxOwner(identity, userId));
+  return {
+    async RegisterDevice(request, { identity }) {
+      const userId = await ownerOf(identity, request.userId);
+      const device = await registerDevice(database, { userId, ...readDevice(request) });
+      // Made inactive since we looked.
+      if (device === undefined) throw inactive(userId);
+      return { device: toMessage(device) };
+    },
+
+    async UnregisterDevice(request, { identity }) {
+      const userId = await ownerOf(identity, request.userId);
+      if (await unregisterDevice(database, userId, readReference(request))) return {};
+      throw new AlertError('NOT_FOUND', 'DEVICE_NOT_FOUND', `user '${userId}' has no such device`);
+    },
+
+    async ListDevices(request, { identity }) {
+      const devices = await listDevices(database, await ownerOf(identity, request.userId));
+      return { devices: devices.map(toMessage) };
+    },
+  };
+}
+
+function readDevice({ platform, token, appVersion, locale }: RegisterDeviceRequest__Output) {
+  const violations: FieldViolation[] = [];
+  const known: DevicePlatform | undefined = fromProto(DEVICE_PLATFORMS, 'DEVICE_PLATFORM', platform);
+  if (known === undefined) {
+    const description = `${platform} is no platform; one of ${DEVICE_PLATFORMS.map((each) => `DEVICE_PLATFORM_${each}`).join(', ')}`;
+    violations.push({ field: 'platform', description });
+  }
+  if (!TOKEN.test(token)) violations.push({ field: 'token', description: describeToken(token) });
+  for (const [field, value, max] of [
+    ['app_version', appVersion, APP_VERSION_MAX],
+    ['locale', locale, LOCALE_MAX],
+  ] as const) {
+    if (value.length > max || value.includes('\0'))
+      violations.push({
+        field,
+        description: `must have at most ${max} characters, without NUL; it has ${value.length}`,
+      });
+  }
+  if (violations.length > 0) throw invalidArgument(violations);
+  return { platform: known!, token, appVersion, locale };
+}
+
+/** Says nothing of what the token is: messages are logged. */
+function describeToken(token: string): string {
+  if (token === '') return "is required: FCM's registration token";
+  return `must have 1 to 4096 characters of printable ASCII without spaces, as FCM gives it; this one has ${token.length} characters`;
+}
+
+function readReference(request: UnregisterDeviceRequest__Output): { deviceId: number } | { token: string } {
+  if (request.device === 'token' && request.token !== undefined && TOKEN.test(request.token))
+    return { token: request.token };
+  if (request.device === 'deviceId' && Number.isSafeInteger(request.deviceId) && request.deviceId! > 0)
+    return { deviceId: request.deviceId! };
+  if (request.device === 'token')
+    throw invalidArgument([{ field: 'token', description: describeToken(request.token ?? '') }]);
+  throw invalidArgument([
+    { field: 'device_id', description: 'must be a number that RegisterDevice gave, or token set' },
+  ]);
+}
+
+function toMessage(device: Device): DeviceMessage {
+  return {
+    deviceId: device.deviceId,
+    platform: `DEVICE_PLATFORM_${device.platform}`,
+    tokenEnding: device.tokenEnding,
+    appVersion: device.appVersion,
+    locale: device.locale,
+    registeredAt: toTimestamp(device.registeredAt),
+    refreshedAt: toTimestamp(device.refreshedAt),
+  };
+}

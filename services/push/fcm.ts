@@ -1,0 +1,257 @@
+import { readFileSync } from 'node:fs';
+import https from 'node:https';
+import net from 'node:net';
+import tls from 'node:tls';
+import { applicationDefault, cert, deleteApp, initializeApp, type App, type Credential } from 'firebase-admin/app';
+import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
+import { withTimeout } from '../lib/retry.js';
+
+export type { Message } from 'firebase-admin/messaging';
+
+/*
+ * The home of firebase-admin. `send` of that package goes over HTTP/1.1 with the app's agent, one request a message, which a
+ * keep-alive agent makes cheap; `sendEach` would open a session a call.
+ */
+
+/**
+ * What a failure asks for.
+ * - dead: the token is of no use any more.
+ * - rejected: this message will never be taken.
+ * - throttled, unavailable: it was not taken; everybody is to slow down.
+ * - credentials: FCM does not accept us, or not for this token.
+ * - unheard: no answer came; it may have been taken.
+ * - transient: it may work the next time; it may have been taken.
+ */
+export type FcmFailure = 'dead' | 'rejected' | 'throttled' | 'unavailable' | 'credentials' | 'unheard' | 'transient';
+
+/** firebase-admin's codes. Those that are not here are `transient`. */
+const FAILURES: Readonly<Record<string, FcmFailure>> = {
+  'messaging/registration-token-not-registered': 'dead',
+  // Ambiguous: the token or the payload. A token is never removed for it.
+  'messaging/invalid-argument': 'rejected',
+  'messaging/invalid-registration-token': 'rejected',
+  'messaging/invalid-recipient': 'rejected',
+  'messaging/invalid-payload': 'rejected',
+  'messaging/invalid-data-payload-key': 'rejected',
+  'messaging/invalid-options': 'rejected',
+  'messaging/payload-size-limit-exceeded': 'rejected',
+  'messaging/message-rate-exceeded': 'throttled',
+  'messaging/server-unavailable': 'unavailable',
+  'messaging/mismatched-credential': 'credentials',
+  'messaging/third-party-auth-error': 'credentials',
+  'messaging/authentication-error': 'credentials',
+  'app/invalid-credential': 'credentials',
+  'app/network-error': 'unheard',
+  'app/network-timeout': 'unheard',
+};
+
+/** A message that FCM did not accept, or of which we do not know. Its text never has the whole token. */
+export class FcmError extends Error {
+  constructor(
+    readonly failure: FcmFailure,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'FcmError';
+  }
+
+  /** Whether it says something of FCM, or of us, rather than of this message. */
+  get isOutage(): boolean {
+    return !['dead', 'rejected', 'throttled'].includes(this.failure);
+  }
+}
+
+export interface FcmOptions {
+  /** `application-default`, or a service account's file. */
+  readonly credentials: string;
+  /** Empty: that of the credentials. */
+  readonly projectId: string;
+  /** Google's address, or that of a stand-in, which then gives out access tokens too. */
+  readonly url: string;
+  readonly connections: number;
+  /** Told of every Retry-After, in milliseconds. */
+  readonly onRetryAfter: (ms: number) => void;
+}
+
+/** Sends messages to FCM over connections that are kept. */
+export class Fcm {
+  readonly #agent: FcmAgent;
+  #app: App;
+  #messaging: Messaging;
+  #renewAfter = 0;
+
+  /** @throws Error if the credentials cannot be read */
+  constructor(private readonly options: FcmOptions) {
+    const { url, connections } = options;
+    this.host = new URL(url).host;
+    this.#agent = new FcmAgent(url === GOOGLE ? undefined : new URL(url), connections);
+    [this.#app, this.#messaging] = this.#open();
+  }
+
+  /** Where it sends to. */
+  readonly host: string;
+
+  static #count = 0;
+
+  #open(): [App, Messaging] {
+    const { credentials, projectId, onRetryAfter } = this.options;
+    const project = projectId === '' ? {} : { projectId };
+    const credential = readCredential(credentials, this.#agent);
+    const app = initializeApp({ credential, ...project, httpAgent: this.#agent }, `push-${(Fcm.#count += 1)}`);
+    const messaging = getMessaging(app);
+    tune(messaging, onRetryAfter);
+    return [app, messaging];
+  }
+
+  /** @returns FCM's name for the message @throws FcmError */
+  async send(message: Message): Promise<string> {
+    const token = 'token' in message ? message.token : '';
+    try {
+      const name: unknown = await withTimeout(this.#messaging.send(message), DEADLINE_MS, 'FCM');
+      return typeof name === 'string' ? clean(name, token) : '';
+    } catch (error) {
+      const failure = toFcmError(error as Error & { code?: string }, token);
+      if (failure.failure === 'credentials') this.#renew();
+      throw failure;
+    }
+  }
+
+  /**
+   * firebase-admin keeps an access token until it ends, also one that is refused. Reads the credentials anew, which may have been
+   * replaced; not more often than they may be.
+   */
+  #renew(): void {
+    const now = performance.now();
+    if (now < this.#renewAfter) return;
+    this.#renewAfter = now + RENEWAL_PAUSE_MS;
+    const old = this.#app;
+    try {
+      [this.#app, this.#messaging] = this.#open();
+    } catch {
+      // Somebody is at the file; with the old ones FCM goes on refusing, which is seen.
+      return;
+    }
+    void deleteApp(old);
+  }
+
+  /** Cuts what is on its way. */
+  async close(): Promise<void> {
+    this.#agent.destroy();
+    await deleteApp(this.#app);
+  }
+}
+
+const GOOGLE = 'https://fcm.googleapis.com';
+const RETRY_AFTER_MAX_MS = 10 * 60_000;
+/** Of all that firebase-admin does for a message, getting an access token included; it gives FCM 15 s for an answer. */
+const DEADLINE_MS = 20_000;
+const RENEWAL_PAUSE_MS = 5000;
+const TEXT_MAX = 500;
+
+function toFcmError(error: Error & { code?: string }, token: string): FcmError {
+  if (error instanceof FcmError) return error;
+  const { code = '', message } = error;
+  const text = clean(message, token);
+  // No code: it took too long, or the answer made no sense.
+  if (code === '') return new FcmError('unheard', 'no-answer', text);
+  if (/project ID/i.test(message)) return new FcmError('credentials', code, text);
+  return new FcmError(FAILURES[code] ?? 'transient', code, text);
+}
+
+/** What others say, fit for logs and the database: without the token, bounded, and without control characters. */
+function clean(text: string, token: string): string {
+  const hidden = token === '' ? text : text.replaceAll(token, `…${token.slice(-6)}`);
+
+  return hidden.replace(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, TEXT_MAX);
+}
+
+/** Seconds, or a date. */
+function retryAfterMs(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS) : undefined;
+}
+
+/** Reads the credentials anew. @throws Error that names FCM_CREDENTIALS, and shows nothing of the file */
+function readCredential(credentials: string, agent: https.Agent): Credential {
+  if (credentials === 'application-default') return applicationDefault(agent);
+  try {
+    // Its own complaint about a file that is not JSON quotes the beginning, which may be the key.
+    JSON.parse(readFileSync(credentials, 'utf8'));
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? 'it is not JSON' : (error as Error).message;
+    throw new Error(`FCM_CREDENTIALS must name the file of a Google service account: ${reason}`);
+  }
+  // firebase-admin keeps for ever what it has made of a file, with the access token and the agent.
+  return Object.assign(cert(credentials, agent), { googleAuth: undefined, authClient: undefined, httpAgent: agent });
+}
+
+interface Refusal {
+  readonly response?: {
+    readonly status: number;
+    readonly headers: Record<string, string | undefined>;
+    readonly text: string;
+  };
+}
+
+interface HttpClient {
+  retry?: unknown;
+  send(request: unknown): Promise<unknown>;
+}
+
+/**
+ * What firebase-admin 13 keeps to itself, and we have to do otherwise; where a later version has renamed its parts, tests fail.
+ * - It would repeat a 503 up to four times by itself, holding one of our places while nobody else hears of it.
+ * - It does not pass on Retry-After.
+ * - It calls every 404 a dead token, and every 400 a wrong message: also those of a proxy, or of a wrong project.
+ */
+function tune(messaging: Messaging, onRetryAfter: (ms: number) => void): void {
+  const parts = messaging as unknown as { messagingRequestHandler?: { httpClient?: HttpClient } };
+  const client = parts.messagingRequestHandler?.httpClient;
+  if (client === undefined) return;
+  delete client.retry;
+  const send = client.send.bind(client);
+  client.send = async (request) => {
+    try {
+      return await send(request);
+    } catch (error) {
+      const { response } = error as Refusal;
+      if (response === undefined) throw error;
+      const ms = retryAfterMs(response.headers['retry-after']);
+      if (ms !== undefined) onRetryAfter(ms);
+      throw misjudged(response) ?? error;
+    }
+  };
+}
+
+function misjudged({ status, text }: NonNullable<Refusal['response']>): FcmError | undefined {
+  const answer = `HTTP ${status}: ${clean(text, '')}`;
+  if (status === 404 && !text.includes('UNREGISTERED')) return new FcmError('credentials', 'not-found', answer);
+  if (status === 400 && !text.includes('INVALID_ARGUMENT')) return new FcmError('transient', 'bad-request', answer);
+  return undefined;
+}
+
+/** Kept-alive connections: to whom firebase-admin wants, which is Google alone, or all of them to a stand-in. */
+class FcmAgent extends https.Agent {
+  constructor(
+    private readonly standIn: URL | undefined,
+    connections: number,
+  ) {
+    super({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections });
+  }
+
+  override createConnection(
+    ...args: Parameters<https.Agent['createConnection']>
+  ): ReturnType<https.Agent['createConnection']> {
+    if (this.standIn === undefined) return super.createConnection(...args);
+    const { hostname, port, protocol } = this.standIn;
+    if (protocol === 'http:') return net.connect({ host: hostname, port: Number(port || 80), noDelay: true });
+    return tls.connect({
+      host: hostname,
+      port: Number(port || 443),
+      servername: hostname,
+      ALPNProtocols: ['http/1.1'],
+    });
+  }
+}

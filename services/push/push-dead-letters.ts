@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { inboxChangedRecord } from '../events/records.js';
+import type { Events } from '../events/events.js';
+import { DeadLetters } from '../lib/kafka/dead-letters.js';
+import { withTimeout } from '../lib/retry.js';
+import type { Publishing, Runtime } from '../runtime.js';
+import { rememberDeadLetter } from '../store/dead-letters.js';
+import type { ClaimedPush } from '../store/pushes.js';
+import type { FcmError } from './fcm.js';
+
+/** A record that Kafka takes later than this may be there twice: the push is tried again meanwhile. */
+const PATIENCE_MS = 10_000;
+/** No record of the topic failed, so there is no partition to name. */
+const NO_PARTITION = -1;
+
+/** Puts pushes that cannot be sent among the dead letters, each as the inbox change that it came from. */
+export class PushDeadLetters {
+  readonly #events: Events;
+  readonly #deadLetters: DeadLetters;
+
+  constructor(
+    private readonly runtime: Runtime,
+    { events, producer }: Publishing,
+    group: string,
+  ) {
+    const { database, logger, metrics } = runtime;
+    this.#events = events;
+    this.#deadLetters = new DeadLetters({
+      producer,
+      group,
+      logger,
+      metrics,
+      // Without the alert: it is in the inbox, so there is nothing that reconciliation would have to leave alone.
+      remember: ({ topic, partition, offset, key }, { error }) =>
+        rememberDeadLetter(database, {
+          topic,
+          partition,
+          offset,
+          alertId: undefined,
+          userId: key ?? undefined,
+          reason: error.message,
+        }),
+    });
+  }
+
+  /** @returns whether it is there */
+  async bury(claim: ClaimedPush, error: FcmError): Promise<boolean> {
+    const { deviceId, attempts, userId } = claim;
+    const { topic, value } = this.#record(claim);
+    const timestamp = Date.now();
+    const origin = { topic, partition: NO_PARTITION, offset: letterNumber(claim), timestamp };
+    const reason = {
+      errorClass: error.failure === 'rejected' ? ('poison' as const) : ('exhausted' as const),
+      error: new Error(`push to device ${deviceId}: ${error.code}: ${error.message}`),
+      attempts,
+      firstFailureAt: timestamp,
+      lastFailureAt: timestamp,
+    };
+    const record = { ...origin, key: userId, rawKey: Buffer.from(userId), value: value as Buffer, headers: [] };
+    try {
+      await withTimeout(this.#deadLetters.send(record, reason), PATIENCE_MS, 'putting a push among the dead letters');
+      return true;
+    } catch (failure) {
+      this.runtime.logger.warn({ err: failure }, 'a push could not be put among the dead letters; trying again');
+      return false;
+    }
+  }
+
+  #record({ userId, alertId, entry, unreadCount, alert }: ClaimedPush) {
+    const { sequence, isRead } = entry!;
+    const traceparent = alert?.traceparent ?? '';
+    const changes = [{ sequence, alertId, type: 'CREATED' as const, isRead, traceparent }];
+    return inboxChangedRecord(this.#events, { userId, lastSequence: sequence, unreadCount, changes });
+  }
+}
+
+/** Stands for the offset in the letter's name: the same push has the same, so that it is listed once. */
+function letterNumber({ deviceId, alertId }: ClaimedPush): number {
+  return createHash('sha256').update(`${deviceId}/${alertId}`).digest().readUIntBE(0, 6);
+}

@@ -1,0 +1,154 @@
+import { CircuitOpen, type Breaker } from '../lib/breaker.js';
+import { backoffMs } from '../lib/retry.js';
+import { ATTR } from '../lib/telemetry/names.js';
+import { failSpan, isSampled, SpanKind, type Span } from '../lib/telemetry/tracing.js';
+import type { Runtime } from '../runtime.js';
+import type { PushOutcome } from '../store/pushes.js';
+import { FcmError, type Fcm } from './fcm.js';
+import type { OutcomeWriter } from './outcome-writer.js';
+import type { PushDeadLetters } from './push-dead-letters.js';
+import type { PushJob } from './push-jobs.js';
+import type { Throttle } from './throttle.js';
+
+const RETRY_BASE_MS = 1000;
+const RETRY_CAP_MS = 30_000;
+/** How often an alarm about credentials is logged. */
+const ALARM_MS = 60_000;
+/** Failing pushes of which is known what succeeded since they last failed. */
+const REMEMBERED = 10_000;
+
+export interface DispatcherDeps {
+  readonly runtime: Runtime;
+  readonly fcm: Fcm;
+  readonly breaker: Breaker;
+  readonly throttle: Throttle;
+  readonly outcomes: OutcomeWriter;
+  readonly deadLetters: PushDeadLetters;
+}
+
+/** Sends one message, and decides what follows from FCM's answer. */
+export class PushDispatcher {
+  /** Messages that FCM has accepted so far. */
+  #successes = 0;
+  /** How many there were when a push failed last. */
+  readonly #failed = new Map<string, number>();
+  #alarmedAt = -ALARM_MS;
+  readonly #counters;
+
+  constructor(private readonly deps: DispatcherDeps) {
+    const { metrics } = deps.runtime;
+    this.#counters = {
+      messages: metrics.counter('ssom.push.messages', 'Messages to FCM, by what they are and what became of them.'),
+      duration: metrics.histogram('ssom.push.duration', 'Time that FCM took for a message, by what became of it.'),
+      age: metrics.histogram('ssom.push.age', "Time from CreateAlert to FCM's acceptance."),
+    };
+  }
+
+  async send(job: PushJob): Promise<void> {
+    const { fcm, breaker } = this.deps;
+    const started = performance.now();
+    const successes = this.#successes;
+    const span = this.#startSpan(job);
+    let result = 'sent';
+    try {
+      this.#succeed(job, await breaker.run(() => fcm.send(job.message)));
+      span?.end();
+    } catch (error) {
+      failSpan(span, error as Error);
+      // The breaker opened while it waited.
+      if (error instanceof CircuitOpen) return this.release(job);
+      if (!(error instanceof FcmError)) throw error;
+      result = error.failure;
+      await this.#fail(job, error, this.#othersSucceeded(job, successes));
+    }
+    this.#counters.messages.add(1, { what: job.dismiss ? 'dismissal' : 'alert', result });
+    this.#counters.duration.record((performance.now() - started) / 1000, { result });
+  }
+
+  /** Gives claims back that were not tried. */
+  release(job: PushJob): void {
+    this.deps.outcomes.note(outcomesOf(job, { state: stateUnsent(job), untried: true }));
+  }
+
+  #succeed(job: PushJob, messageName: string): void {
+    this.#successes += 1;
+    this.deps.throttle.succeeded();
+    this.#failed.delete(keyOf(job));
+    const { alert } = job.claims[0]!;
+    if (!job.dismiss && alert !== null) this.#counters.age.record((Date.now() - alert.createdAt) / 1000);
+    this.deps.outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'sent', messageName }));
+  }
+
+  /** Whether others were accepted since this one failed last, or since it was sent: only then the fault may be its own. */
+  #othersSucceeded(job: PushJob, whenSent: number): boolean {
+    const key = keyOf(job);
+    const since = this.#failed.get(key) ?? whenSent;
+    this.#failed.delete(key);
+    this.#failed.set(key, this.#successes);
+    if (this.#failed.size > REMEMBERED) this.#failed.delete(this.#failed.keys().next().value!);
+    return this.#successes > since;
+  }
+
+  async #fail(job: PushJob, error: FcmError, othersSucceeded: boolean): Promise<void> {
+    const { outcomes, throttle } = this.deps;
+    const { failure } = error;
+    const text = `${error.code}: ${error.message}`;
+    if (failure === 'throttled' || failure === 'unavailable') throttle.refused(performance.now());
+    if (failure === 'credentials') this.#raiseAlarm(error);
+    if (failure === 'dead') {
+      const asOf = job.claims[0]!.now;
+      const state = job.dismiss ? 'skipped' : 'failed';
+      return outcomes.note(outcomesOf(job, { state, error: text }), [{ deviceId: job.deviceId, asOf }]);
+    }
+    const strike = othersSucceeded && (failure === 'transient' || failure === 'credentials');
+    if (await this.#givesUp(job, error, strike)) {
+      this.#failed.delete(keyOf(job));
+      return outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'failed', error: text }));
+    }
+    const { attempts } = job.claims[0]!;
+    const retryInMs = throttle.pausedMs(performance.now()) + backoffMs(attempts - 1, RETRY_BASE_MS, RETRY_CAP_MS);
+    const unsent = ['throttled', 'unavailable', 'credentials', 'rejected'].includes(failure);
+    outcomes.note(outcomesOf(job, { state: unsent ? stateUnsent(job) : null, retryInMs, strike, error: text }));
+  }
+
+  /** Whether a push has come to its end, and lies among the dead letters. A dismissal is not worth a letter. */
+  async #givesUp(job: PushJob, error: FcmError, strike: boolean): Promise<boolean> {
+    const { runtime, deadLetters } = this.deps;
+    const [claim] = job.claims as [PushJob['claims'][number]];
+    const strikes = claim.strikes + (strike ? 1 : 0);
+    const over = error.failure === 'rejected' || (strike && strikes >= runtime.config.processingAttempts);
+    return over && (job.dismiss || (await deadLetters.bury(claim, error)));
+  }
+
+  #raiseAlarm(error: FcmError): void {
+    const now = performance.now();
+    if (now - this.#alarmedAt < ALARM_MS) return;
+    this.#alarmedAt = now;
+    this.deps.runtime.logger.error({ err: error }, 'FCM does not accept our credentials, or not for these tokens');
+  }
+
+  #startSpan({ claims, dismiss }: PushJob): Span | undefined {
+    const { runtime, fcm } = this.deps;
+    const { alert, alertId, attempts } = claims[0]!;
+    const parent = alert?.traceparent ?? undefined;
+    if (!runtime.tracing.enabled || !isSampled(parent)) return undefined;
+    return runtime.tracing.start(dismiss ? 'dismiss fcm' : 'send fcm', {
+      kind: SpanKind.CLIENT,
+      parent,
+      attributes: { [ATTR.alertId]: alertId, [ATTR.serverAddress]: fcm.host, [ATTR.pushAttempt]: attempts },
+    });
+  }
+}
+
+/** After what was certainly not accepted: one that was tried before may have been accepted then. */
+function stateUnsent({ dismiss, claims }: PushJob): 'waiting' | null {
+  return dismiss || claims[0]!.attempts > 1 ? null : 'waiting';
+}
+
+function keyOf({ deviceId, claims, dismiss }: PushJob): string {
+  return `${deviceId}/${claims[0]!.alertId}/${dismiss}`;
+}
+
+function outcomesOf({ claims }: PushJob, outcome: Omit<PushOutcome, 'claim'>): PushOutcome[] {
+  return claims.map((claim) => ({ claim, ...outcome }));
+}

@@ -1,0 +1,119 @@
+import type { Events } from '../events/events.js';
+import { UndecodableRecord } from '../lib/avro.js';
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
+import { PoisonRecord } from '../lib/kafka/poison-record.js';
+import { every } from '../lib/lifecycle.js';
+import type { Runtime } from '../runtime.js';
+import { ALERT_LEVELS } from '../domain/alert.js';
+import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
+import { pushBacklog, retryFailedPushes } from '../store/push-records.js';
+import { pruneDevices } from '../store/devices.js';
+import { TTL_MS } from './fcm-message.js';
+
+/** One sweeper among all instances: the holder of this advisory lock. */
+const LOCK = 7_200_005;
+/** Users of one turn of the sweep, and devices of one statement. */
+const PAGE = 500;
+
+/**
+ * Plans what is to be pushed. A record of inbox-change-topic only says whose inbox has changed; what has is read from the
+ * inbox itself, behind the user's cursor. So a record that is lost, repeated or late changes nothing but the time.
+ */
+export class PushPlanner {
+  readonly #planned;
+  readonly #swept;
+  readonly #pruned;
+  readonly #options: PlanOptions;
+  /** As of the last sweep. */
+  #backlog = { due: 0, oldestMs: 0 };
+
+  constructor(
+    private readonly runtime: Runtime,
+    /** Called when something is due. */
+    private readonly onPlanned: () => void,
+  ) {
+    const { metrics, config } = runtime;
+    this.#planned = metrics.counter('ssom.push.planned', 'Pushes and dismissals that were planned, by what they are.');
+    this.#swept = metrics.counter('ssom.push.swept', 'Users whose inbox was ahead although no record of it had come.');
+    this.#pruned = metrics.counter('ssom.push.devices.pruned', 'Devices that were not renewed for too long.');
+    metrics.gauge(
+      'ssom.push.due',
+      'Pushes that are due, of all instances; counted up to 100,000.',
+      () => this.#backlog.due,
+    );
+    metrics.gauge(
+      'ssom.push.lag',
+      'Seconds for which the oldest of them has been due.',
+      () => this.#backlog.oldestMs / 1000,
+    );
+    this.#options = { graceMs: config.pushGraceMs, ttlMs: ALERT_LEVELS.map((level) => TTL_MS[level]) };
+  }
+
+  /** Handles a batch of records. @throws PoisonRecord for one that is not what it should be */
+  async handle(events: Events, records: readonly IncomingRecord[]): Promise<void> {
+    const users = new Set<string>();
+    for (const record of records) {
+      // The in-process broker makes a topic by an empty record.
+      if (record.value === null && this.runtime.backends.brokers.inProcess) continue;
+      if (record.key === null) throw new PoisonRecord(record, new Error('the record has no key, which is the user'));
+      users.add(record.key);
+      if (isRedriven(record)) await this.#retry(events, record);
+    }
+    await this.#plan([...users]);
+  }
+
+  async #plan(users: readonly string[]): Promise<void> {
+    const { planned, dismissed } = await planPushes(this.runtime.database, users, this.#options);
+    this.#planned.add(planned, { what: 'push' });
+    this.#planned.add(dismissed, { what: 'dismissal' });
+    if (planned + dismissed > 0) this.onPlanned();
+  }
+
+  /** A dead letter that was sent back: what failed is tried anew. */
+  async #retry(events: Events, record: IncomingRecord): Promise<void> {
+    const { userId, changes } = await this.#decode(events, record);
+    const alertIds = changes.map(({ alertId }) => alertId);
+    if ((await retryFailedPushes(this.runtime.database, userId, alertIds)) > 0) this.onPlanned();
+  }
+
+  async #decode(events: Events, record: IncomingRecord) {
+    try {
+      return events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
+    } catch (error) {
+      throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
+    }
+  }
+
+  /**
+   * Looks for inboxes that are ahead of what was planned, whatever became of their records, and removes devices that nobody
+   * renews; until the signal aborts.
+   */
+  async sweep(signal: AbortSignal): Promise<void> {
+    const { config, database, logger } = this.runtime;
+    await every(
+      config.pushSweepIntervalMs,
+      signal,
+      async () => {
+        this.#backlog = await pushBacklog(database);
+        await database.withAdvisoryLock(LOCK, async () => {
+          for (let after: string | undefined = ''; after !== undefined && !signal.aborted;) {
+            const users: string[] = await usersAhead(database, after, PAGE);
+            if (users.length > 0) await this.#plan(users);
+            this.#swept.add(users.length);
+            after = users.length < PAGE ? undefined : users.at(-1);
+          }
+          for (let pruned = PAGE; pruned === PAGE && !signal.aborted;) {
+            pruned = await pruneDevices(database, config.pushDeviceMaxAgeDays, PAGE);
+            this.#pruned.add(pruned);
+          }
+        });
+      },
+      (error) => logger.warn({ err: error }, 'pushes that were missed could not be looked for; trying again'),
+    );
+  }
+}
+
+function isRedriven(record: IncomingRecord): boolean {
+  return record.headers.some((header) => DLQ_HEADER.redrives in header);
+}

@@ -1,0 +1,193 @@
+import type { Breaker } from '../lib/breaker.js';
+import { wait } from '../lib/retry.js';
+import type { Publishing, Runtime } from '../runtime.js';
+import { claimDismissals, claimPushes, firstShown, type ClaimedPush } from '../store/pushes.js';
+import { Fcm, FcmError } from './fcm.js';
+import { OutcomeWriter } from './outcome-writer.js';
+import { PushDeadLetters } from './push-dead-letters.js';
+import { PushDispatcher } from './push-dispatcher.js';
+import { alertJobs, devicesWithSeveral, dismissalJobs, type Ended, type Prepared, type PushJob } from './push-jobs.js';
+import { Throttle } from './throttle.js';
+
+/** How long claims are ours: a message waits for FRESH_MS and takes 20 s at most. */
+const CLAIM_MS = 30_000;
+/** Claims that have waited here for longer are given back: they may have been read meanwhile. */
+const FRESH_MS = 5000;
+const POLL_MS = 500;
+/** Claims of one statement. */
+const CLAIMS_MAX = 500;
+/** While so many outcomes cannot be stored nothing is claimed. */
+const OUTCOMES_MAX = 5000;
+/** After which part of SHUTDOWN_TIMEOUT_MS what is on its way is cut, and how long its outcome may take to be stored. */
+const DRAIN = 0.4;
+const STORE = 0.2;
+
+interface Queued {
+  readonly job: PushJob;
+  readonly claimedAt: number;
+}
+
+/** Claims what is due and has it sent to FCM, as many at once as FCM bears. */
+export class PushSender {
+  readonly #throttle: Throttle;
+  readonly #breaker: Breaker;
+  readonly #fcm: Fcm;
+  readonly #outcomes: OutcomeWriter;
+  readonly #dispatcher: PushDispatcher;
+  readonly #ended;
+  #queue: Queued[] = [];
+  #sending = 0;
+  #idle = new AbortController();
+
+  /** @throws Error if the credentials cannot be read */
+  constructor(
+    private readonly runtime: Runtime,
+    publishing: Publishing,
+    group: string,
+  ) {
+    const { config, metrics, database, logger } = runtime;
+    const throttle = new Throttle(config.pushConcurrency);
+    const fcm = new Fcm({
+      credentials: config.fcmCredentials,
+      projectId: config.fcmProjectId,
+      url: config.fcmUrl,
+      connections: config.pushConcurrency,
+      onRetryAfter: (ms) => throttle.pause(performance.now(), ms),
+    });
+    const breaker = runtime.breaker('fcm', (error) => error instanceof FcmError && error.isOutage);
+    const removed = metrics.counter('ssom.push.tokens.removed', 'Devices that FCM does not know any more.');
+    const outcomes = new OutcomeWriter(database, logger, (devices) => removed.add(devices));
+    const deadLetters = new PushDeadLetters(runtime, publishing, group);
+    this.#throttle = throttle;
+    this.#fcm = fcm;
+    this.#breaker = breaker;
+    this.#outcomes = outcomes;
+    this.#dispatcher = new PushDispatcher({ runtime, fcm, breaker, throttle, outcomes, deadLetters });
+    this.#ended = metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.');
+    metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
+    metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
+    metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
+    metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => outcomes.waiting);
+    metrics.gauge(
+      'ssom.push.paused',
+      'Seconds until FCM may be asked again.',
+      () => throttle.pausedMs(performance.now()) / 1000,
+    );
+  }
+
+  /** Something may be due. */
+  wake = (): void => this.#idle.abort();
+
+  /** Sends what is due until the signal aborts; then ends, or cuts, what is on its way. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', this.wake, { once: true });
+    while (!signal.aborted) {
+      this.#idle = new AbortController();
+      const claimed = await this.#claim();
+      this.#start();
+      if (claimed === 0 || !this.#hasRoom) await wait(POLL_MS, this.#idle.signal);
+    }
+    await this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    const { shutdownTimeoutMs } = this.runtime.config;
+    for (const { job } of this.#queue.splice(0)) this.#dispatcher.release(job);
+    await this.#untilSent(shutdownTimeoutMs * DRAIN);
+    // What is cut now is sent again by whoever claims it next: FCM may have it or not.
+    await this.close();
+    await this.#untilSent(100);
+    await this.#outcomes.stop(shutdownTimeoutMs * STORE);
+  }
+
+  async #untilSent(withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    while (this.#sending > 0 && performance.now() < deadline) await wait(20);
+  }
+
+  #closing: Promise<void> | undefined;
+
+  close(): Promise<void> {
+    this.#closing ??= this.#fcm.close();
+    return this.#closing;
+  }
+
+  /** How many may be on their way: one while it is tried whether FCM is back. */
+  get #limit(): number {
+    return this.#breaker.state === 'half-open' ? 1 : this.#throttle.limit;
+  }
+
+  get #mayStart(): boolean {
+    return (
+      this.#sending < this.#limit &&
+      this.#throttle.pausedMs(performance.now()) === 0 &&
+      this.#breaker.refusal === undefined
+    );
+  }
+
+  /** One message waits for each place, so that none is empty while more are claimed; one statement claims many. */
+  get #hasRoom(): boolean {
+    return this.#queue.length <= this.#limit && this.#outcomes.waiting < OUTCOMES_MAX;
+  }
+
+  /** @returns how many were claimed */
+  async #claim(): Promise<number> {
+    if (!this.#mayStart || !this.#hasRoom) return 0;
+    try {
+      const claims = await claimPushes(this.runtime.database, Math.min(2 * this.#limit, CLAIMS_MAX), CLAIM_MS);
+      this.#take(alertJobs(claims.filter(({ dismiss }) => !dismiss)));
+      const dismissals = claims.filter(({ dismiss }) => dismiss);
+      if (dismissals.length > 0) await this.#takeDismissals(dismissals);
+      return claims.length;
+    } catch (error) {
+      this.runtime.logger.warn({ err: error }, 'pushes could not be claimed; trying again');
+      return 0;
+    }
+  }
+
+  async #takeDismissals(claims: ClaimedPush[]): Promise<void> {
+    const { database } = this.runtime;
+    const several = devicesWithSeveral(claims);
+    if (several.length === 0) return this.#take(dismissalJobs(claims, new Map()));
+    const all = [...claims, ...(await claimDismissals(database, several, CLAIM_MS))];
+    this.#take(dismissalJobs(all, await firstShown(database, several)));
+  }
+
+  #take({ jobs, ended }: Prepared): void {
+    const claimedAt = performance.now();
+    for (const job of jobs) this.#queue.push({ job, claimedAt });
+    if (ended.length === 0) return;
+    const outcomes = ended.map(outcomeOf);
+    this.#outcomes.note(outcomes);
+    for (const { state, error } of outcomes) if (state !== null) this.#ended.add(1, { reason: error });
+  }
+
+  #start(): void {
+    const now = performance.now();
+    while (this.#queue.length > 0 && now - this.#queue[0]!.claimedAt > FRESH_MS)
+      this.#dispatcher.release(this.#queue.shift()!.job);
+    while (this.#queue.length > 0 && this.#mayStart) {
+      this.#sending += 1;
+      void this.#send(this.#queue.shift()!.job);
+    }
+  }
+
+  async #send(job: PushJob): Promise<void> {
+    try {
+      await this.#dispatcher.send(job);
+    } catch (error) {
+      // Its claim ends, and it is tried again.
+      this.runtime.logger.error({ err: error }, 'a push failed unexpectedly');
+    }
+    this.#sending -= 1;
+    this.#start();
+    if (this.#hasRoom) this.wake();
+  }
+}
+
+function outcomeOf({ claim, reason }: Ended) {
+  // It was tried before and may have been accepted: planning makes a dismissal of it.
+  if (claim.attempts > 1 && (reason === 'read' || reason === 'deleted'))
+    return { claim, state: null, retryInMs: 1000, untried: true, error: reason };
+  return { claim, state: reason === 'expired' ? ('expired' as const) : ('skipped' as const), error: reason };
+}

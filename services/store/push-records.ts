@@ -1,0 +1,79 @@
+import type { Queryable } from '../lib/postgres.js';
+import type { PushState } from './pushes.js';
+
+/** Has failed pushes of these alerts to this user tried again. @returns how many */
+export async function retryFailedPushes(
+  database: Queryable,
+  userId: string,
+  alertIds: readonly number[],
+): Promise<number> {
+  const { rowCount } = await database.query({
+    text: `
+      UPDATE push_deliveries SET state = 'waiting', due_at = now(), attempts = 0, strikes = 0
+      WHERE alert_id = ANY($2::bigint[]) AND user_id = $1 AND state = 'failed' AND NOT dismiss`,
+    values: [userId, alertIds],
+  });
+  return rowCount ?? 0;
+}
+
+/** How many deliveries are due (counted up to 100,000), and for how long the oldest has been, in milliseconds. */
+export async function pushBacklog(database: Queryable): Promise<{ due: number; oldestMs: number }> {
+  const { rows } = await database.query<{ due: number; oldest: number }>({
+    text: `
+      SELECT count(*) AS due, COALESCE(EXTRACT(epoch FROM now() - min(due_at)) * 1000, 0)::float8 AS oldest
+      FROM (SELECT due_at FROM push_deliveries WHERE due_at <= now() ORDER BY due_at LIMIT 100000) d`,
+  });
+  return { due: rows[0]!.due, oldestMs: rows[0]!.oldest };
+}
+
+export interface PushRecord {
+  readonly userId: string;
+  readonly deviceId: number;
+  readonly state: PushState;
+  readonly attempts: number;
+  readonly sentAt: number | null;
+  readonly messageName: string;
+  readonly error: string;
+}
+
+/** What became of the pushes of one alert: how many are in each state, and some of them, those that went wrong first. */
+export async function pushesOf(
+  database: Queryable,
+  alertId: number,
+  limit: number,
+): Promise<{ counts: Map<PushState, number>; records: PushRecord[] }> {
+  const [counts, records] = await Promise.all([
+    database.query<{ state: PushState; count: number }>({
+      text: 'SELECT state, count(*) AS count FROM push_deliveries WHERE alert_id = $1 GROUP BY state',
+      values: [alertId],
+    }),
+    database.query<{
+      user_id: string;
+      device_id: number;
+      state: PushState;
+      attempts: number;
+      sent_at: number | null;
+      message_name: string | null;
+      error: string | null;
+    }>({
+      text: `
+        SELECT user_id, device_id, state, attempts, sent_at, message_name, error FROM push_deliveries WHERE alert_id = $1
+        ORDER BY array_position(ARRAY['failed', 'sending', 'expired', 'waiting', 'skipped', 'sent', 'dismissed'], state), user_id,
+                 device_id
+        LIMIT $2`,
+      values: [alertId, limit],
+    }),
+  ]);
+  return {
+    counts: new Map(counts.rows.map(({ state, count }) => [state, count])),
+    records: records.rows.map((row) => ({
+      userId: row.user_id,
+      deviceId: row.device_id,
+      state: row.state,
+      attempts: row.attempts,
+      sentAt: row.sent_at,
+      messageName: row.message_name ?? '',
+      error: row.error ?? '',
+    })),
+  };
+}

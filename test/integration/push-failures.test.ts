@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { main } from '../../services/ops/cli.js';
+import type { RunningRole } from '../support/in-process.js';
+import { acceptedBy, metricsOf, newToken, startPushCluster, type PushCluster } from '../support/push.js';
+import { untilTrue } from '../support/until-true.js';
+import { fakeContext } from '../unit/ops/fake-context.js';
+
+interface LogLine {
+  readonly level: string;
+  readonly text: string;
+}
+
+/** All that a role logs from now on, with its errors and their causes. */
+function logOf({ runtime }: RunningRole): LogLine[] {
+  const lines: LogLine[] = [];
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    runtime.logger[level] = (...args: unknown[]) => void lines.push({ level, text: inspect(args, { depth: 8 }) });
+  }
+  return lines;
+}
+
+const breakerOf = async (role: RunningRole) =>
+  /^ssom_breaker_state\{[^}]*name="fcm"[^}]*\} (\d)/m.exec(await metricsOf(role))?.[1];
+
+const letters = (push: PushCluster) => push.cluster.read(`${push.cluster.config.topicInboxChange}-dlq`, 1);
+
+// Each waits most of the time, for a broker of its own.
+describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
+  it('a dead token is removed; an invalid argument goes to the dead letters, and redrive sends it again', async (t) => {
+    const push = await startPushCluster(t);
+    const { fcm, cluster } = push;
+    const role = await cluster.start('push');
+    const log = logOf(role);
+    const dead = await push.register('op1');
+    const refused = await push.register('op1');
+    const fine = await push.register('op1');
+    await fcm.setTokens('dead', [dead]);
+    const ruleId = await fcm.rule({ token: refused, error: 'INVALID_ARGUMENT' });
+    const alertId = await push.create(['op1']);
+    await push.settles(alertId, 'failed', 'failed', 'sent');
+    const { devices } = await push.api.call('ListDevices', {}, { user: 'op1' });
+    assert.deepEqual(
+      devices.map(({ tokenEnding }) => tokenEnding).sort(),
+      [refused, fine].map((each) => each.slice(-6)).sort(),
+    );
+    assert.match(await metricsOf(role), /ssom_push_tokens_removed_total\{[^}]*\} 1\b/);
+
+    const { progress } = await push.api.call('GetAlert', { alertId });
+    assert.deepEqual(
+      new Map(progress!.pushCounts.map(({ state, count }) => [state, count])),
+      new Map([
+        ['PUSH_STATE_FAILED', 2],
+        ['PUSH_STATE_SENT', 1],
+      ]),
+    );
+    assert.deepEqual(
+      progress!.pushes.map(({ userId, state, attempts, error }) => [userId, state, attempts, error.split(':')[0]]),
+      [
+        ['op1', 'PUSH_STATE_FAILED', 1, 'messaging/registration-token-not-registered'],
+        ['op1', 'PUSH_STATE_FAILED', 1, 'messaging/invalid-argument'],
+        ['op1', 'PUSH_STATE_SENT', 1, ''],
+      ],
+    );
+    assert.equal(progress!.pushes[2]!.fcmMessageName, (await acceptedBy(fcm, fine))[0]!.name);
+    assert.notEqual(progress!.pushes[2]!.sentAt, null);
+    assert.equal((await push.api.call('GetAlert', { alertId }, { user: 'op1' })).progress, null);
+
+    const [letter] = await letters(push);
+    const headers = Object.assign({}, ...letter!.headers) as Record<string, Buffer>;
+    assert.equal(letter!.key, 'op1');
+    assert.equal(String(headers['dlq-error-class']), 'poison');
+    assert.match(String(headers['dlq-error-message']), /^push to device \d+: messaging\/invalid-argument: /);
+
+    await fcm.removeRule(ruleId);
+    const { config, backends } = cluster;
+    const { databaseUrl, brokers } = backends;
+    const environment = { DATABASE_URL: databaseUrl, KAFKA_BOOTSTRAP_SERVERS: brokers.bootstrapServers };
+    const context = fakeContext({ environment });
+    assert.equal(
+      await main(
+        ['dlq', 'redrive', '--topic', config.topicInboxChange, '--reason', 'invalid-argument', '--yes'],
+        context,
+      ),
+      0,
+      context.err(),
+    );
+    assert.match(context.err(), /1 dead letter sent back/);
+    await push.receives(refused, 1);
+    await push.settles(alertId, 'skipped', 'sent', 'sent');
+    assert.equal((await acceptedBy(fcm, fine)).length, 1);
+    for (const { text } of log) for (const token of [dead, refused, fine]) assert.ok(!text.includes(token), text);
+  });
+
+  it('tokens of another sender raise one alarm and open the breaker, which closes by itself', async (t) => {
+    const push = await startPushCluster(t);
+    const role = await push.start();
+    const log = logOf(role);
+    const tokens = [];
+    for (let count = 0; count < 8; count += 1) tokens.push(await push.register('op1'));
+    await push.fcm.setTokens('other-sender', tokens);
+    const alertId = await push.create(['op1']);
+    await untilTrue(async () => (await breakerOf(role)) === '2', { what: 'the breaker is open' });
+    await untilTrue(async () => (await push.fcm.counts()).requests >= 12, {
+      what: 'it is tried again',
+      timeoutMs: 30_000,
+    });
+    await push.fcm.setTokens('known', tokens);
+    for (const token of tokens) await push.receives(token, 1);
+    await push.settles(alertId, ...tokens.map(() => 'sent'));
+    assert.equal(await breakerOf(role), '0');
+    const alarms = log.filter(({ text }) => text.includes('does not accept our credentials'));
+    assert.deepEqual(
+      alarms.map(({ level }) => level),
+      ['error'],
+    );
+    for (const { text } of log) for (const token of tokens) assert.ok(!text.includes(token), text);
+  });
+
+  it('an access token that is refused is not used until it ends', async (t) => {
+    const push = await startPushCluster(t);
+    await push.start();
+    const token = await push.register('op1');
+    await push.create(['op1']);
+    await push.receives(token, 1);
+    await push.fcm.revokeAccessTokens();
+    await push.create(['op1']);
+    await push.receives(token, 2);
+  });
+
+  for (const error of ['QUOTA_EXCEEDED', 'UNAVAILABLE'] as const) {
+    it(`${error} with Retry-After slows the whole role, and all is sent in the end`, async (t) => {
+      const push = await startPushCluster(t);
+      await push.start();
+      const tokens = [];
+      for (let count = 0; count < 50; count += 1) tokens.push(await push.register('op1'));
+      await push.fcm.rule({ error, retryAfter: 3, times: 50 });
+      await push.create(['op1']);
+      await untilTrue(async () => (await push.fcm.counts()).requests >= 50, { what: 'all are refused' });
+      await push.create(['op1']);
+      await sleep(1500);
+      const during = (await push.fcm.counts()).requests;
+      assert.ok(during <= 55, `${during - 50} requests in the pause`);
+      for (const token of tokens) await push.receives(token, 2);
+      assert.equal((await push.fcm.counts()).accepted, 100);
+      assert.deepEqual(await push.cluster.store.sql('SELECT 1 FROM dead_letters'), []);
+    });
+  }
+
+  it('a push that fails while others succeed goes to the dead letters; one that fails as all do does not', async (t) => {
+    const push = await startPushCluster(t, { ALERT_PROCESSING_MAX_RETRY_ATTEMPTS: '3' });
+    const role = await push.start();
+    const bad = await push.register('op1');
+    const good = await push.register('op2');
+    await push.fcm.rule({ token: bad, error: 'INTERNAL' });
+    const failing = await push.create(['op1']);
+    // Others come all the while.
+    await untilTrue(
+      async () => {
+        await push.create(['op2']);
+        return (await push.rows(failing))[0]?.state === 'failed';
+      },
+      { what: 'it is given up', intervalMs: 100, timeoutMs: 40_000 },
+    );
+    const [row] = await push.rows(failing);
+    assert.equal(row!.strikes, 2);
+    assert.match(row!.error!, /^messaging\/internal-error/);
+    const [letter] = await letters(push);
+    const headers = Object.assign({}, ...letter!.headers) as Record<string, Buffer>;
+    assert.equal(String(headers['dlq-error-class']), 'exhausted');
+
+    await untilTrue(
+      async () => (await push.cluster.store.sql(`SELECT 1 FROM push_deliveries WHERE due_at IS NOT NULL`)).length === 0,
+      {
+        what: 'all others are sent',
+        timeoutMs: 30_000,
+      },
+    );
+    await push.fcm.rule({ error: 'INTERNAL' });
+    const all = [await push.create(['op2']), await push.create(['op2']), await push.create(['op2'])];
+    const before = (await push.fcm.counts()).requests;
+    await untilTrue(async () => (await push.fcm.counts()).requests >= before + 12, {
+      what: 'many tries',
+      timeoutMs: 40_000,
+    });
+    for (const alertId of all) assert.equal((await push.rows(alertId))[0]!.strikes, 0);
+    assert.equal((await push.cluster.store.sql('SELECT 1 FROM dead_letters')).length, 1);
+    await push.fcm.reset();
+    await push.receives(good, 3);
+    await push.settles(all[2]!, 'sent');
+    assert.equal(await breakerOf(role), '0');
+  });
+
+  it('what was accepted unheard is sent again under the same collapse key', async (t) => {
+    const push = await startPushCluster(t);
+    await push.start();
+    for (const rule of [
+      { cut: 'unheard' },
+      { cut: 'before' },
+      { malformed: 'not-json' },
+      { malformed: 'empty' },
+    ] as const) {
+      const token = await push.register('op1');
+      await push.fcm.rule({ token, ...rule, times: 1 });
+      const alertId = await push.create(['op1']);
+      const accepted = rule.cut === 'before' ? 1 : 2;
+      await untilTrue(async () => (await acceptedBy(push.fcm, token)).length >= accepted, {
+        what: `${JSON.stringify(rule)}: sent again`,
+        timeoutMs: 30_000,
+      });
+      const keys = new Set((await acceptedBy(push.fcm, token)).map(({ collapse }) => collapse.collapseKey));
+      assert.deepEqual([...keys], [`alert-${alertId}`]);
+      await push.api.call('UnregisterDevice', { token }, { user: 'op1' });
+    }
+  });
+
+  it('an answer that makes no sense costs no device and no push', async (t) => {
+    const push = await startPushCluster(t);
+    await push.start();
+    const tokens = { html404: newToken(), html400: newToken(), html502: newToken() };
+    for (const token of Object.values(tokens)) await push.register('op1', 'DEVICE_PLATFORM_ANDROID', token);
+    await push.fcm.rule({ token: tokens.html404, malformed: 'html', status: 404, times: 1 });
+    await push.fcm.rule({ token: tokens.html400, malformed: 'html', status: 400, times: 1 });
+    await push.fcm.rule({ token: tokens.html502, malformed: 'html', times: 1 });
+    const alertId = await push.create(['op1']);
+    for (const token of Object.values(tokens)) await push.receives(token, 1);
+    await push.settles(alertId, 'sent', 'sent', 'sent');
+    assert.equal((await push.api.call('ListDevices', {}, { user: 'op1' })).devices.length, 3);
+  });
+
+  it('an FCM that does not answer delays neither inbox nor the end of the role; what was cut is sent again', async (t) => {
+    const push = await startPushCluster(t);
+    const role = await push.start();
+    const token = await push.register('op1');
+    const slow = await push.fcm.rule({ delayMs: 20_000 });
+    const alertId = await push.create(['op1']);
+    await push.settles(alertId, 'sending');
+    const { unreadCount } = await push.api.call('GetUnreadCount', {}, { user: 'op1' });
+    assert.equal(unreadCount, 1);
+    const started = performance.now();
+    await role.stop();
+    const ms = performance.now() - started;
+    assert.ok(ms < 8000, `it took ${Math.round(ms)} ms`);
+    const [row] = await push.rows(alertId);
+    assert.deepEqual([row!.state, row!.attempts], ['sending', 1]);
+    await push.fcm.removeRule(slow);
+    await push.start();
+    await push.settles(alertId, 'sent');
+    assert.ok((await acceptedBy(push.fcm, token)).length >= 1);
+  });
+});

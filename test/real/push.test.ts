@@ -1,0 +1,31 @@
+import { after, before, describe, it } from 'node:test';
+import { deadTokens, killedInFlight, outage, storm, threeDevices } from '../push/scenarios.js';
+import { PushWorld } from '../push/world.js';
+import { whySkip, type RoleProcess } from './support.js';
+
+describe('push on the real stack', { skip: whySkip() }, () => {
+  let world: PushWorld;
+  let role: RoleProcess;
+
+  before(async () => {
+    world = await PushWorld.start();
+  });
+
+  after(() => world?.close());
+
+  it('is killed while deliveries are in flight: each is accepted, repeats have the same collapse key', async () => {
+    await killedInFlight(world, { alerts: 4, devices: 100, kills: 2, seed: Date.now() % 1000 });
+    role = await world.startPush();
+  });
+
+  it('brings an alert for a user with three devices to FCM three times', () => threeDevices(world));
+
+  it('sends everything after a storm of 429 and 503', () => storm(world, 60));
+
+  it('has removed 1,000 dead tokens after one alert', () => deadTokens(world, 1000));
+
+  it('delays neither inbox nor stream while FCM is away', async () => {
+    await outage(world, 3);
+    await role.stop();
+  });
+});
