@@ -60,6 +60,14 @@ const RULES: Record<string, Rule> = {
   'InboxService/MarkAllRead': inbox(() => ({})),
   // An alert that is not there: the inbox stays as the other methods need it.
   'InboxService/DeleteFromInbox': inbox(() => ({ alertIds: [987_654_321] })),
+  'DeviceService/RegisterDevice': inbox(() => ({ platform: 'DEVICE_PLATFORM_ANDROID', token: 'a-token' })),
+  // Nobody has it: the right caller is told so.
+  'DeviceService/UnregisterDevice': {
+    ...inbox(() => ({ token: 'no-such-token' })),
+    self: 'NOT_FOUND',
+    service: 'NOT_FOUND',
+  },
+  'DeviceService/ListDevices': inbox(() => ({})),
   'DirectoryService/UpsertUsers': servicesOnly(() => ({ users: [SMALL_DIRECTORY[0]!] })),
   'DirectoryService/ListUsers': servicesOnly(() => ({})),
   'DirectoryService/SetRoutingRules': servicesOnly(() => ({
