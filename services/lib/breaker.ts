@@ -24,6 +24,8 @@ export interface BreakerOptions {
 const THRESHOLD_PERCENT = 50;
 const VOLUME = 5;
 const WINDOW_MS = 5000;
+/** Others of one call that are counted. */
+const SHARED_MAX = 50;
 /** How long it stays open before one call is let through. */
 const RESET_MS = 1000;
 
@@ -81,6 +83,15 @@ export class Breaker {
       if ((error as { code?: unknown }).code === 'EOPENBREAKER') throw new CircuitOpen(this.options.what);
       throw error;
     }
+  }
+
+  /**
+   * Others shared a call that failed: they count as if each had made it. Otherwise it would never open where many wait for few
+   * calls. @param callers how many others
+   */
+  failedToo(error: unknown, callers: number): void {
+    for (let count = 0; count < Math.min(callers, SHARED_MAX); count += 1)
+      this.#circuit.fire(() => Promise.reject(error as Error)).catch(() => undefined);
   }
 
   /** The other side has answered somebody who asks past it: it closes, also where no call comes that could be tried. */

@@ -16,7 +16,9 @@ export function createStreamGateway(runtime: Runtime): Service {
   const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, presence });
   const streamsOf = (userId: string) => hub.streamsOf(userId);
   const changes = new InboxChanges({ config, contents, logger, metrics, tracing, streamsOf });
-  const openings = new StreamOpenings(database, config.streamsMax);
+  const openings = new StreamOpenings(database, config.streamsMax, (error, others) =>
+    database.breaker.failedToo(error, others),
+  );
   metrics.gauge('ssom.stream.opening', 'Streams that wait for what they begin from.', () => openings.waiting);
   metrics.gauge('ssom.presence.waiting', 'Users whose coming or going is still to be written.', () => presence.waiting);
   const definition = api.AlertStreamService.service;

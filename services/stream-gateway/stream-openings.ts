@@ -24,6 +24,8 @@ export class StreamOpenings {
   constructor(
     private readonly database: Queryable,
     private readonly max: number,
+    /** Told how many others shared a statement that failed. */
+    private readonly onSharedFailure: (error: unknown, others: number) => void = () => undefined,
   ) {}
 
   /** Streams that wait to be looked up. */
@@ -54,6 +56,7 @@ export class StreamOpenings {
         const openings = await streamOpenings(this.database, userIds);
         for (const { userId, resolve } of batch) resolve(openings.get(userId));
       } catch (error) {
+        this.onSharedFailure(error, batch.length - 1);
         for (const { reject } of batch) reject(error as Error);
       }
     }

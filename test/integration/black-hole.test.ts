@@ -47,6 +47,7 @@ async function setUp(t: TestContext) {
   const cluster = await startTestCluster(t, {
     DATABASE_URL: target.href,
     DATABASE_POOL_MAX: '8',
+    STREAMS_PER_USER_MAX: '100',
     DATABASE_ACQUIRE_TIMEOUT_MS: String(ACQUIRE_MS),
     DATABASE_STATEMENT_TIMEOUT_MS: String(STATEMENT_MS - 1000),
   });
