@@ -51,6 +51,9 @@ function validRecipients(random: Random): string[] {
   return [...new Set([random.pick(all), random.pick(all)])];
 }
 
+/** Few, so that they move from user to user. */
+const deviceToken = (random: Random) => `${'t'.repeat(random.pick([1, 140, 4000]))}-${random.int(1, 20)}`;
+
 const user = (random: Random) => {
   const userId = random.pick(CROWD);
   return {
@@ -92,6 +95,15 @@ export const VALID: Record<string, (random: Random, known: Known) => Record<stri
   DeleteFromInboxRequest: inboxChange,
   MarkAllReadRequest: (random) => ({ userId: random.pick(READERS) }),
   GetUnreadCountRequest: (random) => ({ userId: random.pick([...PROBES, ...READERS]) }),
+  RegisterDeviceRequest: (random) => ({
+    userId: random.pick(READERS),
+    platform: `DEVICE_PLATFORM_${random.pick(['ANDROID', 'IOS', 'WEB'])}`,
+    token: deviceToken(random),
+    appVersion: random.pick(['', '1.2.3', '앱 2']),
+    locale: random.pick(['', 'ko-KR']),
+  }),
+  UnregisterDeviceRequest: (random) => ({ userId: random.pick(READERS), token: deviceToken(random) }),
+  ListDevicesRequest: (random) => ({ userId: random.pick(READERS) }),
   UpsertUsersRequest: (random) => ({
     users: [
       ...new Map(
