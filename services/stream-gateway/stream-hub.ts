@@ -47,18 +47,18 @@ const BUFFERED_MAX = 100_000;
 export class StreamHub implements StreamHost {
   readonly #byUser = new Map<string, Set<AlertStream>>();
   readonly #opening = new OpeningStreams();
-  readonly #sent;
   readonly #catchUps;
   readonly #gaps;
   readonly #healed;
   #count = 0;
+  #sent = 0;
   #buffered = 0;
   #pending = 0;
   #closed = false;
 
   constructor(private readonly deps: StreamHubDeps) {
     const { metrics } = deps;
-    this.#sent = metrics.counter('ssom.stream.changes', 'Inbox changes that were written to streams.');
+    metrics.total('ssom.stream.changes', 'Inbox changes that were written to streams.', () => this.#sent);
     this.#catchUps = new CatchUps(deps);
     this.#gaps = metrics.counter(
       'ssom.stream.gaps',
@@ -165,7 +165,7 @@ export class StreamHub implements StreamHost {
   }
 
   sent(changes: number): void {
-    this.#sent.add(changes);
+    this.#sent += changes;
   }
 
   gap(): void {

@@ -302,14 +302,23 @@ export class Consumer {
     if (generation !== this.#generation) return [];
     if (records.length === max) this.#mayHaveMore = true;
     else this.#drainedAt = Date.now();
+    let last: IncomingRecord | undefined;
     for (const record of records) {
-      this.#positions.set(nameOf(record), record.offset + 1);
+      // Records of a partition stand together: the last of each run says where it ends.
+      if (last !== undefined && (last.partition !== record.partition || last.topic !== record.topic))
+        this.#noteRead(last);
+      last = record;
       const raw = record as { key: unknown; rawKey: unknown; headers?: unknown };
       raw.rawKey = raw.key ?? null;
       if (Buffer.isBuffer(raw.key)) raw.key = raw.key.toString();
       raw.headers = tidyHeaders(raw.headers as IncomingRecord['headers'] | undefined);
     }
+    if (last !== undefined) this.#noteRead(last);
     return records;
+  }
+
+  #noteRead(record: IncomingRecord): void {
+    this.#positions.set(nameOf(record), record.offset + 1);
   }
 
   #sleep(ms: number): Promise<void> {

@@ -54,6 +54,11 @@ export class Metrics {
     return counter;
   }
 
+  /** A counter that is kept elsewhere and read when somebody asks: for what is counted more often than anything else. */
+  total(name: string, description: string, read: () => number): void {
+    this.meter.createObservableCounter(name, { description }).addCallback((result) => result.observe(read()));
+  }
+
   /** A histogram of seconds. */
   histogram(name: string, description: string): Histogram {
     return this.meter.createHistogram(name, {
