@@ -203,6 +203,18 @@ test('what nobody should send to StreamAlerts', async (t) => {
     await unharmed();
   });
 
+  await t.test('a user that no statement can ask for does not fail those that are looked up with it', async (each) => {
+    const open = (userId: string) => collectStream(each, api, { caller: 'svc' }, { userId });
+    const good = ['odd', 'other', 'flood'].map(open);
+    const bad = open('odd\0');
+    const rest = ['still', 'half'].map(open);
+    const error = await bad.untilRefused();
+    assert.deepEqual([error.code, error.reason, error.fields], ['INVALID_ARGUMENT', 'INVALID_FIELDS', ['user_id']]);
+    for (const stream of [...good, ...rest]) await stream.untilLive();
+    for (const stream of [...good, ...rest]) await stream.cancel();
+    await unharmed();
+  });
+
   await t.test('a request that never ends opens nothing, and goes with its connection', async (each) => {
     const { session, call, answer } = bareCall(each, service.grpc, { 'x-user-id': 'half' });
     call.write(framed({}));

@@ -67,7 +67,7 @@ export function requireScope(identity: Identity, scope: Scope): void {
 /**
  * The user whose inbox a call is about: the named one, or the caller.
  * @throws AlertError PERMISSION_DENIED if that is another user and the caller is no admin, INVALID_ARGUMENT if a service
- * names no user
+ * names no user, or one that no statement can ask for: it would fail the calls of others that share the statement
  */
 export function inboxOwner(identity: Identity, userId: string): string {
   requireScope(identity, 'inbox');
@@ -78,6 +78,9 @@ export function inboxOwner(identity: Identity, userId: string): string {
     throw invalidArgument([
       { field: 'user_id', description: 'is required when a service calls: a service has no inbox' },
     ]);
+  }
+  if (userId.includes('\0')) {
+    throw invalidArgument([{ field: 'user_id', description: 'must not contain the character U+0000' }]);
   }
   return userId;
 }
