@@ -329,9 +329,12 @@ export class Runtime {
     this.setReady(what, consumer.joined, 'joined');
   }
 
-  /** Reads all partitions of topics from now on, waiting until Kafka answers and the topics exist. */
-  async broadcast(topics: readonly string[], signal: AbortSignal): Promise<Consumer> {
-    const options = { clientId: `ssom-${this.role}`, groupId: `${this.config.consumerGroup}-broadcast` };
+  /**
+   * Reads all partitions of topics from now on, waiting until Kafka answers and the topics exist.
+   * @param onBegin called when it begins at the ends, now and whenever its client was replaced
+   */
+  async broadcast(topics: readonly string[], onBegin: () => void, signal: AbortSignal): Promise<Consumer> {
+    const options = { clientId: `ssom-${this.role}`, groupId: `${this.config.consumerGroup}-broadcast`, onBegin };
     const consumer = await this.#untilItWorks('kafka', this.backends.brokers.bootstrapServers, signal, () =>
       Consumer.broadcast(this.backends.brokers, this.config, this.logger, topics, options),
     );

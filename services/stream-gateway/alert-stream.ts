@@ -59,6 +59,8 @@ export class AlertStream {
   #buffered = 0;
   #overflowed = false;
   #unreadCount = 0;
+  /** A last number of the inbox that PostgreSQL told while a page was perhaps on its way that is older. */
+  #seenInDatabase = 0;
   /** The number as of which the unread count holds. */
   #unreadAsOf = -1;
   #nextCheckpoint = 0;
@@ -138,7 +140,9 @@ export class AlertStream {
   /** PostgreSQL is ahead of what this stream has seen, and Kafka has not brought it: read it. */
   heal(lastSequence: number): void {
     this.inboxEnd = Math.max(this.inboxEnd, lastSequence);
-    if (this.#live && !this.#ended && this.#cursor < lastSequence) this.#fallBehind();
+    if (this.#ended || this.#cursor >= lastSequence) return;
+    if (this.#live) this.#fallBehind();
+    else this.#seenInDatabase = lastSequence;
   }
 
   #apply(event: InboxChangedEvent): void {
@@ -214,7 +218,11 @@ export class AlertStream {
     }
     if (complete) this.#cursor = Math.max(this.#cursor, inbox.lastSequence);
     if (sent.length > 0) this.#write(sent);
-    if (complete) this.#goLive();
+    if (!complete) return;
+    const outdated = this.#seenInDatabase > inbox.lastSequence;
+    this.#seenInDatabase = 0;
+    if (outdated) this.#fallBehind();
+    else this.#goLive();
   }
 
   #goLive(): void {

@@ -34,7 +34,10 @@ export function createStreamGateway(runtime: Runtime): Service {
       const followKafka = async () => {
         const { events } = await runtime.publishing(signal);
         const { alertCreated, inboxChange } = events.topics;
-        await changes.consume(await runtime.broadcast([inboxChange, alertCreated], signal), events, signal);
+        // Streams may be live already: what came for them before will not be brought.
+        const compare = () => void hub.compare(signal);
+        const consumer = await runtime.broadcast([inboxChange, alertCreated], compare, signal);
+        await changes.consume(consumer, events, signal);
       };
       await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal), presence.run(signal)]);
     },

@@ -189,28 +189,38 @@ export class StreamHub implements StreamHost {
     }
   }
 
-  /**
-   * Compares the last numbers of connected users with what their streams have seen, until the signal aborts: that finds a
-   * change whose record never came. Streams of users who became inactive are ended.
-   */
+  /** Compares with PostgreSQL every now and then, until the signal aborts. */
   async heal(signal: AbortSignal): Promise<void> {
-    const { config, logger } = this.deps;
     await every(
-      config.streamHealIntervalMs,
+      this.deps.config.streamHealIntervalMs,
       signal,
-      async () => {
-        const users = [...this.#byUser.keys()];
-        const ahead = new Map<string, number>();
-        for (let from = 0; from < users.length; from += HEAL_PAGE) {
-          for (const [userId, last] of await this.#compare(users.slice(from, from + HEAL_PAGE)))
-            ahead.set(userId, last);
-        }
-        if (ahead.size === 0) return;
-        await wait(HEAL_PATIENCE_MS, signal);
-        for (const [userId, last] of ahead) this.#healUser(userId, last);
-      },
-      (error) => logger.debug({ err: error }, 'last numbers could not be compared; trying again'),
+      () => this.#compareAll(signal),
+      (error) => this.#cannotCompare(error),
     );
+  }
+
+  /** Compares with PostgreSQL now, because Kafka does not bring what came before. If that fails, heal() does it later. */
+  async compare(signal: AbortSignal): Promise<void> {
+    await this.#compareAll(signal).catch((error: Error) => this.#cannotCompare(error));
+  }
+
+  #cannotCompare(error: Error): void {
+    this.deps.logger.debug({ err: error }, 'last numbers could not be compared; trying again');
+  }
+
+  /**
+   * Compares the last numbers of connected users with what their streams have seen: that finds a change whose record never
+   * came. Streams of users who became inactive are ended.
+   */
+  async #compareAll(signal: AbortSignal): Promise<void> {
+    const users = [...this.#byUser.keys()];
+    const ahead = new Map<string, number>();
+    for (let from = 0; from < users.length; from += HEAL_PAGE) {
+      for (const [userId, last] of await this.#compare(users.slice(from, from + HEAL_PAGE))) ahead.set(userId, last);
+    }
+    if (ahead.size === 0) return;
+    await wait(HEAL_PATIENCE_MS, signal);
+    for (const [userId, last] of ahead) this.#healUser(userId, last);
   }
 
   async #compare(users: readonly string[]): Promise<[string, number][]> {
@@ -222,7 +232,7 @@ export class StreamHub implements StreamHost {
       if (state === undefined || !state.active) {
         for (const stream of streams)
           stream.end(new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`));
-      } else if (streams.some((stream) => stream.isLive && stream.cursor < state.lastSequence)) {
+      } else if (streams.some((stream) => stream.cursor < state.lastSequence)) {
         ahead.push([userId, state.lastSequence]);
       }
     }
@@ -231,8 +241,8 @@ export class StreamHub implements StreamHost {
 
   #healUser(userId: string, lastSequence: number): void {
     for (const stream of this.#byUser.get(userId) ?? []) {
-      if (!stream.isLive || stream.cursor >= lastSequence) continue;
-      this.#healed.add(1);
+      if (stream.cursor >= lastSequence) continue;
+      if (stream.isLive) this.#healed.add(1);
       stream.heal(lastSequence);
     }
   }

@@ -30,7 +30,9 @@ async function setUp(t: TestContext, mode: 'group' | 'broadcast') {
   const producer = await Producer.connect(brokers, config, silentLogger(), { clientId: 'test' });
   defer(t, () => producer.close());
   const topic = config.topicUserAlert;
-  const options = { clientId: 'test', groupId: `test-${randomUUID()}` };
+  const begun: number[] = [];
+  const onBegin = () => void begun.push(Date.now());
+  const options = { clientId: 'test', groupId: `test-${randomUUID()}`, onBegin };
   const consumer =
     mode === 'group'
       ? await Consumer.subscribe(brokers, config, silentLogger(), [topic], options)
@@ -51,7 +53,7 @@ async function setUp(t: TestContext, mode: 'group' | 'broadcast') {
         value: Buffer.from(`${value}-${index}`),
       })),
     );
-  return { consumer, poll, publish, read };
+  return { consumer, poll, publish, read, begun };
 }
 
 /**
@@ -92,7 +94,7 @@ for (const [mode, partition] of [
 ] as const) {
   const of = partition === undefined ? '' : ' of one partition';
   test(`a ${mode} consumer that brings nothing${of} although there are records is replaced, and goes on`, async (t) => {
-    const { consumer, poll, publish, read } = await setUp(t, mode);
+    const { consumer, poll, publish, read, begun } = await setUp(t, mode);
     await untilTrue(
       async () => {
         await poll();
@@ -129,6 +131,7 @@ for (const [mode, partition] of [
       { timeoutMs: 60_000, what: 'the records behind the stall' },
     );
     assert.equal(consumer.replaced, 1);
+    assert.equal(begun.length, mode === 'broadcast' ? 2 : 0, 'who begins at the ends says so');
   });
 }
 

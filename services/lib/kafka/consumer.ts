@@ -35,6 +35,11 @@ export interface ConsumerOptions {
    * group needs it.
    */
   readonly onRevoke?: () => Promise<void>;
+  /**
+   * Called when a broadcast begins at the ends, the first time and after its client was replaced: what was published before
+   * will not come.
+   */
+  readonly onBegin?: () => void;
   /** Bytes for which a broker waits (up to 500 ms) before it answers a fetch; absent: as configured. */
   readonly fetchMinBytes?: number;
 }
@@ -192,10 +197,12 @@ export class Consumer {
   ): Promise<Consumer> {
     const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
     try {
-      await consumer.assignNewPartitions(topics);
-      consumer.#guard(topics, async () => {
+      const begin = async () => {
         await consumer.assignNewPartitions(topics);
-      });
+        options.onBegin?.();
+      };
+      await begin();
+      consumer.#guard(topics, begin);
       return consumer;
     } catch (error) {
       await consumer.close();
