@@ -47,6 +47,8 @@ const RESET_AFTER_MS = 5000;
  * slow. What arrives meanwhile is buffered up to a bound and dropped beyond it, since PostgreSQL has it all.
  */
 export class AlertStream {
+  /** The client's port: equal for all streams of a connection. */
+  readonly connection: number;
   #cursor: number;
   #live = false;
   #everLive = false;
@@ -82,6 +84,7 @@ export class AlertStream {
     /** The inbox's last number, as far as it is known. */
     private inboxEnd = 0,
   ) {
+    this.connection = portOf(call.getPeer());
     this.#cursor = cursor;
     this.#takenCursor = cursor;
     call.on('drain', () => this.#drained());
@@ -319,4 +322,9 @@ export class AlertStream {
     if (error === undefined) this.call.end();
     else this.call.emit('error', toStatus(error));
   }
+}
+
+/** Of an address such as 127.0.0.1:50000 or [::1]:50000. 0 if there is none, as of a Unix socket. */
+function portOf(peer: string): number {
+  return Number(/:(\d+)$/.exec(peer)?.[1] ?? 0);
 }

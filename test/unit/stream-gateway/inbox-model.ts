@@ -108,6 +108,10 @@ export class FakeCall extends EventEmitter {
   readonly taken: (() => void)[] = [];
   reads = true;
 
+  getPeer(): string {
+    return '127.0.0.1:50000';
+  }
+
   write(bytes: Buffer, taken?: () => void): boolean {
     const response = responseDeserialize(bytes);
     this.responses.push(response);
