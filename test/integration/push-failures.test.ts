@@ -230,6 +230,65 @@ describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
     assert.equal((await push.api.call('ListDevices', {}, { user: 'op1' })).devices.length, 3);
   });
 
+  it('answers that are cut, half or of another length than promised: sent again under the same collapse key', async (t) => {
+    const push = await startPushCluster(t);
+    await push.start();
+    const broken = [
+      { cut: 'middle' },
+      { malformed: 'half' },
+      { malformed: 'length-too-long' },
+      { malformed: 'length-too-short' },
+      // The answer was whole.
+      { cut: 'after' },
+    ] as const;
+    const tokens: string[] = [];
+    for (const rule of broken) {
+      const token = await push.register('op1');
+      await push.fcm.rule({ token, ...rule, times: 1 });
+      tokens.push(token);
+    }
+    const alertId = await push.create(['op1']);
+    await untilTrue(async () => (await push.rows(alertId)).filter(({ state }) => state === 'sent').length === 5, {
+      what: 'all are sent',
+      // firebase-admin waits 15 s for bytes that were promised.
+      timeoutMs: 60_000,
+    });
+    const accepted = await Promise.all(tokens.map((token) => acceptedBy(push.fcm, token)));
+    assert.deepEqual(
+      accepted.map(({ length }) => length),
+      [2, 2, 2, 2, 1],
+    );
+    const keys = new Set(accepted.flat().map(({ collapse }) => collapse.collapseKey));
+    assert.deepEqual([...keys], [`alert-${alertId}`]);
+    assert.equal((await push.api.call('ListDevices', {}, { user: 'op1' })).devices.length, 5);
+  });
+
+  it('what FCM accepted while PostgreSQL was away is kept until it is back, and not sent again', async (t) => {
+    const push = await startPushCluster(t);
+    const role = await push.start();
+    const { database } = role.runtime;
+    const query = database.query.bind(database);
+    let away = false;
+    let refused = 0;
+    database.query = (statement) => {
+      if (!away || statement.name !== 'finish-pushes') return query(statement);
+      refused += 1;
+      return Promise.reject(Object.assign(new Error('connection terminated'), { code: 'ECONNRESET' }));
+    };
+    away = true;
+    const tokens = [await push.register('op1'), await push.register('op1')];
+    const alertId = await push.create(['op1']);
+    for (const token of tokens) await push.receives(token, 1);
+    await untilTrue(() => refused >= 3, { what: 'it is tried again' });
+    assert.deepEqual(
+      (await push.rows(alertId)).map(({ state }) => state),
+      ['sending', 'sending'],
+    );
+    away = false;
+    await push.settles(alertId, 'sent', 'sent');
+    for (const token of tokens) assert.equal((await acceptedBy(push.fcm, token)).length, 1);
+  });
+
   it('an FCM that does not answer delays neither inbox nor the end of the role; what was cut is sent again', async (t) => {
     const push = await startPushCluster(t);
     const role = await push.start();

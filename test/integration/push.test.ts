@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { claimPushes, finishPushes } from '../../services/store/pushes.js';
-import { acceptedBy, metricsOf, startPushCluster } from '../support/push.js';
+import { acceptedBy, dataOf, metricsOf, startPushCluster } from '../support/push.js';
 import { collectStream } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
 
@@ -199,6 +199,36 @@ describe('push', { concurrency: 3 }, () => {
     await untilTrue(async () => skipped.test(await metricsOf(role)), { what: 'the change was read' });
     assert.deepEqual(await push.fcm.received(token), []);
     assert.deepEqual(await push.cluster.store.sql('SELECT 1 FROM push_deliveries'), []);
+  });
+
+  it('devices that are registered while alerts arrive get each at most once, and all that came later', async (t) => {
+    const push = await startPushCluster(t);
+    await push.start();
+    const tokens: string[] = [];
+    const alertIds: number[] = [];
+    const registering = (async () => {
+      for (let count = 0; count < 20; count += 1) tokens.push(await push.register('op1'));
+    })();
+    const creating = (async () => {
+      for (let count = 0; count < 20; count += 1)
+        alertIds.push(await push.create(['op1'], { level: 'ALERT_LEVEL_ERROR' }));
+    })();
+    await Promise.all([registering, creating]);
+    const last = await push.create(['op1'], { level: 'ALERT_LEVEL_ERROR' });
+    await push.settles(last, ...tokens.map(() => 'sent'));
+    await untilTrue(
+      async () =>
+        (await Promise.all(alertIds.map((id) => push.rows(id)))).flat().every(({ state }) => state === 'sent'),
+      {
+        what: 'nothing waits',
+        timeoutMs: 30_000,
+      },
+    );
+    for (const token of tokens) {
+      const received = (await dataOf(push.fcm, token)).map((data) => Number(data['alert_id']));
+      assert.equal(new Set(received).size, received.length, 'an alert came twice');
+      assert.ok(received.includes(last));
+    }
   });
 
   it('two instances send each push once', async (t) => {
