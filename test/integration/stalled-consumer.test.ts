@@ -160,8 +160,9 @@ test('a consumer that is replaced by several at once goes on from its committed 
   await consumer.idle(10, new AbortController().signal);
   await publish('after');
   await Promise.all(renewals);
-  await untilTrue(has('after'), { timeoutMs: 60_000, what: 'what came meanwhile' });
+  // Later it may be replaced once more: on a slow machine a group's first records take longer than STALL_MS.
   assert.equal(consumer.replaced, 1);
+  await untilTrue(has('after'), { timeoutMs: 60_000, what: 'what came meanwhile' });
 });
 
 test('neither an idle consumer nor one whose handler is busy is replaced', async (t) => {
