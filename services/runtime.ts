@@ -75,6 +75,7 @@ export class Runtime {
     );
     this.#breakers.set('postgresql', this.database.breaker);
     this.#closers.add('traces', () => tracing.close());
+    this.#countSpans();
     this.#closers.add('metrics', () => this.metrics.close());
     this.#closers.add('database', () => this.database.close());
     this.registry = new RegistryClient(
@@ -99,6 +100,30 @@ export class Runtime {
         { value: waiting, attributes: { state: 'waited_for' } },
       ];
     });
+  }
+
+  #countSpans(): void {
+    const { meter } = this.metrics;
+    const { tracing } = this;
+    this.metrics.total(
+      'ssom.traces.spans.ended',
+      'Spans of recorded traces that have ended.',
+      () => tracing.counts.ended,
+    );
+    meter
+      .createObservableCounter('ssom.traces.spans.dropped', {
+        description: 'Spans that did not get to the collector, by reason: queue_full, export_failed.',
+      })
+      .addCallback((result) => {
+        const { queueFull, exportFailed } = tracing.counts;
+        result.observe(queueFull, { reason: 'queue_full' });
+        result.observe(exportFailed, { reason: 'export_failed' });
+      });
+    this.metrics.total(
+      'ssom.traces.sampled_down',
+      'Traces that were not recorded although their callers asked for it, more than TRACE_CALLERS_MAX times a second.',
+      () => tracing.sampledDown,
+    );
   }
 
   readonly #breakers = new Map<string, Breaker>();
@@ -274,6 +299,8 @@ export class Runtime {
       group: config.consumerGroup + groupSuffix,
       logger,
       metrics,
+      tracing: this.tracing,
+      identify,
       remember: async (record, { error }) => {
         const { topic, partition, offset } = record;
         const { alertId, userId } = identify(record);

@@ -20,6 +20,8 @@ export function createAlertApi(runtime: Runtime): Service {
   let publishing: Publishing | undefined;
   const batcher = new CreateBatcher({
     database,
+    tracing,
+    slowMs: config.slowProcessingMs,
     queueMax: config.createQueueMax,
     batchMax: config.createBatchMax,
     isFull: () => relay.isFull,
@@ -37,7 +39,9 @@ export function createAlertApi(runtime: Runtime): Service {
   grpc.addService(api.AlertService.service, {
     ...alertService({ database, batcher, directories, logger }),
   });
-  grpc.addService(api.InboxService.service, { ...inboxService({ database, logger, publishing: () => publishing }) });
+  grpc.addService(api.InboxService.service, {
+    ...inboxService({ database, logger, tracing, publishing: () => publishing }),
+  });
   grpc.addService(api.DeviceService.service, { ...deviceService({ database }) });
   grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });
 

@@ -25,6 +25,7 @@ import type { ListAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/ListAle
 import type { PushRecord as PushRecordMessage } from '../lib/grpc/types/ssom/alert/v1/PushRecord.js';
 import type { Logger } from '../lib/logging.js';
 import { ATTR } from '../lib/telemetry/names.js';
+import type { Span } from '../lib/telemetry/tracing.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { countDelivered } from '../store/inbox-delivery.js';
 import { isInInbox } from '../store/inboxes.js';
@@ -59,7 +60,7 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
     { identity, traceparent, span }: CallContext,
   ): Promise<CreateResult> {
     const result = await batcher.create(readCreateAlertRequest(request, identity.subject, traceparent));
-    span?.setAttributes({ [ATTR.alertId]: result.alert.alertId, [ATTR.alertKind]: result.alert.kind });
+    if (span?.isRecording() === true) noteAlert(span, result);
     return result;
   }
 
@@ -128,6 +129,13 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
       return { alerts: page.map(toAlertMessage), nextPageToken };
     },
   };
+}
+
+/** Of a batch the last one is seen; each has its commit and what follows. */
+function noteAlert(span: Span, { alert, replayed }: CreateResult): void {
+  span.setAttribute(ATTR.alertId, alert.alertId);
+  span.setAttribute(ATTR.alertKind, alert.kind);
+  if (replayed) span.setAttribute(ATTR.alertReplayed, true);
 }
 
 function toPushState(state: PushState): `PUSH_STATE_${Uppercase<PushState>}` {

@@ -2,7 +2,9 @@ import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { createdAlert, type CreatedAlert } from '../events/records.js';
 import { isDataError, repeatConflicts, type Database } from '../lib/postgres.js';
-import { findReplays, insertAlerts, unknownRecipients } from '../store/alerts.js';
+import type { Tracing } from '../lib/telemetry/tracing.js';
+import { findReplays, insertAlerts, unknownRecipients, type Inserted } from '../store/alerts.js';
+import { CommitTrace } from './commit-trace.js';
 
 export interface CreateResult {
   readonly alert: StoredAlert;
@@ -19,6 +21,9 @@ interface Waiting {
 
 export interface CreateBatcherOptions {
   readonly database: Database;
+  readonly tracing: Tracing;
+  /** From here on a commit is called slow. */
+  readonly slowMs: number;
   readonly queueMax: number;
   readonly batchMax: number;
   /** Whether no more may be stored, because too much waits for Kafka already. */
@@ -162,10 +167,9 @@ export class CreateBatcher {
   }
 
   async #insert(batch: readonly Waiting[]): Promise<void> {
-    const { database, onStored } = this.options;
+    const { onStored } = this.options;
     const requests = batch.map(({ request }) => request);
-    // Two instances that got the same request ids may lock each other out.
-    const results = await repeatConflicts(() => insertAlerts(database, requests));
+    const results = await this.#commit(requests);
     const stored: CreatedAlert[] = [];
     const replays: Waiting[] = [];
     const unknown: Waiting[] = [];
@@ -183,6 +187,24 @@ export class CreateBatcher {
     if (replays.length > 0) await this.#answerReplays(replays);
     // Beside the next batches: a caller that names nobody we know must not hold up the others.
     for (const waiting of unknown) void this.#refuse(waiting);
+  }
+
+  async #commit(requests: readonly NewAlert[]): Promise<Inserted[]> {
+    const { tracing, slowMs } = this.options;
+    const commit = CommitTrace.begin(tracing, slowMs, requests);
+    const database = this.options.database.observedBy(commit?.statements);
+    try {
+      // Two instances that got the same request ids may lock each other out.
+      const results = await repeatConflicts(() => insertAlerts(database, requests));
+      if (commit !== undefined)
+        for (const [index, each] of results.entries())
+          if (each.outcome === 'stored') commit.stored(index, each.alertId);
+      commit?.end();
+      return results;
+    } catch (error) {
+      commit?.end(error as Error);
+      throw error;
+    }
   }
 
   /** In a statement of its own: the insert's snapshot cannot see a winner that it waited for. */

@@ -11,7 +11,7 @@ import {
   toTimestamp,
   writePageToken,
 } from '../lib/grpc/messages.js';
-import type { UnaryHandler } from '../lib/grpc/server.js';
+import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
 import type { GetUnreadCountRequest__Output } from '../lib/grpc/types/ssom/alert/v1/GetUnreadCountRequest.js';
 import type { GetUnreadCountResponse } from '../lib/grpc/types/ssom/alert/v1/GetUnreadCountResponse.js';
 import type { ListInboxRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListInboxRequest.js';
@@ -20,6 +20,8 @@ import type { MarkAllReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1
 import type { MarkReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/MarkReadRequest.js';
 import type { MarkReadResponse } from '../lib/grpc/types/ssom/alert/v1/MarkReadResponse.js';
 import type { Logger } from '../lib/logging.js';
+import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
+import { failSpan, isSampled, SpanKind, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime.js';
 import type { InboxState } from '../store/inbox-delivery.js';
 import { deleteFromInbox, inboxPosition, listInbox, markAllRead, markRead, markUnread } from '../store/inboxes.js';
@@ -30,6 +32,7 @@ const IDS_MAX = 1000;
 export interface InboxServiceDeps {
   readonly database: Database;
   readonly logger: Logger;
+  readonly tracing: Tracing;
   /** Undefined while Kafka has not been reached: the gateways then find the change in PostgreSQL within seconds. */
   readonly publishing: () => Publishing | undefined;
 }
@@ -46,30 +49,50 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.InboxService. */
-export function inboxService({ database, logger, publishing }: InboxServiceDeps): Handlers {
+export function inboxService({ database, logger, tracing, publishing }: InboxServiceDeps): Handlers {
   const ownerOf = (identity: Identity, userId: string) => requireActiveUser(database, inboxOwner(identity, userId));
+
+  const observed = ({ statements }: CallContext) => database.observedBy(statements);
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
   function announce(state: InboxState, bulk: boolean, traceparent: string | undefined): MarkReadResponse {
     const target = publishing();
     if (state.rows.length > 0 && target !== undefined) {
-      const records = inboxChangeRecords(target.events, [bulk ? { ...state, rows: [] } : state], () => traceparent);
-      target.producer.publish(records).catch((error: Error) => {
-        logger.warn({ err: error }, 'an inbox change could not be published; streams find it in PostgreSQL');
-      });
+      const { inboxChange } = target.events.topics;
+      const span = isSampled(traceparent)
+        ? tracing.start(SPAN.send(inboxChange), {
+            kind: SpanKind.PRODUCER,
+            parent: traceparent,
+            attributes: {
+              [ATTR.messagingSystem]: KAFKA,
+              [ATTR.messagingDestination]: inboxChange,
+              [ATTR.messagingOperation]: 'send',
+              [ATTR.messagingOperationType]: 'send',
+            },
+          })
+        : undefined;
+      const parent = traceparentOf(span);
+      const records = inboxChangeRecords(target.events, [bulk ? { ...state, rows: [] } : state], () => parent);
+      target.producer.publish(records).then(
+        () => span?.end(),
+        (error: Error) => {
+          failSpan(span, error);
+          logger.warn({ err: error }, 'an inbox change could not be published; streams find it in PostgreSQL');
+        },
+      );
     }
     return { changed: state.rows.length, unreadCount: state.unreadCount };
   }
 
   function mutation(change: typeof markRead): Mutation {
-    return async ({ userId, alertIds }, { identity, traceparent }) => {
-      const owner = await ownerOf(identity, userId);
+    return async ({ userId, alertIds }, call) => {
+      const owner = await ownerOf(call.identity, userId);
       if (alertIds.length === 0 || alertIds.length > IDS_MAX) {
         throw invalidArgument([
           { field: 'alert_ids', description: `must have 1 to ${IDS_MAX} entries, not ${alertIds.length}` },
         ]);
       }
-      return announce(await change(database, owner, alertIds), false, traceparent);
+      return announce(await change(observed(call), owner, alertIds), false, call.traceparent);
     };
   }
 
@@ -105,9 +128,9 @@ export function inboxService({ database, logger, publishing }: InboxServiceDeps)
     MarkUnread: mutation(markUnread),
     DeleteFromInbox: mutation(deleteFromInbox),
 
-    async MarkAllRead({ userId }, { identity, traceparent }) {
-      const owner = await ownerOf(identity, userId);
-      return announce(await markAllRead(database, owner), true, traceparent);
+    async MarkAllRead({ userId }, call) {
+      const owner = await ownerOf(call.identity, userId);
+      return announce(await markAllRead(observed(call), owner), true, call.traceparent);
     },
 
     async GetUnreadCount({ userId }, { identity }) {

@@ -4,8 +4,16 @@ import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
-import { ATTR, KAFKA } from '../lib/telemetry/names.js';
-import { failSpan, SpanKind, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
+import {
+  failSpan,
+  isSampled,
+  SpanKind,
+  traceIdOf,
+  traceparentOf,
+  type Span,
+  type Tracing,
+} from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
 import { outboxState, removePublished, unpublished } from '../store/outbox.js';
@@ -70,7 +78,12 @@ export class Relay {
     if (publishing === undefined || room < alerts.length || publishing.producer.stats.waiting > 0) return;
     this.#publish(publishing, alerts).catch((error: Error) => {
       this.deps.logger.warn(
-        { err: error, alerts: alerts.length },
+        {
+          err: error,
+          alerts: alerts.length,
+          alert_id: alerts[0]?.alert.alertId,
+          trace_id: traceIdOf(alerts[0]?.traceparent),
+        },
         'alerts could not be published; the sweeper takes them',
       );
     });
@@ -113,6 +126,7 @@ export class Relay {
       await this.#send(
         publishing,
         alerts.sort((a, b) => a.alert.alertId - b.alert.alertId),
+        true,
       );
       // Not left to the batched removal: if it fails the sweep ends, rather than publish the same alerts again at once.
       try {
@@ -130,10 +144,11 @@ export class Relay {
     this.#removing ??= this.#remove();
   }
 
-  async #send({ producer, events }: Publishing, alerts: readonly CreatedAlert[]): Promise<void> {
+  /** @param swept whether they were left over, so that an earlier attempt may be seen in their traces */
+  async #send({ producer, events }: Publishing, alerts: readonly CreatedAlert[], swept = false): Promise<void> {
     const spans: Span[] = [];
     const records = alerts.map((created) => {
-      const span = this.#startSpan(events.topics.alertCreated, created);
+      const span = this.#startSpan(events.topics.alertCreated, created, swept);
       if (span !== undefined) spans.push(span);
       return alertCreatedRecord(events, created, traceparentOf(span) ?? created.traceparent);
     });
@@ -167,9 +182,9 @@ export class Relay {
     this.#removing = undefined;
   }
 
-  #startSpan(topic: string, { alert, traceparent }: CreatedAlert): Span | undefined {
-    if (!this.deps.tracing.enabled) return undefined;
-    return this.deps.tracing.start(`send ${topic}`, {
+  #startSpan(topic: string, { alert, traceparent }: CreatedAlert, swept: boolean): Span | undefined {
+    if (!this.deps.tracing.enabled || !isSampled(traceparent)) return undefined;
+    return this.deps.tracing.start(SPAN.send(topic), {
       kind: SpanKind.PRODUCER,
       parent: traceparent,
       attributes: {
@@ -178,7 +193,7 @@ export class Relay {
         [ATTR.messagingOperation]: 'send',
         [ATTR.messagingOperationType]: 'send',
         [ATTR.alertId]: alert.alertId,
-        [ATTR.alertKind]: alert.kind,
+        ...(swept ? { [ATTR.swept]: true } : {}),
       },
     });
   }

@@ -1,5 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { wait } from '../lib/retry.js';
+import { TRACEPARENT } from '../lib/telemetry/names.js';
+import { CallSpan } from './call-span.js';
 import { AlertClientError, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
 import { withinMs } from './within-ms.js';
@@ -37,7 +39,7 @@ export type Method<Request, Response> = (
 export interface CallSettings {
   readonly timeoutMs: number;
   /**
-   * Identity and trace of a call that starts now.
+   * Identity of a call that starts now, and the caller's trace.
    * @param refused whether the service did not accept the credentials of the attempt before
    */
   readonly metadata: (refused: boolean) => Promise<grpc.Metadata>;
@@ -65,21 +67,42 @@ export function slowTokenError(ms: number): AlertClientError {
  */
 export function unary<Request, Response>(
   settings: CallSettings,
+  name: string,
   method: Method<Request, Response>,
 ): Unary<Request, Response> {
   return async (request, options = {}) => {
     try {
-      return await callOnce(settings, method, request, options, false);
+      return await callTraced(settings, name, method, request, options, false);
     } catch (error) {
       const refused = error instanceof AlertClientError && error.code === 'UNAUTHENTICATED';
       if (!refused || !settings.hasFreshCredentials) throw error;
-      return callOnce(settings, method, request, options, true);
+      return callTraced(settings, name, method, request, options, true);
     }
   };
 }
 
+async function callTraced<Request, Response>(
+  settings: CallSettings,
+  name: string,
+  method: Method<Request, Response>,
+  request: Request,
+  options: CallOptions,
+  refused: boolean,
+): Promise<Response> {
+  const span = new CallSpan(name);
+  try {
+    const response = await callOnce(settings, span, method, request, options, refused);
+    span.end();
+    return response;
+  } catch (error) {
+    span.end(error as AlertClientError);
+    throw error;
+  }
+}
+
 async function callOnce<Request, Response>(
   settings: CallSettings,
+  span: CallSpan,
   method: Method<Request, Response>,
   request: Request,
   { timeoutMs = settings.timeoutMs, signal }: CallOptions,
@@ -94,6 +117,7 @@ async function callOnce<Request, Response>(
     if (settings.closed.aborted) throw closedError();
     if (signal?.aborted) throw cancelledError();
     if (metadata === undefined) throw slowTokenError(timeoutMs);
+    if (span.traceparent !== undefined) metadata.set(TRACEPARENT, span.traceparent);
     return await new Promise<Response>((resolve, reject) => {
       const call = method(request, metadata, { deadline }, (error, response) => {
         if (error === null) resolve(response!);

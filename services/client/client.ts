@@ -134,9 +134,14 @@ export function createClient(options: ClientOptions): AlertClient {
   const directory = new api.DirectoryService(options.address, credentials, stubOptions);
   const streams = new StreamChannel([options.streamAddress ?? options.address].flat(), credentials, settings.metadata);
 
-  const call = <Request, Response>(method: Method<Request, Response>) => unary(settings, method);
-  const createAlert: AlertClient['createAlert'] = call((...args) => alerts.createAlert(...args));
-  const createBatch: AlertClient['batchCreateAlerts'] = call((...args) => alerts.batchCreateAlerts(...args));
+  const call = <Request, Response>(name: string, method: Method<Request, Response>) =>
+    unary(settings, `ssom.alert.v1.${name}`, method);
+  const createAlert: AlertClient['createAlert'] = call('AlertService/CreateAlert', (...args) =>
+    alerts.createAlert(...args),
+  );
+  const createBatch: AlertClient['batchCreateAlerts'] = call('AlertService/BatchCreateAlerts', (...args) =>
+    alerts.batchCreateAlerts(...args),
+  );
 
   const batcher = new CreateBatcher((requests) => createBatch({ requests }));
 
@@ -153,21 +158,21 @@ export function createClient(options: ClientOptions): AlertClient {
       const named = { requests: (request.requests ?? []).map(withRequestId) };
       return repeat(() => createBatch(named, more), more, closing.signal);
     },
-    getAlert: call((...args) => alerts.getAlert(...args)),
-    listAlerts: call((...args) => alerts.listAlerts(...args)),
-    listInbox: call((...args) => inbox.listInbox(...args)),
-    markRead: call((...args) => inbox.markRead(...args)),
-    markUnread: call((...args) => inbox.markUnread(...args)),
-    markAllRead: call((...args) => inbox.markAllRead(...args)),
-    deleteFromInbox: call((...args) => inbox.deleteFromInbox(...args)),
-    getUnreadCount: call((...args) => inbox.getUnreadCount(...args)),
-    registerDevice: call((...args) => devices.registerDevice(...args)),
-    unregisterDevice: call((...args) => devices.unregisterDevice(...args)),
-    listDevices: call((...args) => devices.listDevices(...args)),
-    upsertUsers: call((...args) => directory.upsertUsers(...args)),
-    listUsers: call((...args) => directory.listUsers(...args)),
-    setRoutingRules: call((...args) => directory.setRoutingRules(...args)),
-    getRoutingRules: call((...args) => directory.getRoutingRules(...args)),
+    getAlert: call('AlertService/GetAlert', (...args) => alerts.getAlert(...args)),
+    listAlerts: call('AlertService/ListAlerts', (...args) => alerts.listAlerts(...args)),
+    listInbox: call('InboxService/ListInbox', (...args) => inbox.listInbox(...args)),
+    markRead: call('InboxService/MarkRead', (...args) => inbox.markRead(...args)),
+    markUnread: call('InboxService/MarkUnread', (...args) => inbox.markUnread(...args)),
+    markAllRead: call('InboxService/MarkAllRead', (...args) => inbox.markAllRead(...args)),
+    deleteFromInbox: call('InboxService/DeleteFromInbox', (...args) => inbox.deleteFromInbox(...args)),
+    getUnreadCount: call('InboxService/GetUnreadCount', (...args) => inbox.getUnreadCount(...args)),
+    registerDevice: call('DeviceService/RegisterDevice', (...args) => devices.registerDevice(...args)),
+    unregisterDevice: call('DeviceService/UnregisterDevice', (...args) => devices.unregisterDevice(...args)),
+    listDevices: call('DeviceService/ListDevices', (...args) => devices.listDevices(...args)),
+    upsertUsers: call('DirectoryService/UpsertUsers', (...args) => directory.upsertUsers(...args)),
+    listUsers: call('DirectoryService/ListUsers', (...args) => directory.listUsers(...args)),
+    setRoutingRules: call('DirectoryService/SetRoutingRules', (...args) => directory.setRoutingRules(...args)),
+    getRoutingRules: call('DirectoryService/GetRoutingRules', (...args) => directory.getRoutingRules(...args)),
     streamAlerts: (more = {}) => {
       if (closing.signal.aborted) throw closedError();
       return new ResumingStream(streams, more, closing.signal, options.logger);

@@ -1,17 +1,15 @@
 import type { UserAlertEvent } from '../events/event-types.js';
 import type { Events } from '../events/events.js';
 import { inboxChangeRecords } from '../events/inbox-publisher.js';
-import { recordTraceparent } from '../events/records.js';
 import { UndecodableRecord } from '../lib/avro.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Producer } from '../lib/kafka/producer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { Service } from '../lib/lifecycle.js';
-import { ATTR, KAFKA } from '../lib/telemetry/names.js';
-import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { deliverToInboxes, type Delivery } from '../store/inbox-delivery.js';
+import { DeliveryTracing } from './delivery-trace.js';
 
 /** From this many users on a batch's changes go through the producer that lets them gather. */
 const BULK = 200;
@@ -33,6 +31,12 @@ export function createDelivery(runtime: Runtime): Service {
   const opensTopics = runtime.backends.brokers.inProcess;
   let publishing: Publishing | undefined;
   let bulk: Producer | undefined;
+  const traces = new DeliveryTracing({
+    tracing: runtime.tracing,
+    group: config.consumerGroup,
+    slowMs: config.slowProcessingMs,
+    announcedIn: () => publishing!.events.topics.inboxChange,
+  });
 
   const loop = new BatchLoop({
     batchMax: Math.min(config.processingBatchSize, config.consumerMaxPollRecords),
@@ -49,23 +53,20 @@ export function createDelivery(runtime: Runtime): Service {
     const { producer, events } = publishing!;
     const deliveries: Delivery[] = [];
     const sources: IncomingRecord[] = [];
-    const parents = new Map<string, string>();
+    const trace = traces.begin();
     for (const record of records) {
       if (record.value === null && opensTopics) continue;
       const { alertId, userId } = await decode(events, record);
       deliveries.push({ alertId, userId });
       sources.push(record);
-      const traceparent = recordTraceparent(record);
-      if (traceparent !== undefined) parents.set(`${alertId} ${userId}`, traceparent);
+      trace.add(alertId, userId, record);
     }
-    const spans = startSpans(runtime, records, parents);
-    const traceparentFor = (alertId: number, userId: string) => {
-      const parent = parents.get(`${alertId} ${userId}`);
-      return parent === undefined ? undefined : (traceparentOf(spans.get(parent)) ?? parent);
-    };
+    const { userAlert } = events.topics;
+    const database = runtime.database.observedBy(trace.start(userAlert));
     try {
-      const { inboxes, created, impossible, closed } = await deliverToInboxes(runtime.database, deliveries);
-      const changes = inboxChangeRecords(events, inboxes, traceparentFor);
+      const { inboxes, created, impossible, closed } = await deliverToInboxes(database, deliveries);
+      trace.announce();
+      const changes = inboxChangeRecords(events, inboxes, (alertId, userId) => trace.traceparentFor(alertId, userId));
       await (changes.length < BULK ? producer : bulk!).publish(changes);
       delivered.add(created);
       refused.add(closed);
@@ -75,10 +76,10 @@ export function createDelivery(runtime: Runtime): Service {
         const index = deliveries.findIndex((each) => each.alertId === alertId && each.userId === userId);
         throw new PoisonRecord(sources[index]!, new Error(first.reason));
       }
-      for (const span of spans.values()) span.end();
+      trace.end(userAlert);
       batchDuration.record((performance.now() - started) / 1000);
     } catch (error) {
-      for (const span of spans.values()) failSpan(span, error as Error);
+      trace.end(userAlert, error as Error);
       throw error;
     }
   }
@@ -111,34 +112,4 @@ async function decode(events: Events, record: IncomingRecord): Promise<UserAlert
   } catch (error) {
     throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
   }
-}
-
-/** One span for each trace in a batch, however many recipients it has there. */
-function startSpans(
-  runtime: Runtime,
-  records: readonly IncomingRecord[],
-  parents: Map<string, string>,
-): Map<string, Span> {
-  const spans = new Map<string, Span>();
-  if (!runtime.tracing.enabled) return spans;
-  const counts = new Map<string, number>();
-  for (const parent of parents.values()) counts.set(parent, (counts.get(parent) ?? 0) + 1);
-  const topic = records[0]?.topic ?? '';
-  for (const [parent, count] of counts) {
-    if (!isSampled(parent)) continue;
-    const span = runtime.tracing.start(`process ${topic}`, {
-      kind: SpanKind.CONSUMER,
-      parent,
-      attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: topic,
-        [ATTR.messagingOperation]: 'process',
-        [ATTR.messagingOperationType]: 'process',
-        [ATTR.messagingGroup]: runtime.config.consumerGroup,
-        [ATTR.messagingBatchCount]: count,
-      },
-    });
-    spans.set(parent, span);
-  }
-  return spans;
 }

@@ -1,9 +1,7 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import type { ResolvedRecipients } from '../domain/routing.js';
-import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { OutgoingRecord } from '../lib/kafka/producer.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
-import { validTraceparent } from '../lib/telemetry/tracing.js';
 import type { InboxChangedEvent, UserAlertEvent } from './event-types.js';
 import type { Events } from './events.js';
 
@@ -73,13 +71,4 @@ export function userAlertRecord(
 
 export function inboxChangedRecord(events: Events, event: InboxChangedEvent): OutgoingRecord {
   return { topic: events.topics.inboxChange, key: event.userId, value: events.inboxChanged.encode(event) };
-}
-
-/** The traceparent that a record carries, if it is well-formed. */
-export function recordTraceparent(record: IncomingRecord): string | undefined {
-  for (const header of record.headers) {
-    const value = header[TRACEPARENT];
-    if (value !== undefined) return validTraceparent(value.toString());
-  }
-  return undefined;
 }

@@ -1,20 +1,22 @@
 import type { AlertCreatedEvent } from '../events/event-types.js';
-import { recordTraceparent, userAlertRecord } from '../events/records.js';
+import { userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { UndecodableRecord } from '../lib/avro.js';
 import { SUSPECT_WAIT_MS } from '../lib/kafka/batch-loop.js';
 import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
+import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
 import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
-import { ATTR, KAFKA } from '../lib/telemetry/names.js';
-import { isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
+import { StatementLog } from '../lib/telemetry/statements.js';
+import { isSampled } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
 import { DirectoryCache } from '../store/directory-cache.js';
 import { markFannedOut } from '../store/progress.js';
+import { FanoutTracing, type FanoutTrace, type Take } from './fanout-trace.js';
 import { Reconciler } from './reconcile.js';
 import { Retention } from './retention.js';
 
@@ -30,7 +32,8 @@ interface Job {
   readonly recipients: readonly string[];
   /** How many recipients' records were handed to Kafka. */
   next: number;
-  readonly spans: { readonly process: Span; readonly send: Span } | undefined;
+  readonly trace: FanoutTrace | undefined;
+  /** What its user alerts are children of; undefined if the alert's trace is not recorded. */
   readonly traceparent: string | undefined;
 }
 
@@ -90,6 +93,7 @@ class FanoutLoop {
   #generation = -1;
   #round: Promise<void> = Promise.resolve();
   readonly #recipients;
+  readonly #traces;
 
   constructor(
     private readonly runtime: Runtime,
@@ -98,6 +102,12 @@ class FanoutLoop {
     private readonly events: Events,
     private readonly triage: Triage,
   ) {
+    this.#traces = new FanoutTracing({
+      tracing: runtime.tracing,
+      group: `${runtime.config.consumerGroup}-fanout`,
+      slowMs: runtime.config.slowProcessingMs,
+      userAlertTopic: events.topics.userAlert,
+    });
     this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
     runtime.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
     runtime.metrics.gauge(
@@ -133,6 +143,7 @@ class FanoutLoop {
       } catch (error) {
         const waitMs = 100 + backoffMs(failures, 200, 5000);
         failures += 1;
+        for (const { trace } of this.#jobs) trace?.retried(error as Error);
         logger.warn(
           { err: error, alerts: this.#jobs.length, waitMs: Math.round(waitMs) },
           'fan-out failed and will be tried again',
@@ -150,7 +161,7 @@ class FanoutLoop {
   /** After a rebalance the jobs in hand belong to whoever reads their partitions now. */
   #forgetRevoked(consumer: Consumer): void {
     if (consumer.generation === this.#generation) return;
-    for (const { spans } of [...this.#jobs, ...this.#complete]) endSpans(spans);
+    for (const { trace } of this.#jobs) trace?.end();
     this.#jobs = [];
     this.#complete = [];
     this.#tracker.clear();
@@ -164,19 +175,21 @@ class FanoutLoop {
     this.#forgetRevoked(consumer);
     const generation = this.#generation;
     const resolved = new Map<IncomingRecord, Resolved>();
+    const take = this.#traces.take(records);
     const resolve = async (some: readonly IncomingRecord[]) => {
-      for (const [record, found] of await this.#resolve(some)) resolved.set(record, found);
+      for (const [record, found] of await this.#resolve(some, take)) resolved.set(record, found);
     };
     for (let attempt = 0; ; attempt += 1) {
       try {
         const suspects = await this.triage.sift(records, resolve, signal);
         if (consumer.generation !== generation) return;
-        this.#accept(consumer, records, suspects, resolved);
+        this.#accept(consumer, records, suspects, resolved, take);
         return;
       } catch (error) {
         const { logger } = this.runtime;
         if (consumer.generation !== generation) return;
         const waitMs = 100 + backoffMs(attempt, 200, 5000);
+        take.failures += 1;
         logger.warn(
           { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
           'recipients could not be found; trying again',
@@ -193,6 +206,7 @@ class FanoutLoop {
     records: readonly IncomingRecord[],
     suspects: readonly IncomingRecord[],
     resolved: ReadonlyMap<IncomingRecord, Resolved>,
+    take: Take,
   ): void {
     const stops = new Map<number, IncomingRecord>();
     for (const suspect of suspects) {
@@ -205,13 +219,13 @@ class FanoutLoop {
       const found = resolved.get(record);
       // Dead letters, and the empty records of the in-process broker.
       if (found === undefined) done.push(record);
-      else this.#jobs.push(this.#job(record, found.event, found.recipients));
+      else this.#jobs.push(this.#job(record, found.event, found.recipients, take));
     }
     this.#finish(consumer, done);
     for (const suspect of stops.values()) consumer.park(suspect, SUSPECT_WAIT_MS);
   }
 
-  async #resolve(records: readonly IncomingRecord[]): Promise<Map<IncomingRecord, Resolved>> {
+  async #resolve(records: readonly IncomingRecord[], { statements }: Take): Promise<Map<IncomingRecord, Resolved>> {
     const known: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
     for (const record of records) {
       // The in-process broker makes a topic by an empty record. Anywhere else one is nobody's, and a dead letter.
@@ -222,6 +236,7 @@ class FanoutLoop {
     const bare = known.filter(({ event }) => event.directoryVersion === 0).map(({ event }) => event.alertId);
     const recipients = await this.directories.resolve(
       known.filter(({ event }) => event.directoryVersion > 0).map(({ event }) => event),
+      this.runtime.database.observedBy(statements),
     );
     if (bare.length > 0) {
       for (const [alertId, list] of await this.directories.recipientsOf(bare)) recipients.set(alertId, list);
@@ -243,57 +258,18 @@ class FanoutLoop {
     }
   }
 
-  #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[]): Job {
-    const parent = recordTraceparent(record);
-    const { tracing } = this.runtime;
-    const spans =
-      tracing.enabled && isSampled(parent) ? this.#startSpans(record, event, recipients.length, parent) : undefined;
+  #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[], take: Take): Job {
+    const trace = this.#traces.begin(record, event, recipients.length, take);
+    const parent = trace?.traceparent ?? recordTraceparent(record);
     return {
       record,
       alertId: event.alertId,
       recipients,
       next: 0,
-      spans,
-      traceparent: traceparentOf(spans?.send) ?? parent,
+      trace,
+      // What nobody records need not travel with each of thousands of records.
+      traceparent: isSampled(parent) ? parent : undefined,
     };
-  }
-
-  #startSpans(
-    { topic, partition, offset }: IncomingRecord,
-    event: AlertCreatedEvent,
-    recipients: number,
-    parent: string,
-  ) {
-    const { tracing, config } = this.runtime;
-    const process = tracing.start(`process ${topic}`, {
-      kind: SpanKind.CONSUMER,
-      parent,
-      attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: topic,
-        [ATTR.messagingOperation]: 'process',
-        [ATTR.messagingOperationType]: 'process',
-        [ATTR.messagingGroup]: `${config.consumerGroup}-fanout`,
-        [ATTR.messagingPartition]: String(partition),
-        [ATTR.kafkaOffset]: offset,
-        [ATTR.alertId]: event.alertId,
-        [ATTR.alertKind]: event.alertKind,
-        [ATTR.alertRecipients]: recipients,
-      },
-    });
-    const send = tracing.start(`send ${this.events.topics.userAlert}`, {
-      kind: SpanKind.PRODUCER,
-      parent: traceparentOf(process),
-      attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: this.events.topics.userAlert,
-        [ATTR.messagingOperation]: 'send',
-        [ATTR.messagingOperationType]: 'send',
-        [ATTR.messagingBatchCount]: recipients,
-        [ATTR.alertId]: event.alertId,
-      },
-    });
-    return { process, send };
   }
 
   #startRound(consumer: Consumer): Promise<void> {
@@ -327,7 +303,12 @@ class FanoutLoop {
     const rest: Job[] = [];
     for (const job of this.#jobs) {
       job.next = positions.get(job) ?? job.next;
-      (job.next === job.recipients.length ? this.#complete : rest).push(job);
+      if (job.next < job.recipients.length) {
+        rest.push(job);
+        continue;
+      }
+      job.trace?.end();
+      this.#complete.push(job);
     }
     this.#jobs = rest;
     if (this.#complete.length > 0) {
@@ -345,9 +326,11 @@ class FanoutLoop {
       await wait(MARK_AFTER_MS);
       const generation = this.#generation;
       const complete = this.#complete.splice(0);
+      const recorded = complete.find(({ trace }) => trace !== undefined)?.trace;
+      const statements = recorded && new StatementLog();
       try {
         await markFannedOut(
-          this.runtime.database,
+          this.runtime.database.observedBy(statements),
           complete.map(({ alertId, recipients, record }) => ({
             alertId,
             recipients: recipients.length,
@@ -358,7 +341,7 @@ class FanoutLoop {
         // The records are published, which is what counts; reconciliation fills in the progress.
         this.runtime.logger.warn({ err: error, alerts: complete.length }, 'the progress of alerts could not be stored');
       }
-      for (const { spans } of complete) endSpans(spans);
+      if (statements !== undefined) recorded!.show(statements);
       if (this.#generation === generation)
         this.#finish(
           consumer,
@@ -375,9 +358,4 @@ class FanoutLoop {
     }
     consumer.commit([...positions.values()], this.#generation);
   }
-}
-
-function endSpans(spans: Job['spans']): void {
-  spans?.send.end();
-  spans?.process.end();
 }

@@ -4,7 +4,10 @@ import { Consumer } from '../lib/kafka/consumer.js';
 import type { Producer } from '../lib/kafka/producer.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
+import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
+import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
+import { findRoutableAlerts } from '../store/alerts.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import { forgetAllDeadLetters } from '../store/dead-letters.js';
 import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
@@ -100,13 +103,50 @@ export class Reconciler {
       if (complete.length > 0) await markComplete(database, complete);
       for (let at = 0; at < missing.length && republished < REPUBLISH_MAX; at += PAIRS) {
         const slice = missing.slice(at, Math.min(at + PAIRS, at + REPUBLISH_MAX - republished));
-        await producer.publish(slice.map((delivery) => userAlertRecord(events, delivery, undefined)));
+        const spans = await this.#startSpans(slice, topics.userAlert);
+        const records = slice.map((delivery) =>
+          userAlertRecord(events, delivery, traceparentOf(spans.get(delivery.alertId))),
+        );
+        try {
+          await producer.publish(records);
+          for (const span of spans.values()) span.end();
+        } catch (error) {
+          for (const span of spans.values()) failSpan(span, error as Error);
+          throw error;
+        }
         republished += slice.length;
       }
     }
     this.#republished.add(republished);
     if (republished > 0)
       logger.warn({ records: republished, alerts: suspects.length }, 'lost user-alert events were published again');
+  }
+
+  /** In each alert's own trace, by alert id: that its events were lost and sent again is why it is late. */
+  async #startSpans(missing: readonly Delivery[], topic: string): Promise<Map<number, Span>> {
+    const { tracing, database } = this.runtime;
+    const spans = new Map<number, Span>();
+    if (!tracing.enabled) return spans;
+    const lost = new Map<number, number>();
+    for (const { alertId } of missing) lost.set(alertId, (lost.get(alertId) ?? 0) + 1);
+    for (const { alert, traceparent: parent } of await findRoutableAlerts(database, [...lost.keys()])) {
+      if (!isSampled(parent)) continue;
+      const span = tracing.start(SPAN.send(topic), {
+        kind: SpanKind.PRODUCER,
+        parent,
+        attributes: {
+          [ATTR.messagingSystem]: KAFKA,
+          [ATTR.messagingDestination]: topic,
+          [ATTR.messagingOperation]: 'send',
+          [ATTR.messagingOperationType]: 'send',
+          [ATTR.messagingBatchCount]: lost.get(alert.alertId)!,
+          [ATTR.alertId]: alert.alertId,
+          [ATTR.reconciled]: true,
+        },
+      });
+      spans.set(alert.alertId, span);
+    }
+    return spans;
   }
 
   async #check(alertIds: readonly number[]) {

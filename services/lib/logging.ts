@@ -8,7 +8,12 @@ export type { Logger } from 'pino';
  */
 export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, role: string): Logger {
   const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && process.stderr.isTTY);
-  const options = { level: config.logLevel, base: { role }, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = {
+    level: config.logLevel,
+    base: { role },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: describeError },
+  };
   if (!pretty) return pino(options, pino.destination(2));
   return pino({
     ...options,
@@ -17,6 +22,16 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, rol
       options: { destination: 2, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' },
     },
   });
+}
+
+/** What PostgreSQL adds to an error that quotes a row: messages of alerts, tokens of devices. */
+const QUOTING = ['detail', 'where', 'hint', 'internalQuery'];
+
+/** An error without what it quotes. */
+function describeError(error: Error): object {
+  const described = pino.stdSerializers.err(error);
+  const rest = Object.entries(described).filter(([name]) => !QUOTING.includes(name));
+  return Object.fromEntries(rest);
 }
 
 /** A logger that says nothing, for tests and tools. */

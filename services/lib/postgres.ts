@@ -46,13 +46,21 @@ export interface Queryable {
 
 export type Connection = pg.PoolClient;
 
+/** Told of statements that have ended; times are milliseconds since 1970, with fractions. */
+export interface StatementObserver {
+  ended(summary: string, startedAt: number, endedAt: number, error?: Error): void;
+}
+
 /** The one home of pg and knex: a bounded pool, transactions, and a query builder for statements that vary. */
 export class Database implements Queryable {
-  #pool: pg.Pool;
+  /** Shared with those that `observedBy` returns. */
+  readonly #pool: { current: pg.Pool };
+  readonly #observer: StatementObserver | undefined;
   /** While PostgreSQL is away all but an occasional query fail at once. */
   readonly breaker: Breaker;
   /** Builds SQL only; it owns no connection. */
-  readonly builder: Knex = knexModule.default({ client: 'pg' });
+  readonly builder: Knex;
+
   constructor(
     readonly url: string,
     private readonly config: Pick<
@@ -61,13 +69,20 @@ export class Database implements Queryable {
     >,
     private readonly logger: Logger,
     onBreaker?: (state: BreakerState) => void,
+    observed?: { readonly database: Database; readonly observer: StatementObserver },
   ) {
-    this.breaker = new Breaker({
-      what: 'PostgreSQL',
-      isOutage,
-      ...(onBreaker === undefined ? {} : { onChange: onBreaker }),
-    });
-    this.#pool = this.#open();
+    this.#observer = observed?.observer;
+    this.breaker =
+      observed?.database.breaker ??
+      new Breaker({ what: 'PostgreSQL', isOutage, ...(onBreaker === undefined ? {} : { onChange: onBreaker }) });
+    this.builder = observed?.database.builder ?? knexModule.default({ client: 'pg' });
+    this.#pool = observed === undefined ? { current: this.#open() } : observed.database.#pool;
+  }
+
+  /** The same database, connections and breaker included, which tells `observer` of every statement. */
+  observedBy(observer: StatementObserver | undefined): Database {
+    if (observer === undefined) return this;
+    return new Database(this.url, this.config, this.logger, undefined, { database: this, observer });
   }
 
   #open(): pg.Pool {
@@ -90,16 +105,21 @@ export class Database implements Queryable {
   }
 
   get stats(): { total: number; idle: number; waiting: number } {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+    return {
+      total: this.#pool.current.totalCount,
+      idle: this.#pool.current.idleCount,
+      waiting: this.#pool.current.waitingCount,
+    };
   }
 
   async query<R extends Row>(statement: { name?: string; text: string; values?: unknown[] }) {
     this.#requireRoom();
-    return this.breaker.run(() => this.#pool.query<R>(statement));
+    const run = () => this.breaker.run(() => this.#pool.current.query<R>(statement));
+    return this.#observer === undefined ? run() : observe(this.#observer, statement, run);
   }
 
   #requireRoom(): void {
-    if (this.#pool.waitingCount >= WAITING_MAX)
+    if (this.#pool.current.waitingCount >= WAITING_MAX)
       throw Object.assign(new Error(`${WAITING_MAX} queries wait for a connection already`), { code: POOL_FULL });
   }
 
@@ -108,7 +128,7 @@ export class Database implements Queryable {
     // pg reads query_timeout of a single query too; its types do not know.
     const statement = { text: 'SELECT 1', query_timeout: this.config.databaseAcquireTimeoutMs };
     try {
-      await this.#pool.query(statement);
+      await this.#pool.current.query(statement);
     } catch (error) {
       if (isSilence(error) && (await this.#answersAnew())) this.#replacePool();
       throw error;
@@ -139,8 +159,8 @@ export class Database implements Queryable {
    */
   #replacePool(): void {
     this.logger.warn('a connection to PostgreSQL fell silent; all of them are made anew');
-    const old = this.#pool;
-    this.#pool = this.#open();
+    const old = this.#pool.current;
+    this.#pool.current = this.#open();
     // Resolves when what was lent has come back.
     old.end().catch((error: unknown) => this.logger.debug({ err: error }, 'old PostgreSQL connections'));
   }
@@ -177,7 +197,7 @@ export class Database implements Queryable {
   /** Lends a connection. One whose work has failed is closed rather than reused. */
   async withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     this.#requireRoom();
-    const connection = await this.breaker.run(() => this.#pool.connect());
+    const connection = await this.breaker.run(() => this.#pool.current.connect());
     let broken = false;
     // The server may go away while the connection is idle in our hands: unheard, that event would end the process.
     const onError = () => {
@@ -185,7 +205,7 @@ export class Database implements Queryable {
     };
     connection.on('error', onError);
     try {
-      return await work(connection);
+      return await work(this.#observer === undefined ? connection : observedConnection(connection, this.#observer));
     } catch (error) {
       broken ||= isOutage(error);
       throw error;
@@ -218,8 +238,46 @@ export class Database implements Queryable {
 
   async close(): Promise<void> {
     this.breaker.close();
-    await this.#pool.end();
+    await this.#pool.current.end();
   }
+}
+
+interface Statement {
+  readonly name?: string;
+  readonly text: string;
+}
+
+async function observe<T>(observer: StatementObserver, statement: Statement, run: () => Promise<T>): Promise<T> {
+  const startedAt = now();
+  try {
+    const result = await run();
+    observer.ended(summaryOf(statement), startedAt, now());
+    return result;
+  } catch (error) {
+    observer.ended(summaryOf(statement), startedAt, now(), error as Error);
+    throw error;
+  }
+}
+
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** The same connection, whose statements are observed. */
+function observedConnection(connection: Connection, observer: StatementObserver): Connection {
+  const query = (statement: string | Statement, values?: unknown[]) =>
+    observe(observer, typeof statement === 'string' ? { text: statement } : statement, () =>
+      connection.query(statement as string, values),
+    );
+  return Object.create(connection, { query: { value: query } }) as Connection;
+}
+
+/** What a statement is called: its name, or what it does to which table. Never anything of its values. */
+function summaryOf({ name, text }: Statement): string {
+  if (name !== undefined) return name;
+  const [verb = ''] = /\w+/.exec(text) ?? [];
+  const table = /\b(?:INTO|UPDATE|FROM)\s+([a-z_]+)/.exec(text)?.[1];
+  return table === undefined ? verb.toUpperCase() : `${verb.toUpperCase()} ${table}`;
 }
 
 /** Whether a connection was made and then nothing came over it. */

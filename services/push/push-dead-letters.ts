@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { inboxChangedRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { DeadLetters } from '../lib/kafka/dead-letters.js';
+import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { withTimeout } from '../lib/retry.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { rememberDeadLetter } from '../store/dead-letters.js';
@@ -23,13 +24,15 @@ export class PushDeadLetters {
     { events, producer }: Publishing,
     group: string,
   ) {
-    const { database, logger, metrics } = runtime;
+    const { database, logger, metrics, tracing } = runtime;
     this.#events = events;
     this.#deadLetters = new DeadLetters({
       producer,
       group,
       logger,
       metrics,
+      tracing,
+      identify: ({ value }) => ({ alertId: events.inboxChanged.decodeKnown(value)?.changes[0]?.alertId }),
       // Without the alert: it is in the inbox, so there is nothing that reconciliation would have to leave alone.
       remember: ({ topic, partition, offset, key }, { error }) =>
         rememberDeadLetter(database, {
@@ -56,7 +59,10 @@ export class PushDeadLetters {
       firstFailureAt: timestamp,
       lastFailureAt: timestamp,
     };
-    const record = { ...origin, key: userId, rawKey: Buffer.from(userId), value: value as Buffer, headers: [] };
+    // A record of inbox-change-topic has a traceparent for each alert in it; a letter is about one.
+    const { traceparent } = claim.alert ?? {};
+    const headers = traceparent ? [{ [TRACEPARENT]: traceparent }] : [];
+    const record = { ...origin, key: userId, rawKey: Buffer.from(userId), value: value as Buffer, headers };
     try {
       await withTimeout(this.#deadLetters.send(record, reason), PATIENCE_MS, 'putting a push among the dead letters');
       return true;

@@ -1,13 +1,13 @@
 import { CircuitOpen, type Breaker } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
-import { ATTR } from '../lib/telemetry/names.js';
-import { failSpan, isSampled, SpanKind, type Span } from '../lib/telemetry/tracing.js';
+import { traceIdOf } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
 import type { PushOutcome } from '../store/pushes.js';
 import { FcmError, type Fcm } from './fcm.js';
 import type { OutcomeWriter } from './outcome-writer.js';
 import type { PushDeadLetters } from './push-dead-letters.js';
 import type { PushJob } from './push-jobs.js';
+import { PushTracing } from './push-trace.js';
 import type { Throttle } from './throttle.js';
 
 const RETRY_BASE_MS = 1000;
@@ -34,9 +34,11 @@ export class PushDispatcher {
   readonly #failed = new Map<string, number>();
   #alarmedAt = -ALARM_MS;
   readonly #counters;
+  readonly #traces;
 
   constructor(private readonly deps: DispatcherDeps) {
-    const { metrics } = deps.runtime;
+    const { metrics, tracing, config } = deps.runtime;
+    this.#traces = new PushTracing({ tracing, host: deps.fcm.host, slowMs: config.slowProcessingMs });
     this.#counters = {
       messages: metrics.counter('ssom.push.messages', 'Messages to FCM, by what they are and what became of them.'),
       duration: metrics.histogram('ssom.push.duration', 'Time that FCM took for a message, by what became of it.'),
@@ -48,13 +50,13 @@ export class PushDispatcher {
     const { fcm, breaker } = this.deps;
     const started = performance.now();
     const successes = this.#successes;
-    const span = this.#startSpan(job);
+    const trace = this.#traces.begin(job);
     let result = 'sent';
     try {
       this.#succeed(job, await breaker.run(() => fcm.send(job.message)));
-      span?.end();
+      trace?.end();
     } catch (error) {
-      failSpan(span, error as Error);
+      trace?.end(error as Error);
       // The breaker opened while it waited.
       if (error instanceof CircuitOpen) return this.release(job);
       if (!(error instanceof FcmError)) throw error;
@@ -94,7 +96,7 @@ export class PushDispatcher {
     const { failure } = error;
     const text = `${error.code}: ${error.message}`;
     if (failure === 'throttled' || failure === 'unavailable') throttle.refused(performance.now());
-    if (failure === 'credentials') this.#raiseAlarm(error);
+    if (failure === 'credentials') this.#raiseAlarm(job, error);
     if (failure === 'dead') {
       const asOf = job.claims[0]!.now;
       const state = job.dismiss ? 'skipped' : 'failed';
@@ -120,23 +122,16 @@ export class PushDispatcher {
     return over && (job.dismiss || (await deadLetters.bury(claim, error)));
   }
 
-  #raiseAlarm(error: FcmError): void {
+  #raiseAlarm({ claims }: PushJob, error: FcmError): void {
     const now = performance.now();
     if (now - this.#alarmedAt < ALARM_MS) return;
     this.#alarmedAt = now;
-    this.deps.runtime.logger.error({ err: error }, 'FCM does not accept our credentials, or not for these tokens');
-  }
-
-  #startSpan({ claims, dismiss }: PushJob): Span | undefined {
-    const { runtime, fcm } = this.deps;
-    const { alert, alertId, attempts } = claims[0]!;
-    const parent = alert?.traceparent ?? undefined;
-    if (!runtime.tracing.enabled || !isSampled(parent)) return undefined;
-    return runtime.tracing.start(dismiss ? 'dismiss fcm' : 'send fcm', {
-      kind: SpanKind.CLIENT,
-      parent,
-      attributes: { [ATTR.alertId]: alertId, [ATTR.serverAddress]: fcm.host, [ATTR.pushAttempt]: attempts },
-    });
+    const { alertId, alert } = claims[0]!;
+    const about = { alert_id: alertId, trace_id: traceIdOf(alert?.traceparent) };
+    this.deps.runtime.logger.error(
+      { err: error, ...about },
+      'FCM does not accept our credentials, or not for these tokens',
+    );
   }
 }
 

@@ -30,24 +30,27 @@ export class DirectoryCache {
   }
 
   /** One version of the directory. Versions never change, so they are read once. */
-  at(version: number): Promise<Directory> {
+  at(version: number, database = this.database): Promise<Directory> {
     let directory = this.#versions.get(version);
     if (directory === undefined) {
-      directory = loadDirectory(this.database, version);
+      directory = loadDirectory(database, version);
       this.#versions.set(version, directory);
       directory.catch(() => this.#versions.delete(version));
     }
     return directory;
   }
 
-  /** The recipients of alerts, each as of the version at which it was stored. At most one query for who was named. */
-  async resolve(alerts: readonly Routable[]): Promise<Map<number, readonly string[]>> {
+  /**
+   * The recipients of alerts, each as of the version at which it was stored. At most one query for who was named.
+   * @param database the same one, where its statements are observed
+   */
+  async resolve(alerts: readonly Routable[], database = this.database): Promise<Map<number, readonly string[]>> {
     const unknown = alerts.filter(({ recipientsNamed, namedRecipients: known }) => recipientsNamed && known === null);
     const found =
       unknown.length === 0
         ? new Map<number, ResolvedRecipients>()
         : await namedRecipients(
-            this.database,
+            database,
             unknown.map(({ alertId }) => alertId),
           );
     const recipients = new Map<number, readonly string[]>();
@@ -58,7 +61,9 @@ export class DirectoryCache {
       const needsDirectory = list === undefined || list.departments.length > 0;
       recipients.set(
         alertId,
-        needsDirectory ? (await this.at(directoryVersion)).recipientsOf({ appName, named: list }) : list.userIds,
+        needsDirectory
+          ? (await this.at(directoryVersion, database)).recipientsOf({ appName, named: list })
+          : list.userIds,
       );
     }
     return recipients;

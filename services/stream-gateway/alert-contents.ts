@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { levelRank, type AlertKind, type StoredAlert } from '../domain/alert.js';
 import { messageType } from '../lib/grpc/protos.js';
 import { toAlertMessage } from '../lib/grpc/messages.js';
-import type { Database } from '../lib/postgres.js';
+import type { Database, StatementObserver } from '../lib/postgres.js';
 import type { AnnouncedAlerts } from './announced-alerts.js';
 import { findAlerts } from '../store/alerts.js';
 
@@ -57,8 +57,9 @@ export class AlertContents {
   /**
    * The contents of these alerts, loaded if they are not there yet; all of them at once, whatever the cache has room for. Ids of
    * alerts that do not exist are left out.
+   * @param observer told of the statements
    */
-  async load(alertIds: Iterable<number>): Promise<ReadonlyMap<number, AlertContent>> {
+  async load(alertIds: Iterable<number>, observer?: StatementObserver): Promise<ReadonlyMap<number, AlertContent>> {
     const contents = new Map<number, AlertContent>();
     const missing: number[] = [];
     for (const alertId of new Set(alertIds)) {
@@ -71,8 +72,9 @@ export class AlertContents {
       if (alert === undefined) missing.push(alertId);
       else this.#keep(alert, contents);
     }
+    const database = observer === undefined ? this.database : this.database.observedBy(observer);
     for (let from = 0; from < missing.length; from += LOAD_MAX) {
-      for (const alert of await findAlerts(this.database, missing.slice(from, from + LOAD_MAX))) {
+      for (const alert of await findAlerts(database, missing.slice(from, from + LOAD_MAX))) {
         this.#keep(alert, contents);
       }
     }

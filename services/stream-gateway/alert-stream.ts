@@ -83,6 +83,8 @@ export class AlertStream {
     private readonly endsAt = Infinity,
     /** The inbox's last number, as far as it is known. */
     private inboxEnd = 0,
+    /** The traceparent of the call that opened it, if that is recorded. */
+    readonly openedIn?: string,
   ) {
     this.connection = portOf(call.getPeer());
     this.#cursor = cursor;

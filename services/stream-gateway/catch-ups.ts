@@ -4,6 +4,9 @@ import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import { backoffMs, wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
+import { ATTR, SPAN } from '../lib/telemetry/names.js';
+import { StatementSpans } from '../lib/telemetry/statements.js';
+import { failSpan, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { changesAfter } from '../store/inboxes.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream } from './alert-stream.js';
@@ -14,6 +17,7 @@ interface CatchUpDeps {
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
 }
 
 /** A stream and how many changes are read for it. */
@@ -102,11 +106,38 @@ export class CatchUps {
   }
 
   async #read(turns: readonly Turn[]): Promise<void> {
+    const span = this.#startSpan(turns);
+    try {
+      await this.#readPages(turns, span);
+      span?.end();
+    } catch (error) {
+      failSpan(span, error as Error);
+      throw error;
+    }
+  }
+
+  /** In a trace of its own: it serves many streams, each of which may have been opened days ago. */
+  #startSpan(turns: readonly Turn[]): Span | undefined {
+    const { tracing } = this.deps;
+    if (!tracing.enabled) return undefined;
+    return tracing.start(SPAN.catchUp, {
+      links: turns.flatMap(({ stream }) => stream.openedIn ?? []),
+      attributes: {
+        [ATTR.streams]: turns.length,
+        [ATTR.streamBehind]: turns.reduce((sum, { stream }) => sum + stream.behind, 0),
+      },
+    });
+  }
+
+  async #readPages(turns: readonly Turn[], span: Span | undefined): Promise<void> {
+    const { tracing } = this.deps;
+    const observer = span?.isRecording() === true ? new StatementSpans(tracing, traceparentOf(span)) : undefined;
+    const database = observer === undefined ? this.deps.database : this.deps.database.observedBy(observer);
     const cursors = turns.map(({ stream, limit }) => ({ userId: stream.userId, after: stream.cursor, limit }));
-    const pages = await changesAfter(this.deps.database, cursors);
+    const pages = await changesAfter(database, cursors);
     this.#queries.add(1);
     const alertIds = pages.flatMap(({ changes }) => changes.map(({ alertId }) => alertId));
-    const contents = await this.deps.contents.load(alertIds);
+    const contents = await this.deps.contents.load(alertIds, observer);
     for (const [index, { stream, limit }] of turns.entries()) {
       const page = pages[index]!;
       if (stream.cursor < page.prunedSequence) stream.end(tokenExpired());

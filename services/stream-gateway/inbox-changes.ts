@@ -6,26 +6,28 @@ import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
-import { ATTR } from '../lib/telemetry/names.js';
-import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import type { Tracing } from '../lib/telemetry/tracing.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream } from './alert-stream.js';
 import { AnnouncedAlerts } from './announced-alerts.js';
+import { StreamTracing } from './stream-trace.js';
 
 interface InboxChangesDeps {
-  readonly config: Pick<Config, 'consumerMaxPollRecords'>;
+  readonly config: Pick<Config, 'consumerMaxPollRecords' | 'slowProcessingMs'>;
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   /** The streams that a user holds here; undefined if there is none. */
-  readonly streamsOf: (userId: string) => Iterable<AlertStream> | undefined;
+  readonly streamsOf: (userId: string) => ReadonlySet<AlertStream> | undefined;
 }
 
 /** A change and the streams that it is for. */
 interface Wanted {
   readonly event: InboxChangedEvent;
-  readonly streams: Iterable<AlertStream>;
+  readonly streams: ReadonlySet<AlertStream>;
+  /** When the record was written, in milliseconds since 1970. */
+  readonly writtenAt: number;
 }
 
 const PARTITIONS_INTERVAL_MS = 30_000;
@@ -35,8 +37,10 @@ const HAND_OUT_CHANGES = 1000;
 /** Hands the streams of this gateway what Kafka brings of all users. */
 export class InboxChanges {
   readonly #skipped;
+  readonly #traces;
 
   constructor(private readonly deps: InboxChangesDeps) {
+    this.#traces = new StreamTracing(deps.tracing, deps.config.slowProcessingMs);
     this.#skipped = deps.metrics.counter(
       'ssom.stream.records.skipped',
       'Inbox-change records of users who are not connected here.',
@@ -89,7 +93,7 @@ export class InboxChanges {
       }
       try {
         const event = events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
-        wanted.push({ event, streams });
+        wanted.push({ event, streams, writtenAt: record.timestamp });
         changes += event.changes.length;
       } catch (error) {
         const { topic, partition, offset } = record;
@@ -108,35 +112,14 @@ export class InboxChanges {
   }
 
   async #handOut(wanted: readonly Wanted[]): Promise<void> {
+    const trace = this.#traces.begin(wanted);
     try {
-      await this.deps.contents.load(alertIdsOf(wanted));
+      await this.deps.contents.load(alertIdsOf(wanted), trace?.statements);
     } catch (error) {
       this.deps.logger.warn({ err: error }, 'alerts could not be loaded; their streams read them later');
     }
-    const spans = this.#startSpans(wanted);
     for (const { event, stream } of byConnection(wanted)) stream.offer(event);
-    for (const span of spans) span.end();
-  }
-
-  /** One span for each trace of a batch. */
-  #startSpans(wanted: readonly Wanted[]): Span[] {
-    const { tracing } = this.deps;
-    if (!tracing.enabled) return [];
-    const changes = new Map<string, { alertId: number; count: number }>();
-    for (const { event } of wanted) {
-      for (const { traceparent, alertId } of event.changes) {
-        const entry = changes.get(traceparent);
-        if (entry !== undefined) entry.count += 1;
-        else if (isSampled(traceparent)) changes.set(traceparent, { alertId, count: 1 });
-      }
-    }
-    return [...changes].map(([parent, { alertId, count }]) =>
-      tracing.start('deliver StreamAlerts', {
-        kind: SpanKind.CONSUMER,
-        parent,
-        attributes: { [ATTR.alertId]: alertId, [ATTR.messagingBatchCount]: count },
-      }),
-    );
+    trace?.end();
   }
 }
 

@@ -13,7 +13,7 @@ export function createStreamGateway(runtime: Runtime): Service {
   const { config, database, grpc, logger, metrics, tracing } = runtime;
   const contents = new AlertContents(database, config.alertCacheMax);
   const presence: Presence = new Presence(database, logger, () => hub.users);
-  const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, presence });
+  const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, tracing, presence });
   const streamsOf = (userId: string) => hub.streamsOf(userId);
   const changes = new InboxChanges({ config, contents, logger, metrics, tracing, streamsOf });
   const openings = new StreamOpenings(database, config.streamsMax, (error, others) =>

@@ -6,6 +6,7 @@ import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
+import type { Tracing } from '../lib/telemetry/tracing.js';
 import { lastSequences } from '../store/inboxes.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
@@ -29,6 +30,7 @@ export interface StreamHubDeps {
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   /** Hears of users whose first stream is opened or whose last one ends. */
   readonly presence?: { note(userId: string, here: boolean): void };
 }

@@ -4,6 +4,8 @@ import { inboxOwner } from '../lib/grpc/identity.js';
 import { readFilter } from '../lib/grpc/messages.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
 import type { StreamAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
+import { ATTR } from '../lib/telemetry/names.js';
+import { isSampled } from '../lib/telemetry/tracing.js';
 import type { InboxPosition } from '../store/inboxes.js';
 import { AlertStream } from './alert-stream.js';
 import { StreamFilter } from './stream-filter.js';
@@ -19,7 +21,7 @@ export function streamAlerts(
   openings: StreamOpenings,
   hub: StreamHub,
 ): StreamHandler<StreamAlertsRequest__Output, Buffer> {
-  return async (call, { identity }) => {
+  return async (call, { identity, span, traceparent }) => {
     const request = call.request;
     const userId = inboxOwner(identity, request.userId);
     const filter = readStreamFilter(request);
@@ -46,6 +48,10 @@ export function streamAlerts(
       const { active, epoch, inbox } = opening;
       if (!active) throw new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
       const cursor = startOf(request, userId, epoch, inbox);
+      if (span?.isRecording() === true) {
+        span.setAttribute(ATTR.streamResumed, request.resumeToken !== '');
+        span.setAttribute(ATTR.streamBehind, inbox.lastSequence - cursor);
+      }
       // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
       const tokens = new ResumeTokenWriter(userId, epoch);
       const stream = new AlertStream(
@@ -58,6 +64,7 @@ export function streamAlerts(
         cursor,
         hub.newEnd(),
         inbox.lastSequence,
+        isSampled(traceparent) ? traceparent : undefined,
       );
       hub.add(stream);
     } finally {

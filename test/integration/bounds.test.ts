@@ -6,6 +6,7 @@ import { upsertUsers } from '../../services/store/directory.js';
 import { newAlert } from '../support/alerts.js';
 import { user } from '../support/directory.js';
 import { startTestCluster } from '../support/in-process.js';
+import { Tracing } from '../../services/lib/telemetry/tracing.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { collectStream } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
@@ -14,6 +15,8 @@ test('requests that wait are bounded by their size as well as by their number', 
   const { database, sql } = await createTestDatabase(t);
   const batcher = new CreateBatcher({
     database,
+    tracing: Tracing.off(),
+    slowMs: 5000,
     queueMax: 10_000,
     batchMax: 500,
     isFull: () => false,

@@ -9,6 +9,7 @@ import { upsertUsers } from '../../services/store/directory.js';
 import { DirectoryCache } from '../../services/store/directory-cache.js';
 import { newAlert } from '../support/alerts.js';
 import { storeDirectory, user } from '../support/directory.js';
+import { Tracing } from '../../services/lib/telemetry/tracing.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { seeded, shuffled } from './seeded.js';
 
@@ -22,6 +23,8 @@ function batcherOn(database: Database, options: { queueMax?: number; batchMax?: 
   const stored: number[] = [];
   const batcher = new CreateBatcher({
     database,
+    tracing: Tracing.off(),
+    slowMs: 5000,
     queueMax: 10_000,
     batchMax: 500,
     isFull: () => false,

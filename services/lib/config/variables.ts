@@ -35,6 +35,13 @@ function integer(name: string, base: number, range: [number, number], doc: strin
   return { name, base, doc, accepts, parse, ...rest } satisfies Variable<number>;
 }
 
+function fraction(name: string, base: number, doc: string, rest: Rest<number> = {}) {
+  const accepts = 'a number from 0 to 1';
+  const parse = (text: string) =>
+    /^(0|1|[01]?\.\d+)$/.test(text) && Number(text) <= 1 ? { value: Number(text) } : `is not ${accepts}`;
+  return { name, base, doc, accepts, parse, ...rest } satisfies Variable<number>;
+}
+
 function text(name: string, base: string, doc: string, rest: Rest<string> = {}) {
   const parse = (value: string) => ({ value });
   return { name, base, doc, accepts: 'text', parse, ...rest } satisfies Variable<string>;
@@ -629,6 +636,40 @@ export const variables = {
     '',
     /^(https?:\/\/\S+)?$/,
     'an http:// or https:// URL',
-    'Where traces go, by OTLP over gRPC; empty: tracing is off and costs nothing. The other standard OTEL_* variables are read by the SDK.',
+    'Where traces go, by OTLP over gRPC; empty: tracing is off and costs nothing. OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and the other standard OTEL_EXPORTER_OTLP_* are read by the SDK.',
+  ),
+  tracesSampler: choice(
+    'OTEL_TRACES_SAMPLER',
+    'parentbased_always_on',
+    [
+      'parentbased_always_on',
+      'parentbased_always_off',
+      'parentbased_traceidratio',
+      'always_on',
+      'always_off',
+      'traceidratio',
+    ],
+    'Which traces are recorded; `parentbased_`: those of callers that say so, and of the others these. What a ratio below 1 misses is in services/lib/telemetry/README.md.',
+  ),
+  tracesSamplerArg: fraction('OTEL_TRACES_SAMPLER_ARG', 1, 'The ratio of `traceidratio`, from 0 to 1.'),
+  traceCallersMax: integer(
+    'TRACE_CALLERS_MAX',
+    100,
+    [0, 1_000_000],
+    'Traces a second that one process records because their callers say so; of what is beyond, OTEL_TRACES_SAMPLER decides as if the caller had said nothing.',
+  ),
+  spanQueueMax: integer(
+    'OTEL_BSP_MAX_QUEUE_SIZE',
+    8192,
+    [1, 1_000_000],
+    'Spans that wait for the collector; one more is dropped and counted.',
+  ),
+  spanBatchMax: integer('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 512, [1, 100_000], 'Spans of one export.'),
+  spanDelayMs: integer('OTEL_BSP_SCHEDULE_DELAY', 5000, [1, 600_000], 'How long spans gather that fill no export.'),
+  spanTimeoutMs: integer(
+    'OTEL_BSP_EXPORT_TIMEOUT',
+    30_000,
+    [1, 600_000],
+    'How long an export may take; afterwards its spans count as dropped.',
   ),
 } as const;

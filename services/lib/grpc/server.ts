@@ -2,11 +2,20 @@ import grpc, { type ServerUnaryCall, type ServerWritableStream } from '@grpc/grp
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
-import { isDataError, isOutage } from '../postgres.js';
+import { isDataError, isOutage, type StatementObserver } from '../postgres.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
-import { failSpan, SpanKind, traceparentOf, validTraceparent, type Span, type Tracing } from '../telemetry/tracing.js';
+import { StatementSpans } from '../telemetry/statements.js';
+import {
+  failSpan,
+  SpanKind,
+  traceIdOf,
+  traceparentOf,
+  validTraceparent,
+  type Span,
+  type Tracing,
+} from '../telemetry/tracing.js';
 import type { Authenticate, Identity } from './identity.js';
 import { reflectedFiles } from './reflection.js';
 import { toStatus } from './status.js';
@@ -20,7 +29,19 @@ export interface CallContext {
   /** Makes spans children of this call; undefined while tracing is off. */
   readonly traceparent: string | undefined;
   readonly span: Span | undefined;
+  /** For the database, so that its statements are seen below this call; undefined while the call is not recorded. */
+  readonly statements: StatementObserver | undefined;
 }
+
+/** Codes that say that we failed; the others are the caller's business and no errors of a server's span. */
+const SERVER_ERRORS: ReadonlySet<grpc.status> = new Set([
+  grpc.status.UNKNOWN,
+  grpc.status.DEADLINE_EXCEEDED,
+  grpc.status.UNIMPLEMENTED,
+  grpc.status.INTERNAL,
+  grpc.status.UNAVAILABLE,
+  grpc.status.DATA_LOSS,
+]);
 
 export type UnaryHandler<Request, Response> = (request: Request, call: CallContext) => Promise<Response>;
 export type StreamHandler<Request, Response> = (
@@ -125,7 +146,7 @@ export class GrpcServer {
       }
       handler(call.request, context).then(
         (response) => {
-          context.span?.end();
+          succeed(context.span);
           finish(grpc.status.OK);
           callback(null, response);
         },
@@ -148,7 +169,7 @@ export class GrpcServer {
       if (context instanceof AlertError) return fail(context);
       // The span of a stream is its opening: a stream may live for days.
       Promise.resolve(handler(call, context)).then(
-        () => context.span?.end(),
+        () => succeed(context.span),
         (error: Error) => fail(error, context.span),
       );
     };
@@ -159,17 +180,18 @@ export class GrpcServer {
     call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
   ): CallContext | AlertError {
     const { tracing, authenticate } = this.deps;
-    let span: Span | undefined;
     try {
       const identity = authenticate(call.metadata);
-      if (tracing.enabled) {
-        span = tracing.start(path.slice(1), {
-          kind: SpanKind.SERVER,
-          parent: validTraceparent(call.metadata.get(TRACEPARENT)[0]?.toString()),
-          attributes: { [ATTR.rpcSystem]: 'grpc', [ATTR.rpcMethod]: path.slice(1) },
-        });
-      }
-      return { identity, span, traceparent: traceparentOf(span) };
+      if (!tracing.enabled) return { identity, span: undefined, traceparent: undefined, statements: undefined };
+      const method = path.slice(1);
+      const span = tracing.startCall(method, {
+        kind: SpanKind.SERVER,
+        parent: callersTraceparent(call.metadata),
+        attributes: { [ATTR.rpcSystem]: 'grpc', [ATTR.rpcMethod]: method },
+      });
+      const traceparent = traceparentOf(span);
+      const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
+      return { identity, span, traceparent, statements };
     } catch (error) {
       if (error instanceof AlertError) return error;
       this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');
@@ -178,10 +200,19 @@ export class GrpcServer {
   }
 
   #fail(path: string, error: Error, span: Span | undefined) {
-    failSpan(span, error);
+    const status = this.#statusOf(path, error, traceIdOf(traceparentOf(span)));
+    if (span?.isRecording() === true) {
+      span.setAttribute(ATTR.rpcStatus, grpc.status[status.code]);
+      if (SERVER_ERRORS.has(status.code)) failSpan(span, error);
+      else span.end();
+    }
+    return status;
+  }
+
+  #statusOf(path: string, error: Error, traceId: string | undefined) {
     if (error instanceof AlertError) return toStatus(error);
     if (isOutage(error)) {
-      this.deps.logger.warn({ method: path, err: error }, 'the database is away');
+      this.deps.logger.warn({ method: path, trace_id: traceId, err: error }, 'the database is away');
       return toStatus(
         new AlertError('UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'the database does not answer at the moment; try again', {
           retryAfterMs: 1000,
@@ -194,7 +225,19 @@ export class GrpcServer {
       return toStatus(new AlertError('INVALID_ARGUMENT', 'INVALID_FIELDS', message));
     }
     // What we did not foresee is logged whole, and the caller learns nothing of our insides.
-    this.deps.logger.error({ method: path, err: error }, 'a call failed unexpectedly');
+    this.deps.logger.error({ method: path, trace_id: traceId, err: error }, 'a call failed unexpectedly');
     return { code: grpc.status.INTERNAL, details: 'internal error', metadata: new grpc.Metadata() };
   }
+}
+
+/** What a caller says of its trace; nothing if it says it twice, or in a way that nobody understands. */
+function callersTraceparent(metadata: grpc.Metadata): string | undefined {
+  const values = metadata.get(TRACEPARENT);
+  return values.length === 1 ? validTraceparent(values[0]!.toString()) : undefined;
+}
+
+function succeed(span: Span | undefined): void {
+  if (span?.isRecording() !== true) return;
+  span.setAttribute(ATTR.rpcStatus, 'OK');
+  span.end();
 }

@@ -1,7 +1,11 @@
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { ATTR, KAFKA, SPAN } from '../telemetry/names.js';
+import { SpanBudget } from '../telemetry/span-budget.js';
+import { failSpan, isSampled, SpanKind, spanTime, traceIdOf, type Tracing } from '../telemetry/tracing.js';
 import type { IncomingRecord } from './consumer.js';
 import type { OutgoingHeader, Producer } from './producer.js';
+import { recordTraceparent } from './record-traceparent.js';
 
 /** Why a record was given up. */
 export interface DeadLetterReason {
@@ -41,6 +45,9 @@ export interface DeadLettersDeps {
   readonly group: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  /** Whose alert a record is about, as far as it can be read. */
+  readonly identify: (record: IncomingRecord) => { alertId?: number | undefined };
   /** Told before the record is published, so that nobody sends it again meanwhile. It may be told of a record twice. */
   readonly remember: (record: IncomingRecord, reason: DeadLetterReason) => Promise<void>;
 }
@@ -51,6 +58,7 @@ export interface DeadLettersDeps {
  */
 export class DeadLetters {
   readonly #count;
+  readonly #budget = new SpanBudget();
 
   constructor(private readonly deps: DeadLettersDeps) {
     this.#count = deps.metrics.counter('ssom.dead_letters', 'Records that were given up, by topic and error class.');
@@ -58,7 +66,8 @@ export class DeadLetters {
 
   /** @throws PublishFailed when Kafka does not take it */
   async send(record: IncomingRecord, reason: DeadLetterReason): Promise<void> {
-    const { producer, group, logger, remember } = this.deps;
+    const { producer, group, logger, identify, remember } = this.deps;
+    const startedAt = spanTime();
     await remember(record, reason);
     const added = {
       [DLQ_HEADER.topic]: record.topic,
@@ -84,12 +93,63 @@ export class DeadLetters {
       },
     ]);
     const { topic, partition, offset } = record;
+    const { alertId } = identify(record);
+    const traceparent = recordTraceparent(record);
     this.#count.add(1, { topic, class: reason.errorClass });
+    this.#trace(record, reason, traceparent, alertId, startedAt);
     logger.error(
-      { err: reason.error, topic, partition, offset, class: reason.errorClass, attempts: reason.attempts },
+      {
+        err: reason.error,
+        trace_id: traceIdOf(traceparent),
+        alert_id: alertId,
+        topic,
+        partition,
+        offset,
+        class: reason.errorClass,
+        attempts: reason.attempts,
+      },
       `a record cannot be handled; it is in ${dlqTopicOf(topic)} now (ssom-alert dlq show)`,
     );
   }
+
+  /** In the alert's own trace: that it went no further is why one looks at the trace. */
+  #trace(
+    { topic, partition, offset }: IncomingRecord,
+    { error, errorClass, attempts }: DeadLetterReason,
+    parent: string | undefined,
+    alertId: number | undefined,
+    startTime: number,
+  ): void {
+    const { tracing, group } = this.deps;
+    if (!tracing.enabled || !isSampled(parent) || !this.#budget.takeExceptional(alertId ?? parent)) return;
+    const span = tracing.start(SPAN.send(dlqTopicOf(topic)), {
+      kind: SpanKind.PRODUCER,
+      parent,
+      startTime,
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: dlqTopicOf(topic),
+        [ATTR.messagingOperation]: 'send',
+        [ATTR.messagingOperationType]: 'send',
+        [ATTR.messagingGroup]: group,
+        [ATTR.messagingPartition]: String(partition),
+        [ATTR.kafkaOffset]: offset,
+        [ATTR.deadLetterClass]: errorClass,
+        [ATTR.attempt]: attempts,
+        ...(alertId === undefined ? {} : { [ATTR.alertId]: alertId }),
+      },
+    });
+    failSpan(span, error, spanTime());
+  }
+}
+
+/** How often a record was sent back from the dead letters. */
+export function redrivesOf({ headers }: Pick<IncomingRecord, 'headers'>): number {
+  for (const header of headers) {
+    const value = header[DLQ_HEADER.redrives];
+    if (value !== undefined) return Number(value.toString()) || 0;
+  }
+  return 0;
 }
 
 /** An error's message with those of its causes. */

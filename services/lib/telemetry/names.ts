@@ -1,4 +1,7 @@
-/** Attribute and span names: OpenTelemetry's semantic conventions (1.45), and ours under `ssom.`. */
+/**
+ * Names of spans and attributes: OpenTelemetry's semantic conventions (1.45), and ours under `ssom.`. README.md beside this
+ * file says what each of ours means.
+ */
 export const ATTR = {
   rpcSystem: 'rpc.system.name',
   rpcMethod: 'rpc.method',
@@ -10,16 +13,46 @@ export const ATTR = {
   messagingGroup: 'messaging.consumer.group.name',
   messagingBatchCount: 'messaging.batch.message_count',
   messagingPartition: 'messaging.destination.partition.id',
-  messagingKey: 'messaging.kafka.message.key',
   kafkaOffset: 'messaging.kafka.offset',
+  dbSystem: 'db.system.name',
+  dbSummary: 'db.query.summary',
+  dbOperation: 'db.operation.name',
+  dbStatus: 'db.response.status_code',
   errorType: 'error.type',
+  serverAddress: 'server.address',
   alertId: 'ssom.alert.id',
   alertKind: 'ssom.alert.kind',
   alertRecipients: 'ssom.alert.recipients',
-  sequence: 'ssom.inbox.sequence',
-  serverAddress: 'server.address',
+  alertReplayed: 'ssom.alert.replayed',
+  slow: 'ssom.slow',
+  kafkaWait: 'ssom.kafka.wait_ms',
+  batchAlerts: 'ssom.batch.alerts',
+  attempt: 'ssom.attempt',
+  redrives: 'ssom.redrives',
+  swept: 'ssom.relay.swept',
+  reconciled: 'ssom.reconcile',
+  deadLetterClass: 'ssom.dead_letter.class',
+  streams: 'ssom.stream.count',
+  streamResumed: 'ssom.stream.resumed',
+  streamBehind: 'ssom.stream.behind',
   pushAttempt: 'ssom.push.attempt',
+  alertAge: 'ssom.alert.age_ms',
 } as const;
+
+/** Names of spans. */
+export const SPAN = {
+  commit: 'commit alert',
+  send: (topic: string) => `send ${topic}`,
+  process: (topic: string) => `process ${topic}`,
+  processBatch: (topic: string) => `process batch ${topic}`,
+  deliver: 'deliver StreamAlerts',
+  catchUp: 'catch up StreamAlerts',
+  push: 'send fcm',
+  dismiss: 'dismiss fcm',
+} as const;
+
+/** An event of a span: what it does failed and is tried again. */
+export const RETRY_EVENT = 'ssom.retry';
 
 export const KAFKA = 'kafka';
 export const TRACEPARENT = 'traceparent';

@@ -1,4 +1,5 @@
 import {
+  createContextKey,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
@@ -8,15 +9,18 @@ import {
   type Link,
   type Span,
   type TimeInput,
+  type Tracer,
 } from '@opentelemetry/api';
+import type { tracing as sdk } from '@opentelemetry/sdk-node';
 import type { Config } from '../config/load.js';
 import type { Logger } from '../logging.js';
+import { CallerLimit } from './caller-limit.js';
+import { ATTR } from './names.js';
+import { SpanQueue, type SpanCounts } from './span-queue.js';
+import { isSampled, parseTraceparent } from './traceparent.js';
 
 export { SpanKind, type Attributes, type Span } from '@opentelemetry/api';
-export { traceparentOf } from './traceparent.js';
-
-/** A W3C traceparent: version-traceid-spanid-flags. */
-const TRACEPARENT_PATTERN = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+export { isSampled, traceIdOf, traceparentOf, validTraceparent } from './traceparent.js';
 
 export interface SpanOptions {
   readonly kind?: SpanKind;
@@ -25,7 +29,31 @@ export interface SpanOptions {
   /** traceparents of other spans that led here. */
   readonly links?: readonly string[];
   readonly attributes?: Attributes;
+  /** Milliseconds since 1970, with fractions. */
   readonly startTime?: TimeInput;
+}
+
+export type TracingConfig = Pick<
+  Config,
+  | 'otlpEndpoint'
+  | 'tracesSampler'
+  | 'tracesSamplerArg'
+  | 'traceCallersMax'
+  | 'spanQueueMax'
+  | 'spanBatchMax'
+  | 'spanDelayMs'
+  | 'spanTimeoutMs'
+>;
+
+/** In the context of a span whose caller's decision does not count. */
+const UNDECIDED = createContextKey('the sampler decides, whatever the caller said');
+/** Links of one span; the SDK keeps 128. */
+const LINKS_MAX = 100;
+
+interface Sdk {
+  readonly tracer: Tracer;
+  readonly queue: SpanQueue;
+  readonly callers: CallerLimit;
 }
 
 /**
@@ -34,88 +62,144 @@ export interface SpanOptions {
  * their work and nothing of the SDK is loaded.
  */
 export class Tracing {
-  readonly #tracer = trace.getTracer('ssom-alert');
+  readonly enabled: boolean;
+  readonly #tracer: Tracer;
+  #sampledDown = 0;
 
-  private constructor(
-    readonly enabled: boolean,
-    private readonly shutdown: () => Promise<void>,
-  ) {}
+  private constructor(private readonly sdk: Sdk | undefined) {
+    this.enabled = sdk !== undefined;
+    this.#tracer = sdk?.tracer ?? trace.getTracer('ssom-alert');
+  }
 
   static off(): Tracing {
-    return new Tracing(false, () => Promise.resolve());
+    return new Tracing(undefined);
   }
 
   /** Starts the SDK if there is somewhere to send traces to. */
-  static async start(config: Pick<Config, 'otlpEndpoint'>, role: string, logger: Logger): Promise<Tracing> {
+  static async start(config: TracingConfig, role: string, logger: Logger): Promise<Tracing> {
     if (config.otlpEndpoint === '') return Tracing.off();
-    const [{ NodeSDK }, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
-      import('@opentelemetry/sdk-node'),
-      import('@opentelemetry/exporter-trace-otlp-grpc'),
-      import('@opentelemetry/resources'),
-    ]);
-    const sdk = new NodeSDK({
-      resource: resourceFromAttributes({ 'service.name': `ssom-${role}`, 'service.namespace': 'ssom' }),
-      traceExporter: new OTLPTraceExporter({ url: config.otlpEndpoint }),
-      instrumentations: [],
-      metricReaders: [],
-      logRecordProcessors: [],
+    const [{ tracing: sdk }, { OTLPTraceExporter }, { detectResources, envDetector, resourceFromAttributes }] =
+      await Promise.all([
+        import('@opentelemetry/sdk-node'),
+        import('@opentelemetry/exporter-trace-otlp-grpc'),
+        import('@opentelemetry/resources'),
+      ]);
+    const queue = new SpanQueue(new OTLPTraceExporter({ url: config.otlpEndpoint }), {
+      queueMax: config.spanQueueMax,
+      batchMax: Math.min(config.spanBatchMax, config.spanQueueMax),
+      delayMs: config.spanDelayMs,
+      timeoutMs: config.spanTimeoutMs,
+      logger,
     });
-    sdk.start();
-    return new Tracing(true, async () => {
-      // It rejects when the collector is away, which must not keep a role from ending.
-      await sdk.shutdown().catch((error: Error) => logger.warn({ err: error }, 'the last spans could not be sent'));
+    // What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say counts more.
+    const resource = resourceFromAttributes({ 'service.name': `ssom-${role}`, 'service.namespace': 'ssom' }).merge(
+      detectResources({ detectors: [envDetector] }),
+    );
+    // Not the global one: each role of a process has its own name.
+    const provider = new sdk.BasicTracerProvider({
+      resource,
+      sampler: undecidedAsRoot(createSampler(sdk, config)),
+      spanProcessors: [queue],
     });
+    const callers = new CallerLimit(config.traceCallersMax);
+    return new Tracing({ tracer: provider.getTracer('ssom-alert'), queue, callers });
+  }
+
+  /** What has become of spans so far. */
+  get counts(): Readonly<SpanCounts> {
+    return this.sdk?.queue.counts ?? { ended: 0, queueFull: 0, exportFailed: 0 };
+  }
+
+  /** Callers' traces that were not recorded although they asked for it. */
+  get sampledDown(): number {
+    return this.#sampledDown;
   }
 
   start(name: string, options: SpanOptions = {}): Span {
-    const links: Link[] = [];
-    for (const link of options.links ?? []) {
-      const linked = parse(link);
-      if (linked !== undefined) links.push({ context: linked });
-    }
+    return this.#start(name, options, contextOf(options.parent));
+  }
+
+  #start(name: string, options: SpanOptions, context: Context): Span {
     return this.#tracer.startSpan(
       name,
       {
         kind: options.kind ?? SpanKind.INTERNAL,
-        links,
+        ...(options.links === undefined ? {} : { links: linksTo(options.links) }),
         ...(options.attributes === undefined ? {} : { attributes: options.attributes }),
         ...(options.startTime === undefined ? {} : { startTime: options.startTime }),
       },
-      contextOf(options.parent),
+      context,
     );
   }
 
-  close(): Promise<void> {
-    return this.shutdown();
+  /**
+   * The span of a call. That a caller has its trace recorded is believed TRACE_CALLERS_MAX times a second; beyond, our sampler
+   * decides as if it had said nothing.
+   */
+  startCall(name: string, options: SpanOptions): Span {
+    const { parent } = options;
+    if (!isSampled(parent) || this.sdk?.callers.take() !== false) return this.start(name, options);
+    const span = this.#start(name, options, contextOf(parent).setValue(UNDECIDED, true));
+    if (!span.isRecording()) this.#sampledDown += 1;
+    return span;
+  }
+
+  /** Sends the last spans, for a second at most. */
+  async close(): Promise<void> {
+    await this.sdk?.queue.shutdown();
   }
 }
 
-function parse(traceparent: string) {
-  const match = TRACEPARENT_PATTERN.exec(traceparent);
-  if (match === null) return undefined;
-  const [, traceId, spanId, flags] = match as unknown as [string, string, string, string];
-  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+function linksTo(traceparents: readonly string[]): Link[] {
+  const links: Link[] = [];
+  for (const traceparent of traceparents) {
+    const context = parseTraceparent(traceparent);
+    if (context !== undefined) links.push({ context });
+    if (links.length === LINKS_MAX) break;
+  }
+  return links;
 }
 
 function contextOf(traceparent: string | undefined): Context {
-  const parent = traceparent === undefined ? undefined : parse(traceparent);
+  const parent = parseTraceparent(traceparent);
   return parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
 }
 
-/** Whether somebody decided to record this trace. */
-export function isSampled(traceparent: string | undefined): traceparent is string {
-  return traceparent !== undefined && traceparent.endsWith('-01') && TRACEPARENT_PATTERN.test(traceparent);
+function createSampler(
+  sdk: typeof import('@opentelemetry/sdk-node').tracing,
+  { tracesSampler, tracesSamplerArg }: TracingConfig,
+): sdk.Sampler {
+  const base = tracesSampler.replace('parentbased_', '');
+  const root =
+    base === 'always_on'
+      ? new sdk.AlwaysOnSampler()
+      : base === 'always_off'
+        ? new sdk.AlwaysOffSampler()
+        : new sdk.TraceIdRatioBasedSampler(tracesSamplerArg);
+  return base === tracesSampler ? root : new sdk.ParentBasedSampler({ root });
 }
 
-/** A traceparent that others sent, or undefined if it is malformed. */
-export function validTraceparent(text: string | undefined): string | undefined {
-  return text !== undefined && TRACEPARENT_PATTERN.test(text) ? text : undefined;
+/** The same sampler, which for a span whose caller's decision does not count sees no caller. */
+function undecidedAsRoot(sampler: sdk.Sampler): sdk.Sampler {
+  return {
+    shouldSample: (context, ...rest) =>
+      sampler.shouldSample(context.getValue(UNDECIDED) === true ? ROOT_CONTEXT : context, ...rest),
+    toString: () => sampler.toString(),
+  };
 }
+
+/** The time as spans want it: milliseconds since 1970, with fractions. */
+export function spanTime(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+const MESSAGE_MAX = 500;
 
 /** Ends a span as failed. */
-export function failSpan(span: Span | undefined, error: Error): void {
+export function failSpan(span: Span | undefined, error: Error, endTime?: TimeInput): void {
   if (span === undefined) return;
-  span.recordException(error);
-  span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
-  span.end();
+  const { code, name } = error as Error & { code?: unknown };
+  span.setAttribute(ATTR.errorType, typeof code === 'string' && code !== '' ? code : name);
+  span.setStatus({ code: SpanStatusCode.ERROR, message: error.message.slice(0, MESSAGE_MAX) });
+  span.end(endTime);
 }

@@ -5,6 +5,7 @@ import { loadConfig } from '../../../services/lib/config/load.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
+import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { StreamHub } from '../../../services/stream-gateway/stream-hub.js';
 import { defer } from '../../support/defer.js';
 import { untilTrue } from '../../support/until-true.js';
@@ -45,6 +46,7 @@ function hubOn(t: TestContext, inbox: InboxModel, answer: () => Promise<void>, c
     contents: fakeContents(),
     logger: silentLogger(),
     metrics,
+    tracing: Tracing.off(),
   });
   defer(t, async () => {
     hub.close();

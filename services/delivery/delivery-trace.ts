@@ -1,0 +1,203 @@
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { redrivesOf } from '../lib/kafka/dead-letters.js';
+import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
+import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
+import { SpanBudget } from '../lib/telemetry/span-budget.js';
+import { StatementLog } from '../lib/telemetry/statements.js';
+import {
+  failSpan,
+  isSampled,
+  SpanKind,
+  spanTime,
+  traceparentOf,
+  type Attributes,
+  type Span,
+  type Tracing,
+} from '../lib/telemetry/tracing.js';
+
+export interface DeliveryTracingOptions {
+  readonly tracing: Tracing;
+  readonly group: string;
+  /** From here on, the time in Kafka included, an alert's delivery is called slow. */
+  readonly slowMs: number;
+  /** The topic of what is announced. */
+  readonly announcedIn: () => string;
+}
+
+/** What a batch holds of one alert, as one record of fan-out's brought it. */
+interface Share {
+  readonly parent: string;
+  readonly alertId: number;
+  records: number;
+  /** When the oldest of its records was written. */
+  writtenAt: number;
+  redrives: number;
+  process?: Span;
+  send?: Span;
+}
+
+/** Alerts that failed and may come again. */
+const FAILED_MAX = 1000;
+
+/** What the spans of several batches have in common. */
+export class DeliveryTracing {
+  readonly budget = new SpanBudget();
+  /** How often the delivery of an alert has failed, until it succeeds. */
+  readonly #failures = new Map<number, number>();
+
+  constructor(readonly options: DeliveryTracingOptions) {}
+
+  begin(): DeliveryTrace {
+    return new DeliveryTrace(this);
+  }
+
+  failuresOf(alertId: number): number {
+    return this.#failures.get(alertId) ?? 0;
+  }
+
+  noteOutcome(alertId: number, failed: boolean): void {
+    if (failed) this.#failures.set(alertId, this.failuresOf(alertId) + 1);
+    else this.#failures.delete(alertId);
+    if (this.#failures.size > FAILED_MAX) this.#failures.delete(this.#failures.keys().next().value!);
+  }
+}
+
+/**
+ * The spans of one batch: for each alert one in its own trace, and one of the batch with the statements below it, in the trace
+ * of the first alert and with links to the others. Of an alert to thousands the first batches are recorded, and further
+ * ones that were slow or failed: see SpanBudget.
+ */
+export class DeliveryTrace {
+  /** By traceparent. */
+  readonly #shares = new Map<string, Share>();
+  /** What an alert's changes are children of, as far as it is the same for all of its records. */
+  readonly #parents = new Map<number, string>();
+  /** Where it is another: a record that was redriven or reconciled. */
+  readonly #exceptions = new Map<string, string>();
+  readonly #startedAt = spanTime();
+  #batch: Span | undefined;
+  #statements: StatementLog | undefined;
+
+  constructor(private readonly shared: DeliveryTracing) {}
+
+  add(alertId: number, userId: string, record: IncomingRecord): void {
+    if (record.headers.length === 0) return;
+    const parent = recordTraceparent(record);
+    if (!isSampled(parent)) return;
+    const known = this.#parents.get(alertId);
+    if (known === undefined) this.#parents.set(alertId, parent);
+    else if (known !== parent) this.#exceptions.set(`${alertId} ${userId}`, parent);
+    if (!this.shared.options.tracing.enabled) return;
+    const share = this.#shares.get(parent);
+    if (share === undefined) {
+      const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
+      this.#shares.set(parent, { parent, alertId, records: 1, writtenAt: record.timestamp, redrives });
+    } else {
+      share.records += 1;
+      share.writtenAt = Math.min(share.writtenAt, record.timestamp);
+    }
+  }
+
+  /** All records are known: begins the spans. @returns who is to be told of the statements */
+  start(topic: string): StatementLog | undefined {
+    if (this.#shares.size === 0) return undefined;
+    const { budget, options } = this.shared;
+    const recorded = [...this.#shares.values()].filter(({ alertId }) => budget.take(alertId));
+    const [first, ...others] = recorded;
+    if (first !== undefined) {
+      first.process = this.#startProcess(topic, first);
+      this.#batch = options.tracing.start(SPAN.processBatch(topic), {
+        parent: traceparentOf(first.process),
+        links: others.map(({ parent }) => parent),
+        attributes: { [ATTR.batchAlerts]: this.#shares.size },
+      });
+    }
+    for (const share of others) share.process = this.#startProcess(topic, share);
+    this.#statements = new StatementLog();
+    return this.#statements;
+  }
+
+  #startProcess(topic: string, share: Share, startTime?: number): Span {
+    const { options } = this.shared;
+    const failures = this.shared.failuresOf(share.alertId);
+    const attributes: Attributes = {
+      [ATTR.messagingSystem]: KAFKA,
+      [ATTR.messagingDestination]: topic,
+      [ATTR.messagingOperation]: 'process',
+      [ATTR.messagingOperationType]: 'process',
+      [ATTR.messagingGroup]: options.group,
+      [ATTR.messagingBatchCount]: share.records,
+      [ATTR.alertId]: share.alertId,
+      [ATTR.kafkaWait]: this.#waited(share),
+    };
+    if (failures > 0) attributes[ATTR.attempt] = failures + 1;
+    if (share.redrives > 0) attributes[ATTR.redrives] = share.redrives;
+    const batch = traceparentOf(this.#batch);
+    return options.tracing.start(SPAN.process(topic), {
+      kind: SpanKind.CONSUMER,
+      parent: share.parent,
+      attributes,
+      ...(batch === undefined ? {} : { links: [batch] }),
+      ...(startTime === undefined ? {} : { startTime }),
+    });
+  }
+
+  #waited({ writtenAt }: Share): number {
+    return Math.max(0, Math.round(this.#startedAt - writtenAt));
+  }
+
+  /** The changes are stored and about to be announced. */
+  announce(): void {
+    const { options } = this.shared;
+    for (const share of this.#shares.values()) {
+      if (share.process === undefined) continue;
+      share.send = options.tracing.start(SPAN.send(options.announcedIn()), {
+        kind: SpanKind.PRODUCER,
+        parent: traceparentOf(share.process),
+        attributes: {
+          [ATTR.messagingSystem]: KAFKA,
+          [ATTR.messagingDestination]: options.announcedIn(),
+          [ATTR.messagingOperation]: 'send',
+          [ATTR.messagingOperationType]: 'send',
+          [ATTR.alertId]: share.alertId,
+        },
+      });
+    }
+  }
+
+  /** What the announcement of a change is a child of. */
+  traceparentFor(alertId: number, userId: string): string | undefined {
+    const exception = this.#exceptions.size === 0 ? undefined : this.#exceptions.get(`${alertId} ${userId}`);
+    const parent = exception ?? this.#parents.get(alertId);
+    return parent === undefined ? undefined : (traceparentOf(this.#shares.get(parent)?.send) ?? parent);
+  }
+
+  end(topic: string, error?: Error): void {
+    if (this.#shares.size === 0) return;
+    const { options, budget } = this.shared;
+    const endedAt = spanTime();
+    const ms = endedAt - this.#startedAt;
+    if (this.#batch !== undefined) {
+      this.#statements!.writeBelow(options.tracing, this.#batch);
+      finish(this.#batch, error, endedAt);
+    }
+    for (const share of this.#shares.values()) {
+      this.shared.noteOutcome(share.alertId, error !== undefined);
+      const slow = ms + this.#waited(share) > options.slowMs;
+      const exceptional = slow || error !== undefined;
+      if (share.process === undefined && exceptional && budget.takeExceptional(share.alertId))
+        share.process = this.#startProcess(topic, share, this.#startedAt);
+      if (share.process === undefined) continue;
+      if (slow) share.process.setAttribute(ATTR.slow, true);
+      // Of the others they are where the link leads.
+      if (ms > options.slowMs || error !== undefined) this.#statements!.writeBelow(options.tracing, share.process);
+      if (share.send !== undefined) finish(share.send, error, endedAt);
+      finish(share.process, error, endedAt);
+    }
+  }
+}
+
+function finish(span: Span, error: Error | undefined, endedAt: number): void {
+  if (error === undefined) span.end(endedAt);
+  else failSpan(span, error, endedAt);
+}

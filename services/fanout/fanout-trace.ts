@@ -1,0 +1,116 @@
+import type { AlertCreatedEvent } from '../events/event-types.js';
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { redrivesOf } from '../lib/kafka/dead-letters.js';
+import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
+import { ATTR, KAFKA, RETRY_EVENT, SPAN } from '../lib/telemetry/names.js';
+import { StatementLog } from '../lib/telemetry/statements.js';
+import { isSampled, SpanKind, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+
+export interface FanoutTracingOptions {
+  readonly tracing: Tracing;
+  readonly group: string;
+  /** From here on, the time in Kafka included, an alert's fan-out is called slow. */
+  readonly slowMs: number;
+  readonly userAlertTopic: string;
+}
+
+/** Alerts that were polled together, and the statements that found their recipients. */
+export interface Take {
+  readonly startedAt: number;
+  /** How often their recipients could not be found. */
+  failures: number;
+  /** Undefined if none of them is recorded. */
+  readonly statements: StatementLog | undefined;
+  /** Whether somebody's trace shows the statements already. */
+  shown: boolean;
+}
+
+export class FanoutTracing {
+  constructor(private readonly options: FanoutTracingOptions) {}
+
+  take(records: readonly IncomingRecord[]): Take {
+    const { tracing } = this.options;
+    const recorded = tracing.enabled && records.some((record) => isSampled(recordTraceparent(record)));
+    return { startedAt: spanTime(), failures: 0, statements: recorded ? new StatementLog() : undefined, shown: false };
+  }
+
+  /** @returns undefined if the alert is not recorded */
+  begin(record: IncomingRecord, event: AlertCreatedEvent, recipients: number, take: Take): FanoutTrace | undefined {
+    const parent = recordTraceparent(record);
+    if (take.statements === undefined || !isSampled(parent)) return undefined;
+    return new FanoutTrace(this.options, { record, event, recipients, parent }, take);
+  }
+}
+
+/** The spans of one alert's fan-out: its processing, and the publication of its user alerts below it. */
+export class FanoutTrace {
+  readonly #process: Span;
+  readonly #send: Span;
+
+  constructor(
+    private readonly options: FanoutTracingOptions,
+    private readonly job: { record: IncomingRecord; event: AlertCreatedEvent; recipients: number; parent: string },
+    take: Take,
+  ) {
+    const { tracing, group, userAlertTopic } = options;
+    const { record, event, recipients, parent } = job;
+    const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
+    this.#process = tracing.start(SPAN.process(record.topic), {
+      kind: SpanKind.CONSUMER,
+      parent,
+      startTime: take.startedAt,
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: record.topic,
+        [ATTR.messagingOperation]: 'process',
+        [ATTR.messagingOperationType]: 'process',
+        [ATTR.messagingGroup]: group,
+        [ATTR.messagingPartition]: String(record.partition),
+        [ATTR.kafkaOffset]: record.offset,
+        [ATTR.kafkaWait]: Math.max(0, Math.round(take.startedAt - record.timestamp)),
+        [ATTR.alertId]: event.alertId,
+        [ATTR.alertKind]: event.alertKind,
+        [ATTR.alertRecipients]: recipients,
+        ...(take.failures > 0 ? { [ATTR.attempt]: take.failures + 1 } : {}),
+        ...(redrives > 0 ? { [ATTR.redrives]: redrives } : {}),
+      },
+    });
+    // The first of those that were polled together shows what was asked for all of them.
+    if (!take.shown) take.statements?.writeBelow(tracing, this.#process);
+    take.shown = true;
+    this.#send = tracing.start(SPAN.send(userAlertTopic), {
+      kind: SpanKind.PRODUCER,
+      parent: traceparentOf(this.#process),
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: userAlertTopic,
+        [ATTR.messagingOperation]: 'send',
+        [ATTR.messagingOperationType]: 'send',
+        [ATTR.messagingBatchCount]: recipients,
+        [ATTR.alertId]: event.alertId,
+      },
+    });
+  }
+
+  /** What the user alerts are children of. */
+  get traceparent(): string {
+    return traceparentOf(this.#send)!;
+  }
+
+  /** A round of its records failed and comes again. */
+  retried(error: Error): void {
+    this.#send.addEvent(RETRY_EVENT, { [ATTR.errorType]: error.name });
+  }
+
+  /** All is published, or its partition is somebody else's now. */
+  end(): void {
+    if (spanTime() - this.job.record.timestamp > this.options.slowMs) this.#process.setAttribute(ATTR.slow, true);
+    this.#send.end();
+    this.#process.end();
+  }
+
+  /** Shows the statements that noted its progress; they come after its end. */
+  show(statements: StatementLog): void {
+    statements.writeBelow(this.options.tracing, this.#process);
+  }
+}
