@@ -1,7 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { wait } from '../lib/retry.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
-import { CallSpan } from './call-span.js';
+import { CallSpan } from '../lib/telemetry/call-span.js';
 import { AlertClientError, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
 import { withinMs } from './within-ms.js';

@@ -23,7 +23,7 @@ export interface SpanCounts {
   exportFailed: number;
 }
 
-/** OpenTelemetry's ExportResultCode.SUCCESS. */
+/** The SDK's ExportResultCode.SUCCESS; its enum would have to be loaded. */
 const SUCCESS = 0;
 /** That the collector is away is logged at most this often. */
 const WARN_MS = 60_000;
@@ -89,7 +89,7 @@ export class SpanQueue implements sdk.SpanProcessor {
       const { timeoutMs } = this.options;
       const timer = setTimeout(() => settle(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs).unref();
       try {
-        this.exporter.export(spans, ({ code, error }) =>
+        this.exporter.export(spans, ({ code, error }: { code: number; error?: Error }) =>
           settle(code === SUCCESS ? undefined : (error ?? new Error('the collector refused them'))),
         );
       } catch (error) {

@@ -165,18 +165,15 @@ function contextOf(traceparent: string | undefined): Context {
   return parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
 }
 
-function createSampler(
-  sdk: typeof import('@opentelemetry/sdk-node').tracing,
-  { tracesSampler, tracesSamplerArg }: TracingConfig,
-): sdk.Sampler {
+function createSampler(samplers: typeof sdk, { tracesSampler, tracesSamplerArg }: TracingConfig): sdk.Sampler {
   const base = tracesSampler.replace('parentbased_', '');
   const root =
     base === 'always_on'
-      ? new sdk.AlwaysOnSampler()
+      ? new samplers.AlwaysOnSampler()
       : base === 'always_off'
-        ? new sdk.AlwaysOffSampler()
-        : new sdk.TraceIdRatioBasedSampler(tracesSamplerArg);
-  return base === tracesSampler ? root : new sdk.ParentBasedSampler({ root });
+        ? new samplers.AlwaysOffSampler()
+        : new samplers.TraceIdRatioBasedSampler(tracesSamplerArg);
+  return base === tracesSampler ? root : new samplers.ParentBasedSampler({ root });
 }
 
 /** The same sampler, which for a span whose caller's decision does not count sees no caller. */

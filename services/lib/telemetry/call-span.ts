@@ -1,7 +1,6 @@
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
-import { ATTR } from '../lib/telemetry/names.js';
-import { traceparentOf } from '../lib/telemetry/traceparent.js';
-import type { AlertClientError } from './errors.js';
+import { ATTR } from './names.js';
+import { traceparentOf } from './traceparent.js';
 
 /**
  * The span of one attempt of a call, below whatever the caller's own OpenTelemetry has active. A caller without it pays nothing:
@@ -26,7 +25,7 @@ export class CallSpan {
     return traceparentOf(this.#span);
   }
 
-  end(error?: AlertClientError): void {
+  end(error?: { readonly code: string; readonly message: string }): void {
     if (this.#span === undefined) return;
     this.#span.setAttribute(ATTR.rpcStatus, error?.code ?? 'OK');
     if (error !== undefined) {
