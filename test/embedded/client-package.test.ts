@@ -69,6 +69,7 @@ test('the package', async (t) => {
       'lib/grpc/status.js',
       'lib/grpc/types/definitions.js',
       'lib/retry.js',
+      'lib/telemetry/call-span.js',
       'lib/telemetry/names.js',
       'lib/telemetry/traceparent.js',
     ]);
@@ -161,7 +162,7 @@ test('importing the client loads nothing of the server', async () => {
   assert.ok(own.includes('client/index'), stdout);
   const others = own.filter(
     (file) =>
-      !/^(client\/|domain\/errors$|lib\/(grpc\/(protos|status|types\/)|retry$|telemetry\/(names|traceparent)$))/.test(
+      !/^(client\/|domain\/errors$|lib\/(grpc\/(protos|status|types\/)|retry$|telemetry\/(call-span|names|traceparent)$))/.test(
         file,
       ),
   );
