@@ -20,6 +20,8 @@ import type { MarkAllReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1
 import type { MarkReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/MarkReadRequest.js';
 import type { MarkReadResponse } from '../lib/grpc/types/ssom/alert/v1/MarkReadResponse.js';
 import type { Logger } from '../lib/logging.js';
+import { inboxWrites } from '../lib/telemetry/inbox-writes.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Publishing } from '../runtime.js';
 import type { InboxState } from '../store/inbox-delivery.js';
 import { deleteFromInbox, inboxPosition, listInbox, markAllRead, markRead, markUnread } from '../store/inboxes.js';
@@ -29,6 +31,7 @@ const IDS_MAX = 1000;
 
 export interface InboxServiceDeps {
   readonly database: Database;
+  readonly metrics: Metrics;
   readonly logger: Logger;
   /** Undefined while Kafka has not been reached: the gateways then find the change in PostgreSQL within seconds. */
   readonly publishing: () => Publishing | undefined;
@@ -46,7 +49,8 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.InboxService. */
-export function inboxService({ database, logger, publishing }: InboxServiceDeps): Handlers {
+export function inboxService({ database, metrics, logger, publishing }: InboxServiceDeps): Handlers {
+  const writes = inboxWrites(metrics);
   const ownerOf = (identity: Identity, userId: string) => requireActiveUser(database, inboxOwner(identity, userId));
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
@@ -61,7 +65,7 @@ export function inboxService({ database, logger, publishing }: InboxServiceDeps)
     return { changed: state.rows.length, unreadCount: state.unreadCount };
   }
 
-  function mutation(change: typeof markRead): Mutation {
+  function mutation(change: typeof markRead, written: (rows: number) => void): Mutation {
     return async ({ userId, alertIds }, { identity, traceparent }) => {
       const owner = await ownerOf(identity, userId);
       if (alertIds.length === 0 || alertIds.length > IDS_MAX) {
@@ -69,7 +73,9 @@ export function inboxService({ database, logger, publishing }: InboxServiceDeps)
           { field: 'alert_ids', description: `must have 1 to ${IDS_MAX} entries, not ${alertIds.length}` },
         ]);
       }
-      return announce(await change(database, owner, alertIds), false, traceparent);
+      const state = await change(database, owner, alertIds);
+      written(state.rows.length);
+      return announce(state, false, traceparent);
     };
   }
 
@@ -101,13 +107,15 @@ export function inboxService({ database, logger, publishing }: InboxServiceDeps)
       };
     },
 
-    MarkRead: mutation(markRead),
-    MarkUnread: mutation(markUnread),
-    DeleteFromInbox: mutation(deleteFromInbox),
+    MarkRead: mutation(markRead, writes.READ),
+    MarkUnread: mutation(markUnread, writes.UNREAD),
+    DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED),
 
     async MarkAllRead({ userId }, { identity, traceparent }) {
       const owner = await ownerOf(identity, userId);
-      return announce(await markAllRead(database, owner), true, traceparent);
+      const state = await markAllRead(database, owner);
+      writes.READ(state.rows.length);
+      return announce(state, true, traceparent);
     },
 
     async GetUnreadCount({ userId }, { identity }) {

@@ -10,6 +10,7 @@ import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
 import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
+import type { Processed } from '../lib/telemetry/alarms.js';
 import { ATTR, KAFKA } from '../lib/telemetry/names.js';
 import { isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
@@ -30,6 +31,8 @@ interface Job {
   readonly recipients: readonly string[];
   /** How many recipients' records were handed to Kafka. */
   next: number;
+  /** When it was taken, by performance.now(). */
+  readonly since: number;
   readonly spans: { readonly process: Span; readonly send: Span } | undefined;
   readonly traceparent: string | undefined;
 }
@@ -48,6 +51,7 @@ const BULK = 200;
 /** Turns each alert into one small event for each of its recipients, repairs what was lost (reconcile), and removes what is old. */
 export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
   const directories = new DirectoryCache(runtime.database);
+  runtime.metrics.cache('fanout directories', () => directories.lookups);
   const reconciler = new Reconciler(runtime, directories);
   const retention = new Retention(runtime);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
@@ -105,6 +109,8 @@ class FanoutLoop {
       `Alerts that were taken and whose position is not committed; at most about ${UNCOMMITTED_MAX}.`,
       () => this.#tracker.size,
     );
+    runtime.metrics.queue('fanout_jobs', () => this.#jobs.length, runtime.config.consumerMaxPollRecords);
+    runtime.metrics.queue('fanout_uncommitted', () => this.#tracker.size, UNCOMMITTED_MAX);
   }
 
   /** Resolves when the round in hand is done and committed. */
@@ -133,6 +139,7 @@ class FanoutLoop {
       } catch (error) {
         const waitMs = 100 + backoffMs(failures, 200, 5000);
         failures += 1;
+        this.triage.noteRetry('outage');
         logger.warn(
           { err: error, alerts: this.#jobs.length, waitMs: Math.round(waitMs) },
           'fan-out failed and will be tried again',
@@ -177,6 +184,7 @@ class FanoutLoop {
         const { logger } = this.runtime;
         if (consumer.generation !== generation) return;
         const waitMs = 100 + backoffMs(attempt, 200, 5000);
+        this.triage.noteRetry('outage');
         logger.warn(
           { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
           'recipients could not be found; trying again',
@@ -253,6 +261,7 @@ class FanoutLoop {
       alertId: event.alertId,
       recipients,
       next: 0,
+      since: performance.now(),
       spans,
       traceparent: traceparentOf(spans?.send) ?? parent,
     };
@@ -325,8 +334,11 @@ class FanoutLoop {
     if (consumer.generation !== generation) return;
     this.#recipients.add(records.length);
     const rest: Job[] = [];
+    const now = performance.now();
     for (const job of this.#jobs) {
       job.next = positions.get(job) ?? job.next;
+      if (job.next === job.recipients.length)
+        this.runtime.alarms.processed('fanout', now - job.since, () => processedBy(job));
       (job.next === job.recipients.length ? this.#complete : rest).push(job);
     }
     this.#jobs = rest;
@@ -375,6 +387,10 @@ class FanoutLoop {
     }
     consumer.commit([...positions.values()], this.#generation);
   }
+}
+
+function processedBy({ alertId, traceparent }: Job): Processed {
+  return { alertIds: [alertId], traceparent };
 }
 
 function endSpans(spans: Job['spans']): void {

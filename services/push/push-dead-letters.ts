@@ -55,6 +55,7 @@ export class PushDeadLetters {
       attempts,
       firstFailureAt: timestamp,
       lastFailureAt: timestamp,
+      why: 'refused_by_fcm',
     };
     const record = { ...origin, key: userId, rawKey: Buffer.from(userId), value: value as Buffer, headers: [] };
     try {

@@ -5,6 +5,7 @@ import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { wait } from '../lib/retry.js';
+import type { Alarms, Processed } from '../lib/telemetry/alarms.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
@@ -17,6 +18,7 @@ interface InboxChangesDeps {
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly alarms: Alarms;
   readonly tracing: Tracing;
   /** The streams that a user holds here; undefined if there is none. */
   readonly streamsOf: (userId: string) => Iterable<AlertStream> | undefined;
@@ -108,6 +110,7 @@ export class InboxChanges {
   }
 
   async #handOut(wanted: readonly Wanted[]): Promise<void> {
+    const started = performance.now();
     try {
       await this.deps.contents.load(alertIdsOf(wanted));
     } catch (error) {
@@ -116,6 +119,7 @@ export class InboxChanges {
     const spans = this.#startSpans(wanted);
     for (const { event, stream } of byConnection(wanted)) stream.offer(event);
     for (const span of spans) span.end();
+    this.deps.alarms.processed('stream', performance.now() - started, () => processedBy(wanted));
   }
 
   /** One span for each trace of a batch. */
@@ -148,6 +152,14 @@ export class InboxChanges {
 function byConnection(wanted: readonly Wanted[]): { event: InboxChangedEvent; stream: AlertStream }[] {
   const turns = wanted.flatMap(({ event, streams }) => Array.from(streams, (stream) => ({ event, stream })));
   return turns.sort((a, b) => a.stream.connection - b.stream.connection);
+}
+
+function processedBy(wanted: readonly Wanted[]): Processed {
+  const changes = wanted.flatMap(({ event }) => event.changes);
+  return {
+    alertIds: [...new Set(changes.map(({ alertId }) => alertId))],
+    traceparent: changes.find(({ traceparent }) => traceparent !== '')?.traceparent,
+  };
 }
 
 /** The alerts of some changes; of neighbours that are about the same one, as in a broadcast, once. */

@@ -1,3 +1,4 @@
+import { deathReason } from '../failure.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { IncomingRecord } from './consumer.js';
@@ -12,6 +13,8 @@ export interface DeadLetterReason {
   /** Milliseconds since 1970. */
   readonly firstFailureAt: number;
   readonly lastFailureAt: number;
+  /** For the metric, one of few words; absent: as the error says. */
+  readonly why?: string;
 }
 
 /** The headers that a dead letter has besides its own; all values are text. */
@@ -53,7 +56,10 @@ export class DeadLetters {
   readonly #count;
 
   constructor(private readonly deps: DeadLettersDeps) {
-    this.#count = deps.metrics.counter('ssom.dead_letters', 'Records that were given up, by topic and error class.');
+    this.#count = deps.metrics.counter(
+      'ssom.dead_letters',
+      'Records that were given up, by topic, error class and reason.',
+    );
   }
 
   /** @throws PublishFailed when Kafka does not take it */
@@ -84,7 +90,8 @@ export class DeadLetters {
       },
     ]);
     const { topic, partition, offset } = record;
-    this.#count.add(1, { topic, class: reason.errorClass });
+    const why = reason.errorClass === 'exhausted' ? 'exhausted' : (reason.why ?? deathReason(reason.error));
+    this.#count.add(1, { topic, class: reason.errorClass, reason: why });
     logger.error(
       { err: reason.error, topic, partition, offset, class: reason.errorClass, attempts: reason.attempts },
       `a record cannot be handled; it is in ${dlqTopicOf(topic)} now (ssom-alert dlq show)`,
