@@ -33,7 +33,7 @@ export function createAlertApi(runtime: Runtime): Service {
   metrics.queue('create', () => batcher.depth, config.createQueueMax);
   metrics.queue('create_characters', () => batcher.characters, QUEUE_CHARACTERS);
   const directories = new DirectoryCache(database);
-  metrics.cache('alert-api directories', () => directories.lookups);
+  metrics.cache('directory_alert_api', () => directories.lookups);
   metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'alert-api' } },
   ]);

@@ -51,7 +51,7 @@ const BULK = 200;
 /** Turns each alert into one small event for each of its recipients, repairs what was lost (reconcile), and removes what is old. */
 export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
   const directories = new DirectoryCache(runtime.database);
-  runtime.metrics.cache('fanout directories', () => directories.lookups);
+  runtime.metrics.cache('directory_fanout', () => directories.lookups);
   const reconciler = new Reconciler(runtime, directories);
   const retention = new Retention(runtime);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [

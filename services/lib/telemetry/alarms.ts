@@ -17,6 +17,12 @@ export interface Alarm {
   readonly alertIds: readonly number[];
 }
 
+/**
+ * raised: it is an alert now. limited: there was one for this cause in the same period. own: it is about nothing but such alerts.
+ * failed: alert-api or PostgreSQL did not do it.
+ */
+export type AlertOutcome = 'raised' | 'limited' | 'own' | 'failed';
+
 /** What was processed. Asked for only if it took too long. */
 export interface Processed {
   /** Of one of the alerts. */
@@ -35,6 +41,7 @@ const IDS_LOGGED = 10;
 export class Alarms {
   readonly #slow: Counter;
   readonly #exceeded: Counter;
+  readonly #raised: Counter;
   readonly #loggedAt = new Map<string, number>();
   /** Partitions whose lag is too large now. */
   readonly #lagging = new Set<string>();
@@ -55,6 +62,16 @@ export class Alarms {
       'Times that the lag of a partition became larger than ALERT_MONITORING_MAX_ACCEPTABLE_LAG, by group.',
       [],
     );
+    this.#raised = metrics.counter(
+      'ssom.self_alerts',
+      'Alarms that were to be alerts (ALERT_MONITORING_SELF_ALERTS), by what became of them.',
+      STAGES.map((stage) => ({ cause: `slow ${stage}`, outcome: 'raised' })),
+    );
+  }
+
+  /** What became of an alarm that was to be an alert. */
+  noteAlert(cause: string, outcome: AlertOutcome): void {
+    this.#raised.add(1, { cause, outcome });
   }
 
   /** Told of every alarm; it must return at once. */

@@ -1,11 +1,15 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Metrics } from './metrics.js';
+
+interface Observed {
+  gauge(name: string, description: string, read: () => number): void;
+  total(name: string, description: string, read: () => number): void;
+}
 
 /** How long event-loop delays gather. Not "since the last reading": there may be several readers. */
 const DELAY_WINDOW_MS = 10_000;
 
 /** What there is to know of any Node process. */
-export function observeProcess(metrics: Metrics): void {
+export function observeProcess(metrics: Observed): void {
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
   let since = performance.now();
