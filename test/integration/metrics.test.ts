@@ -28,6 +28,7 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   group: /^ssom-alert-consumer[a-z-]*$/,
   le: /^(\+Inf|[0-9.]+)$/,
   name: /^(postgresql|schema registry|fcm)$/,
+  otel_scope_name: /^ssom-alert$/,
   outcome: /^(raised|limited|own|failed)$/,
   partition: /^[0-9]$/,
   producer: /^(single|bulk)$/,
@@ -46,6 +47,11 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   what: /^(alert|push|dismissal|statuses|alerts|[a-z_]+)$/,
 };
 
+const METRICS_MD = readFileSync(join(ROOT, 'services', 'lib', 'telemetry', 'METRICS.md'), 'utf8');
+
+/** Labels that the table does not repeat. */
+const EVERYWHERE = new Set(['le', 'otel_scope_name']);
+
 interface Row {
   readonly type: string;
   readonly labels: readonly string[];
@@ -55,8 +61,7 @@ interface Row {
 
 /** The table of METRICS.md, by metric. */
 function readTable(): Map<string, Row> {
-  const rows = readFileSync(join(ROOT, 'services', 'lib', 'telemetry', 'METRICS.md'), 'utf8')
-    .split('\n')
+  const rows = METRICS_MD.split('\n')
     .filter((line) => /^\| `\w+` +\| (counter|gauge|histogram)/.test(line))
     .map((line) => line.split(' | ').map((cell) => cell.replace(/^\||\|$/g, '').trim()));
   const list = (cell: string) => cell.split(', ').filter((word) => word !== '');
@@ -143,12 +148,22 @@ test('every role exports what METRICS.md says, no less and no more, and no label
       assert.ok(samples.length < 200, `${samples.length} samples of ${name} in ${role}`);
       for (const { labels } of samples) {
         for (const [label, value] of Object.entries(labels)) {
-          assert.ok(label === 'le' || row.labels.includes(label), `${name} of ${role} has the label ${label}`);
+          assert.ok(EVERYWHERE.has(label) || row.labels.includes(label), `${name} of ${role} has the label ${label}`);
           assert.match(value, LABELS[label] ?? /^$/, `${label} of ${name} in ${role}`);
         }
       }
     }
   }
+
+  await t.test('the bounded queues are those of METRICS.md, each with its limit', () => {
+    const of = (name: string) =>
+      [...pages.values()].flatMap((families) => families.get(name)!.samples.map(({ labels }) => labels['queue']!));
+    const present = [...new Set(of('ssom_queue_size'))].sort();
+    assert.deepEqual([...new Set(of('ssom_queue_limit'))].sort(), present);
+    const [, queues] = METRICS_MD.split('### Bounded queues');
+    const listed = queues!.split('\n').flatMap((line) => /^\| (`[a-z_`, ]+)\|/.exec(line)?.[1]!.match(/\w+/g) ?? []);
+    assert.deepEqual(listed.sort(), present);
+  });
 
   await t.test('a scrape that takes OpenMetrics gets the traces behind the latencies', async () => {
     for (const [role, way] of [

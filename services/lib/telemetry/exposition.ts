@@ -1,5 +1,11 @@
 import type { Attributes } from '@opentelemetry/api';
-import { DataPointType, type MetricData, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import {
+  DataPointType,
+  type DataPoint,
+  type Histogram,
+  type MetricData,
+  type ResourceMetrics,
+} from '@opentelemetry/sdk-metrics';
 import type { Exemplar, LatencyPoint } from './latency.js';
 
 /** What Prometheus reads: its own text format, or OpenMetrics, which alone has exemplars. */
@@ -16,11 +22,13 @@ const WITHOUT_UNIT = new Set(['rpc.server.call.duration', 'ssom.delivery.batch.d
 /** The page for a scrape. Metrics of one name stand together, as both formats demand. */
 export function exposition({ resource, scopeMetrics }: ResourceMetrics, format: Format): string {
   const families = new Map<string, { head: string; lines: string[] }>();
-  for (const metric of scopeMetrics.flatMap(({ metrics }) => metrics)) {
-    const name = familyName(metric);
-    const family = families.get(name) ?? { head: head(name, metric, format), lines: [] };
-    family.lines.push(...samples(name, metric, format));
-    families.set(name, family);
+  for (const { scope, metrics } of scopeMetrics) {
+    for (const metric of metrics) {
+      const name = familyName(metric);
+      const family = families.get(name) ?? { head: head(name, metric, format), lines: [] };
+      family.lines.push(...samples(name, metric, { format, scope: { 'otel.scope.name': scope.name } }));
+      families.set(name, family);
+    }
   }
   const target = format === 'openmetrics' ? '# TYPE target info' : '# TYPE target_info gauge';
   const pages = [...families.values()].flatMap((family) => [family.head, ...family.lines]);
@@ -48,33 +56,34 @@ function typeOf(metric: MetricData): 'counter' | 'gauge' | 'histogram' {
   return metric.dataPointType === DataPointType.SUM && metric.isMonotonic ? 'counter' : 'gauge';
 }
 
-function samples(name: string, metric: MetricData, format: Format): string[] {
+interface Page {
+  readonly format: Format;
+  /** A label of all samples of a scope. */
+  readonly scope: Attributes;
+}
+
+function samples(name: string, metric: MetricData, page: Page): string[] {
   if (metric.dataPointType === DataPointType.HISTOGRAM) {
-    return metric.dataPoints.flatMap((point) => histogram(name, point as LatencyPoint, format));
+    return metric.dataPoints.flatMap((point) => histogram(name, point, page));
   }
   if (metric.dataPointType === DataPointType.EXPONENTIAL_HISTOGRAM) return [];
   const full = typeOf(metric) === 'counter' ? `${name}_total` : name;
-  return metric.dataPoints.map(({ attributes, value }) => sample(full, attributes, value));
+  return metric.dataPoints.map(({ attributes, value }) => sample(full, { ...attributes, ...page.scope }, value));
 }
 
-function histogram(
-  name: string,
-  { attributes, value, exemplars }: Partial<LatencyPoint> & Pick<LatencyPoint, 'attributes' | 'value'>,
-  format: Format,
-): string[] {
-  const { boundaries, counts } = value.buckets;
-  let sum = 0;
-  const buckets = counts.map((count, index) => {
-    sum += count;
-    const line = sample(`${name}_bucket`, { ...attributes, le: numeral(boundaries[index] ?? Infinity) }, sum);
+function histogram(name: string, point: DataPoint<Histogram>, { format, scope }: Page): string[] {
+  const { buckets, sum = 0, count } = point.value;
+  const { exemplars } = point as Partial<LatencyPoint>;
+  const attributes = { ...point.attributes, ...scope };
+  let below = 0;
+  const lines = buckets.counts.map((inBucket, index) => {
+    below += inBucket;
+    const bound = numeral(buckets.boundaries[index] ?? Infinity);
+    const line = sample(`${name}_bucket`, { ...attributes, le: bound }, below);
     const exemplar = format === 'openmetrics' ? exemplars?.[index] : undefined;
     return exemplar === undefined ? line : `${line} ${exemplarText(exemplar)}`;
   });
-  return [
-    ...buckets,
-    sample(`${name}_sum`, attributes, value.sum ?? 0),
-    sample(`${name}_count`, attributes, value.count),
-  ];
+  return [...lines, sample(`${name}_sum`, attributes, sum), sample(`${name}_count`, attributes, count)];
 }
 
 function exemplarText({ traceId, value, at }: Exemplar): string {
