@@ -35,8 +35,8 @@ export class CreateToInbox {
     runtime.metrics.queue('create_to_inbox', () => this.#waiting.length, WAITING_MAX);
   }
 
-  /** @param traceparents of the records, by `alertId userId` */
-  note(deliveries: readonly Delivery[], traceparents: ReadonlyMap<string, string>): void {
+  /** A batch was delivered just now, all of it new. */
+  note(deliveries: readonly Delivery[], traceparentOf: (alertId: number, userId: string) => string | undefined): void {
     const at = Date.now();
     let last: Arrival | undefined;
     // Records of one alert stand together.
@@ -46,7 +46,7 @@ export class CreateToInbox {
         continue;
       }
       if (this.#waiting.length >= WAITING_MAX) return;
-      last = { alertId, at, recipients: 1, traceparent: traceparents.get(`${alertId} ${userId}`) };
+      last = { alertId, at, recipients: 1, traceparent: traceparentOf(alertId, userId) };
       this.#waiting.push(last);
     }
   }

@@ -75,7 +75,7 @@ export function createDelivery(runtime: Runtime): Service {
       delivered.add(created);
       writes.CREATED(created);
       // A batch in which something was there already is a repeated one: what it would tell is not a latency.
-      if (created === deliveries.length) latency.note(deliveries, parents);
+      if (created === deliveries.length) latency.note(deliveries, traceparentFor);
       refused.add(closed);
       const [first] = impossible;
       if (first !== undefined) {

@@ -7,11 +7,11 @@ import { metricsSender } from '../../services/lib/telemetry/metrics-sender.js';
 import { wait } from '../../services/lib/retry.js';
 import { defer } from '../support/defer.js';
 import { metricOf } from '../support/metrics.js';
-import { startOtlpReceiver } from '../support/otlp-receiver.js';
+import { startMetricsReceiver } from '../support/otlp-metrics.js';
 import { untilTrue } from '../support/until-true.js';
 
 test('an endpoint that hangs holds up neither scrapes nor the end of the process', async (t) => {
-  const receiver = await startOtlpReceiver(t, { hangs: true });
+  const receiver = await startMetricsReceiver(t, { hangs: true });
   const config = loadConfig({
     OTEL_METRICS_EXPORTER: 'otlp',
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,

@@ -10,7 +10,7 @@ import { defer } from '../support/defer.js';
 import { loadDirectory, SMALL_DIRECTORY } from '../support/directory.js';
 import { startTestCluster, type RoleName } from '../support/in-process.js';
 import { readPage, type Family } from '../support/metrics-page.js';
-import { startOtlpReceiver } from '../support/otlp-receiver.js';
+import { startMetricsReceiver } from '../support/otlp-metrics.js';
 import { newToken, startPushTarget } from '../support/push.js';
 import { collectStream } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
@@ -47,6 +47,8 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   what: /^(alert|push|dismissal|statuses|alerts|[a-z_]+)$/,
 };
 
+/** Each to the two of OPERATION. */
+const ALERTS = 30;
 const METRICS_MD = readFileSync(join(ROOT, 'services', 'lib', 'telemetry', 'METRICS.md'), 'utf8');
 
 /** Labels that the table does not repeat. */
@@ -86,7 +88,7 @@ async function scrape(http: string, accept = '*/*'): Promise<string> {
 
 /** All roles after alerts have gone their whole way, one of them among the dead letters. */
 async function startBusyRoles(t: TestContext) {
-  const receiver = await startOtlpReceiver(t);
+  const receiver = await startMetricsReceiver(t);
   const { environment } = await startPushTarget(t);
   const cluster = await startTestCluster(t, {
     ...environment,
@@ -107,7 +109,7 @@ async function startBusyRoles(t: TestContext) {
   }
   const stream = await collectStream(t, cluster.api(roles.get('stream-gateway')!), { user: 'op1' }).untilLive();
   const alertIds: number[] = [];
-  for (let count = 0; count < 30; count += 1) {
+  for (let count = 0; count < ALERTS; count += 1) {
     const { alert } = await api.call('CreateAlert', alertRequest({ recipients: { departments: ['OPERATION'] } }));
     alertIds.push(alert!.alertId);
   }
@@ -155,6 +157,29 @@ test('every role exports what METRICS.md says, no less and no more, and no label
     }
   }
 
+  await t.test('they count what has happened', () => {
+    const sum = (role: RoleName, name: string, labels: Record<string, string> = {}) =>
+      pages
+        .get(role)!
+        .get(name)!
+        .samples.filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
+        .reduce((all, { value }) => all + value, 0);
+    const alerts = ALERTS;
+    const inboxes = 2 * ALERTS;
+    assert.equal(sum('alert-api', 'ssom_kafka_producer_records_sent_total'), alerts + 1);
+    assert.equal(sum('alert-api', 'ssom_kafka_producer_records_failed_total'), 0);
+    assert.equal(sum('alert-api', 'ssom_inbox_writes_total', { change: 'READ' }), 1);
+    assert.equal(sum('fanout', 'ssom_kafka_producer_records_sent_total'), inboxes);
+    assert.equal(sum('delivery', 'ssom_inbox_writes_total', { change: 'CREATED' }), inboxes);
+    assert.equal(sum('delivery', 'ssom_dead_letters_total', { class: 'poison', reason: 'undecodable' }), 1);
+    assert.ok(sum('delivery', 'ssom_kafka_consumer_records_consumed_total') > inboxes);
+    assert.ok(sum('delivery', 'ssom_kafka_consumer_commits_total') > 0);
+    assert.equal(sum('delivery', 'ssom_kafka_consumer_rebalances_total'), 1);
+    assert.ok(sum('fanout', 'ssom_kafka_producer_batch_size') > 0);
+    assert.ok(sum('fanout', 'ssom_kafka_request_duration_seconds', { client: 'producer-single' }) > 0);
+    assert.equal(sum('stream-gateway', 'ssom_queue_size', { queue: 'streams' }), 1);
+  });
+
   await t.test('the bounded queues are those of METRICS.md, each with its limit', () => {
     const of = (name: string) =>
       [...pages.values()].flatMap((families) => families.get(name)!.samples.map(({ labels }) => labels['queue']!));
@@ -175,7 +200,7 @@ test('every role exports what METRICS.md says, no less and no more, and no label
       assert.ok(page.endsWith('\n# EOF\n'));
       const { samples } = readPage(page).get(`ssom_alert_create_to_${way}_seconds`)!;
       const count = samples.find(({ name }) => name.endsWith('_count'))!.value;
-      assert.ok(count >= 30, `${count} to ${way}`);
+      assert.equal(count, way === 'stream' ? ALERTS : 2 * ALERTS, way);
       const exemplar = samples.map((sample) => sample.exemplar).find((text) => text !== undefined);
       assert.match(exemplar ?? '', /^\{trace_id="[0-9a-f]{32}"\} [0-9.e-]+ \d+\.\d{3}$/, way);
     }

@@ -5,14 +5,14 @@ import { defer } from './defer.js';
 const METRICS = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export';
 const TRACES = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
 
-export interface OtlpReceiver {
+export interface MetricsReceiver {
   readonly url: string;
   /** Requests for metrics, as bytes. */
   readonly metrics: readonly Buffer[];
 }
 
-/** Takes what is sent by OTLP over gRPC; with `hangs` it never answers. */
-export async function startOtlpReceiver(t: TestContext, { hangs = false } = {}): Promise<OtlpReceiver> {
+/** Takes what is sent by OTLP over gRPC, and keeps the metrics; with `hangs` it never answers. */
+export async function startMetricsReceiver(t: TestContext, { hangs = false } = {}): Promise<MetricsReceiver> {
   const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 });
   const metrics: Buffer[] = [];
   const method = (path: string): grpc.MethodDefinition<Buffer, Buffer> => ({
