@@ -20,11 +20,11 @@ async function setUp(t: TestContext, address?: string) {
   const roles = await Promise.all(['one', 'two'].map(() => cluster.start('push', { ready: false })));
   for (const { runtime } of roles) raiseAlarms(runtime, address ?? alertApi.address);
   // As a role does it when something took so long.
-  const alarm = ({ stage = 'push' as Stage, alertIds = [] as number[], traceId = '', role = 0 } = {}) =>
-    roles[role]!.runtime.alarms.processed(stage, 60_000, () => ({
-      alertIds,
-      traceparent: traceId === '' ? undefined : `00-${traceId}-${'1'.repeat(16)}-01`,
-    }));
+  const alarm = (rest: { stage?: Stage; alertIds?: number[]; traceId?: string; role?: number } = {}) => {
+    const { stage = 'push', alertIds = [], traceId = '', role = 0 } = rest;
+    const traceparent = traceId === '' ? undefined : `00-${traceId}-${'1'.repeat(16)}-01`;
+    roles[role]!.runtime.alarms.processed(stage, 60_000, () => ({ alertIds, traceparent }));
+  };
   /** How many alarms had this outcome so far. */
   const outcomes = async (outcome: string) => {
     const pages = await Promise.all(
