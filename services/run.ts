@@ -6,6 +6,7 @@ import { endProcess, shutdownSignal, type Service } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { createPush } from './push/push.js';
 import { consumerGroupCheck, Runtime, type Backends } from './runtime.js';
+import { raiseAlarms } from './self-alerts.js';
 import { banner, createStandalone, startEmbeddedBackends } from './standalone/standalone.js';
 import { createStreamGateway } from './stream-gateway/stream-gateway.js';
 
@@ -154,6 +155,8 @@ async function serve(
       if (config.authMode === 'dev')
         logger.warn(`AUTH_MODE=dev: every caller at ${address} is believed to be whom it says it is`);
     }
+    // Standalone is an alert-api itself.
+    if (config.selfAlerts) raiseAlarms(runtime, runtime.role === 'standalone' ? address! : config.selfAlertAddress);
     onListening({ grpc: address, http: http.address });
     await service.run(signal);
   } finally {

@@ -6,16 +6,20 @@ import { startHttp, type HttpEndpoint, type Readiness } from './lib/http.js';
 import type { Brokers } from './lib/kafka/client-config.js';
 import { Consumer, type ConsumerOptions, type IncomingRecord } from './lib/kafka/consumer.js';
 import { DeadLetters } from './lib/kafka/dead-letters.js';
+import { KafkaMetrics } from './lib/kafka/kafka-metrics.js';
 import { Producer } from './lib/kafka/producer.js';
+import { recordTraceparent } from './lib/kafka/record-traceparent.js';
 import { TopicWatch } from './lib/kafka/topic-watch.js';
-import { Triage } from './lib/kafka/triage.js';
+import { RETRY_REASONS, Triage } from './lib/kafka/triage.js';
 import { Closers, every } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { Breaker, type BreakerState } from './lib/breaker.js';
-import { Database } from './lib/postgres.js';
+import { Database, WAITING_MAX } from './lib/postgres.js';
 import { RegistryClient } from './lib/registry/client.js';
 import { untilItWorks, wait, withTimeout } from './lib/retry.js';
-import { Metrics } from './lib/telemetry/metrics.js';
+import { Alarms, type Processed, type Stage } from './lib/telemetry/alarms.js';
+import { Metrics, type ReaderFactory } from './lib/telemetry/metrics.js';
+import { metricsSender } from './lib/telemetry/metrics-sender.js';
 import { Tracing } from './lib/telemetry/tracing.js';
 import { rememberDeadLetter } from './store/dead-letters.js';
 import { migrate } from './store/migrate.js';
@@ -33,6 +37,9 @@ export interface Publishing {
   readonly events: Events;
 }
 
+/** Whose alert a record is about, as far as it can be read. */
+type Identify = (record: IncomingRecord) => { alertId?: number; userId?: string };
+
 const PROBE_INTERVAL_MS = 2000;
 /** The guide's linger. */
 const BULK_LINGER_MS = 5;
@@ -46,10 +53,12 @@ const KAFKA_PROBE_INTERVAL_MS = 5000;
 export class Runtime {
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly alarms: Alarms;
   readonly database: Database;
   readonly grpc: GrpcServer;
   readonly registry: RegistryClient;
   readonly #closers: Closers;
+  readonly #kafka: KafkaMetrics;
   readonly #readiness = new Map<string, Readiness>();
   #publishing: Promise<Publishing> | undefined;
   #bulkProducer: Promise<Producer> | undefined;
@@ -63,10 +72,13 @@ export class Runtime {
     logger: Logger,
     /** What this role wants but can do without: its absence shows in /readyz and leaves the role ready. */
     private readonly optional: ReadonlySet<string>,
+    sender: ReaderFactory | undefined,
   ) {
     this.logger = logger;
     this.#closers = new Closers(logger);
-    this.metrics = new Metrics(role);
+    this.metrics = new Metrics(role, sender);
+    this.alarms = new Alarms(config, logger, this.metrics);
+    this.#kafka = new KafkaMetrics(this.metrics);
     this.database = new Database(backends.databaseUrl, config, logger, (state) =>
       this.#noteBreaker('postgresql', state),
     );
@@ -92,14 +104,26 @@ export class Runtime {
       authenticate: devIdentity,
       maxMessageBytes: config.grpcMaxMessageBytes,
     });
-    this.metrics.gauge('db.client.connection.count', 'Connections of the PostgreSQL pool, by state.', () => {
-      const { total, idle, waiting } = this.database.stats;
+    this.#observePool();
+  }
+
+  #observePool(): void {
+    const { metrics, database, config } = this;
+    metrics.gauge('db.client.connection.count', 'Connections of the PostgreSQL pool, by state.', () => {
+      const { total, idle, waiting } = database.stats;
       return [
         { value: idle, attributes: { state: 'idle' } },
         { value: total - idle, attributes: { state: 'used' } },
         { value: waiting, attributes: { state: 'waited_for' } },
       ];
     });
+    metrics.gauge(
+      'db.client.connection.pending_requests',
+      'Queries that wait for a connection.',
+      () => database.stats.waiting,
+    );
+    metrics.gauge('db.client.connection.max', 'Connections that there may be.', () => config.databasePoolMax);
+    metrics.queue('pool_waiters', () => database.stats.waiting, WAITING_MAX);
   }
 
   #countSpans(): void {
@@ -151,7 +175,8 @@ export class Runtime {
   ): Promise<Runtime> {
     const logger = options.logger ?? createLogger(config, role);
     const tracing = await Tracing.start(config, role, logger);
-    return new Runtime(config, role, backends, tracing, logger, new Set(options.optional));
+    const sender = await metricsSender(config);
+    return new Runtime(config, role, backends, tracing, logger, new Set(options.optional), sender);
   }
 
   /** Something to close when the runtime closes, before what was added earlier. */
@@ -241,7 +266,7 @@ export class Runtime {
     );
     this.#closers.add('producer', () => producer.close());
     this.#watch('kafka', brokers.bootstrapServers, KAFKA_PROBE_INTERVAL_MS, signal, () => producer.probe());
-    this.#observeProducer('single', producer);
+    this.#kafka.addProducer('single', producer);
     // The in-process broker cannot lose its topics, and takes no such questions.
     if (!brokers.inProcess) this.#watchTopics(Object.values(events.topics), signal);
     return { producer, events };
@@ -260,8 +285,8 @@ export class Runtime {
         if (remade.length === 0) return;
         const reason = `made anew: ${remade.join(', ')}`;
         // Not awaited: one that cannot be replaced yet keeps nobody from noticing the next topic.
-        for (const { producer } of this.#producers) void producer.renew(new Error(reason));
-        for (const { consumer } of this.#consumers) if (consumer.reads(remade)) void consumer.renew(reason);
+        for (const producer of this.#kafka.producers) void producer.renew(new Error(reason));
+        for (const consumer of this.#kafka.consumers) if (consumer.reads(remade)) void consumer.renew(reason);
       },
       (error) => logger.debug({ err: error }, 'topics could not be looked at'),
     );
@@ -278,7 +303,7 @@ export class Runtime {
       const config = { ...this.config, producerLingerMs: Math.max(BULK_LINGER_MS, this.config.producerLingerMs) };
       const producer = await Producer.connect(brokers, config, this.logger, { clientId: `ssom-${this.role}-bulk` });
       this.#closers.add('bulk producer', () => producer.close());
-      this.#observeProducer('bulk', producer);
+      this.#kafka.addProducer('bulk', producer);
       return producer;
     });
     return this.#bulkProducer;
@@ -288,11 +313,7 @@ export class Runtime {
    * What a consumer does with records that fail.
    * @param identify whose alert a record is about, as far as it can be read
    */
-  triage(
-    { producer }: Publishing,
-    groupSuffix: string,
-    identify: (record: IncomingRecord) => { alertId?: number; userId?: string },
-  ): Triage {
+  triage({ producer }: Publishing, groupSuffix: string, identify: Identify): Triage {
     const { config, logger, metrics, database } = this;
     const deadLetters = new DeadLetters({
       producer,
@@ -313,8 +334,9 @@ export class Runtime {
       backoffBaseMs: 100,
       backoffCapMs: 5000,
       logger,
+      onRetry: this.retries(config.consumerGroup + groupSuffix, RETRY_REASONS),
     });
-    this.#triages.push({ triage, group: config.consumerGroup + groupSuffix });
+    this.#triages.push({ triage, group: config.consumerGroup + groupSuffix, identify });
     if (this.#triages.length === 1) {
       metrics.gauge('ssom.triage.suspects', 'Records that have failed alone and may be given up, by group.', () =>
         this.#triages.map((entry) => ({ value: entry.triage.suspects, attributes: { group: entry.group } })),
@@ -323,7 +345,20 @@ export class Runtime {
     return triage;
   }
 
-  readonly #triages: { triage: Triage; group: string }[] = [];
+  /** A counter of what one consumer tries again, by reason. */
+  retries<Reason extends string>(consumer: string, reasons: readonly Reason[]): (reason: Reason) => void {
+    const initial = reasons.map((reason) => ({ consumer, reason }));
+    const counter = this.metrics.counter('ssom.retries', 'What was tried again, by consumer and reason.', initial);
+    return (reason) => counter.add(1, { consumer, reason });
+  }
+
+  /** Records of a group were processed. @returns whether that took too long */
+  processed(stage: Stage, groupSuffix: string, ms: number, records: readonly IncomingRecord[]): boolean {
+    const group = this.config.consumerGroup + groupSuffix;
+    return this.alarms.processed(stage, ms, () => this.#describe(group, records));
+  }
+
+  readonly #triages: { triage: Triage; group: string; identify: Identify }[] = [];
 
   /** Joins a consumer group, waiting until Kafka answers and the topics exist. */
   async subscribe(
@@ -338,14 +373,32 @@ export class Runtime {
       clientId: `ssom-${this.role}`,
       groupId: this.config.consumerGroup + groupSuffix,
       onRevoke,
+      lags: this.#lagsOf(this.config.consumerGroup + groupSuffix),
     };
     const consumer = await this.#untilItWorks('kafka', this.backends.brokers.bootstrapServers, signal, () =>
       Consumer.subscribe(this.backends.brokers, this.config, this.logger, topics, options),
     );
     this.#closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
-    this.#observeLag(consumer, options.groupId);
+    this.#kafka.addConsumer(options.groupId, consumer);
     void this.#awaitJoin(consumer, options.groupId, signal);
     return consumer;
+  }
+
+  #lagsOf(group: string): NonNullable<ConsumerOptions['lags']> {
+    const { alarms } = this;
+    alarms.watch(group);
+    return {
+      note: (topic, partition, lag, last) =>
+        alarms.lag(group, topic, partition, lag, () => this.#describe(group, last === undefined ? [] : [last])),
+      forget: () => alarms.forget(group),
+    };
+  }
+
+  /** What is to be said of records: a trace, and the alerts as far as they can be read. */
+  #describe(group: string, records: readonly IncomingRecord[]): Processed {
+    const identify = this.#triages.find((entry) => entry.group === group)?.identify;
+    const alertIds = [...new Set(records.flatMap((record) => identify?.(record).alertId ?? []))];
+    return { traceparent: records.map(recordTraceparent).find((found) => found !== undefined), alertIds };
   }
 
   /** A member without an assignment handles nothing yet; the join takes up to 3 s. */
@@ -361,56 +414,14 @@ export class Runtime {
    * @param onBegin called when it begins at the ends, now and whenever its client was replaced
    */
   async broadcast(topics: readonly string[], onBegin: () => void, signal: AbortSignal): Promise<Consumer> {
-    const options = { clientId: `ssom-${this.role}`, groupId: `${this.config.consumerGroup}-broadcast`, onBegin };
+    const groupId = `${this.config.consumerGroup}-broadcast`;
+    const options = { clientId: `ssom-${this.role}`, groupId, onBegin, lags: this.#lagsOf(groupId) };
     const consumer = await this.#untilItWorks('kafka', this.backends.brokers.bootstrapServers, signal, () =>
       Consumer.broadcast(this.backends.brokers, this.config, this.logger, topics, options),
     );
     this.#closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
-    this.#observeLag(consumer, options.groupId);
+    this.#kafka.addConsumer(options.groupId, consumer);
     return consumer;
-  }
-
-  readonly #producers: { producer: Producer; name: string }[] = [];
-
-  #observeProducer(name: string, producer: Producer): void {
-    if (this.#producers.push({ name, producer }) > 1) return;
-    this.metrics.gauge('ssom.kafka.producer.records', 'Records in each producer, by state.', () =>
-      this.#producers.flatMap((entry) => [
-        { value: entry.producer.stats.inFlight, attributes: { producer: entry.name, state: 'in_flight' } },
-        { value: entry.producer.stats.waiting, attributes: { producer: entry.name, state: 'publishers_waiting' } },
-      ]),
-    );
-  }
-
-  readonly #consumers: { consumer: Consumer; group: string }[] = [];
-
-  #observeLag(consumer: Consumer, group: string): void {
-    if (this.#consumers.push({ consumer, group }) > 1) return;
-    const ofEach = (read: (consumer: Consumer) => number) => () =>
-      this.#consumers.map((entry) => ({ value: read(entry.consumer), attributes: { group: entry.group } }));
-    this.metrics.gauge(
-      'ssom.kafka.consumer.replaced',
-      'Times that a consumer was replaced, since it stalled or its topics were made anew, by group.',
-      ofEach(({ replaced }) => replaced),
-    );
-    this.metrics.gauge(
-      'ssom.kafka.consumer.fetched.bytes',
-      'Bytes that were fetched ahead of the handler, by group; bounded at 16 MiB and a fetch.',
-      ofEach(({ fetchedBytes }) => fetchedBytes),
-    );
-    this.metrics.gauge(
-      'ssom.kafka.consumer.parked',
-      'Partitions that wait for a record that failed alone, by group.',
-      ofEach(({ parked }) => parked),
-    );
-    this.metrics.gauge('ssom.kafka.consumer.lag', 'Records behind the end of the partition, by group.', () =>
-      this.#consumers.flatMap((entry) =>
-        entry.consumer.lag.map(({ topic, partition, lag }) => ({
-          value: lag,
-          attributes: { topic, partition: String(partition), group: entry.group },
-        })),
-      ),
-    );
   }
 
   async #untilItWorks<T>(what: string, where: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@ import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { DirectoryCache } from '../store/directory-cache.js';
 import { alertService } from './alert-service.js';
-import { CreateBatcher } from './create-batcher.js';
+import { CreateBatcher, QUEUE_CHARACTERS } from './create-batcher.js';
 import { deviceService } from './device-service.js';
 import { directoryService } from './directory-service.js';
 import { inboxService } from './inbox-service.js';
@@ -32,7 +32,10 @@ export function createAlertApi(runtime: Runtime): Service {
   });
   metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for their answer.', () => batcher.depth);
   metrics.gauge('ssom.create.queue.characters', 'Characters of text in them.', () => batcher.characters);
+  metrics.queue('create', () => batcher.depth, config.createQueueMax);
+  metrics.queue('create_characters', () => batcher.characters, QUEUE_CHARACTERS);
   const directories = new DirectoryCache(database);
+  metrics.cache('directory_alert_api', () => directories.lookups);
   metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'alert-api' } },
   ]);
@@ -40,7 +43,7 @@ export function createAlertApi(runtime: Runtime): Service {
     ...alertService({ database, batcher, directories, logger }),
   });
   grpc.addService(api.InboxService.service, {
-    ...inboxService({ database, logger, tracing, publishing: () => publishing }),
+    ...inboxService({ database, metrics, logger, tracing, publishing: () => publishing }),
   });
   grpc.addService(api.DeviceService.service, { ...deviceService({ database }) });
   grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });

@@ -37,7 +37,7 @@ const WRITERS = 2;
 /** Characters of messages, labels and names in one statement, beyond which no further request joins it. */
 const BATCH_CHARACTERS = 2_000_000;
 /** The same, of all requests that wait for their answer: 10,000 of the largest would be gigabytes. */
-const QUEUE_CHARACTERS = 32_000_000;
+export const QUEUE_CHARACTERS = 32_000_000;
 const FULL_RETRY_MS = 500;
 const OUTBOX_RETRY_MS = 5000;
 const NAMES_SHOWN = 10;

@@ -20,6 +20,8 @@ import type { MarkAllReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1
 import type { MarkReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/MarkReadRequest.js';
 import type { MarkReadResponse } from '../lib/grpc/types/ssom/alert/v1/MarkReadResponse.js';
 import type { Logger } from '../lib/logging.js';
+import { inboxWrites } from '../lib/telemetry/inbox-writes.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime.js';
@@ -31,6 +33,7 @@ const IDS_MAX = 1000;
 
 export interface InboxServiceDeps {
   readonly database: Database;
+  readonly metrics: Metrics;
   readonly logger: Logger;
   readonly tracing: Tracing;
   /** Undefined while Kafka has not been reached: the gateways then find the change in PostgreSQL within seconds. */
@@ -49,7 +52,8 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.InboxService. */
-export function inboxService({ database, logger, tracing, publishing }: InboxServiceDeps): Handlers {
+export function inboxService({ database, metrics, logger, tracing, publishing }: InboxServiceDeps): Handlers {
+  const writes = inboxWrites(metrics);
   const ownerOf = (identity: Identity, userId: string) => requireActiveUser(database, inboxOwner(identity, userId));
 
   const observed = ({ statements }: CallContext) => database.observedBy(statements);
@@ -84,7 +88,7 @@ export function inboxService({ database, logger, tracing, publishing }: InboxSer
     return { changed: state.rows.length, unreadCount: state.unreadCount };
   }
 
-  function mutation(change: typeof markRead): Mutation {
+  function mutation(change: typeof markRead, written: (rows: number) => void): Mutation {
     return async ({ userId, alertIds }, call) => {
       const owner = await ownerOf(call.identity, userId);
       if (alertIds.length === 0 || alertIds.length > IDS_MAX) {
@@ -92,7 +96,9 @@ export function inboxService({ database, logger, tracing, publishing }: InboxSer
           { field: 'alert_ids', description: `must have 1 to ${IDS_MAX} entries, not ${alertIds.length}` },
         ]);
       }
-      return announce(await change(observed(call), owner, alertIds), false, call.traceparent);
+      const state = await change(observed(call), owner, alertIds);
+      written(state.rows.length);
+      return announce(state, false, call.traceparent);
     };
   }
 
@@ -124,13 +130,15 @@ export function inboxService({ database, logger, tracing, publishing }: InboxSer
       };
     },
 
-    MarkRead: mutation(markRead),
-    MarkUnread: mutation(markUnread),
-    DeleteFromInbox: mutation(deleteFromInbox),
+    MarkRead: mutation(markRead, writes.READ),
+    MarkUnread: mutation(markUnread, writes.UNREAD),
+    DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED),
 
     async MarkAllRead({ userId }, call) {
       const owner = await ownerOf(call.identity, userId);
-      return announce(await markAllRead(observed(call), owner), true, call.traceparent);
+      const state = await markAllRead(observed(call), owner);
+      writes.READ(state.rows.length);
+      return announce(state, true, call.traceparent);
     },
 
     async GetUnreadCount({ userId }, { identity }) {

@@ -50,6 +50,8 @@ export class Relay {
     deps.metrics.gauge('ssom.outbox.depth', 'Alerts that wait to be published.', () => this.#outbox.depth);
     deps.metrics.gauge('ssom.outbox.age', 'Seconds that the oldest of them has waited.', () => this.#outbox.ageSeconds);
     deps.metrics.gauge('ssom.relay.in_flight', 'Alerts that this process is publishing.', () => this.#inFlight.size);
+    deps.metrics.queue('outbox', () => this.#outbox.depth, deps.config.outboxMax);
+    deps.metrics.queue('relay', () => this.#inFlight.size, deps.config.relayInFlightMax);
   }
 
   /** Whether so many alerts wait for Kafka that no more are taken. */

@@ -7,8 +7,10 @@ import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Producer } from '../lib/kafka/producer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { Service } from '../lib/lifecycle.js';
+import { inboxWrites } from '../lib/telemetry/inbox-writes.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { deliverToInboxes, type Delivery } from '../store/inbox-delivery.js';
+import { CreateToInbox } from './create-to-inbox.js';
 import { DeliveryTracing } from './delivery-trace.js';
 
 /** From this many users on a batch's changes go through the producer that lets them gather. */
@@ -22,6 +24,9 @@ export function createDelivery(runtime: Runtime): Service {
     'ssom.delivery.batch.duration',
     'Time from a batch of records to its published changes.',
   );
+  const batchSize = metrics.sizes('ssom.delivery.batch.size', 'Records of a batch.');
+  const writes = inboxWrites(metrics);
+  const latency = new CreateToInbox(runtime);
   const refused = metrics.counter(
     'ssom.deliveries.closed',
     'Events of alerts that are older than ALERT_RETENTION_DAYS; they are dropped.',
@@ -41,7 +46,7 @@ export function createDelivery(runtime: Runtime): Service {
   const loop = new BatchLoop({
     batchMax: Math.min(config.processingBatchSize, config.consumerMaxPollRecords),
     attemptTimeoutMs: config.processingTimeoutMs,
-    slowMs: config.slowProcessingMs,
+    onProcessed: (ms, records) => runtime.processed('delivery', '', ms, records),
     logEachBatch: config.logProcessingTime,
     logger,
     handle,
@@ -69,6 +74,9 @@ export function createDelivery(runtime: Runtime): Service {
       const changes = inboxChangeRecords(events, inboxes, (alertId, userId) => trace.traceparentFor(alertId, userId));
       await (changes.length < BULK ? producer : bulk!).publish(changes);
       delivered.add(created);
+      writes.CREATED(created);
+      // A batch in which something was there already is a repeated one: what it would tell is not a latency.
+      if (created === deliveries.length) latency.note(deliveries, (alertId, userId) => trace.traceparentFor(alertId, userId));
       refused.add(closed);
       const [first] = impossible;
       if (first !== undefined) {
@@ -77,6 +85,7 @@ export function createDelivery(runtime: Runtime): Service {
         throw new PoisonRecord(sources[index]!, new Error(first.reason));
       }
       trace.end(userAlert);
+      batchSize.record(records.length);
       batchDuration.record((performance.now() - started) / 1000);
     } catch (error) {
       trace.end(userAlert, error as Error);
@@ -99,7 +108,8 @@ export function createDelivery(runtime: Runtime): Service {
       publishing = await runtime.publishing(signal);
       bulk = await runtime.bulkProducer(signal);
       const consumer = await runtime.subscribe([publishing.events.topics.userAlert], '', loop.settled, signal);
-      await loop.run(consumer, runtime.triage(publishing, '', identify), signal);
+      const triage = runtime.triage(publishing, '', identify);
+      await Promise.all([loop.run(consumer, triage, signal), latency.run(signal)]);
     },
     close: () => loop.settled(),
   };

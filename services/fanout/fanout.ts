@@ -11,6 +11,7 @@ import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
 import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
+import type { Processed } from '../lib/telemetry/alarms.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
@@ -32,6 +33,8 @@ interface Job {
   readonly recipients: readonly string[];
   /** How many recipients' records were handed to Kafka. */
   next: number;
+  /** When it was taken, by performance.now(). */
+  readonly since: number;
   readonly trace: FanoutTrace | undefined;
   /** What its user alerts are children of; undefined if the alert's trace is not recorded. */
   readonly traceparent: string | undefined;
@@ -51,6 +54,7 @@ const BULK = 200;
 /** Turns each alert into one small event for each of its recipients, repairs what was lost (reconcile), and removes what is old. */
 export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
   const directories = new DirectoryCache(runtime.database);
+  runtime.metrics.cache('directory_fanout', () => directories.lookups);
   const reconciler = new Reconciler(runtime, directories);
   const retention = new Retention(runtime);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
@@ -115,6 +119,8 @@ class FanoutLoop {
       `Alerts that were taken and whose position is not committed; at most about ${UNCOMMITTED_MAX}.`,
       () => this.#tracker.size,
     );
+    runtime.metrics.queue('fanout_jobs', () => this.#jobs.length, runtime.config.consumerMaxPollRecords);
+    runtime.metrics.queue('fanout_uncommitted', () => this.#tracker.size, UNCOMMITTED_MAX);
   }
 
   /** Resolves when the round in hand is done and committed. */
@@ -144,6 +150,7 @@ class FanoutLoop {
         const waitMs = 100 + backoffMs(failures, 200, 5000);
         failures += 1;
         for (const { trace } of this.#jobs) trace?.retried(error as Error);
+        this.triage.noteRetry('outage');
         logger.warn(
           { err: error, alerts: this.#jobs.length, waitMs: Math.round(waitMs) },
           'fan-out failed and will be tried again',
@@ -190,6 +197,7 @@ class FanoutLoop {
         if (consumer.generation !== generation) return;
         const waitMs = 100 + backoffMs(attempt, 200, 5000);
         take.failures += 1;
+        this.triage.noteRetry('outage');
         logger.warn(
           { err: error, records: records.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
           'recipients could not be found; trying again',
@@ -266,6 +274,7 @@ class FanoutLoop {
       alertId: event.alertId,
       recipients,
       next: 0,
+      since: performance.now(),
       trace,
       // What nobody records need not travel with each of thousands of records.
       traceparent: isSampled(parent) ? parent : undefined,
@@ -301,12 +310,14 @@ class FanoutLoop {
     if (consumer.generation !== generation) return;
     this.#recipients.add(records.length);
     const rest: Job[] = [];
+    const now = performance.now();
     for (const job of this.#jobs) {
       job.next = positions.get(job) ?? job.next;
       if (job.next < job.recipients.length) {
         rest.push(job);
         continue;
       }
+      this.runtime.alarms.processed('fanout', now - job.since, () => processedBy(job));
       job.trace?.end();
       this.#complete.push(job);
     }
@@ -358,4 +369,8 @@ class FanoutLoop {
     }
     consumer.commit([...positions.values()], this.#generation);
   }
+}
+
+function processedBy({ alertId, traceparent }: Job): Processed {
+  return { alertIds: [alertId], traceparent };
 }

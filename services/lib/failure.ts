@@ -28,3 +28,12 @@ export function classify(error: unknown): FailureClass {
   if (isOutage(error)) return 'outage';
   return isDataError(error) ? 'poison' : 'transient';
 }
+
+/** Why a record was given up, in one of few words. */
+export function deathReason(error: unknown): string {
+  const cause = error instanceof PoisonRecord ? error.cause : error;
+  if (cause instanceof UndecodableRecord) return 'undecodable';
+  if (cause instanceof PublishFailed) return 'refused_by_kafka';
+  if (isDataError(cause)) return 'refused_by_postgresql';
+  return error instanceof PoisonRecord ? 'impossible' : 'other';
+}

@@ -13,7 +13,7 @@ pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => Date.parse(text)
 export type Row = Record<string, unknown>;
 
 /** Queries that may wait for a connection, each for DATABASE_ACQUIRE_TIMEOUT_MS; one more is refused at once. */
-const WAITING_MAX = 5000;
+export const WAITING_MAX = 5000;
 const POOL_FULL = 'EPOOLFULL';
 /** How long the news of a statement that the server has ended may be on its way. */
 const ANSWER_MS = 1000;

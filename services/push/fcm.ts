@@ -22,7 +22,16 @@ export type { Message } from 'firebase-admin/messaging';
  * - unheard: no answer came; it may have been taken.
  * - transient: it may work the next time; it may have been taken.
  */
-export type FcmFailure = 'dead' | 'rejected' | 'throttled' | 'unavailable' | 'credentials' | 'unheard' | 'transient';
+export const FCM_FAILURES = [
+  'dead',
+  'rejected',
+  'throttled',
+  'unavailable',
+  'credentials',
+  'unheard',
+  'transient',
+] as const;
+export type FcmFailure = (typeof FCM_FAILURES)[number];
 
 /** firebase-admin's codes. Those that are not here are `transient`. */
 const FAILURES: Readonly<Record<string, FcmFailure>> = {

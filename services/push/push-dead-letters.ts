@@ -58,6 +58,7 @@ export class PushDeadLetters {
       attempts,
       firstFailureAt: timestamp,
       lastFailureAt: timestamp,
+      why: 'refused_by_fcm',
     };
     // A record of inbox-change-topic has a traceparent for each alert in it; a letter is about one.
     const { traceparent } = claim.alert ?? {};

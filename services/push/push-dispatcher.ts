@@ -1,9 +1,10 @@
 import { CircuitOpen, type Breaker } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
+import type { Processed } from '../lib/telemetry/alarms.js';
 import { traceIdOf } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
 import type { PushOutcome } from '../store/pushes.js';
-import { FcmError, type Fcm } from './fcm.js';
+import { FCM_FAILURES, FcmError, type Fcm } from './fcm.js';
 import type { OutcomeWriter } from './outcome-writer.js';
 import type { PushDeadLetters } from './push-dead-letters.js';
 import type { PushJob } from './push-jobs.js';
@@ -35,6 +36,8 @@ export class PushDispatcher {
   #alarmedAt = -ALARM_MS;
   readonly #counters;
   readonly #traces;
+  readonly #latency;
+  readonly #retry;
 
   constructor(private readonly deps: DispatcherDeps) {
     const { metrics, tracing, config } = deps.runtime;
@@ -42,8 +45,12 @@ export class PushDispatcher {
     this.#counters = {
       messages: metrics.counter('ssom.push.messages', 'Messages to FCM, by what they are and what became of them.'),
       duration: metrics.histogram('ssom.push.duration', 'Time that FCM took for a message, by what became of it.'),
-      age: metrics.histogram('ssom.push.age', "Time from CreateAlert to FCM's acceptance."),
     };
+    this.#latency = metrics.latency(
+      'ssom.alert.create_to_push',
+      "Time from CreateAlert's commit to FCM's acceptance, for each device.",
+    );
+    this.#retry = deps.runtime.retries('fcm', FCM_FAILURES);
   }
 
   async send(job: PushJob): Promise<void> {
@@ -64,7 +71,9 @@ export class PushDispatcher {
       await this.#fail(job, error, this.#othersSucceeded(job, successes));
     }
     this.#counters.messages.add(1, { what: job.dismiss ? 'dismissal' : 'alert', result });
-    this.#counters.duration.record((performance.now() - started) / 1000, { result });
+    const ms = performance.now() - started;
+    this.#counters.duration.record(ms / 1000, { result });
+    this.deps.runtime.alarms.processed('push', ms, () => processedBy(job));
   }
 
   /** Gives claims back that were not tried. */
@@ -77,7 +86,8 @@ export class PushDispatcher {
     this.deps.throttle.succeeded();
     this.#failed.delete(keyOf(job));
     const { alert } = job.claims[0]!;
-    if (!job.dismiss && alert !== null) this.#counters.age.record((Date.now() - alert.createdAt) / 1000);
+    if (!job.dismiss && alert !== null)
+      this.#latency.record((Date.now() - alert.createdAt) / 1000, alert.traceparent ?? undefined);
     this.deps.outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'sent', messageName }));
   }
 
@@ -107,6 +117,7 @@ export class PushDispatcher {
       this.#failed.delete(keyOf(job));
       return outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'failed', error: text }));
     }
+    this.#retry(failure);
     const { attempts } = job.claims[0]!;
     const retryInMs = throttle.pausedMs(performance.now()) + backoffMs(attempts - 1, RETRY_BASE_MS, RETRY_CAP_MS);
     const unsent = ['throttled', 'unavailable', 'credentials', 'rejected'].includes(failure);
@@ -133,6 +144,10 @@ export class PushDispatcher {
       'FCM does not accept our credentials, or not for these tokens',
     );
   }
+}
+
+function processedBy({ claims }: PushJob): Processed {
+  return { alertIds: claims.map(({ alertId }) => alertId), traceparent: claims[0]!.alert?.traceparent ?? undefined };
 }
 
 /** After what was certainly not accepted: one that was tried before may have been accepted then. */

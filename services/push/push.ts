@@ -24,7 +24,7 @@ export function createPush(runtime: Runtime): Service {
   const loop = new BatchLoop({
     batchMax: config.consumerMaxPollRecords,
     attemptTimeoutMs: config.processingTimeoutMs,
-    slowMs: config.slowProcessingMs,
+    onProcessed: (ms, records) => runtime.processed('push', GROUP, ms, records),
     logEachBatch: false,
     logger,
     handle,

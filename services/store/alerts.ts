@@ -253,6 +253,16 @@ export async function findAlerts(database: Queryable, alertIds: readonly number[
   return rows.map(toStoredAlert);
 }
 
+/** When alerts were created, in milliseconds since 1970; those that do not exist are left out. */
+export async function creationTimes(database: Queryable, alertIds: readonly number[]): Promise<Map<number, number>> {
+  const { rows } = await database.query<{ alert_id: number; created_at: number }>({
+    name: 'creation-times',
+    text: 'SELECT alert_id, created_at FROM alerts WHERE alert_id = ANY($1::bigint[])',
+    values: [alertIds],
+  });
+  return new Map(rows.map(({ alert_id, created_at }) => [alert_id, created_at]));
+}
+
 export interface AlertFilter {
   /** Empty: all. */
   readonly kinds: readonly AlertKind[];

@@ -22,7 +22,15 @@ export interface Routable {
 export class DirectoryCache {
   readonly #versions = new LRUCache<number, Promise<Directory>>({ max: VERSIONS_MAX });
 
+  #hits = 0;
+  #misses = 0;
+
   constructor(private readonly database: Database) {}
+
+  /** How often a version was looked up, and was in memory or not. */
+  get lookups(): { hits: number; misses: number } {
+    return { hits: this.#hits, misses: this.#misses };
+  }
 
   /** Versions in memory. */
   get size(): number {
@@ -32,7 +40,9 @@ export class DirectoryCache {
   /** One version of the directory. Versions never change, so they are read once. */
   at(version: number, database = this.database): Promise<Directory> {
     let directory = this.#versions.get(version);
-    if (directory === undefined) {
+    if (directory !== undefined) this.#hits += 1;
+    else {
+      this.#misses += 1;
       directory = loadDirectory(database, version);
       this.#versions.set(version, directory);
       directory.catch(() => this.#versions.delete(version));

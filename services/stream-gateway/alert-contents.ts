@@ -11,6 +11,8 @@ export interface AlertContent {
   readonly bytes: Buffer;
   readonly kind: AlertKind;
   readonly rank: number;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
 }
 
 /** Alerts of one query. */
@@ -28,6 +30,9 @@ export class AlertContents {
   /** What was asked for last, and was there. */
   #last: { readonly alertId: number; readonly content: AlertContent } | undefined;
 
+  #hits = 0;
+  #misses = 0;
+
   /** What Kafka told of alerts already; without it all are read from PostgreSQL. */
   announced: AnnouncedAlerts | undefined;
 
@@ -36,6 +41,11 @@ export class AlertContents {
     max: number,
   ) {
     this.#cache = new LRUCache({ max, maxSize: BYTES_MAX, sizeCalculation: ({ bytes }) => bytes.length || 1 });
+  }
+
+  /** How often an alert was to be loaded, and was in memory or not; those that Kafka told of count as there. */
+  get lookups(): { hits: number; misses: number } {
+    return { hits: this.#hits, misses: this.#misses };
   }
 
   get bytes(): number {
@@ -73,6 +83,8 @@ export class AlertContents {
       else this.#keep(alert, contents);
     }
     const database = observer === undefined ? this.database : this.database.observedBy(observer);
+    this.#hits += contents.size;
+    this.#misses += missing.length;
     for (let from = 0; from < missing.length; from += LOAD_MAX) {
       for (const alert of await findAlerts(database, missing.slice(from, from + LOAD_MAX))) {
         this.#keep(alert, contents);
@@ -92,6 +104,6 @@ export class AlertContents {
     const bytes = this.#alertType
       .encode({ ...message, kind: this.#kinds[message.kind!], level: this.#levels[message.level!] })
       .finish();
-    return { bytes: Buffer.from(bytes), kind: alert.kind, rank: levelRank(alert.level) };
+    return { bytes: Buffer.from(bytes), kind: alert.kind, rank: levelRank(alert.level), createdAt: alert.createdAt };
   }
 }

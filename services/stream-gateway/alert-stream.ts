@@ -29,6 +29,10 @@ export interface StreamHost {
   sent(changes: number): void;
   /** A live stream noticed that changes are missing. */
   gap(): void;
+  /** A new alert is written to a stream that was there before it, and whose client did not hold it up. */
+  arrived(alert: AlertContent, traceparent: string): void;
+  /** A stream is ended because its client takes nothing. */
+  stalled(): void;
 }
 
 /**
@@ -54,6 +58,8 @@ export class AlertStream {
   #everLive = false;
   /** The client's side is full: nothing is written until it drains. */
   #blocked = false;
+  /** Whether what is written now has waited for the client. */
+  #heldUp = false;
   /** Bytes of responses that the client's side has not taken yet. */
   #pending = 0;
   #ended = false;
@@ -112,6 +118,11 @@ export class AlertStream {
     return this.#ended;
   }
 
+  /** Whether its client does not take what it was sent. */
+  get isSlow(): boolean {
+    return this.#blocked;
+  }
+
   /** Whether it may be read for now: it is behind, and its client takes more. */
   get wantsPage(): boolean {
     return !this.#live && !this.#blocked && !this.#ended;
@@ -153,7 +164,7 @@ export class AlertStream {
   #apply(event: InboxChangedEvent): void {
     const changes: EncodableChange[] = [];
     let cursor = this.#cursor;
-    for (const { sequence, alertId, type, isRead } of event.changes) {
+    for (const { sequence, alertId, type, isRead, traceparent } of event.changes) {
       if (sequence <= cursor) continue;
       const content = this.host.contents.get(alertId);
       // A number is missing, or the content could not be loaded: PostgreSQL has both.
@@ -161,6 +172,7 @@ export class AlertStream {
       cursor = sequence;
       // A live client knows every row up to its cursor, so what leaves is always told.
       if (this.filter.passes(type, isRead, 0, 0, content)) {
+        if (type === 'CREATED' && !this.#heldUp) this.host.arrived(content!, traceparent);
         changes.push({
           alertId,
           sequence,
@@ -218,6 +230,8 @@ export class AlertStream {
       const content = contents.get(alertId);
       this.#cursor = sequence;
       if (!this.filter.passes(change, isRead, createdSequence, knownUpTo, content)) continue;
+      if (change === 'CREATED' && this.#everLive && !this.#heldUp && content !== undefined)
+        this.host.arrived(content, '');
       bytes += content?.bytes.length ?? 0;
       sent.push({ alertId, sequence, change, isRead, content: change === 'DELETED' ? undefined : content?.bytes });
     }
@@ -232,6 +246,7 @@ export class AlertStream {
 
   #goLive(): void {
     this.#live = true;
+    this.#heldUp = this.#blocked;
     if (!this.#everLive) {
       this.#everLive = true;
       this.checkpoint();
@@ -251,8 +266,9 @@ export class AlertStream {
   #drained(): void {
     if (!this.#blocked || this.#ended) return;
     this.#blocked = false;
-    if (this.#live) this.#flush();
-    else this.host.catchUp(this);
+    if (!this.#live) return this.host.catchUp(this);
+    this.#flush();
+    this.#heldUp = this.#blocked;
   }
 
   /**
@@ -275,6 +291,7 @@ export class AlertStream {
 
   /** Its client may read on and find the status; one that does not is cut off, since the status waits behind the data. */
   #endStalled(): void {
+    this.host.stalled();
     this.end(streamStalled(this.host.stallMs, this.tokens.write(this.#takenCursor)));
     setTimeout(() => resetCall(this.call), RESET_AFTER_MS).unref();
   }
@@ -305,7 +322,7 @@ export class AlertStream {
       if (this.#pending <= RESPONSE_BYTES / 2) this.#drained();
     });
     this.#nextCheckpoint = now + this.checkpointMs * (1 - Math.random() * CHECKPOINT_JITTER);
-    if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = true;
+    if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = this.#heldUp = true;
     if (changes.length > 0) this.host.sent(changes.length);
   }
 

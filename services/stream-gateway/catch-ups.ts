@@ -12,7 +12,7 @@ import type { AlertContents } from './alert-contents.js';
 import type { AlertStream } from './alert-stream.js';
 
 interface CatchUpDeps {
-  readonly config: Pick<Config, 'streamPageSize' | 'streamCatchUpsMax'>;
+  readonly config: Pick<Config, 'streamPageSize' | 'streamCatchUpsMax' | 'streamsMax'>;
   readonly database: Database;
   readonly contents: AlertContents;
   readonly logger: Logger;
@@ -45,6 +45,7 @@ export class CatchUps {
     const { metrics } = deps;
     this.#queries = metrics.counter('ssom.stream.catch_up.queries', 'Queries for what streams have missed.');
     metrics.gauge('ssom.stream.catch_up.waiting', 'Streams that wait for a catch-up query.', () => this.#queue.size);
+    metrics.queue('catch_ups', () => this.#queue.size, deps.config.streamsMax);
   }
 
   add(stream: AlertStream): void {

@@ -5,6 +5,7 @@ import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { wait } from '../lib/retry.js';
+import type { Alarms, Processed } from '../lib/telemetry/alarms.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import type { AlertContents } from './alert-contents.js';
@@ -17,6 +18,7 @@ interface InboxChangesDeps {
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly alarms: Alarms;
   readonly tracing: Tracing;
   /** The streams that a user holds here; undefined if there is none. */
   readonly streamsOf: (userId: string) => ReadonlySet<AlertStream> | undefined;
@@ -112,6 +114,7 @@ export class InboxChanges {
   }
 
   async #handOut(wanted: readonly Wanted[]): Promise<void> {
+    const started = performance.now();
     const trace = this.#traces.begin(wanted);
     try {
       await this.deps.contents.load(alertIdsOf(wanted), trace?.statements);
@@ -120,6 +123,7 @@ export class InboxChanges {
     }
     for (const { event, stream } of byConnection(wanted)) stream.offer(event);
     trace?.end();
+    this.deps.alarms.processed('stream', performance.now() - started, () => processedBy(wanted));
   }
 }
 
@@ -131,6 +135,14 @@ export class InboxChanges {
 function byConnection(wanted: readonly Wanted[]): { event: InboxChangedEvent; stream: AlertStream }[] {
   const turns = wanted.flatMap(({ event, streams }) => Array.from(streams, (stream) => ({ event, stream })));
   return turns.sort((a, b) => a.stream.connection - b.stream.connection);
+}
+
+function processedBy(wanted: readonly Wanted[]): Processed {
+  const changes = wanted.flatMap(({ event }) => event.changes);
+  return {
+    alertIds: [...new Set(changes.map(({ alertId }) => alertId))],
+    traceparent: changes.find(({ traceparent }) => traceparent !== '')?.traceparent,
+  };
 }
 
 /** The alerts of some changes; of neighbours that are about the same one, as in a broadcast, once. */

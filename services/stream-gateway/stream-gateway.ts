@@ -10,16 +10,16 @@ import { streamAlerts } from './stream-service.js';
 
 /** The role that clients hold streams to: every instance reads all inbox changes and keeps those of its own users. */
 export function createStreamGateway(runtime: Runtime): Service {
-  const { config, database, grpc, logger, metrics, tracing } = runtime;
+  const { alarms, config, database, grpc, logger, metrics, tracing } = runtime;
   const contents = new AlertContents(database, config.alertCacheMax);
   const presence: Presence = new Presence(database, logger, () => hub.users);
   const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, tracing, presence });
   const streamsOf = (userId: string) => hub.streamsOf(userId);
-  const changes = new InboxChanges({ config, contents, logger, metrics, tracing, streamsOf });
+  const changes = new InboxChanges({ config, contents, logger, metrics, alarms, tracing, streamsOf });
   const openings = new StreamOpenings(database, config.streamsMax, (error, others) =>
     database.breaker.failedToo(error, others),
   );
-  metrics.gauge('ssom.stream.opening', 'Streams that wait for what they begin from.', () => openings.waiting);
+  metrics.queue('stream_openings', () => openings.waiting, config.streamsMax);
   metrics.gauge('ssom.presence.waiting', 'Users whose coming or going is still to be written.', () => presence.waiting);
   const definition = api.AlertStreamService.service;
   // Responses are serialised by the stream itself, around alerts that were serialised once for everybody.

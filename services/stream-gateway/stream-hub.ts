@@ -8,7 +8,7 @@ import { wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import { lastSequences } from '../store/inboxes.js';
-import type { AlertContents } from './alert-contents.js';
+import type { AlertContent, AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
 import { CatchUps } from './catch-ups.js';
 import { OpeningStreams } from './opening-streams.js';
@@ -52,6 +52,8 @@ export class StreamHub implements StreamHost {
   readonly #catchUps;
   readonly #gaps;
   readonly #healed;
+  readonly #latency;
+  readonly #stalled;
   #count = 0;
   #sent = 0;
   #buffered = 0;
@@ -70,6 +72,15 @@ export class StreamHub implements StreamHost {
       'ssom.stream.healed',
       'Streams that were behind PostgreSQL without knowing and were brought up.',
     );
+    this.#latency = metrics.latency(
+      'ssom.alert.create_to_stream',
+      "Time from CreateAlert's commit to the alert written to a live stream, for each stream.",
+    );
+    this.#stalled = metrics.counter('ssom.stream.stalled', 'Streams that were ended since their client took nothing.');
+    metrics.gauge('ssom.stream.slow', 'Streams whose client does not take what it was sent, now.', () => this.#slow);
+    metrics.cache('contents', () => deps.contents.lookups);
+    metrics.queue('streams', () => this.#count, deps.config.streamsMax);
+    metrics.queue('stream_buffers', () => this.#buffered, BUFFERED_MAX);
     metrics.gauge('ssom.stream.open', 'Streams that are open.', () => this.#count);
     metrics.gauge('ssom.stream.opening', 'Streams that are being opened.', () => this.#opening.count);
     metrics.gauge(
@@ -89,6 +100,13 @@ export class StreamHub implements StreamHost {
     );
     metrics.gauge('ssom.stream.content_cache.size', 'Alerts in the content cache.', () => deps.contents.size);
     metrics.gauge('ssom.stream.content_cache.bytes', 'Bytes of the alerts in it.', () => deps.contents.bytes);
+  }
+
+  /** Counted when it is asked for: streams would have to be told of otherwise each time they pause. */
+  get #slow(): number {
+    let slow = 0;
+    for (const streams of this.#byUser.values()) for (const stream of streams) if (stream.isSlow) slow += 1;
+    return slow;
   }
 
   get contents(): AlertContents {
@@ -172,6 +190,14 @@ export class StreamHub implements StreamHost {
 
   gap(): void {
     this.#gaps.add(1);
+  }
+
+  arrived({ createdAt }: AlertContent, traceparent: string): void {
+    this.#latency.record((Date.now() - createdAt) / 1000, traceparent);
+  }
+
+  stalled(): void {
+    this.#stalled.add(1);
   }
 
   catchUp(stream: AlertStream): void {

@@ -104,6 +104,9 @@ function contradictions(config: Config): string[] {
   if (config.producerLingerMs >= config.producerDeliveryTimeoutMs) {
     problems.push('KAFKA_PRODUCER_LINGER_MS: must be below KAFKA_PRODUCER_DELIVERY_TIMEOUT_MS');
   }
+  if (config.metricsExporter === 'otlp' && config.otlpEndpoint === '') {
+    problems.push('OTEL_METRICS_EXPORTER: otlp needs OTEL_EXPORTER_OTLP_ENDPOINT');
+  }
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
   if (new Set(topics).size < topics.length) {
     problems.push('KAFKA_TOPIC_ALERT_CREATED, KAFKA_TOPIC_USER_ALERT, KAFKA_TOPIC_INBOX_CHANGE: must differ');

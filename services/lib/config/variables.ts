@@ -386,7 +386,7 @@ export const variables = {
     'ALERT_MONITORING_SLOW_PROCESSING_MS',
     5000,
     [1, 3_600_000],
-    'A batch that takes longer is logged as slow.',
+    'Whatever is processed for longer is logged as slow, and counted.',
     {
       spring: 'alert.kafka.monitoring.alert-slow-processing-ms',
     },
@@ -399,6 +399,24 @@ export const variables = {
     {
       spring: 'alert.kafka.monitoring.max-acceptable-lag',
     },
+  ),
+  selfAlerts: flag(
+    'ALERT_MONITORING_SELF_ALERTS',
+    false,
+    'Whether slow processing and a large lag also raise an alert to the department OPERATION.',
+  ),
+  selfAlertPeriodMs: integer(
+    'ALERT_MONITORING_SELF_ALERT_PERIOD_MS',
+    600_000,
+    [1000, 86_400_000],
+    'One such alert for each cause in this time, all processes together.',
+  ),
+  selfAlertAddress: matching(
+    'ALERT_MONITORING_SELF_ALERT_ADDRESS',
+    '127.0.0.1:50051',
+    new RegExp(ADDRESS.source),
+    address,
+    'alert-api, by gRPC, to which those alerts go; standalone raises them at itself.',
   ),
   enableMetrics: flag('ALERT_MONITORING_ENABLE_METRICS', true, 'Whether /metrics is served.', {
     spring: 'alert.kafka.monitoring.enable-metrics',
@@ -671,5 +689,17 @@ export const variables = {
     30_000,
     [1, 600_000],
     'How long an export may take; afterwards its spans count as dropped.',
+  ),
+  metricsExporter: choice(
+    'OTEL_METRICS_EXPORTER',
+    'none',
+    ['none', 'otlp'],
+    '`otlp`: metrics also go to OTEL_EXPORTER_OTLP_ENDPOINT. /metrics is there in any case.',
+  ),
+  metricExportIntervalMs: integer(
+    'OTEL_METRIC_EXPORT_INTERVAL',
+    60_000,
+    [100, 3_600_000],
+    'How often, in milliseconds.',
   ),
 } as const;

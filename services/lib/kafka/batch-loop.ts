@@ -10,7 +10,8 @@ export const SUSPECT_WAIT_MS = 1000;
 export interface BatchLoopOptions {
   readonly batchMax: number;
   readonly attemptTimeoutMs: number;
-  readonly slowMs: number;
+  /** Told of each batch and how long it took; returns whether that was too long. */
+  readonly onProcessed: (ms: number, records: readonly IncomingRecord[]) => boolean;
   readonly logEachBatch: boolean;
   readonly logger: Logger;
   /**
@@ -67,7 +68,7 @@ export class BatchLoop {
     generation: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { logger, slowMs, logEachBatch } = this.options;
+    const { logger, onProcessed, logEachBatch } = this.options;
     const started = performance.now();
     for (let attempt = 0; ; attempt += 1) {
       const error = await this.#attempt(consumer, triage, batch, generation, signal);
@@ -76,6 +77,7 @@ export class BatchLoop {
       // The partitions belong to somebody else now, or came back and start again.
       if (consumer.generation !== generation) break;
       const waitMs = 100 + backoffMs(attempt, 200, 5000);
+      triage.noteRetry('outage');
       logger.warn(
         { err: error, records: batch.length, attempt: attempt + 1, waitMs: Math.round(waitMs) },
         'a batch failed and will be tried again',
@@ -84,8 +86,8 @@ export class BatchLoop {
       if (signal.aborted || consumer.generation !== generation) break;
     }
     const ms = performance.now() - started;
-    if (ms > slowMs) logger.warn({ records: batch.length, ms: Math.round(ms), slowMs }, 'slow processing');
-    else if (logEachBatch) logger.debug({ records: batch.length, ms: Math.round(ms) }, 'batch processed');
+    if (!onProcessed(ms, batch) && logEachBatch)
+      logger.debug({ records: batch.length, ms: Math.round(ms) }, 'batch processed');
   }
 
   /** One attempt. That one takes too long is logged and its end is awaited: a second one beside it would race. */

@@ -19,7 +19,6 @@ export type KafkaConfig = Pick<
   | 'consumerSessionTimeoutMs'
   | 'consumerHeartbeatIntervalMs'
   | 'processingTimeoutMs'
-  | 'maxAcceptableLag'
   | 'consumerStallMs'
 >;
 

@@ -2,6 +2,7 @@ import { RdKafka } from '@confluentinc/kafka-javascript';
 import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
+import { NO_REQUESTS, requestTimes, type ClientStatistics, type PartitionStatistics } from './client-statistics.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
 import { watchForStalls, type Waiting } from './stall-watch.js';
 
@@ -42,6 +43,11 @@ export interface ConsumerOptions {
   readonly onBegin?: () => void;
   /** Bytes for which a broker waits (up to 500 ms) before it answers a fetch; absent: as configured. */
   readonly fetchMinBytes?: number;
+  /** Told every 5 s of each partition's lag, with the record of it that was handed out last, and when partitions are given up. */
+  readonly lags?: {
+    note(topic: string, partition: number, lag: number, last: IncomingRecord | undefined): void;
+    forget(): void;
+  };
 }
 
 /** The raw client with the methods that its type declarations leave out. */
@@ -61,20 +67,6 @@ const METADATA_TIMEOUT_MS = 5000;
  * crash, without effect.
  */
 const COMMIT_INTERVAL_MS = 100;
-/** A large lag is logged at most this often by one consumer. */
-const LAG_LOG_INTERVAL_MS = 60_000;
-
-/** What librdkafka's statistics say of a partition; -1 and below: not known. */
-interface PartitionStatistics {
-  readonly partition: number;
-  readonly consumer_lag: number;
-  /** Behind the last record that was handed out. */
-  readonly app_offset: number;
-  readonly lo_offset: number;
-  readonly hi_offset: number;
-  /** Bytes that were fetched and not handed out. */
-  readonly fetchq_size: number;
-}
 
 /**
  * Reads records when it is asked for them, so that back-pressure is simply not asking: librdkafka goes on fetching up to
@@ -104,9 +96,16 @@ export class Consumer {
   readonly #uncommitted = new Map<string, PartitionOffset>();
   #commitTimer: NodeJS.Timeout | undefined;
   #committedAt = 0;
-  #lagLoggedAt = 0;
   /** The offset behind the last record that was handed out, by partition. */
   readonly #positions = new Map<string, number>();
+  /** That record, where somebody wants to know it. */
+  readonly #last = new Map<string, IncomingRecord>();
+  readonly #consumed = new Map<string, number>();
+  #commits = 0;
+  #commitFailures = 0;
+  #rebalances = 0;
+  #pauses = 0;
+  #requestTimes = NO_REQUESTS;
   /** Has a new client read what this one read. */
   #begin: (() => Promise<void> | void) | undefined;
   #replacing = false;
@@ -259,6 +258,30 @@ export class Consumer {
     return [...this.#lag.values()];
   }
 
+  /** Records that were handed out so far, by topic. */
+  get consumed(): ReadonlyMap<string, number> {
+    return this.#consumed;
+  }
+
+  /** How often it has done what so far. */
+  get totals() {
+    return {
+      commits: this.#commits,
+      commitFailures: this.#commitFailures,
+      rebalances: this.#rebalances,
+      pauses: this.#pauses,
+    };
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** At most 5 s old. A fetch that finds nothing takes up to 500 ms. */
+  get requestTimes() {
+    return this.#requestTimes;
+  }
+
   /** Bytes that were fetched and not handed out, at most 5 s old. */
   get fetchedBytes(): number {
     return this.#fetchedBytes;
@@ -310,22 +333,29 @@ export class Consumer {
     if (records.length === max) this.#mayHaveMore = true;
     else this.#drainedAt = Date.now();
     let last: IncomingRecord | undefined;
+    let run = 0;
     for (const record of records) {
       // Records of a partition stand together: the last of each run says where it ends.
-      if (last !== undefined && (last.partition !== record.partition || last.topic !== record.topic))
-        this.#noteRead(last);
+      if (last !== undefined && (last.partition !== record.partition || last.topic !== record.topic)) {
+        this.#noteRead(last, run);
+        run = 0;
+      }
       last = record;
+      run += 1;
       const raw = record as { key: unknown; rawKey: unknown; headers?: unknown };
       raw.rawKey = raw.key ?? null;
       if (Buffer.isBuffer(raw.key)) raw.key = raw.key.toString();
       raw.headers = tidyHeaders(raw.headers as IncomingRecord['headers'] | undefined);
     }
-    if (last !== undefined) this.#noteRead(last);
+    if (last !== undefined) this.#noteRead(last, run);
     return records;
   }
 
-  #noteRead(record: IncomingRecord): void {
-    this.#positions.set(nameOf(record), record.offset + 1);
+  #noteRead(record: IncomingRecord, run: number): void {
+    const name = nameOf(record);
+    this.#positions.set(name, record.offset + 1);
+    if (this.options.lags !== undefined) this.#last.set(name, record);
+    this.#consumed.set(record.topic, (this.#consumed.get(record.topic) ?? 0) + run);
   }
 
   #sleep(ms: number): Promise<void> {
@@ -367,8 +397,10 @@ export class Consumer {
     this.#uncommitted.clear();
     if (offsets.length > 0) {
       this.#committedAt = Date.now();
+      this.#commits += 1;
       this.#lastCommit = new Promise((resolve) => {
         this.#client.commitCb(offsets, (error) => {
+          if (error) this.#commitFailures += 1;
           if (error) this.#logger.warn({ err: error }, 'offsets could not be committed; the records will come again');
           resolve();
         });
@@ -385,6 +417,7 @@ export class Consumer {
     const { generation } = this;
     const until = Date.now() + ms;
     this.#paused = true;
+    this.#pauses += 1;
     if (this.#isUsable) this.#client.pause([...this.assignment]);
     while (Date.now() < until && !signal.aborted && this.#generation === generation && !this.#closed) {
       await wait(Math.min(250, Math.max(1, until - Date.now())), signal);
@@ -594,7 +627,7 @@ export class Consumer {
     this.#parked.clear();
     this.#uncommitted.clear();
     this.#positions.clear();
-    this.#lag.clear();
+    this.#forgetLags();
     this.#activeSince = Date.now();
     // A rebalance of the old client ends unheard.
     this.#rebalancing = false;
@@ -629,6 +662,7 @@ export class Consumer {
         this.#positions.clear();
         this.#activeSince = Date.now();
         this.#joined = true;
+        this.#rebalances += 1;
         this.#rebalancing = false;
         if (!this.#closed) this.#client.assign(partitions);
         // A pause outlives a rebalance in librdkafka: what comes back must be woken.
@@ -652,7 +686,7 @@ export class Consumer {
       this.#parked.clear();
       this.#positions.clear();
       this.#uncommitted.clear();
-      this.#lag.clear();
+      this.#forgetLags();
       this.#client.unassign();
       this.#logger.info({ group: this.options.groupId, partitions: names(partitions), lost }, 'partitions revoked');
     } catch (error) {
@@ -667,9 +701,8 @@ export class Consumer {
   }
 
   #readStatistics(json: string): void {
-    const statistics = JSON.parse(json) as {
-      topics?: Record<string, { partitions?: Record<string, PartitionStatistics> }>;
-    };
+    const statistics = JSON.parse(json) as ClientStatistics;
+    this.#requestTimes = requestTimes(statistics) ?? this.#requestTimes;
     const assigned = new Set(this.assignment.map(({ topic, partition }) => `${topic}-${partition}`));
     this.#fetchedBytes = 0;
     for (const [topic, { partitions }] of Object.entries(statistics.topics ?? {})) {
@@ -689,10 +722,13 @@ export class Consumer {
     const lag = consumer_lag >= 0 ? consumer_lag : offsets.hi_offset - from;
     if (lag < 0) return;
     this.#lag.set(name, { topic, partition, lag });
-    const { maxAcceptableLag } = this.config;
-    if (lag <= maxAcceptableLag || Date.now() < this.#lagLoggedAt + LAG_LOG_INTERVAL_MS) return;
-    this.#lagLoggedAt = Date.now();
-    this.#logger.warn({ topic, partition, lag, maxAcceptableLag, group: this.options.groupId }, 'the lag is too large');
+    this.options.lags?.note(topic, partition, lag, this.#last.get(name));
+  }
+
+  #forgetLags(): void {
+    this.#lag.clear();
+    this.#last.clear();
+    this.options.lags?.forget();
   }
 
   /** Leaves the group. What was polled and not committed will come again. */

@@ -1,3 +1,4 @@
+import { deathReason } from '../failure.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, KAFKA, SPAN } from '../telemetry/names.js';
@@ -16,6 +17,8 @@ export interface DeadLetterReason {
   /** Milliseconds since 1970. */
   readonly firstFailureAt: number;
   readonly lastFailureAt: number;
+  /** For the metric, one of few words; absent: as the error says. */
+  readonly why?: string;
 }
 
 /** The headers that a dead letter has besides its own; all values are text. */
@@ -61,7 +64,10 @@ export class DeadLetters {
   readonly #budget = new SpanBudget();
 
   constructor(private readonly deps: DeadLettersDeps) {
-    this.#count = deps.metrics.counter('ssom.dead_letters', 'Records that were given up, by topic and error class.');
+    this.#count = deps.metrics.counter(
+      'ssom.dead_letters',
+      'Records that were given up, by topic, error class and reason.',
+    );
   }
 
   /** @throws PublishFailed when Kafka does not take it */
@@ -93,9 +99,10 @@ export class DeadLetters {
       },
     ]);
     const { topic, partition, offset } = record;
+    const why = reason.errorClass === 'exhausted' ? 'exhausted' : (reason.why ?? deathReason(reason.error));
     const { alertId } = identify(record);
     const traceparent = recordTraceparent(record);
-    this.#count.add(1, { topic, class: reason.errorClass });
+    this.#count.add(1, { topic, class: reason.errorClass, reason: why });
     this.#trace(record, reason, traceparent, alertId, startedAt);
     logger.error(
       {

@@ -2,6 +2,7 @@ import { RdKafka } from '@confluentinc/kafka-javascript';
 import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
+import { batchMeans, NO_REQUESTS, requestTimes, type BatchMeans, type ClientStatistics } from './client-statistics.js';
 import { producerSettings, type Brokers, type KafkaConfig } from './client-config.js';
 
 /** One header: an object with one property, as a record that was read has them. */
@@ -67,7 +68,7 @@ const PERMANENT: ReadonlySet<number> = new Set([
 ]);
 
 /** Publishers that may wait for room in librdkafka's queue; one more fails at once. */
-const WAITING_MAX = 1000;
+export const WAITING_MAX = 1000;
 
 /** Records that are unacknowledged for so long make their client suspect. */
 const STALL_MS = 20_000;
@@ -85,6 +86,12 @@ export class Producer {
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
   #inFlight = 0;
+  #sent = 0;
+  #failed = 0;
+  #queued = 0;
+  #requestTimes = NO_REQUESTS;
+  /** Of each topic, as of when something was last sent to it. */
+  readonly #batches = new Map<string, BatchMeans>();
   /** What was the oldest at the last look, while brokers answered. */
   #suspect: Batch | undefined;
   #watchdog: NodeJS.Timeout | undefined;
@@ -122,8 +129,12 @@ export class Producer {
       this.#noteFatal(client, lastError);
       this.logger.debug({ err: error }, 'the Kafka producer reports an error');
     });
+    client.on('event.stats', (stats: { message: string }) => {
+      if (client === this.#client) this.#readStatistics(stats.message);
+    });
     client.on('delivery-report', (error, report) => {
-      if (client === this.#client) this.#inFlight -= 1;
+      // Those of a client that was replaced have been counted as failed.
+      if (client === this.#client) this.#noteReport(error as unknown as Error | null | undefined);
       const failure = error as unknown as Error | null | undefined;
       this.#noteFatal(client, failure);
       (report.opaque as Batch).settleOne(failure);
@@ -141,6 +152,19 @@ export class Producer {
     return client;
   }
 
+  #noteReport(error: Error | null | undefined): void {
+    this.#inFlight -= 1;
+    if (error === null || error === undefined) this.#sent += 1;
+    else this.#failed += 1;
+  }
+
+  #readStatistics(json: string): void {
+    const statistics = JSON.parse(json) as ClientStatistics;
+    this.#queued = statistics.msg_cnt ?? 0;
+    this.#requestTimes = requestTimes(statistics) ?? this.#requestTimes;
+    for (const [topic, means] of batchMeans(statistics)) this.#batches.set(topic, means);
+  }
+
   /** The event alone is not enough: after a broker answered "out of order sequence number" it never came. */
   #noteFatal(client: Client, error: unknown): void {
     if ((error as { code?: number } | null | undefined)?.code === FATAL) void this.#replace(client, error as Error);
@@ -156,7 +180,9 @@ export class Producer {
     this.logger.error({ err: reason }, 'the Kafka producer is replaced');
     broken.disconnect(holdThread());
     for (const batch of this.#open) batch.abandon(reason);
+    this.#failed += this.#inFlight;
     this.#inFlight = 0;
+    this.#queued = 0;
     for (let attempt = 0; !this.#closed && this.#client === undefined; attempt += 1) {
       try {
         const client = await this.#connect();
@@ -177,6 +203,16 @@ export class Producer {
   /** Records that were handed over and not acknowledged yet, and publishers that wait for room. */
   get stats(): { inFlight: number; waiting: number } {
     return { inFlight: this.#inFlight, waiting: this.#waiting };
+  }
+
+  /** Records that were acknowledged, and that failed, so far. */
+  get totals(): { sent: number; failed: number } {
+    return { sent: this.#sent, failed: this.#failed };
+  }
+
+  /** What librdkafka says of itself, at most 5 s old. */
+  get statistics() {
+    return { queued: this.#queued, requestTimes: this.#requestTimes, batches: this.#batches };
   }
 
   /**
@@ -219,6 +255,7 @@ export class Producer {
       } catch (error) {
         if ((error as { code?: number }).code === QUEUE_FULL) return index;
         if (this.#client !== undefined) this.#noteFatal(this.#client, error);
+        this.#failed += 1;
         batch.settleOne(error as Error);
       }
     }

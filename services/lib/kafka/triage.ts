@@ -13,6 +13,10 @@ export class NotTheRecordsFault extends Error {
   }
 }
 
+/** Why something is tried again: something that it needs is away, it may work next time, or it fails alone. */
+export const RETRY_REASONS = ['outage', 'transient', 'suspect'] as const;
+export type RetryReason = (typeof RETRY_REASONS)[number];
+
 export interface TriageOptions {
   readonly deadLetters: DeadLetters;
   /** How often a batch is tried as a whole, and then how often a record may fail alone. */
@@ -20,6 +24,7 @@ export interface TriageOptions {
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
   readonly logger: Logger;
+  readonly onRetry?: (reason: RetryReason) => void;
 }
 
 interface Suspect {
@@ -49,6 +54,11 @@ export class Triage {
   #control: () => Promise<void> = () => Promise.resolve();
 
   constructor(private readonly options: TriageOptions) {}
+
+  /** Something is tried again. */
+  noteRetry(reason: RetryReason): void {
+    this.options.onRetry?.(reason);
+  }
 
   /** Records that have failed alone and were neither handled nor given up since. */
   get suspects(): number {
@@ -105,6 +115,7 @@ export class Triage {
       }
       // Known to be the values' fault, and not yet whose: dividing finds it, waiting does not.
       if (failure === 'transient' && attempt < attempts) {
+        this.noteRetry('transient');
         logger.warn({ err: error, records: rest.length, attempt, attempts }, 'a batch failed and is tried again');
         await wait(backoffMs(attempt - 1, backoffBaseMs, backoffCapMs), signal);
         continue;
@@ -154,6 +165,7 @@ export class Triage {
         throw new NotTheRecordsFault(error);
       });
     }
+    this.noteRetry('suspect');
     const { topic, partition, offset } = record;
     this.options.logger.warn(
       { err: error, topic, partition, offset, strikes: suspect.strikes, attempts: suspect.attempts },

@@ -1,12 +1,12 @@
 import type { ServerResponse, IncomingMessage } from 'node:http';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Attributes, Counter, Histogram, Meter } from '@opentelemetry/api';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { MeterProvider, type MetricProducer, type MetricReader } from '@opentelemetry/sdk-metrics';
+import { LATENCY_BUCKETS, LatencyHistogram } from './latency.js';
+import { observeProcess } from './process-metrics.js';
+import { Scrapes } from './scrapes.js';
 
-/** Upper bounds of latency buckets, in seconds. */
-const LATENCY_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
+const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 const GRPC_STATUS = [
   'OK',
   'CANCELLED',
@@ -27,36 +27,70 @@ const GRPC_STATUS = [
   'UNAUTHENTICATED',
 ];
 
-/** The metrics of one process. Never labelled by user or alert: their number must stay bounded. */
+/** A value, or one for each of some labels. */
+export type Reading = number | readonly { readonly value: number; readonly attributes: Attributes }[];
+
+/** What a cache was asked so far. */
+export interface Lookups {
+  readonly hits: number;
+  readonly misses: number;
+}
+
+interface Queue {
+  readonly queue: string;
+  readonly size: () => number;
+  readonly limit: number | (() => number);
+}
+
+/** Makes a reader that sends metrics somewhere by itself. */
+export type ReaderFactory = (producer: MetricProducer) => MetricReader;
+
+/**
+ * The metrics of one process; METRICS.md has the table of all. Never labelled by user or alert: their number must stay
+ * bounded.
+ */
 export class Metrics {
   readonly #provider: MeterProvider;
-  readonly #exporter = new PrometheusExporter({ preventServerStart: true });
+  readonly #scrapes: Scrapes;
   readonly #rpcDuration: Histogram;
   /** Attribute objects are kept: making one a call costs more than recording it. */
   readonly #rpcAttributes = new Map<string, Attributes>();
+  readonly #latencies = new Map<string, LatencyHistogram>();
+  readonly #queues: Queue[] = [];
+  readonly #caches: { cache: string; read: () => Lookups }[] = [];
   readonly meter: Meter;
 
-  constructor(role: string) {
+  constructor(role: string, sender?: ReaderFactory) {
     const resource = resourceFromAttributes({ 'service.name': `ssom-${role}`, 'service.namespace': 'ssom' });
-    this.#provider = new MeterProvider({ resource, readers: [this.#exporter] });
+    const latencies: MetricProducer = {
+      collect: () => {
+        const metrics = [...this.#latencies.values()].map((histogram) => histogram.read());
+        const scopeMetrics = [{ scope: { name: 'ssom-alert' }, metrics }];
+        return Promise.resolve({ resourceMetrics: { resource, scopeMetrics }, errors: [] });
+      },
+    };
+    this.#scrapes = new Scrapes([latencies]);
+    const readers = [this.#scrapes.reader, ...(sender === undefined ? [] : [sender(latencies)])];
+    this.#provider = new MeterProvider({ resource, readers });
     this.meter = this.#provider.getMeter('ssom-alert');
     this.#rpcDuration = this.histogram(
       'rpc.server.call.duration',
       'Duration of unary gRPC calls, by method and status.',
     );
-    this.#observeProcess();
+    this.#observeQueues();
+    observeProcess(this);
   }
 
-  counter(name: string, description: string): Counter {
+  /** @param initial labels under which it shows from the start, so that a rule on it has something to look at */
+  counter(name: string, description: string, initial: readonly Attributes[] = [{}]): Counter {
     const counter = this.meter.createCounter(name, { description });
-    // From the start on, so that a rule on it has something to look at before the first event.
-    counter.add(0);
+    for (const attributes of initial) counter.add(0, attributes);
     return counter;
   }
 
   /** A counter that is kept elsewhere and read when somebody asks: for what is counted more often than anything else. */
-  total(name: string, description: string, read: () => number): void {
-    this.meter.createObservableCounter(name, { description }).addCallback((result) => result.observe(read()));
+  total(name: string, description: string, read: () => Reading): void {
+    this.meter.createObservableCounter(name, { description }).addCallback((result) => observe(result, read()));
   }
 
   /** A histogram of seconds. */
@@ -68,17 +102,52 @@ export class Metrics {
     });
   }
 
+  /** A histogram of how many there are of something. */
+  sizes(name: string, description: string): Histogram {
+    return this.meter.createHistogram(name, { description, advice: { explicitBucketBoundaries: SIZE_BUCKETS } });
+  }
+
+  /** A histogram of seconds with exemplars; whoever asks for the same name gets the same one. */
+  latency(name: string, description: string): LatencyHistogram {
+    const histogram = this.#latencies.get(name) ?? new LatencyHistogram(name, description);
+    this.#latencies.set(name, histogram);
+    return histogram;
+  }
+
   /** A value that is read when somebody asks. An observation that fails is left out. */
-  gauge(
-    name: string,
-    description: string,
-    read: () => number | readonly { value: number; attributes: Attributes }[],
-  ): void {
-    this.meter.createObservableGauge(name, { description }).addCallback((result) => {
-      const values = read();
-      if (typeof values === 'number') result.observe(values);
-      else for (const { value, attributes } of values) result.observe(value, attributes);
-    });
+  gauge(name: string, description: string, read: () => Reading, unit = ''): void {
+    this.meter.createObservableGauge(name, { description, unit }).addCallback((result) => observe(result, read()));
+  }
+
+  /** Something that fills while others are slow: how full it is, and how full it may be. */
+  queue(queue: string, size: () => number, limit: number | (() => number)): void {
+    this.#queues.push({ queue, size, limit });
+  }
+
+  /** A cache, whose lookups are counted where they are made. */
+  cache(cache: string, read: () => Lookups): void {
+    if (this.#caches.push({ cache, read }) > 1) return;
+    this.total('ssom.cache.lookups', 'Lookups in caches, by whether it was there.', () =>
+      this.#caches.flatMap((entry) => {
+        const { hits, misses } = entry.read();
+        return [
+          { value: hits, attributes: { cache: entry.cache, result: 'hit' } },
+          { value: misses, attributes: { cache: entry.cache, result: 'miss' } },
+        ];
+      }),
+    );
+  }
+
+  #observeQueues(): void {
+    this.gauge('ssom.queue.size', 'How much is in each bounded queue.', () =>
+      this.#queues.map(({ queue, size }) => ({ value: size(), attributes: { queue } })),
+    );
+    this.gauge('ssom.queue.limit', 'How much each of them may hold.', () =>
+      this.#queues.map(({ queue, limit }) => ({
+        value: typeof limit === 'number' ? limit : limit(),
+        attributes: { queue },
+      })),
+    );
   }
 
   rpc(path: string, status: number, ms: number): void {
@@ -91,34 +160,22 @@ export class Metrics {
     this.#rpcDuration.record(ms / 1000, attributes);
   }
 
-  #observeProcess(): void {
-    const delay = monitorEventLoopDelay({ resolution: 20 });
-    delay.enable();
-    this.gauge(
-      'nodejs.eventloop.delay.p99',
-      'Event-loop delay since the last reading, 99th percentile, in seconds.',
-      () => {
-        const value = delay.percentile(99) / 1e9;
-        delay.reset();
-        return Number.isFinite(value) ? value : 0;
-      },
-    );
-    this.gauge('process.memory.usage', 'Resident memory in bytes.', () => process.memoryUsage.rss());
-    this.gauge('process.uptime', 'Seconds since the start.', () => process.uptime());
-    this.meter
-      .createObservableCounter('process.cpu.time', { description: 'CPU time in seconds, user and system.' })
-      .addCallback((result) => {
-        const { user, system } = process.cpuUsage();
-        result.observe((user + system) / 1e6);
-      });
-  }
-
   /** Answers a Prometheus scrape. */
   serve(request: IncomingMessage, response: ServerResponse): void {
-    this.#exporter.getMetricsRequestHandler(request, response);
+    this.#scrapes.serve(request, response);
+  }
+
+  /** How often values were collected for scrapes. */
+  get collections(): number {
+    return this.#scrapes.collections;
   }
 
   async close(): Promise<void> {
     await this.#provider.shutdown();
   }
+}
+
+function observe(result: ObservableResult, values: Reading): void {
+  if (typeof values === 'number') result.observe(values);
+  else for (const { value, attributes } of values) result.observe(value, attributes);
 }

@@ -155,6 +155,7 @@ export function fakeContents(missing: ReadonlySet<number> = new Set()): AlertCon
           bytes: Buffer.from(alertType.encode({ alertId, title: `alert ${alertId}` }).finish()),
           kind: 'GRAFANA' as const,
           rank: 2,
+          createdAt: 0,
         };
   return { get, load: () => Promise.resolve(), size: 0 } as unknown as AlertContents;
 }
@@ -202,6 +203,16 @@ export class FakeHost implements StreamHost {
 
   gap(): void {
     this.gaps += 1;
+  }
+
+  /** Alerts that came to streams that were there before them. */
+  arrivals = 0;
+  arrived(): void {
+    this.arrivals += 1;
+  }
+
+  stalled(): void {
+    // Nobody counts here.
   }
 }
 

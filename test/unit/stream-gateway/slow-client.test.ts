@@ -9,7 +9,7 @@ const PAGE = 100;
 
 /** Alerts as large as they may be. */
 function largeContents(): AlertContents {
-  const content = { bytes: Buffer.alloc(CONTENT_BYTES), kind: 'GRAFANA' as const, rank: 2 };
+  const content = { bytes: Buffer.alloc(CONTENT_BYTES), kind: 'GRAFANA' as const, rank: 2, createdAt: 0 };
   return { get: () => content, load: () => Promise.resolve(), size: 0 } as unknown as AlertContents;
 }
 

@@ -3,7 +3,12 @@ import test from 'node:test';
 import type { AlertContent } from '../../../services/stream-gateway/alert-contents.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 
-const content = (kind: AlertContent['kind'], rank: number): AlertContent => ({ kind, rank, bytes: Buffer.alloc(0) });
+const content = (kind: AlertContent['kind'], rank: number): AlertContent => ({
+  kind,
+  rank,
+  createdAt: 0,
+  bytes: Buffer.alloc(0),
+});
 const WARNING = content('GRAFANA', 2);
 /** The client has seen everything up to here; rows with a smaller created number may be on its screen. */
 const KNOWN = 10;
