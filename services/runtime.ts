@@ -127,27 +127,18 @@ export class Runtime {
   }
 
   #countSpans(): void {
-    const { meter } = this.metrics;
-    const { tracing } = this;
-    this.metrics.total(
-      'ssom.traces.spans.ended',
-      'Spans of recorded traces that have ended.',
-      () => tracing.counts.ended,
-    );
-    meter
-      .createObservableCounter('ssom.traces.spans.dropped', {
-        description: 'Spans that did not get to the collector, by reason: queue_full, export_failed.',
-      })
-      .addCallback((result) => {
-        const { queueFull, exportFailed } = tracing.counts;
-        result.observe(queueFull, { reason: 'queue_full' });
-        result.observe(exportFailed, { reason: 'export_failed' });
-      });
-    this.metrics.total(
+    const { metrics, tracing, config } = this;
+    metrics.total('ssom.traces.spans.ended', 'Spans of recorded traces that have ended.', () => tracing.counts.ended);
+    metrics.total('ssom.traces.spans.dropped', 'Spans that did not get to the collector, by reason.', () => [
+      { value: tracing.counts.queueFull, attributes: { reason: 'queue_full' } },
+      { value: tracing.counts.exportFailed, attributes: { reason: 'export_failed' } },
+    ]);
+    metrics.total(
       'ssom.traces.sampled_down',
       'Traces that were not recorded although their callers asked for it, more than TRACE_CALLERS_MAX times a second.',
       () => tracing.sampledDown,
     );
+    metrics.queue('spans', () => tracing.waiting, config.spanQueueMax);
   }
 
   readonly #breakers = new Map<string, Breaker>();

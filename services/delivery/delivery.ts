@@ -76,7 +76,8 @@ export function createDelivery(runtime: Runtime): Service {
       delivered.add(created);
       writes.CREATED(created);
       // A batch in which something was there already is a repeated one: what it would tell is not a latency.
-      if (created === deliveries.length) latency.note(deliveries, (alertId, userId) => trace.traceparentFor(alertId, userId));
+      if (created === deliveries.length)
+        latency.note(deliveries, (alertId, userId) => trace.traceparentFor(alertId, userId));
       refused.add(closed);
       const [first] = impossible;
       if (first !== undefined) {

@@ -47,6 +47,11 @@ export class SpanQueue implements sdk.SpanProcessor {
     private readonly options: SpanQueueOptions,
   ) {}
 
+  /** Spans that are not handed over yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   onStart(): void {
     // Only what has ended is sent.
   }

@@ -110,6 +110,11 @@ export class Tracing {
     return this.sdk?.queue.counts ?? { ended: 0, queueFull: 0, exportFailed: 0 };
   }
 
+  /** Spans that wait for the collector. */
+  get waiting(): number {
+    return this.sdk?.queue.waiting ?? 0;
+  }
+
   /** Callers' traces that were not recorded although they asked for it. */
   get sampledDown(): number {
     return this.#sampledDown;
