@@ -1,6 +1,7 @@
 // The command line of deploy/local/stack. The stack's variables are read here and nowhere else (PATH and JAVA_HOME: tools.mjs).
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { collectorAnswers, startCollector } from './collector.mjs';
 import { removeData, statusOf, stopDaemon } from './daemon.mjs';
 import { fetchJaeger, fetchKafka, fetchRegistry, isFetched } from './download.mjs';
 import { StackError } from './errors.mjs';
@@ -14,15 +15,17 @@ import { alertTopics, createTopics } from './topics.mjs';
 
 const HELP = `deploy/local/stack: PostgreSQL, Kafka, a schema registry and Jaeger on this machine, without containers.
 
-  stack up     [postgres kafka registry jaeger] [--clean]   start (all four by default); --clean: with empty data
-  stack down   [postgres kafka registry jaeger] [--clean]   stop; --clean: remove the data, never the downloads
-  stack status [--json]                                     exit code 0: all four are ready, 1: not all
+  stack up     [postgres kafka registry jaeger collector] [--clean]   start (without names all but collector);
+                                                                      --clean: with empty data
+  stack down   [postgres kafka registry jaeger collector] [--clean]   stop; --clean: remove the data, never the downloads
+  stack status [--json]                                     exit code 0: all are ready, 1: not all; collector counts if it was started
   stack topics                                              create the service's topics where they are missing
   stack fetch  [kafka registry jaeger]                      only download; prints where each lies
 
 Variables (with their defaults):
   KAFKA_PORT 9092, KAFKA_CONTROLLER_PORT 9093, REGISTRY_PORT 8081, POSTGRES_PORT 5432,
   JAEGER_QUERY_PORT 16686, OTLP_GRPC_PORT 4317, OTLP_HTTP_PORT 4318
+  COLLECTOR_GRPC_PORT 14317, COLLECTOR_HTTP_PORT 14318, COLLECTOR_HEALTH_PORT 13133, COLLECTOR_METRICS_PORT 8888
   KAFKA_HEAP_OPTS "-Xmx512m -Xms256m", KAFKA_JVM_PERFORMANCE_OPTS "-XX:+UseG1GC"
   REGISTRY_USER and REGISTRY_PASSWORD: the registry asks for them (open without)
   KAFKA_BOOTSTRAP_SERVERS localhost:9092, KAFKA_REPLICATION_FACTOR 1, KAFKA_COMMAND_CONFIG (a properties file with
@@ -30,9 +33,11 @@ Variables (with their defaults):
   STACK_DIR (.local of the checkout): data, logs, pid files; STACK_DOWNLOADS (.local/downloads)
 `;
 
-/** @typedef {'postgres' | 'kafka' | 'registry' | 'jaeger'} Component */
+/** @typedef {'postgres' | 'kafka' | 'registry' | 'jaeger' | 'collector'} Component */
 /** @type {Component[]} */
-const COMPONENTS = ['postgres', 'kafka', 'registry', 'jaeger'];
+const COMPONENTS = ['postgres', 'kafka', 'registry', 'jaeger', 'collector'];
+/** What is started when nothing is named: who develops wants every trace, at once, and so Jaeger without a collector. */
+const DEFAULTS = COMPONENTS.filter((name) => name !== 'collector');
 
 /**
  * @param {NodeJS.ProcessEnv} env
@@ -67,6 +72,12 @@ function readConfig(env) {
         otlpGrpc: port('OTLP_GRPC_PORT', 4317),
         otlpHttp: port('OTLP_HTTP_PORT', 4318),
       },
+      collector: {
+        otlpGrpc: port('COLLECTOR_GRPC_PORT', 14317),
+        otlpHttp: port('COLLECTOR_HTTP_PORT', 14318),
+        health: port('COLLECTOR_HEALTH_PORT', 13133),
+        metrics: port('COLLECTOR_METRICS_PORT', 8888),
+      },
     },
     heap: env['KAFKA_HEAP_OPTS'] || undefined,
     jvm: env['KAFKA_JVM_PERFORMANCE_OPTS'] || undefined,
@@ -93,6 +104,7 @@ function where(name, ports) {
   if (name === 'jaeger') {
     return `http://localhost:${ports['query']}/api/services (OTLP: gRPC localhost:${ports['otlpGrpc']}, HTTP localhost:${ports['otlpHttp']})`;
   }
+  if (name === 'collector') return `http://localhost:${ports['otlpGrpc']} (OTLP over HTTP: ${ports['otlpHttp']})`;
   return `localhost:${ports[name]}`;
 }
 
@@ -119,6 +131,8 @@ function startComponent(name, config) {
       return startRegistry({ ...common, port: ports.registry.registry, basicAuth: config.basicAuth });
     case 'jaeger':
       return startJaeger({ ...common, ports: ports.jaeger });
+    case 'collector':
+      return startCollector({ ...common, ports: ports.collector, exportTo: `localhost:${ports.jaeger.otlpGrpc}` });
   }
 }
 
@@ -128,10 +142,11 @@ const answers = {
   kafka: ({ kafka = 0 }) => kafkaAnswers(kafka),
   registry: ({ registry = 0 }) => registryAnswers(registry),
   jaeger: jaegerAnswers,
+  collector: collectorAnswers,
 };
 
 /** @type {Partial<Record<Component, typeof fetchKafka>>} */
-const fetchers = { kafka: fetchKafka, registry: fetchRegistry, jaeger: fetchJaeger };
+const fetchers = { kafka: fetchKafka, registry: fetchRegistry, jaeger: fetchJaeger, collector: fetchJaeger };
 
 /** Downloads one after the other, starts together. @param {Component[]} names @param {Config} config @param {boolean} clean */
 async function up(names, config, clean) {
@@ -165,8 +180,10 @@ async function up(names, config, clean) {
 
 /** All that is missing is named before anything is started. @param {Component[]} names @param {Config} config */
 function checkTools(names, config) {
+  // The collector is Jaeger's binary.
+  const needed = new Set(names.map((name) => (name === 'collector' ? 'jaeger' : name)));
   /** @param {'kafka' | 'registry' | 'jaeger'} name */
-  const missing = (name) => names.includes(name) && !isFetched(config.downloads, name);
+  const missing = (name) => needed.has(name) && !isFetched(config.downloads, name);
   const checks = [
     ...(names.includes('kafka') || names.includes('registry') ? [java] : []),
     ...(missing('kafka') || missing('registry') ? [maven] : []),
@@ -209,7 +226,7 @@ async function down(names, config, clean) {
 
 /** @param {Config} config @param {boolean} json @returns {Promise<boolean>} whether all are ready */
 async function status(config, json) {
-  const rows = await Promise.all(
+  const all = await Promise.all(
     COMPONENTS.map(async (name) => {
       const { pid, ports, started, stale } = await statusOf(config.dir, name);
       const ready = ports !== undefined && (await answers[name](ports).catch(() => false));
@@ -219,6 +236,7 @@ async function status(config, json) {
       return { name, state, pid: pid ?? null, address, ports: ports ?? null, started: started ?? null, data, log };
     }),
   );
+  const rows = all.filter(({ name, state }) => DEFAULTS.includes(name) || state !== 'stopped');
   if (json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
   else {
     for (const { name, state, pid, address, started } of rows) {
@@ -298,7 +316,7 @@ async function main() {
   const config = readConfig(process.env);
   switch (command) {
     case 'up':
-      return up(components(names, COMPONENTS), config, clean);
+      return up(components(names, DEFAULTS), config, clean);
     case 'down':
       return down(components(names, COMPONENTS), config, clean);
     case 'status':

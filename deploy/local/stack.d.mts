@@ -147,6 +147,26 @@ export interface Jaeger extends Daemon {
 /** Starts Jaeger; spans are kept in memory and are lost when it stops. The first call on a machine builds it (minutes). */
 export function startJaeger(options?: JaegerOptions): Promise<Jaeger>;
 
+export interface CollectorOptions extends StartOptions {
+  /** Defaults: otlpGrpc 14317, otlpHttp 14318, health 13133, metrics 8888. */
+  ports?: { otlpGrpc?: number; otlpHttp?: number; health?: number; metrics?: number } | undefined;
+  /** Where it sends what it keeps, by OTLP over gRPC. Default `localhost:4317`. */
+  exportTo?: string | undefined;
+  /** Variables of deploy/otel/collector.yaml, such as COLLECTOR_DECISION_WAIT. */
+  variables?: Record<string, string> | undefined;
+}
+
+export interface Collector extends Daemon {
+  /** Where the roles send their spans: usable as OTEL_EXPORTER_OTLP_ENDPOINT. */
+  readonly otlpGrpcUrl: string;
+  readonly otlpHttpUrl: string;
+  /** Its own metrics, for Prometheus. */
+  readonly metricsUrl: string;
+}
+
+/** Starts the OpenTelemetry collector with the configuration of deploy/otel. It runs in Jaeger's binary. */
+export function startCollector(options?: CollectorOptions): Promise<Collector>;
+
 export interface PostgresOptions extends StartOptions {
   /** Default 5432. */
   port?: number | undefined;

@@ -3,6 +3,7 @@ export { StackError } from './errors.mjs';
 export { startKafka, startKafkaCluster } from './kafka.mjs';
 export { startRegistry } from './registry.mjs';
 export { startJaeger } from './jaeger.mjs';
+export { startCollector } from './collector.mjs';
 export { startPostgres } from './postgres.mjs';
 export { alertTopics, createTopics } from './topics.mjs';
 export { fetchJaeger, fetchKafka, fetchRegistry } from './download.mjs';
