@@ -9,8 +9,9 @@ import { LOOPBACK, choosePorts } from './ports.mjs';
 const CONFIG = path.join(checkout, 'deploy', 'otel', 'collector.yaml');
 
 /** @param {Record<string, number>} ports */
-export async function collectorAnswers({ health = 0 }) {
-  const { ok } = await fetch(`http://${LOOPBACK}:${health}/`, { signal: AbortSignal.timeout(2000) });
+export async function collectorAnswers({ otlpHttp = 0, metrics = 0 }) {
+  await fetch(`http://${LOOPBACK}:${otlpHttp}/v1/traces`, { signal: AbortSignal.timeout(2000) }); // it refuses GET: an answer
+  const { ok } = await fetch(`http://${LOOPBACK}:${metrics}/metrics`, { signal: AbortSignal.timeout(2000) });
   return ok;
 }
 
@@ -21,7 +22,7 @@ export async function collectorAnswers({ health = 0 }) {
 export async function startCollector(options = {}) {
   const { dir = defaultDir, name = 'collector', exportTo = 'localhost:4317', progress } = options;
   const data = pathsOf(dir, name).data;
-  const defaults = { otlpGrpc: 14317, otlpHttp: 14318, health: 13133, metrics: 8888 };
+  const defaults = { otlpGrpc: 14317, otlpHttp: 14318, metrics: 8888 };
   const ports = await choosePorts({ ...defaults, ...options.ports });
   const daemon = await startDaemon({
     dir,
@@ -30,7 +31,6 @@ export async function startCollector(options = {}) {
     variables: {
       otlpGrpc: 'COLLECTOR_GRPC_PORT',
       otlpHttp: 'COLLECTOR_HTTP_PORT',
-      health: 'COLLECTOR_HEALTH_PORT',
       metrics: 'COLLECTOR_METRICS_PORT',
     },
     killAtExit: options.killAtExit,
@@ -47,7 +47,6 @@ export async function startCollector(options = {}) {
         COLLECTOR_LISTEN: LOOPBACK,
         COLLECTOR_GRPC_PORT: String(ports.otlpGrpc),
         COLLECTOR_HTTP_PORT: String(ports.otlpHttp),
-        COLLECTOR_HEALTH_PORT: String(ports.health),
         COLLECTOR_METRICS_PORT: String(ports.metrics),
         COLLECTOR_EXPORT_TO: exportTo,
         COLLECTOR_EXPORT_INSECURE: 'true',

@@ -148,8 +148,8 @@ export interface Jaeger extends Daemon {
 export function startJaeger(options?: JaegerOptions): Promise<Jaeger>;
 
 export interface CollectorOptions extends StartOptions {
-  /** Defaults: otlpGrpc 14317, otlpHttp 14318, health 13133, metrics 8888. */
-  ports?: { otlpGrpc?: number; otlpHttp?: number; health?: number; metrics?: number } | undefined;
+  /** Defaults: otlpGrpc 14317, otlpHttp 14318, metrics 8888. */
+  ports?: { otlpGrpc?: number; otlpHttp?: number; metrics?: number } | undefined;
   /** Where it sends what it keeps, by OTLP over gRPC. Default `localhost:4317`. */
   exportTo?: string | undefined;
   /** Variables of deploy/otel/collector.yaml, such as COLLECTOR_DECISION_WAIT. */
