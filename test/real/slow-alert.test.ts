@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { trace as otel } from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
+import { NodeSDK } from '@opentelemetry/sdk-node';
 import { startJaeger, type Daemon, type Jaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import { Tracing } from '../../services/lib/telemetry/tracing.js';
-import { silentLogger } from '../../services/lib/logging.js';
 import { launchFcm, type Fcm } from '../fcm/client.js';
 import { ancestorsOf, findTraces, rootsOf, servicesOf, treeOf, type Trace } from './jaeger.js';
 import {
@@ -49,7 +49,7 @@ describe('an alert that came late is found in Jaeger', { skip: whySkip() }, () =
   let roles: Roles;
   let client: AlertClient;
   let follower: Follower;
-  let caller: Tracing;
+  let caller: NodeSDK;
   let alertId: number;
   let traceId: string;
 
@@ -80,14 +80,21 @@ describe('an alert that came late is found in Jaeger', { skip: whySkip() }, () =
     await client.registerDevice({ userId: user!.userId, platform: 'DEVICE_PLATFORM_WEB', token: 'a'.repeat(40) });
     follower = await new Follower(client, user!.userId).live();
     // The calling service is traced too, as one is that uses OpenTelemetry.
-    caller = await Tracing.start({ otlpEndpoint: jaeger.otlpGrpcUrl }, 'caller', silentLogger());
+    caller = new NodeSDK({
+      serviceName: 'ssom-caller',
+      traceExporter: new OTLPTraceExporter({ url: jaeger.otlpGrpcUrl }),
+      instrumentations: [],
+      metricReaders: [],
+      logRecordProcessors: [],
+    });
+    caller.start();
   });
 
   after(async () => {
     try {
       await follower?.close();
       client?.close();
-      await caller?.close();
+      await caller?.shutdown();
       await roles?.stop();
     } finally {
       await fcm?.close();
