@@ -144,7 +144,7 @@ export class RoleProcess {
 
   /** What it warned of, each message once, without what every start says. */
   warnings(): string[] {
-    const expected = /AUTH_MODE=dev|push is not configured/;
+    const expected = /AUTH_MODE=dev|push is off/;
     const said = this.log()
       .split('\n')
       .map((line) => describe(line))

@@ -1,6 +1,6 @@
 // What tracing costs in throughput: the same load on the same machine, with each way to trace in turn.
 import { ROLES, type Bench, type Deployment } from '../bench/bench.js';
-import type { Figures, Limit } from '../bench/figures.js';
+import { Figures, type Limit } from '../bench/figures.js';
 import type { LoadCommands, PumpOptions } from '../bench/load-client.js';
 import { CpuMeter } from '../bench/processes.js';
 import type { Worker } from '../bench/worker.js';
@@ -58,6 +58,8 @@ interface Measured {
 
 /** Measures every way in each round, forwards and backwards in turn, each with roles and a database of its own. */
 export async function measureCost(bench: Bench, collectors: Collectors, figures: Figures): Promise<void> {
+  bench.log('  warm-up, which does not count: Kafka and PostgreSQL get faster for a while');
+  await measureWay(bench, collectors, new Figures(), WAYS[0]!);
   await bench.rounds('traces', async (round) => {
     const measured = new Map<string, Measured>();
     for (const way of round % 2 === 1 ? WAYS : WAYS.toReversed()) {
@@ -78,7 +80,7 @@ async function measureWay(
   way: Way,
 ): Promise<Map<string, Measured>> {
   const { environment } = await bench.deploy('traces');
-  const deployment = bench.deployOn(way.name.replaceAll(/\W+/g, '-'), {
+  const deployment = bench.deployOn(way.name.replaceAll(/\W+/g, '-').replace(/-$/, ''), {
     ...environment,
     ...way.variables(collectors.urls),
   });
