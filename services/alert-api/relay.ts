@@ -9,11 +9,13 @@ import {
   failSpan,
   isSampled,
   SpanKind,
+  spanTime,
   traceIdOf,
   traceparentOf,
   type Span,
   type Tracing,
 } from '../lib/telemetry/tracing.js';
+import { showLongWait } from '../lib/telemetry/wait-span.js';
 import type { Publishing } from '../runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
 import { outboxState, removePublished, unpublished } from '../store/outbox.js';
@@ -26,7 +28,10 @@ const SWEEP_BATCH = 1000;
 const REMOVE_AFTER_MS = 50;
 
 export interface RelayDeps {
-  readonly config: Pick<Config, 'relayInFlightMax' | 'outboxMax' | 'outboxSweepIntervalMs' | 'outboxSweepAfterMs'>;
+  readonly config: Pick<
+    Config,
+    'relayInFlightMax' | 'outboxMax' | 'outboxSweepIntervalMs' | 'outboxSweepAfterMs' | 'slowProcessingMs'
+  >;
   readonly database: Database;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -186,7 +191,13 @@ export class Relay {
 
   #startSpan(topic: string, { alert, traceparent }: CreatedAlert, swept: boolean): Span | undefined {
     if (!this.deps.tracing.enabled || !isSampled(traceparent)) return undefined;
-    return this.deps.tracing.start(SPAN.send(topic), {
+    const { config, tracing } = this.deps;
+    if (swept) {
+      const { alertId, createdAt } = alert;
+      const waited = { in: 'outbox', parent: traceparent, alertId, from: createdAt, to: spanTime() };
+      showLongWait(tracing, config.slowProcessingMs, waited);
+    }
+    return tracing.start(SPAN.send(topic), {
       kind: SpanKind.PRODUCER,
       parent: traceparent,
       attributes: {

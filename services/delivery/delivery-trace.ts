@@ -14,6 +14,7 @@ import {
   type Span,
   type Tracing,
 } from '../lib/telemetry/tracing.js';
+import { showLongWait } from '../lib/telemetry/wait-span.js';
 
 export interface DeliveryTracingOptions {
   readonly tracing: Tracing;
@@ -119,6 +120,9 @@ export class DeliveryTrace {
 
   #startProcess(topic: string, share: Share, startTime?: number): Span {
     const { options } = this.shared;
+    const { parent, alertId, writtenAt } = share;
+    const wait = { in: topic, parent, alertId, from: writtenAt, to: this.#startedAt };
+    showLongWait(options.tracing, options.slowMs, wait);
     const failures = this.shared.failuresOf(share.alertId);
     const attributes: Attributes = {
       [ATTR.messagingSystem]: KAFKA,

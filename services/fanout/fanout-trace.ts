@@ -5,6 +5,7 @@ import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { ATTR, KAFKA, RETRY_EVENT, SPAN } from '../lib/telemetry/names.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled, SpanKind, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { showLongWait } from '../lib/telemetry/wait-span.js';
 
 export interface FanoutTracingOptions {
   readonly tracing: Tracing;
@@ -55,6 +56,8 @@ export class FanoutTrace {
     const { tracing, group, userAlertTopic } = options;
     const { record, event, recipients, parent } = job;
     const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
+    const wait = { in: record.topic, parent, alertId: event.alertId, from: record.timestamp, to: take.startedAt };
+    showLongWait(tracing, options.slowMs, wait);
     this.#process = tracing.start(SPAN.process(record.topic), {
       kind: SpanKind.CONSUMER,
       parent,

@@ -28,6 +28,7 @@ interface InboxChangesDeps {
 interface Wanted {
   readonly event: InboxChangedEvent;
   readonly streams: ReadonlySet<AlertStream>;
+  readonly topic: string;
   /** When the record was written, in milliseconds since 1970. */
   readonly writtenAt: number;
 }
@@ -95,7 +96,7 @@ export class InboxChanges {
       }
       try {
         const event = events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
-        wanted.push({ event, streams, writtenAt: record.timestamp });
+        wanted.push({ event, streams, topic: record.topic, writtenAt: record.timestamp });
         changes += event.changes.length;
       } catch (error) {
         const { topic, partition, offset } = record;

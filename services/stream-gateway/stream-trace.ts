@@ -3,11 +3,13 @@ import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { showLongWait } from '../lib/telemetry/wait-span.js';
 
 /** Changes that Kafka brought, and the streams that they are for. */
 export interface Handed {
   readonly event: InboxChangedEvent;
   readonly streams: ReadonlySet<unknown>;
+  readonly topic: string;
   /** When the record was written, in milliseconds since 1970. */
   readonly writtenAt: number;
 }
@@ -18,6 +20,7 @@ interface Share {
   readonly alertId: number;
   streams: number;
   writtenAt: number;
+  readonly topic: string;
 }
 
 /** The spans of changes on their way to streams: see SpanBudget for which of them are recorded. */
@@ -39,6 +42,8 @@ export class StreamTracing {
       const waited = Math.max(0, Math.round(startedAt - share.writtenAt));
       const { alertId, parent } = share;
       if (!this.#budget.take(alertId) && !(waited > this.slowMs && this.#budget.takeExceptional(alertId))) continue;
+      const wait = { in: share.topic, parent, alertId, from: share.writtenAt, to: startedAt };
+      showLongWait(this.tracing, this.slowMs, wait);
       const span = this.tracing.start(SPAN.deliver, {
         kind: SpanKind.CONSUMER,
         parent,
@@ -75,14 +80,14 @@ export class StreamTrace {
 function sharesOf(handed: readonly Handed[]): Iterable<Share> {
   const shares = new Map<string, Share>();
   let last: Share | undefined;
-  for (const { event, streams, writtenAt } of handed) {
+  for (const { event, streams, topic, writtenAt } of handed) {
     for (const { traceparent, alertId } of event.changes) {
       if (traceparent === '') continue;
       // In a broadcast it is the same one again and again.
       let share: Share | undefined = traceparent === last?.parent ? last : shares.get(traceparent);
       if (share === undefined) {
         if (!isSampled(traceparent)) continue;
-        share = { parent: traceparent, alertId, streams: 0, writtenAt };
+        share = { parent: traceparent, alertId, streams: 0, topic, writtenAt };
         shares.set(traceparent, share);
       }
       share.streams += streams.size;

@@ -32,11 +32,15 @@ const CREATE = 'ssom.alert.v1.AlertService/CreateAlert';
 
 /** Each step, and the one that it comes from. */
 const WAY = [
+  ['a build failed', CREATE],
+  [CREATE, 'commit alert'],
   [CREATE, 'send alert-created-topic'],
   ['send alert-created-topic', 'process alert-created-topic'],
   ['process alert-created-topic', 'send user-alert-topic'],
   ['send user-alert-topic', 'process user-alert-topic'],
-  ['process user-alert-topic', 'deliver StreamAlerts'],
+  ['send user-alert-topic', 'wait in user-alert-topic'],
+  ['process user-alert-topic', 'send inbox-change-topic'],
+  ['send inbox-change-topic', 'deliver StreamAlerts'],
   [CREATE, 'send fcm'],
 ] as const;
 

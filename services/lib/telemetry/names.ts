@@ -44,6 +44,7 @@ export const SPAN = {
   commit: 'commit alert',
   send: (topic: string) => `send ${topic}`,
   process: (topic: string) => `process ${topic}`,
+  wait: (place: string) => `wait in ${place}`,
   processBatch: (topic: string) => `process batch ${topic}`,
   deliver: 'deliver StreamAlerts',
   catchUp: 'catch up StreamAlerts',

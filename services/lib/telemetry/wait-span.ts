@@ -1,0 +1,28 @@
+import { ATTR, SPAN } from './names.js';
+import { SpanKind, type Tracing } from './tracing.js';
+
+export interface Wait {
+  /** Where the alert lay: a topic, or the outbox. */
+  readonly in: string;
+  readonly parent: string | undefined;
+  readonly alertId: number;
+  /** Milliseconds since 1970. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Shows a long wait as a span of its own, before the work that it held up. An attribute would tell as much to who looks at the
+ * trace; but who looks for it asks by duration, and Jaeger holds that against single spans, not against traces.
+ */
+export function showLongWait(tracing: Tracing, slowMs: number, { in: place, parent, alertId, from, to }: Wait): void {
+  if (to - from <= slowMs) return;
+  tracing
+    .start(SPAN.wait(place), {
+      kind: SpanKind.INTERNAL,
+      parent,
+      startTime: from,
+      attributes: { [ATTR.alertId]: alertId, [ATTR.slow]: true },
+    })
+    .end(to);
+}
