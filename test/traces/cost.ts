@@ -94,7 +94,6 @@ async function measureWay(
     bench.log(`    ${load.name}, ${way.name}: ${Math.round(result.rate)} ${load.unit}`);
     results.set(load.name, result);
   }
-  await noteSpans(deployment, figures, way);
   await bench.finish(deployment, figures);
   return results;
 }
@@ -113,6 +112,7 @@ async function measureLoad(
   { way, load, deployment, client }: Measurement,
 ): Promise<Measured> {
   const { seconds } = bench.options;
+  const spansBefore = await spansOf(deployment);
   await client.call('startPump', { address: deployment.alertApi, ...load.pump });
   await wait(Math.min(WARM_UP_MS, seconds * 1000), bench.signal);
   const meter = new CpuMeter(new Map([...deployment.pids(), ...collectors.pids(), ['load client', client.pid]]));
@@ -121,7 +121,8 @@ async function measureLoad(
   const after = await client.call('pumpState', undefined);
   const { ms, elapsedMs } = meter.read();
   const changes = after.received - before.received;
-  const title = `CPU of ${load.name}, milliseconds per 1,000 ${load.unit.replace('/s', '')}`;
+  const things = load.unit.replace('/s', '');
+  const title = `CPU of ${load.name}, milliseconds per 1,000 ${things}`;
   for (const [process, used] of ms) figures.cell(title, process, way.name, (used / changes) * 1000);
   const end = await client.call('stopPump', { timeoutMs: DRAIN_TIMEOUT_MS });
   if (end.received !== end.expected || end.failed > 0 || end.streamErrors > 0) {
@@ -130,20 +131,25 @@ async function measureLoad(
         `${end.streamErrors} streams ended; last error: ${end.lastError || 'none'}`,
     );
   }
+  const spans = await spansOf(deployment);
+  const spansTitle = `Spans of ${load.name}, of 1,000 ${things}`;
+  for (const name of ['ended', 'dropped'] as const)
+    figures.cell(spansTitle, name, way.name, ((spans[name] - spansBefore[name]) / end.received) * 1000);
   const rolesMs = ROLES.reduce((sum, role) => sum + ms.get(role)!, 0);
   return { rate: (changes / elapsedMs) * 1000, rolesMs: (rolesMs / changes) * 1000 };
 }
 
-/** What became of the spans of a measurement. */
-async function noteSpans(deployment: Deployment, figures: Figures, { name }: Way): Promise<void> {
-  for (const [row, metric] of [
-    ['ended', 'ssom_traces_spans_ended_total'],
-    ['dropped', 'ssom_traces_spans_dropped_total'],
-  ] as const) {
+/** What became of the spans of all roles so far. */
+async function spansOf(deployment: Deployment): Promise<{ ended: number; dropped: number }> {
+  const sum = async (metric: string) => {
     const counts = await Promise.all(ROLES.map((role) => deployment.role(role).metric(metric)));
-    const sum = counts.reduce((total, count) => total + count, 0);
-    figures.cell('Spans of all five roles', row, name, sum);
-  }
+    return counts.reduce((total, count) => total + count, 0);
+  };
+  const [ended, dropped] = await Promise.all([
+    sum('ssom_traces_spans_ended_total'),
+    sum('ssom_traces_spans_dropped_total'),
+  ]);
+  return { ended, dropped };
 }
 
 /** Throughput lost in percent, against the mean of both measurements without tracing. */
