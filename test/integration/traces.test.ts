@@ -420,3 +420,37 @@ test('a request that the caller got wrong is no failure of ours', async (t) => {
   assert.equal(span.failed, false);
   assert.equal(span.attributes['rpc.response.status_code'], 'INVALID_ARGUMENT');
 });
+
+test('where an alert waited for long there is a span, beside what it held up', async (t) => {
+  const traced = await startTraced(t);
+  const { cluster, receiver } = traced;
+  // Longer than before it began, so that every wait is long.
+  const config = { slowProcessingMs: -60_000, outboxSweepIntervalMs: 100, outboxSweepAfterMs: 100 };
+  let refused = 0;
+  const refusesOnce: PublishFault = (records, publish) => {
+    if (records[0]?.topic !== 'alert-created-topic' || refused > 0) return publish(records);
+    refused += records.length;
+    return Promise.reject(new Error('Kafka is away'));
+  };
+  const api = cluster.api(await cluster.start('alert-api', { config, fault: refusesOnce }));
+  for (const role of ['fanout', 'delivery'] as const) await cluster.start(role, { config });
+  const gateway = cluster.api(await cluster.start('stream-gateway', { config }));
+  await loadDirectory(api);
+  const stream = await collectStream(t, gateway, { user: 'op1' }, { start: 'STREAM_START_BEGINNING' }).untilLive();
+  const { traceId, traceparent } = callersTrace();
+  const request = alertRequest({ recipients: { userIds: ['op1'] } });
+  const alertId = await createWith(api, [['traceparent', traceparent]], request);
+  await stream.untilAlerts([alertId]);
+  for (const [place, heldUp] of [
+    ['outbox', 'send alert-created-topic'],
+    ['alert-created-topic', 'process alert-created-topic'],
+    ['user-alert-topic', 'process user-alert-topic'],
+    ['inbox-change-topic', 'deliver StreamAlerts'],
+  ] as const) {
+    const mine = (span: ReceivedSpan) => span.traceId === traceId;
+    const waited = await untilSpan(traced, `wait in ${place}`, mine);
+    assert.equal(waited.attributes['ssom.alert.id'], alertId);
+    await untilSpan(traced, heldUp, (span) => mine(span) && span.parentId === waited.parentId);
+  }
+  assert.equal(receiver.named('wait in outbox', traceId).length, 1, 'the publication at once waited for nothing');
+});
