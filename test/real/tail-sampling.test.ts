@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import grpc from '@grpc/grpc-js';
-import { startCollector, startJaeger, type Collector, type Daemon, type Jaeger } from '#stack';
+import { startCollector, startJaeger, type Collector, type Daemon, type Jaeger, type Kafka } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
+import { loadConfig } from '../../services/lib/config/load.js';
 import { api } from '../../services/lib/grpc/protos.js';
+import { Producer } from '../../services/lib/kafka/producer.js';
+import { silentLogger } from '../../services/lib/logging.js';
 import { launchFcm, type Fcm } from '../fcm/client.js';
 import { metricIn } from '../support/metrics.js';
 import { servicesOf, traceOf, type Trace } from './jaeger.js';
@@ -38,6 +41,7 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
   const folder = stackFolder();
   const daemons: Daemon[] = [];
   let jaeger: Jaeger;
+  let kafka: Kafka;
   let collector: Collector;
   let fcm: Fcm;
   let roles: Roles;
@@ -49,10 +53,12 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
   let sent = 0;
 
   before(async () => {
-    const [{ postgres, kafka, registry }, started] = await Promise.all([
+    const [stack, started] = await Promise.all([
       startStack(folder.path),
       startJaeger({ ...privateStart(folder.path), ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } }),
     ]);
+    const { postgres, registry } = stack;
+    ({ kafka } = stack);
     jaeger = started;
     daemons.push(postgres, kafka, registry, jaeger);
     collector = await startCollector({
@@ -119,6 +125,19 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     return traceId;
   }
 
+  /** Writes a record that nobody can read. @returns the id of its trace */
+  async function writePoison(): Promise<string> {
+    const traceId = randomBytes(16).toString('hex');
+    const traceparent = `00-${traceId}-${randomBytes(8).toString('hex')}-01`;
+    const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
+    const options = { clientId: 'tail-sampling-test' };
+    const producer = await Producer.connect(brokers, loadConfig({ PROFILE: 'dev' }), silentLogger(), options);
+    const value = Buffer.from('no alert');
+    await producer.publish([{ topic: 'user-alert-topic', key: 'reader', value, headers: { traceparent } }]);
+    await producer.close();
+    return traceId;
+  }
+
   async function collected(metric: string): Promise<number> {
     const body = await (await fetch(collector.metricsUrl)).text();
     return metricIn(body, `otelcol_processor_tail_sampling_${metric}`);
@@ -146,6 +165,8 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     await fcm.rule({ token: TOKEN, error: 'UNAVAILABLE', times: 1 });
     const failed = await create('phone', 'its push fails once');
 
+    const dead = await writePoison();
+
     await delivery.stop();
     // Not in an inbox when its trace is decided on; and slow, but delivered before.
     const undelivered = await create('reader', 'undelivered');
@@ -161,6 +182,8 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
       await kept('failed', failed, ['ssom-alert-api', 'ssom-delivery', 'ssom-fanout', 'ssom-push'])
     ).filter(({ service }) => service === 'ssom-push');
     assert.ok(pushes.some(({ attributes }) => attributes['error'] === true));
+    const [letter] = await kept('dead', dead, ['ssom-delivery']);
+    assert.equal(letter!.name, 'send user-alert-topic-dlq');
 
     await until('all is decided', async () => (await collected('sampling_traces_on_memory')) === 0);
     assert.equal(await collected('sampling_trace_dropped_too_early_total'), 0);
