@@ -125,9 +125,8 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     return traceId;
   }
 
-  /** Writes a record that nobody can read. @returns the id of its trace */
-  async function writePoison(): Promise<string> {
-    const traceId = randomBytes(16).toString('hex');
+  /** Writes a record that nobody can read. */
+  async function writePoison(traceId: string): Promise<void> {
     const traceparent = `00-${traceId}-${randomBytes(8).toString('hex')}-01`;
     const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
     const options = { clientId: 'tail-sampling-test' };
@@ -135,7 +134,6 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     const value = Buffer.from('no alert');
     await producer.publish([{ topic: 'user-alert-topic', key: 'reader', value, headers: { traceparent } }]);
     await producer.close();
-    return traceId;
   }
 
   async function collected(metric: string): Promise<number> {
@@ -165,7 +163,8 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     await fcm.rule({ token: TOKEN, error: 'UNAVAILABLE', times: 1 });
     const failed = await create('phone', 'its push fails once');
 
-    const dead = await writePoison();
+    const dead = randomBytes(16).toString('hex');
+    await writePoison(dead);
 
     await delivery.stop();
     // Not in an inbox when its trace is decided on; and slow, but delivered before.
@@ -195,5 +194,14 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     // 30 % of 150 are 45, give or take 6; so far off it is no chance.
     assert.ok(seen.length >= 10 && seen.length <= 100, `${seen.length} of ${ORDINARY} ordinary traces were kept`);
     for (const trace of seen) assert.deepEqual(servicesOf(trace), WAY);
+
+    // What was not kept and goes wrong later is judged again.
+    const again = ordinary.find((traceId) => seen.every(([span]) => span!.traceId !== traceId))!;
+    await writePoison(again);
+    const late = await kept('ordinary', again, ['ssom-delivery']);
+    assert.deepEqual(
+      late.map(({ name }) => name),
+      ['send user-alert-topic-dlq'],
+    );
   });
 });
