@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MetricReader, type MetricProducer, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { wait } from '../retry.js';
 import { CONTENT_TYPE, exposition, type Format } from './exposition.js';
 
-/** A scrape that comes so soon after a collection gets the same page: a storm costs ten collections a second. */
-const FRESH_MS = 100;
+/** From one collection to the next: scrapes that come sooner wait for it, and share it. */
+const INTERVAL_MS = 100;
 /** Scrapes that are answered at once; one more is refused. */
 const ANSWERS_MAX = 50;
 /** How long a scraper may take to read its page. */
@@ -20,12 +21,18 @@ class ScrapeReader extends MetricReader {
   }
 }
 
-/** Answers scrapes, however many come at once, from one collection. */
+/** One collection of all values, and the pages that are made of it. */
+interface Collection {
+  readonly metrics: Promise<ResourceMetrics>;
+  readonly pages: Map<Format, Promise<Buffer>>;
+}
+
+/** Answers scrapes, however many come: with values of then or later, from at most ten collections a second. */
 export class Scrapes {
   readonly reader: MetricReader;
-  #collected: Promise<ResourceMetrics> | undefined;
-  /** Pages of that collection. */
-  readonly #pages = new Map<Format, Promise<Buffer>>();
+  /** What scrapes that come now wait for. */
+  #next: Collection | undefined;
+  #collectedAt = -Infinity;
   #answering = 0;
   #collections = 0;
 
@@ -61,22 +68,18 @@ export class Scrapes {
   }
 
   #page(format: Format): Promise<Buffer> {
-    this.#collected ??= this.#collect();
-    const collected = this.#collected;
-    let page = this.#pages.get(format);
-    if (page === undefined) {
-      page = collected.then((metrics) => Buffer.from(exposition(metrics, format)));
-      this.#pages.set(format, page);
-    }
+    this.#next ??= { metrics: this.#collect(), pages: new Map() };
+    const { metrics, pages } = this.#next;
+    const page = pages.get(format) ?? metrics.then((values) => Buffer.from(exposition(values, format)));
+    pages.set(format, page);
     return page;
   }
 
   async #collect(): Promise<ResourceMetrics> {
+    await wait(Math.max(0, this.#collectedAt + INTERVAL_MS - performance.now()));
+    this.#next = undefined;
+    this.#collectedAt = performance.now();
     this.#collections += 1;
-    setTimeout(() => {
-      this.#collected = undefined;
-      this.#pages.clear();
-    }, FRESH_MS).unref();
     return (await this.reader.collect()).resourceMetrics;
   }
 }
