@@ -132,7 +132,7 @@ function traceJson({ alert, progress, roles, steps, verdict, reasons, traceUrl }
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
   return {
     verdict,
-    steps: steps.map(({ at, firstAt, ...step }) => ({ ...step, at: iso(at), firstAt: iso(firstAt) })),
+    steps: steps.map((step) => ({ ...step, at: iso(step.at), firstAt: iso(step.firstAt) })),
     missing: { count: missingCount(progress), userIds: progress.missingUserIds },
     reasons,
     traceUrl,

@@ -41,7 +41,7 @@ export function count(number: number, noun: string): string {
 }
 
 function plural(noun: string): string {
-  return /(x|sh)$/.test(noun) ? `${noun}es` : `${noun}s`;
+  return /(x|s|sh)$/.test(noun) ? `${noun}es` : `${noun}s`;
 }
 
 /** A time that something takes: `12 ms`, `3.4 s`, `2 min 5 s`, `3 h 20 min`, `4 d 1 h`. */
