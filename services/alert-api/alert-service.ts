@@ -2,13 +2,7 @@ import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import type { Database } from '../lib/postgres.js';
 import { requireScope } from '../lib/grpc/identity.js';
-import {
-  readFilter,
-  readPageSize,
-  readPageToken,
-  toAlertMessage,
-  writePageToken,
-} from '../lib/grpc/messages.js';
+import { readFilter, readPageSize, readPageToken, toAlertMessage, writePageToken } from '../lib/grpc/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
 import { grpcCode } from '../lib/grpc/status.js';
 import type { BatchCreateAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';

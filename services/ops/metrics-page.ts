@@ -41,7 +41,10 @@ export class MetricsPage {
 
   /** The largest of its values; undefined if it is not there. */
   max(name: string): number | undefined {
-    return this.samples(name).reduce<number | undefined>((most, { value }) => Math.max(most ?? value, value), undefined);
+    return this.samples(name).reduce<number | undefined>(
+      (most, { value }) => Math.max(most ?? value, value),
+      undefined,
+    );
   }
 }
 

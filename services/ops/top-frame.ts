@@ -106,7 +106,10 @@ function lagLines(groups: readonly GroupState[]): Line[] {
   return groups.map(({ name, lag, worst, paused, parked }, index) => {
     const most = lag > 0 ? `   most in ${worst!.partition}: ${worst!.lag.toLocaleString('en')}` : '';
     const line: Segment[] = [index === 0 ? 'lag'.padEnd(LABEL) : ' '.repeat(LABEL)];
-    line.push([lag > 0 ? 'yellow' : 'green', lag.toLocaleString('en').padStart(CELL)], `  ${oneLine(name)}${oneLine(most)}`);
+    line.push(
+      [lag > 0 ? 'yellow' : 'green', lag.toLocaleString('en').padStart(CELL)],
+      `  ${oneLine(name)}${oneLine(most)}`,
+    );
     if (paused > 0) line.push(['red', '   paused']);
     if (parked > 0) line.push(['yellow', `   ${count(parked, 'partition')} parked`]);
     return line;

@@ -11,7 +11,11 @@ import { millis, missingCount, pendingPushes } from './trace.js';
  * @param now milliseconds since 1970
  */
 export function reasonsOf(progress: AlertProgress__Output, states: readonly RoleState[], now: number): string[] {
-  return [...wayReasons(progress, states, now), ...pushReasons(progress, states, now), ...streamReasons(progress, states)];
+  return [
+    ...wayReasons(progress, states, now),
+    ...pushReasons(progress, states, now),
+    ...streamReasons(progress, states),
+  ];
 }
 
 function wayReasons(progress: AlertProgress__Output, states: readonly RoleState[], now: number): string[] {
@@ -19,9 +23,9 @@ function wayReasons(progress: AlertProgress__Output, states: readonly RoleState[
   if (missing === 0) return [];
   const letters = letterReasons(progress);
   if (progress.publishedAt === null) return [...outboxReasons(states), ...letters];
-  // Part of it is in the inboxes while a large one is being fanned out: both roles may be what it waits for.
-  const roles = progress.fannedOutAt === null ? (['fanout', 'delivery'] as const) : (['delivery'] as const);
-  const problems = roles.flatMap((role) => problemsOf(role, states));
+  const problems = progress.fannedOutAt === null ? problemsOf('fanout', states) : [];
+  // A large one is delivered while it is being fanned out, and that it was may be noted late.
+  if (problems.length === 0 || progress.delivered > 0) problems.push(...problemsOf('delivery', states));
   const onlyLetters = progress.deadLetterCount >= missing && problems.length === 0;
   return [...letters, ...problems, ...(onlyLetters ? [] : checkReasons(progress, problems.length > 0, now))];
 }

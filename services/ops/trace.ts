@@ -30,7 +30,9 @@ const PENDING: readonly string[] = ['PUSH_STATE_WAITING', 'PUSH_STATE_SENDING'];
 export function stepsOf(alert: Alert__Output, progress: AlertProgress__Output): Step[] {
   const { recipients, delivered } = progress;
   const created = millis(alert.createdAt);
-  const published = millis(progress.publishedAt);
+  // Until it is fanned out the service knows that it was published, and not when.
+  const published = progress.fannedOutAt === null ? null : millis(progress.publishedAt);
+  const isPublished = progress.publishedAt !== null;
   const fannedOut = millis(progress.fannedOutAt);
   const inInboxes = millis(progress.lastDeliveredAt);
   const step = (name: Step['name'], at: number | null, before: number | null, more: Partial<Step> = {}): Step => {
@@ -44,7 +46,10 @@ export function stepsOf(alert: Alert__Output, progress: AlertProgress__Output): 
   const pushes = pushTotals(progress);
   return [
     step('created', created, null),
-    step('published', published, created),
+    step('published', published, created, {
+      done: isPublished ? 1 : 0,
+      note: isPublished && published === null ? 'it was; when is known after the fan-out' : '',
+    }),
     step('fanned out', fannedOut, published, {
       note: fannedOut === null && delivered > 0 ? 'under way' : '',
       ...(fannedOut === null ? {} : { done: recipients, of: recipients }),
@@ -70,7 +75,7 @@ export function missingCount({ recipients, delivered, closed }: AlertProgress__O
   return closed ? 0 : Math.max(0, recipients - delivered);
 }
 
-/** Pushes that are still to be sent: planned ones, and users for whom nobody has looked yet. */
+/** Pushes that are planned and still to be sent. */
 export function pendingPushes({ pushCounts }: AlertProgress__Output): number {
   return pushCounts.filter(({ state }) => PENDING.includes(state)).reduce((sum, each) => sum + each.count, 0);
 }

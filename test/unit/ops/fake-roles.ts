@@ -12,7 +12,15 @@ export function roleState(
   more: Partial<RoleState> = {},
 ): RoleState {
   const address = `${name}:9464`;
-  return { address, name, away: undefined, ready: true, checks: [], metrics: new MetricsPage(metrics.join('\n')), ...more };
+  return {
+    address,
+    name,
+    away: undefined,
+    ready: true,
+    checks: [],
+    metrics: new MetricsPage(metrics.join('\n')),
+    ...more,
+  };
 }
 
 /** An address at which nothing listens. */

@@ -127,10 +127,22 @@ test('not fanned out: the role is away, behind, paused, not ready, or its circui
   assert.equal(verdictOf(alert, NOT_FANNED_OUT), 'it waits to be fanned out');
   const reasons = (fanout: RoleState) => reasonsOf(NOT_FANNED_OUT, system(fanout), now).join('\n');
   assert.match(reasons(away('fanout')), /^no fanout answers \(fanout:9464: nothing listens there\)\n.*reconcile/);
-  assert.match(reasons(roleState('fanout', [lag('g-fanout', 1234)])), /^g-fanout is 1,234 records behind.*some-topic-2/);
-  assert.match(reasons(roleState('fanout', [lag('g-fanout', 0), 'ssom_kafka_consumer_paused{group="g-fanout"} 1'])), /paused/);
-  assert.match(reasons(roleState('fanout', ['ssom_kafka_consumer_parked{group="g-fanout"} 2'])), /^2 of the partitions/);
-  assert.match(reasons(roleState('fanout', ['ssom_breaker_state{name="postgresql"} 2'])), /breaker to postgresql is open/);
+  assert.match(
+    reasons(roleState('fanout', [lag('g-fanout', 1234)])),
+    /^g-fanout is 1,234 records behind.*some-topic-2/,
+  );
+  assert.match(
+    reasons(roleState('fanout', [lag('g-fanout', 0), 'ssom_kafka_consumer_paused{group="g-fanout"} 1'])),
+    /paused/,
+  );
+  assert.match(
+    reasons(roleState('fanout', ['ssom_kafka_consumer_parked{group="g-fanout"} 2'])),
+    /^2 of the partitions/,
+  );
+  assert.match(
+    reasons(roleState('fanout', ['ssom_breaker_state{name="postgresql"} 2'])),
+    /breaker to postgresql is open/,
+  );
   const joining = { checks: [{ name: 'consumer group g-fanout', ok: false, required: true, reason: 'joining' }] };
   assert.match(reasons(roleState('fanout', [], joining)), /not ready: consumer group g-fanout: joining/);
   assert.match(reasons(roleState('fanout')), /^the roles before it are well.*\nreconcile looks at it in 30\.0 s/);
@@ -154,7 +166,9 @@ test('missing in some inboxes: dead letters by name, the role behind, or reconci
 
 test('in one process of all roles only what concerns a role is its problem', () => {
   const checks = [{ name: 'consumer group g-fanout', ok: false, required: false, reason: 'joining' }];
-  const all = roleState('standalone', [lag('g', 4), lag('g-fanout', 0), 'ssom_breaker_state{name="fcm"} 2'], { checks });
+  const all = roleState('standalone', [lag('g', 4), lag('g-fanout', 0), 'ssom_breaker_state{name="fcm"} 2'], {
+    checks,
+  });
   assert.match(problemsOf('delivery', [all]).join(), /^g is 4 records behind/);
   assert.match(problemsOf('fanout', [all]).join(), /^standalone at .* is not ready: consumer group g-fanout: joining$/);
   assert.match(problemsOf('push', [all]).join(), /^standalone at .* breaker to fcm is open/);
@@ -254,7 +268,10 @@ test('what trace cannot answer is one clear message', async (t) => {
   assert.deepEqual(await trace(['99']), [1, 'NOT_FOUND: there is no alert 99\n']);
   const [code, forbidden] = await trace(['17']);
   assert.equal(code, 1);
-  assert.match(forbidden, /^alert 17 is there; how far it has come is told to callers with the scope alerts:read only\n$/);
+  assert.match(
+    forbidden,
+    /^alert 17 is there; how far it has come is told to callers with the scope alerts:read only\n$/,
+  );
   for (const wrong of ['abc', '0', '1.5', '9007199254740993']) {
     const [usage, said] = await trace([wrong]);
     assert.equal(usage, 2);
