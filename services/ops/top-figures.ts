@@ -10,9 +10,9 @@ const COUNTERS = {
   deadLetters: ['ssom_dead_letters_total', {}],
 } as const;
 const HISTOGRAMS = {
-  inbox: 'ssom_alert_create_to_inbox',
-  stream: 'ssom_alert_create_to_stream',
-  push: 'ssom_alert_create_to_push',
+  inbox: 'ssom_alert_create_to_inbox_seconds',
+  stream: 'ssom_alert_create_to_stream_seconds',
+  push: 'ssom_alert_create_to_push_seconds',
 } as const;
 
 export type Counter = keyof typeof COUNTERS;

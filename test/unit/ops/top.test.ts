@@ -13,9 +13,9 @@ const plain: Paint = (_style, text) => text;
 const noon = new Date(2026, 0, 31, 12, 0, 0);
 
 const inbox = (fast: number, all: number) => [
-  `ssom_alert_create_to_inbox_bucket{le="0.1"} ${fast}`,
-  `ssom_alert_create_to_inbox_bucket{le="1"} ${all}`,
-  `ssom_alert_create_to_inbox_bucket{le="+Inf"} ${all}`,
+  `ssom_alert_create_to_inbox_seconds_bucket{le="0.1"} ${fast}`,
+  `ssom_alert_create_to_inbox_seconds_bucket{le="1"} ${all}`,
+  `ssom_alert_create_to_inbox_seconds_bucket{le="+Inf"} ${all}`,
 ];
 
 test('rates and latencies are of the last seconds, and nothing is known of the first look', () => {
