@@ -2,6 +2,7 @@ import { optionalTimestamp } from '../lib/grpc/messages.js';
 import type { AlertProgress } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
 import type { PushRecord as PushRecordMessage } from '../lib/grpc/types/ssom/alert/v1/PushRecord.js';
 import type { Database } from '../lib/postgres.js';
+import { isSampled } from '../lib/telemetry/tracing.js';
 import { arrivalsOf, countUnplanned } from '../store/arrivals.js';
 import { deadLettersOf } from '../store/dead-letters.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
@@ -43,6 +44,7 @@ export async function progressOf(
     checks: progress.checks,
     closed: progress.closed,
     traceId: progress.traceparent?.split('-')[1] ?? '',
+    traceSampled: isSampled(progress.traceparent ?? undefined),
     pushCounts: [...pushes.counts].map(([state, count]) => ({ state: toPushState(state), count })),
     firstPushSentAt: optionalTimestamp(pushes.firstSentAt),
     lastPushSentAt: optionalTimestamp(pushes.lastSentAt),

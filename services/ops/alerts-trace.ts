@@ -25,7 +25,7 @@ interface Trace {
   readonly steps: readonly Step[];
   readonly verdict: string;
   readonly reasons: readonly string[];
-  /** In Jaeger; null: the call that created it was not traced. */
+  /** In Jaeger; null: the call that created it was not traced, or its trace not recorded. */
   readonly traceUrl: string | null;
 }
 
@@ -55,7 +55,7 @@ export async function traceAlert(context: Context, alertId: number, flags: Trace
       steps: stepsOf(alert, progress),
       verdict: verdictOf(alert, progress),
       reasons: reasonsOf(progress, roles, Date.now()),
-      traceUrl: progress.traceId === '' ? null : `${jaeger}/trace/${encodeURIComponent(progress.traceId)}`,
+      traceUrl: !progress.traceSampled ? null : `${jaeger}/trace/${encodeURIComponent(progress.traceId)}`,
     };
     if (flags.json) await print(context, JSON.stringify(traceJson(trace), null, 2));
     else for (const line of traceLines(trace, painter(context))) await print(context, line);
@@ -90,8 +90,14 @@ export function traceLines(trace: Trace, paint: Paint): string[] {
   const silent = missingRoles(roles);
   if (silent.length > 0 && well)
     lines.push('', paint('dim', `nothing is known of ${silent.join(', ')}; --roles says where they are`));
-  lines.push('', `trace  ${trace.traceUrl ?? 'none: the call that created it was not traced'}`);
+  lines.push('', `trace  ${trace.traceUrl ?? noTrace(progress)}`);
   return lines;
+}
+
+function noTrace({ traceId }: AlertProgress__Output): string {
+  return traceId === ''
+    ? 'none: the call that created it was not traced'
+    : `none: ${oneLine(traceId)} was not recorded, as its caller's sampling, or ours, decided`;
 }
 
 const NAME_WIDTH = 12;

@@ -117,7 +117,7 @@ function readChecks(text: string): Check[] | undefined {
   }
   if (!isObject(answer) || !isObject(answer['checks'])) return undefined;
   return Object.entries(answer['checks']).map(([name, check]) => {
-    const { ok, required, reason } = (isObject(check) ? check : {});
+    const { ok, required, reason } = isObject(check) ? check : {};
     return { name, ok: ok === true, required: required !== false, reason: typeof reason === 'string' ? reason : '' };
   });
 }

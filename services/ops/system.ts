@@ -5,7 +5,7 @@ export interface GroupState {
   readonly name: string;
   /** Whose it is. */
   readonly role: RoleName;
-  /** Records behind the ends of the partitions. */
+  /** Records behind the ends of the partitions, as of at most 5 s ago. */
   readonly lag: number;
   /** The partition that lags most. */
   readonly worst: { readonly partition: string; readonly lag: number } | undefined;

@@ -101,6 +101,7 @@ test('an inbox entry and an alert with its progress', () => {
     read: 1,
     completedAt: null,
     traceId: '',
+    traceSampled: false,
     firstDeliveredAt: at,
     lastDeliveredAt: at,
     lastReadAt: at,

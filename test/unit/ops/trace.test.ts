@@ -41,6 +41,7 @@ const DELIVERED: AlertProgress__Output = {
   read: 0,
   completedAt: null,
   traceId: 'ab'.repeat(16),
+  traceSampled: true,
   pushCounts: [],
   pushes: [],
   firstDeliveredAt: at(0.25),
@@ -240,6 +241,13 @@ test('trace prints the way, who is missing, why, and the address of the trace; J
   assert.match(out, /\nwhy\n {2}no delivery answers: none of the addresses asked is one\n/);
   assert.match(out, new RegExp(`\ntrace {2}https://jaeger/ui/trace/${'ab'.repeat(16)}\n$`));
   assert.ok(!out.includes('\u001b'));
+
+  const unsampled = await fakeService(t, {
+    GetAlert: (_call, callback) => callback(null, { alert, progress: { ...DELIVERED, traceSampled: false } }),
+  });
+  const untraced = fakeContext({ environment: { ...environment, SSOM_ADDRESS: unsampled } });
+  assert.equal(await main(['alerts', 'trace', '17'], untraced), 0);
+  assert.match(untraced.out(), /\ntrace {2}none: (ab){16} was not recorded/);
 
   const json = fakeContext({ environment });
   assert.equal(await main(['alerts', 'trace', '17', '--json', '--jaeger', 'http://j'], json), 0);

@@ -270,6 +270,10 @@ export const DEFINITIONS = {
           "unplannedPushes": {
            "type": "int32",
            "id": 21
+          },
+          "traceSampled": {
+           "type": "bool",
+           "id": 22
           }
          }
         },

@@ -95,6 +95,10 @@ export interface AlertProgress {
    * How many recipients have it in the inbox, unread, and a device, while nobody has looked yet what is to be pushed.
    */
   'unplannedPushes'?: (number);
+  /**
+   * Whether its trace was recorded; otherwise a search for trace_id finds nothing. A collector may still have left it out.
+   */
+  'traceSampled'?: (boolean);
 }
 
 /**
@@ -187,4 +191,8 @@ export interface AlertProgress__Output {
    * How many recipients have it in the inbox, unread, and a device, while nobody has looked yet what is to be pushed.
    */
   'unplannedPushes': (number);
+  /**
+   * Whether its trace was recorded; otherwise a search for trace_id finds nothing. A collector may still have left it out.
+   */
+  'traceSampled': (boolean);
 }
