@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { Database } from '../../services/lib/postgres.js';
 import { arrivalsOf, countUnplanned } from '../../services/store/arrivals.js';
 import { deadLettersOf } from '../../services/store/dead-letters.js';
 import { findProgress } from '../../services/store/progress.js';
@@ -35,10 +36,22 @@ async function fill({ sql }: TestDatabase): Promise<string[]> {
   return Array.from({ length: RECIPIENTS }, (_, index) => `u${index + 1}`);
 }
 
+/** Every statement of it, once. */
+async function ask(database: Database, users: readonly string[]): Promise<void> {
+  await arrivalsOf(database, 7, users, 20);
+  await countUnplanned(database, 7, users);
+  await deadLettersOf(database, 7, 20);
+  await pushesOf(database, 7, 100);
+  await findProgress(database, 7);
+}
+
 test('where an alert to 100,000 is costs look-ups by key, and names only a few of those who lack it', async (t) => {
   const store = await createTestDatabase(t);
-  const users = await fill(store);
   const plans: Explained[] = [];
+  // A plan that is made while the tables are small must be right when they are large.
+  await store.sql('ANALYZE');
+  await ask(explaining(store.database, plans), ['u1', 'u2']);
+  const users = await fill(store);
   // As a database is that was never analysed, and as one that was.
   for (const analyse of [false, true]) {
     if (analyse) await store.sql('ANALYZE');
@@ -65,11 +78,10 @@ test('where an alert to 100,000 is costs look-ups by key, and names only a few o
         ['user-alert-topic-0@3', users[PRESENT + 1]],
       ],
     );
-    await pushesOf(database, 7, 100);
-    await findProgress(database, 7);
   }
+  await ask(explaining(store.database, plans), users.slice(0, 2));
   assertLooksUp(plans);
-  assert.equal(plans.length, 2 * (5 + 5 + 1 + 2 + 1));
+  assert.equal(plans.length, 2 * (5 + 5 + 1) + 2 * 6);
 });
 
 test('an alert without recipients, and one that nobody has', async (t) => {
