@@ -112,12 +112,14 @@ test('top for scripts: one frame of two looks without control characters, and JS
 test('top says which roles are away, and why', async (t) => {
   const silent = await serveHttp(t, () => undefined);
   const other = await serveHttp(t, (_request, response) => response.end('<html>'));
+  const health = await serveHttp(t, (_request, response) => response.end('{"status": "up"}'));
   const stopped = await closedAddress();
-  const context = fakeContext({ environment: { SSOM_ROLES: `${silent}, ${other},${stopped}` } });
+  const context = fakeContext({ environment: { SSOM_ROLES: `${silent}, ${other},${health},${stopped}` } });
   assert.equal(await main(['top', '--once', '--interval', '0.2'], context), 1);
-  assert.match(context.out(), /0 of 3 processes ready/);
+  assert.match(context.out(), /0 of 4 processes ready/);
   assert.match(context.out(), new RegExp(`${silent} +away: no answer in 1500 ms`));
-  assert.match(context.out(), new RegExp(`${other} +away: what answers there is no role of ours`));
+  for (const stranger of [other, health])
+    assert.match(context.out(), new RegExp(`${stranger} +away: what answers there is no role of ours`));
   assert.match(context.out(), new RegExp(`${stopped} +away: nothing listens there`));
   assert.match(context.err(), /no role answers; .*--roles/);
 
@@ -131,6 +133,7 @@ test('top says which roles are away, and why', async (t) => {
 test('top on a terminal draws again when its size changes, and leaves it as it was at Ctrl-C', async (t) => {
   const api = await serveRole(t, 'standalone');
   const context = fakeContext({ terminal: true, environment: { SSOM_ROLES: api, NO_COLOR: '1' } });
+  t.after(() => context.interrupt());
   const terminal = Object.assign(context.stdout, { columns: 100, rows: 40 });
   const ended = main(['top', '--interval', '3600'], context);
   await untilTrue(() => context.out().includes('standalone'), { what: 'the first frame' });

@@ -126,6 +126,8 @@ test('not published: what the alert-api lacks, and the outbox', () => {
 
 test('not fanned out: the role is away, behind, paused, not ready, or its circuit breaker is open', () => {
   assert.equal(verdictOf(alert, NOT_FANNED_OUT), 'it waits to be fanned out');
+  const [, published] = stepsOf(alert, NOT_FANNED_OUT);
+  assert.deepEqual([published!.at, published!.done], [null, 1], 'that it was published is known, and not when');
   const reasons = (fanout: RoleState) => reasonsOf(NOT_FANNED_OUT, system(fanout), now).join('\n');
   assert.match(reasons(away('fanout')), /^no fanout answers \(fanout:9464: nothing listens there\)\n.*reconcile/);
   assert.match(
@@ -146,6 +148,11 @@ test('not fanned out: the role is away, behind, paused, not ready, or its circui
   );
   const joining = { checks: [{ name: 'consumer group g-fanout', ok: false, required: true, reason: 'joining' }] };
   assert.match(reasons(roleState('fanout', [], joining)), /not ready: consumer group g-fanout: joining/);
+  // The nearest cause alone, unless some of it is delivered already.
+  const both = system(away('fanout'), away('delivery'));
+  assert.doesNotMatch(reasonsOf(NOT_FANNED_OUT, both, now).join(), /no delivery/);
+  const underWay = { ...NOT_FANNED_OUT, delivered: 1 };
+  assert.match(reasonsOf(underWay, both, now).join(), /no fanout.*no delivery/);
   assert.match(reasons(roleState('fanout')), /^the roles before it are well.*\nreconcile looks at it in 30\.0 s/);
 });
 
