@@ -38,20 +38,23 @@ function roleOfGroup(group: string): RoleName {
   return group.endsWith('-broadcast') ? 'stream-gateway' : 'delivery';
 }
 
+/** What consumers say of themselves, and what the alert-api hears from the broker, also of those that have stopped. */
+const LAGS = ['ssom_kafka_consumer_lag', 'ssom_kafka_group_lag'] as const;
+
 /** The consumer groups, in the order of an alert's way. */
 export function groupsOf(states: readonly RoleState[]): GroupState[] {
   const lags = new Map<string, Map<string, number>>();
+  const partitionsOf = (group: string) => {
+    const partitions = lags.get(group) ?? new Map<string, number>();
+    lags.set(group, partitions);
+    return partitions;
+  };
   for (const { metrics } of states) {
-    for (const name of ['ssom_kafka_consumer_lag', 'ssom_kafka_consumer_parked']) {
-      for (const { labels } of metrics.samples(name)) {
-        const group = labels['group'] ?? '';
-        if (!lags.has(group)) lags.set(group, new Map());
-      }
-    }
-    for (const { labels, value } of metrics.samples('ssom_kafka_consumer_lag')) {
-      const partitions = lags.get(labels['group'] ?? '')!;
+    for (const { labels } of metrics.samples('ssom_kafka_consumer_parked')) partitionsOf(labels['group'] ?? '');
+    for (const { labels, value } of LAGS.flatMap((name) => metrics.samples(name))) {
+      const partitions = partitionsOf(labels['group'] ?? '');
       const partition = `${labels['topic']}-${labels['partition']}`;
-      // Each gateway reads every partition; that the same records wait for two of them makes them no more.
+      // The same records, told of twice, and each gateway reads every partition: that makes them no more.
       partitions.set(partition, Math.max(partitions.get(partition) ?? 0, value));
     }
   }
@@ -106,7 +109,9 @@ export function nameOf({ name, address }: RoleState): string {
  */
 export function problemsOf(role: RoleName, states: readonly RoleState[]): string[] {
   const running = states.filter((state) => runs(state, role));
-  if (running.length === 0) return [describeAbsence(role, states)];
+  const groups = groupsOf(states).filter((each) => each.role === role);
+  if (running.length === 0)
+    return [describeAbsence(role, states), ...groups.flatMap((group) => [...describeGroup(group)])];
   const problems: string[] = [];
   for (const state of running) {
     for (const { name, reason } of failedChecks(state, role))
@@ -116,7 +121,7 @@ export function problemsOf(role: RoleName, states: readonly RoleState[]): string
     if (name !== 'fcm' || role === 'push')
       problems.push(`${nameOf(at)}: its circuit breaker to ${name} is ${state}: calls fail at once until it answers`);
   }
-  for (const group of groupsOf(running).filter((each) => each.role === role)) problems.push(...describeGroup(group));
+  for (const group of groups) problems.push(...describeGroup(group));
   return problems;
 }
 

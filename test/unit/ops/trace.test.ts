@@ -188,6 +188,15 @@ test('the gateways read the same records: their lags are not added', () => {
   assert.match(problemsOf('stream-gateway', gateways).join(), /^g-broadcast is 5 records behind/);
 });
 
+test('the lag of a group whose consumers have all stopped is known to the alert-api', () => {
+  const told = ['ssom_kafka_group_lag{group="g",topic="some-topic",partition="2"} 7', lag('g-fanout', 1)];
+  const states = system(roleState('alert-api', told), away('delivery'));
+  assert.match(problemsOf('delivery', states).join('\n'), /^no delivery answers .*\ng is 7 records behind/);
+  // Told of by both it is no more.
+  const both = system(roleState('alert-api', told), roleState('delivery', [lag('g', 6)]));
+  assert.match(problemsOf('delivery', both).join('\n'), /^g is 7 records behind/);
+});
+
 test('pushes that wait: for their time, for FCM, for the role, or because push is off', () => {
   const push = {
     userId: 'op1',
