@@ -5,7 +5,7 @@ import { callerIdentity, withClient, type CallerFlags } from './command.js';
 import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
 import { alertJson, progressJson } from './format.js';
 import { readRoles, roleAddresses, type RolesFlags, type RoleState } from './roles.js';
-import { missingRoles } from './system.js';
+import { isKnown } from './system.js';
 import { count, duration, oneLine, painter, type Paint } from './text.js';
 import { missingCount, stepsOf, verdictOf, type Step } from './trace.js';
 import { reasonsOf } from './trace-reasons.js';
@@ -75,7 +75,7 @@ function sayWhoIsAway(context: Context, roles: readonly RoleState[]): void {
 }
 
 /** For people. */
-export function traceLines(trace: Trace, paint: Paint): string[] {
+function traceLines(trace: Trace, paint: Paint): string[] {
   const { alert, progress, steps, reasons, roles } = trace;
   const well = reasons.length === 0 && missingCount(progress) === 0;
   const lines = [
@@ -87,9 +87,13 @@ export function traceLines(trace: Trace, paint: Paint): string[] {
   const missing = missingCount(progress);
   if (missing > 0) lines.push('', `missing in ${count(missing, 'inbox')}: ${namesOf(progress, missing)}`);
   if (reasons.length > 0) lines.push('', 'why', ...reasons.map((reason) => `  ${reason}`));
-  const silent = missingRoles(roles);
-  if (silent.length > 0 && well)
-    lines.push('', paint('dim', `nothing is known of ${silent.join(', ')}; --roles says where they are`));
+  if (!isKnown(roles)) {
+    const where = roles.map(({ address, away }) => `${address}: ${away}`).join('; ');
+    lines.push(
+      '',
+      `no role answers, so what they do is not known (${where}); --roles or SSOM_ROLES says where they are`,
+    );
+  }
   lines.push('', `trace  ${trace.traceUrl ?? noTrace(progress)}`);
   return lines;
 }

@@ -103,11 +103,17 @@ export function nameOf({ name, address }: RoleState): string {
   return `${name ?? 'the role'} at ${address}`;
 }
 
+/** Whether any process has answered; if not, the addresses are wrong rather than all roles away. */
+export function isKnown(states: readonly RoleState[]): boolean {
+  return states.some(({ away }) => away === undefined);
+}
+
 /**
- * What keeps a role from its work now, each in one sentence; none: it answers, is ready, and has nothing before it.
- * @param states all that is known of the system
+ * What keeps a role from its work now, each in one sentence; none: it answers, is ready, and has nothing before it, or nothing
+ * is known of the system at all.
  */
 export function problemsOf(role: RoleName, states: readonly RoleState[]): string[] {
+  if (!isKnown(states)) return [];
   const running = states.filter((state) => runs(state, role));
   const groups = groupsOf(states).filter((each) => each.role === role);
   if (running.length === 0)

@@ -15,13 +15,13 @@ const HISTOGRAMS = {
   push: 'ssom_alert_create_to_push_seconds',
 } as const;
 
-export type Counter = keyof typeof COUNTERS;
-export type Hop = keyof typeof HISTOGRAMS;
+type Counter = keyof typeof COUNTERS;
+type Hop = keyof typeof HISTOGRAMS;
 export const HOPS = Object.keys(HISTOGRAMS) as Hop[];
 export const RATES = ['created', 'delivered', 'streamed', 'pushed'] as const;
 
 const RATE_WINDOW_MS = 10_000;
-export const LATENCY_WINDOW_MS = 60_000;
+const LATENCY_WINDOW_MS = 60_000;
 
 /** What one process had counted by then; a counter or a histogram that it does not have is left out. */
 interface Counts {

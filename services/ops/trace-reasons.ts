@@ -1,7 +1,7 @@
 import type { AlertProgress__Output } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
 import type { DeadLetter__Output } from '../lib/grpc/types/ssom/alert/v1/DeadLetter.js';
 import type { RoleState } from './roles.js';
-import { nameOf, problemsOf, runs } from './system.js';
+import { isKnown, nameOf, problemsOf, runs } from './system.js';
 import { count, duration, oneLine } from './text.js';
 import { millis, missingCount, pendingPushes } from './trace.js';
 
@@ -27,7 +27,11 @@ function wayReasons(progress: AlertProgress__Output, states: readonly RoleState[
   // A large one is delivered while it is being fanned out, and that it was may be noted late.
   if (problems.length === 0 || progress.delivered > 0) problems.push(...problemsOf('delivery', states));
   const onlyLetters = progress.deadLetterCount >= missing && problems.length === 0;
-  return [...letters, ...problems, ...(onlyLetters ? [] : checkReasons(progress, problems.length > 0, now))];
+  return [
+    ...letters,
+    ...problems,
+    ...(onlyLetters ? [] : checkReasons(progress, isKnown(states) && problems.length === 0, now)),
+  ];
 }
 
 function letterReasons({ deadLetters, deadLetterCount }: AlertProgress__Output): string[] {
@@ -55,13 +59,15 @@ function outboxReasons(states: readonly RoleState[]): string[] {
         'Kafka does not take them, or it takes them slower than they come',
     );
   }
-  return problems.length > 0 ? problems : ['the sweeper of the alert-api publishes it after OUTBOX_SWEEP_AFTER_MS'];
+  return problems.length > 0 || !isKnown(states)
+    ? problems
+    : ['the sweeper of the alert-api publishes it after OUTBOX_SWEEP_AFTER_MS'];
 }
 
 /** What brings the rest, if nothing is on its way any more. */
-function checkReasons(progress: AlertProgress__Output, known: boolean, now: number): string[] {
+function checkReasons(progress: AlertProgress__Output, allWell: boolean, now: number): string[] {
   const next = millis(progress.nextCheckAt);
-  const lines = known ? [] : ['the roles before it are well and have nothing to do: its events may be lost'];
+  const lines = allWell ? ['the roles before it are well and have nothing to do: its events may be lost'] : [];
   if (next === null) return lines;
   const when = next > now ? `in ${duration(next - now)}` : 'at its next run (RECONCILE_INTERVAL_MS)';
   const before = progress.checks === 0 ? '' : `; it found it incomplete ${count(progress.checks, 'time')}`;

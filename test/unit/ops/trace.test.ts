@@ -265,6 +265,13 @@ test('trace prints the way, who is missing, why, and the address of the trace; J
   assert.equal(await main(['alerts', 'trace', '17'], untraced), 0);
   assert.match(untraced.out(), /\ntrace {2}none: (ab){16} was not recorded/);
 
+  // Asked where no role is, it says that of them, and nothing of what they might be doing.
+  const stopped = await closedAddress();
+  const alone = fakeContext({ environment: { ...environment, SSOM_ROLES: stopped } });
+  assert.equal(await main(['alerts', 'trace', '17'], alone), 0);
+  assert.match(alone.out(), new RegExp(`\nno role answers, .*\\(${stopped}: nothing listens there\\); --roles`));
+  assert.doesNotMatch(alone.out(), /no delivery|are well/);
+
   const json = fakeContext({ environment });
   assert.equal(await main(['alerts', 'trace', '17', '--json', '--jaeger', 'http://j'], json), 0);
   const trace = JSON.parse(json.out()) as Record<string, unknown> & { steps: { name: string; at: string | null }[] };
