@@ -102,11 +102,19 @@ function isOff(metrics: RoleState['metrics']): boolean {
 
 function waitingPushes({ pushes }: AlertProgress__Output, now: number): string[] {
   return pushes
-    .filter(({ state, dueAt }) => state === 'PUSH_STATE_WAITING' && (millis(dueAt) ?? 0) > now)
+    .filter(({ state, dueAt, error }) => {
+      // One that is being tried for the first time is on its way, and nothing is amiss.
+      const waits = state === 'PUSH_STATE_WAITING' || (state === 'PUSH_STATE_SENDING' && error !== '');
+      return waits && (millis(dueAt) ?? 0) > now;
+    })
     .slice(0, 3)
     .map(({ userId, deviceId, dueAt, attempts, error }) => {
-      const why = attempts === 0 ? 'its user holds a stream (PUSH_GRACE_MS)' : `it failed: ${oneLine(error)}`;
-      return `push to ${oneLine(userId)}, device ${deviceId}: in ${duration(millis(dueAt)! - now)}, as ${why}`;
+      const again = duration(millis(dueAt)! - now);
+      const why =
+        attempts === 0
+          ? `waits ${again}, as its user holds a stream (PUSH_GRACE_MS)`
+          : `failed and is tried again in at most ${again}: ${oneLine(error)}`;
+      return `push to ${oneLine(userId)}, device ${deviceId}, ${why}`;
     });
 }
 

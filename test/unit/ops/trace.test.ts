@@ -220,10 +220,19 @@ test('pushes that wait: for their time, for FCM, for the role, or because push i
   const sender = (...metrics: string[]) => roleState('push', ['ssom_push_limit 100', ...metrics]);
   assert.equal(
     reasons(sender()),
-    'push to op1, device 4: messaging/x: no\npush to op1, device 5: in 10.0 s, as its user holds a stream (PUSH_GRACE_MS)',
+    'push to op1, device 4: messaging/x: no\npush to op1, device 5, waits 10.0 s, as its user holds a stream (PUSH_GRACE_MS)',
   );
   const again = { ...waiting, pushes: [{ ...push, attempts: 2, error: 'messaging/unavailable' }] };
-  assert.match(reasons(sender(), again), /in 10\.0 s, as it failed: messaging\/unavailable/);
+  const failed = /device 5, failed and is tried again in at most 10\.0 s: messaging\/unavailable/;
+  assert.match(reasons(sender(), again), failed);
+  const [waits] = again.pushes;
+  // What FCM may have accepted all the same is called sending until it is known.
+  const sending = (error: string) => ({
+    ...waiting,
+    pushes: [{ ...waits!, state: 'PUSH_STATE_SENDING' as const, error }],
+  });
+  assert.match(reasons(sender(), sending('messaging/unavailable')), failed);
+  assert.equal(reasons(sender(), sending('')), '');
   assert.match(reasons(sender('ssom_push_paused 12')), /FCM has asked to wait 12\.0 s/);
   assert.match(reasons(sender('ssom_breaker_state{name="fcm"} 2')), /breaker to fcm is open/);
   assert.match(reasons(sender('ssom_push_due 2')), /2 pushes of all alerts are due/);
