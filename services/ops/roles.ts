@@ -12,7 +12,7 @@ const FIRST_PORT = 9464;
 const DEFAULT_ADDRESSES = ROLE_NAMES.map((_, index) => `127.0.0.1:${FIRST_PORT + index}`);
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[^\s:/@?#]+):\d{1,5}$/;
 /** A role answers within milliseconds; one that does not in this time is stopped, or overwhelmed. */
-const PATIENCE_MS = 1500;
+const PATIENCE_MS = 2000;
 
 export interface Check {
   readonly name: string;

@@ -117,7 +117,7 @@ test('top says which roles are away, and why', async (t) => {
   const context = fakeContext({ environment: { SSOM_ROLES: `${silent}, ${other},${health},${stopped}` } });
   assert.equal(await main(['top', '--once', '--interval', '0.2'], context), 1);
   assert.match(context.out(), /0 of 4 processes ready/);
-  assert.match(context.out(), new RegExp(`${silent} +away: no answer in 1500 ms`));
+  assert.match(context.out(), new RegExp(`${silent} +away: no answer in 2000 ms`));
   for (const stranger of [other, health])
     assert.match(context.out(), new RegExp(`${stranger} +away: what answers there is no role of ours`));
   assert.match(context.out(), new RegExp(`${stopped} +away: nothing listens there`));
