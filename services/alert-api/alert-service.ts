@@ -2,17 +2,9 @@ import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import type { Database } from '../lib/postgres.js';
 import { requireScope } from '../lib/grpc/identity.js';
-import {
-  optionalTimestamp,
-  readFilter,
-  readPageSize,
-  readPageToken,
-  toAlertMessage,
-  writePageToken,
-} from '../lib/grpc/messages.js';
+import { readFilter, readPageSize, readPageToken, toAlertMessage, writePageToken } from '../lib/grpc/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
 import { grpcCode } from '../lib/grpc/status.js';
-import type { AlertProgress } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
 import type { BatchCreateAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
 import type { BatchCreateAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
 import type { BatchCreateAlertsResult } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResult.js';
@@ -22,22 +14,18 @@ import type { GetAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/Ge
 import type { GetAlertResponse } from '../lib/grpc/types/ssom/alert/v1/GetAlertResponse.js';
 import type { ListAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListAlertsRequest.js';
 import type { ListAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/ListAlertsResponse.js';
-import type { PushRecord as PushRecordMessage } from '../lib/grpc/types/ssom/alert/v1/PushRecord.js';
 import type { Logger } from '../lib/logging.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import type { Span } from '../lib/telemetry/tracing.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
-import { countDelivered } from '../store/inbox-delivery.js';
 import { isInInbox } from '../store/inboxes.js';
-import { findProgress } from '../store/progress.js';
-import { pushesOf, type PushRecord } from '../store/push-records.js';
-import type { PushState } from '../store/pushes.js';
+import { readClosedTo } from '../store/state.js';
 import { isOutage } from '../lib/postgres.js';
+import { progressOf } from './alert-progress.js';
 import { readCreateAlertRequest } from './create-alert-request.js';
 import type { CreateBatcher, CreateResult } from './create-batcher.js';
 
 const BATCH_MAX = 500;
-const PUSHES_MAX = 100;
 
 export interface AlertServiceDeps {
   readonly database: Database;
@@ -62,25 +50,6 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
     const result = await batcher.create(readCreateAlertRequest(request, identity.subject, traceparent));
     if (span?.isRecording() === true) noteAlert(span, result);
     return result;
-  }
-
-  async function progressOf(alertId: number): Promise<AlertProgress | null> {
-    const progress = await findProgress(database, alertId);
-    if (progress === undefined) return null;
-    const recipients = (await directories.recipientsOf([alertId])).get(alertId) ?? [];
-    const { delivered, read } = await countDelivered(database, alertId, recipients);
-    const pushes = await pushesOf(database, alertId, PUSHES_MAX);
-    return {
-      publishedAt: optionalTimestamp(progress.publishedAt),
-      fannedOutAt: optionalTimestamp(progress.fannedOutAt),
-      completedAt: optionalTimestamp(progress.completedAt),
-      recipients: recipients.length,
-      delivered,
-      read,
-      traceId: progress.traceparent?.split('-')[1] ?? '',
-      pushCounts: [...pushes.counts].map(([state, count]) => ({ state: toPushState(state), count })),
-      pushes: pushes.records.map(toPushMessage),
-    };
   }
 
   return {
@@ -113,8 +82,12 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
       const visible =
         mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));
       const [found] = visible ? await findRoutableAlerts(database, [alertId]) : [];
-      if (found === undefined) throw new AlertError('NOT_FOUND', 'ALERT_NOT_FOUND', `there is no alert ${alertId}`);
-      const progress = mayReadAll ? await progressOf(alertId) : null;
+      if (found === undefined) {
+        const removed = mayReadAll && alertId <= (await readClosedTo(database));
+        const why = removed ? ' any more: it was older than ALERT_RETENTION_DAYS' : '';
+        throw new AlertError('NOT_FOUND', 'ALERT_NOT_FOUND', `there is no alert ${alertId}${why}`);
+      }
+      const progress = mayReadAll ? await progressOf(database, directories, alertId) : null;
       return { alert: toAlertMessage(found.alert), progress };
     },
 
@@ -136,16 +109,6 @@ function noteAlert(span: Span, { alert, replayed }: CreateResult): void {
   span.setAttribute(ATTR.alertId, alert.alertId);
   span.setAttribute(ATTR.alertKind, alert.kind);
   if (replayed) span.setAttribute(ATTR.alertReplayed, true);
-}
-
-function toPushState(state: PushState): `PUSH_STATE_${Uppercase<PushState>}` {
-  return `PUSH_STATE_${state.toUpperCase() as Uppercase<PushState>}`;
-}
-
-function toPushMessage(push: PushRecord): PushRecordMessage {
-  const { userId, deviceId, attempts, messageName, error } = push;
-  const sentAt = optionalTimestamp(push.sentAt);
-  return { userId, deviceId, state: toPushState(push.state), attempts, sentAt, fcmMessageName: messageName, error };
 }
 
 const UNAVAILABLE = 14;

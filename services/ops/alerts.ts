@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ALERT_KINDS, ALERT_LEVELS } from '../domain/alert.js';
 import { createAlerts, type CreateFlags } from './alerts-create.js';
+import { JAEGER_DEFAULT, traceAlert, type TraceFlags } from './alerts-trace.js';
 import { watchAlerts, type WatchFlags } from './alerts-watch.js';
 import {
   callerFlags,
@@ -18,6 +19,7 @@ import {
 } from './command.js';
 import { OK, print, type Context } from './context.js';
 import { alertJson, alertLines, progressJson } from './format.js';
+import { rolesFlag } from './roles.js';
 import { painter } from './text.js';
 
 export const addAlerts: AddCommands = (program, context, done) => {
@@ -75,6 +77,25 @@ export const addAlerts: AddCommands = (program, context, done) => {
     .option('--json', 'as JSON')
     .addHelpText('after', examples('ssom-alert alerts get 17', 'ssom-alert alerts get 17 --json | jq .progress'))
     .action(async (id: number, flags: CallerFlags & { json?: boolean }) => done(await getAlert(context, id, flags)));
+
+  rolesFlag(callerFlags(alerts.command('trace')))
+    .summary('where is it? every step of an alert, what is missing, for whom and why')
+    .description(
+      'When an alert was created, published, fanned out, came into inboxes, was pushed and read; what is missing, for whom, and ' +
+        "why, as the alert's record and the running roles tell; and where its trace is. One that took its time shows where.",
+    )
+    .argument('<id>', "the alert's number", parseId)
+    .option('--jaeger <url>', `Jaeger's page (env SSOM_JAEGER_URL; default ${JAEGER_DEFAULT})`)
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'ssom-alert alerts trace 4711',
+        "ssom-alert alerts trace 4711 --json | jq '.reasons'",
+        'ssom-alert alerts trace 4711 --roles alert-api:9464,fanout:9465,delivery-0:9466,delivery-1:9466',
+      ),
+    )
+    .action(async (id: number, flags: TraceFlags) => done(await traceAlert(context, id, flags)));
 };
 
 function createFlags(command: Command): Command {

@@ -15,6 +15,7 @@ import { addMigrate } from './migrate.js';
 import { describeError, messageOf } from './problems.js';
 import { addRepair } from './repair.js';
 import { addRun } from './run.js';
+import { addTop } from './top.js';
 
 /**
  * Runs a command.
@@ -54,7 +55,7 @@ function createProgram(context: Context, done: (code: number) => void): Command 
         'ssom-alert alerts watch --user op01 --from start',
       ) + '\nExit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 130 ended by Ctrl-C.\n',
     );
-  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDevices, addDlq, addRepair])
+  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDevices, addDlq, addRepair, addTop])
     add(program, context, done);
   return program;
 }

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Environment } from '../lib/config/load.js';
 
-export type Output = Writable & { readonly isTTY?: boolean };
+/** A terminal has a size, which changes with the event 'resize'. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 /** What a command knows of the world; tests bring their own. */
 export interface Context {

@@ -145,7 +145,13 @@ export function progressJson(progress: AlertProgress__Output | null): object | n
     publishedAt: timeJson(progress.publishedAt),
     fannedOutAt: timeJson(progress.fannedOutAt),
     completedAt: timeJson(progress.completedAt),
-    pushes: progress.pushes.map((push) => ({ ...push, sentAt: timeJson(push.sentAt) })),
+    firstDeliveredAt: timeJson(progress.firstDeliveredAt),
+    lastDeliveredAt: timeJson(progress.lastDeliveredAt),
+    lastReadAt: timeJson(progress.lastReadAt),
+    firstPushSentAt: timeJson(progress.firstPushSentAt),
+    lastPushSentAt: timeJson(progress.lastPushSentAt),
+    nextCheckAt: timeJson(progress.nextCheckAt),
+    pushes: progress.pushes.map((push) => ({ ...push, sentAt: timeJson(push.sentAt), dueAt: timeJson(push.dueAt) })),
   };
 }
 

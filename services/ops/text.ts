@@ -35,7 +35,28 @@ export function painter({ stdout, environment }: Context): Paint {
   return plain ? (_style, text) => text : (style, text) => `\u001b[${CODES[style]}m${text}\u001b[0m`;
 }
 
-/** `1 user`, `2 users`, `1,500 users`. */
+/** `1 user`, `2 users`, `1,500 users`, `2 inboxes`. */
 export function count(number: number, noun: string): string {
-  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+  return `${number.toLocaleString('en')} ${number === 1 ? noun : plural(noun)}`;
+}
+
+function plural(noun: string): string {
+  return /(x|s|sh)$/.test(noun) ? `${noun}es` : `${noun}s`;
+}
+
+/** A time that something takes: `12 ms`, `3.4 s`, `2 min 5 s`, `3 h 20 min`, `4 d 1 h`. */
+export function duration(ms: number): string {
+  const whole = Math.round(ms);
+  if (whole < 1000) return `${whole} ms`;
+  const seconds = Math.round(ms / 1000);
+  if (whole < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  if (seconds < 3600) return pair(Math.floor(seconds / 60), 'min', seconds % 60, 's');
+  const minutes = Math.round(ms / 60_000);
+  if (minutes < 24 * 60) return pair(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+  const hours = Math.round(ms / 3_600_000);
+  return pair(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+function pair(large: number, unit: string, small: number, smallUnit: string): string {
+  return small === 0 ? `${large} ${unit}` : `${large} ${unit} ${small} ${smallUnit}`;
 }

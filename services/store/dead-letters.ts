@@ -1,4 +1,4 @@
-import type { Database } from '../lib/postgres.js';
+import type { Database, Queryable } from '../lib/postgres.js';
 
 /** Where a dead letter came from, and whom it was about if that could be read. */
 export interface DeadLetter {
@@ -49,6 +49,44 @@ export async function pendingDeadLetters(database: Database, topics: readonly st
     values: [topics],
   });
   return new Set(rows.map(({ name }) => name));
+}
+
+/** A dead letter for which an alert, or a recipient of it, waits. */
+export interface HoldingLetter {
+  /** topic-partition@offset */
+  readonly name: string;
+  /** Empty: the record was about the alert as a whole. */
+  readonly userId: string;
+  readonly reason: string;
+  readonly purged: boolean;
+}
+
+/** The dead letters that an alert is held up by, those about all of it first; a recipient who has it is not waiting. */
+export async function deadLettersOf(
+  database: Queryable,
+  alertId: number,
+  limit: number,
+): Promise<{ count: number; letters: HoldingLetter[] }> {
+  const { rows } = await database.query<{
+    name: string;
+    user_id: string | null;
+    reason: string;
+    purged: boolean;
+    count: number;
+  }>({
+    // Compared to 0, so that it stays a look-up by key for each letter.
+    text: `
+      SELECT topic || '-' || partition || '@' || "offset" AS name, user_id, reason, purged, count(*) OVER () AS count
+      FROM dead_letters d
+      WHERE alert_id = $1
+        AND (SELECT count(*) FROM alert_statuses s WHERE s.user_id = d.user_id AND s.alert_id = d.alert_id) = 0
+      ORDER BY user_id NULLS FIRST, d.created_at LIMIT $2`,
+    values: [alertId, limit],
+  });
+  return {
+    count: rows[0]?.count ?? 0,
+    letters: rows.map(({ name, user_id, reason, purged }) => ({ name, userId: user_id ?? '', reason, purged })),
+  };
 }
 
 /** Forgets all: the broker that had them is gone. @returns how many there were */

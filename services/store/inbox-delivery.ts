@@ -250,18 +250,3 @@ export async function missingDeliveries(database: Database, deliveries: readonly
   });
   return rows.map(({ user_id, alert_id }) => ({ userId: user_id, alertId: alert_id }));
 }
-
-/** In how many of these users' inboxes an alert is, and how many of them have read it. */
-export async function countDelivered(
-  database: Database,
-  alertId: number,
-  userIds: readonly string[],
-): Promise<{ delivered: number; read: number }> {
-  const { rows } = await database.query<{ delivered: number; read: number }>({
-    text: `
-      SELECT count(*) AS delivered, count(*) FILTER (WHERE s.is_read) AS read
-      FROM unnest($2::text[]) AS u(user_id) JOIN alert_statuses s ON s.user_id = u.user_id AND s.alert_id = $1`,
-    values: [alertId, userIds],
-  });
-  return rows[0] ?? { delivered: 0, read: 0 };
-}

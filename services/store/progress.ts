@@ -7,6 +7,12 @@ export interface Progress {
   readonly publishedAt: number | null;
   readonly fannedOutAt: number | null;
   readonly completedAt: number | null;
+  /** When reconciliation looks at it next; null: it is complete or closed. */
+  readonly nextCheckAt: number | null;
+  /** How often that has found it incomplete. */
+  readonly checks: number;
+  /** Retention has closed it. */
+  readonly closed: boolean;
   readonly traceparent: string | null;
 }
 
@@ -39,10 +45,14 @@ export async function findProgress(database: Queryable, alertId: number): Promis
     published_at: number | null;
     fanned_out_at: number | null;
     completed_at: number | null;
+    reconcile_at: number;
+    reconcile_attempts: number;
+    open: boolean;
     traceparent: string | null;
   }>({
     text: `
-      SELECT COALESCE(p.published_at, CASE WHEN o.alert_id IS NULL THEN p.created_at END) AS published_at, p.fanned_out_at, p.completed_at, a.traceparent
+      SELECT COALESCE(p.published_at, CASE WHEN o.alert_id IS NULL THEN p.created_at END) AS published_at, p.fanned_out_at,
+             p.completed_at, p.reconcile_at, p.reconcile_attempts, p.${OPEN} AS open, a.traceparent
       FROM alert_progress p JOIN alerts a USING (alert_id) LEFT JOIN outbox o USING (alert_id) WHERE p.alert_id = $1`,
     values: [alertId],
   });
@@ -52,6 +62,9 @@ export async function findProgress(database: Queryable, alertId: number): Promis
     publishedAt: row.published_at,
     fannedOutAt: row.fanned_out_at,
     completedAt: row.completed_at,
+    nextCheckAt: row.open && row.completed_at === null ? row.reconcile_at : null,
+    checks: row.reconcile_attempts,
+    closed: !row.open,
     traceparent: row.traceparent,
   };
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../lib/postgres.js';
+import { greatest, least } from './arrivals.js';
 import type { PushState } from './pushes.js';
 
 /** Has failed pushes of these alerts to this user tried again. @returns how many */
@@ -32,19 +33,28 @@ export interface PushRecord {
   readonly state: PushState;
   readonly attempts: number;
   readonly sentAt: number | null;
+  /** When something is to be done; null: nothing. While somebody is at it, when its claim ends. */
+  readonly dueAt: number | null;
   readonly messageName: string;
   readonly error: string;
 }
 
-/** What became of the pushes of one alert: how many are in each state, and some of them, those that went wrong first. */
-export async function pushesOf(
-  database: Queryable,
-  alertId: number,
-  limit: number,
-): Promise<{ counts: Map<PushState, number>; records: PushRecord[] }> {
+export interface Pushes {
+  readonly counts: ReadonlyMap<PushState, number>;
+  readonly firstSentAt: number | null;
+  readonly lastSentAt: number | null;
+  readonly records: readonly PushRecord[];
+}
+
+/**
+ * What became of the pushes of one alert: how many are in each state, when FCM accepted them, and some of them, those that
+ * went wrong first.
+ */
+export async function pushesOf(database: Queryable, alertId: number, limit: number): Promise<Pushes> {
   const [counts, records] = await Promise.all([
-    database.query<{ state: PushState; count: number }>({
-      text: 'SELECT state, count(*) AS count FROM push_deliveries WHERE alert_id = $1 GROUP BY state',
+    database.query<{ state: PushState; count: number; first_sent_at: number | null; last_sent_at: number | null }>({
+      text: `SELECT state, count(*) AS count, min(sent_at) AS first_sent_at, max(sent_at) AS last_sent_at
+             FROM push_deliveries WHERE alert_id = $1 GROUP BY state`,
       values: [alertId],
     }),
     database.query<{
@@ -53,11 +63,12 @@ export async function pushesOf(
       state: PushState;
       attempts: number;
       sent_at: number | null;
+      due_at: number | null;
       message_name: string | null;
       error: string | null;
     }>({
       text: `
-        SELECT user_id, device_id, state, attempts, sent_at, message_name, error FROM push_deliveries WHERE alert_id = $1
+        SELECT user_id, device_id, state, attempts, sent_at, due_at, message_name, error FROM push_deliveries WHERE alert_id = $1
         ORDER BY array_position(ARRAY['failed', 'sending', 'expired', 'waiting', 'skipped', 'sent', 'dismissed'], state), user_id,
                  device_id
         LIMIT $2`,
@@ -66,12 +77,15 @@ export async function pushesOf(
   ]);
   return {
     counts: new Map(counts.rows.map(({ state, count }) => [state, count])),
+    firstSentAt: least(counts.rows.map((row) => row.first_sent_at)),
+    lastSentAt: greatest(counts.rows.map((row) => row.last_sent_at)),
     records: records.rows.map((row) => ({
       userId: row.user_id,
       deviceId: row.device_id,
       state: row.state,
       attempts: row.attempts,
       sentAt: row.sent_at,
+      dueAt: row.due_at,
       messageName: row.message_name ?? '',
       error: row.error ?? '',
     })),

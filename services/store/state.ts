@@ -15,3 +15,9 @@ export async function readEpoch(database: Queryable): Promise<number> {
   if (rows[0] === undefined) throw new Error('service_state is empty: the database was not migrated');
   return rows[0].epoch;
 }
+
+/** Up to which alert retention has closed them. */
+export async function readClosedTo(database: Queryable): Promise<number> {
+  const { rows } = await database.query<{ closed_to: number }>({ text: 'SELECT closed_to FROM service_state' });
+  return rows[0]?.closed_to ?? 0;
+}

@@ -11,6 +11,7 @@ import type { BatchCreateAlertsResult as _ssom_alert_v1_BatchCreateAlertsResult,
 import type { BatchItemError as _ssom_alert_v1_BatchItemError, BatchItemError__Output as _ssom_alert_v1_BatchItemError__Output } from './ssom/alert/v1/BatchItemError.js';
 import type { CreateAlertRequest as _ssom_alert_v1_CreateAlertRequest, CreateAlertRequest__Output as _ssom_alert_v1_CreateAlertRequest__Output } from './ssom/alert/v1/CreateAlertRequest.js';
 import type { CreateAlertResponse as _ssom_alert_v1_CreateAlertResponse, CreateAlertResponse__Output as _ssom_alert_v1_CreateAlertResponse__Output } from './ssom/alert/v1/CreateAlertResponse.js';
+import type { DeadLetter as _ssom_alert_v1_DeadLetter, DeadLetter__Output as _ssom_alert_v1_DeadLetter__Output } from './ssom/alert/v1/DeadLetter.js';
 import type { FieldViolation as _ssom_alert_v1_FieldViolation, FieldViolation__Output as _ssom_alert_v1_FieldViolation__Output } from './ssom/alert/v1/FieldViolation.js';
 import type { GetAlertRequest as _ssom_alert_v1_GetAlertRequest, GetAlertRequest__Output as _ssom_alert_v1_GetAlertRequest__Output } from './ssom/alert/v1/GetAlertRequest.js';
 import type { GetAlertResponse as _ssom_alert_v1_GetAlertResponse, GetAlertResponse__Output as _ssom_alert_v1_GetAlertResponse__Output } from './ssom/alert/v1/GetAlertResponse.js';
@@ -47,6 +48,7 @@ export interface ProtoGrpcType {
         BatchItemError: MessageTypeDefinition<_ssom_alert_v1_BatchItemError, _ssom_alert_v1_BatchItemError__Output>
         CreateAlertRequest: MessageTypeDefinition<_ssom_alert_v1_CreateAlertRequest, _ssom_alert_v1_CreateAlertRequest__Output>
         CreateAlertResponse: MessageTypeDefinition<_ssom_alert_v1_CreateAlertResponse, _ssom_alert_v1_CreateAlertResponse__Output>
+        DeadLetter: MessageTypeDefinition<_ssom_alert_v1_DeadLetter, _ssom_alert_v1_DeadLetter__Output>
         FieldViolation: MessageTypeDefinition<_ssom_alert_v1_FieldViolation, _ssom_alert_v1_FieldViolation__Output>
         GetAlertRequest: MessageTypeDefinition<_ssom_alert_v1_GetAlertRequest, _ssom_alert_v1_GetAlertRequest__Output>
         GetAlertResponse: MessageTypeDefinition<_ssom_alert_v1_GetAlertResponse, _ssom_alert_v1_GetAlertResponse__Output>

@@ -220,6 +220,80 @@ export const DEFINITIONS = {
            "rule": "repeated",
            "type": "PushRecord",
            "id": 9
+          },
+          "firstDeliveredAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 10
+          },
+          "lastDeliveredAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 11
+          },
+          "lastReadAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 12
+          },
+          "firstPushSentAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 13
+          },
+          "lastPushSentAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 14
+          },
+          "missingUserIds": {
+           "rule": "repeated",
+           "type": "string",
+           "id": 15
+          },
+          "deadLetters": {
+           "rule": "repeated",
+           "type": "DeadLetter",
+           "id": 16
+          },
+          "deadLetterCount": {
+           "type": "int32",
+           "id": 17
+          },
+          "nextCheckAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 18
+          },
+          "checks": {
+           "type": "int32",
+           "id": 19
+          },
+          "closed": {
+           "type": "bool",
+           "id": 20
+          },
+          "unplannedPushes": {
+           "type": "int32",
+           "id": 21
+          },
+          "traceSampled": {
+           "type": "bool",
+           "id": 22
+          }
+         }
+        },
+        "DeadLetter": {
+         "fields": {
+          "name": {
+           "type": "string",
+           "id": 1
+          },
+          "userId": {
+           "type": "string",
+           "id": 2
+          },
+          "reason": {
+           "type": "string",
+           "id": 3
+          },
+          "purged": {
+           "type": "bool",
+           "id": 4
           }
          }
         },
@@ -276,6 +350,10 @@ export const DEFINITIONS = {
           "error": {
            "type": "string",
            "id": 7
+          },
+          "dueAt": {
+           "type": "google.protobuf.Timestamp",
+           "id": 8
           }
          }
         },

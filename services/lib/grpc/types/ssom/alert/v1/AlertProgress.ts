@@ -3,6 +3,7 @@
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../../google/protobuf/Timestamp.js';
 import type { PushCount as _ssom_alert_v1_PushCount, PushCount__Output as _ssom_alert_v1_PushCount__Output } from '../../../ssom/alert/v1/PushCount.js';
 import type { PushRecord as _ssom_alert_v1_PushRecord, PushRecord__Output as _ssom_alert_v1_PushRecord__Output } from '../../../ssom/alert/v1/PushRecord.js';
+import type { DeadLetter as _ssom_alert_v1_DeadLetter, DeadLetter__Output as _ssom_alert_v1_DeadLetter__Output } from '../../../ssom/alert/v1/DeadLetter.js';
 
 /**
  * How far an alert has come on its way.
@@ -44,6 +45,60 @@ export interface AlertProgress {
    * At most 100 of them: what went wrong first, then what is under way.
    */
   'pushes'?: (_ssom_alert_v1_PushRecord)[];
+  /**
+   * When it came into the first inbox that it is in now. Absent: it is in none.
+   */
+  'firstDeliveredAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * When it came into the last one so far.
+   */
+  'lastDeliveredAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * When a recipient read it last, of those who have not made it unread since. Absent: nobody has.
+   */
+  'lastReadAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * When FCM accepted the first of its pushes. Absent: none.
+   */
+  'firstPushSentAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * When FCM accepted the last one so far.
+   */
+  'lastPushSentAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * At most 20 recipients whose inboxes do not have it; there are recipients minus delivered. What retention has removed
+   * from an inbox is not missing.
+   */
+  'missingUserIds'?: (string)[];
+  /**
+   * At most 20 dead letters about it whose recipients do not have it. Reconciliation leaves those recipients alone until the
+   * records are redriven.
+   */
+  'deadLetters'?: (_ssom_alert_v1_DeadLetter)[];
+  /**
+   * How many there are.
+   */
+  'deadLetterCount'?: (number);
+  /**
+   * When reconciliation looks at it next, unless it is complete. Absent: it is complete, or retention has closed it.
+   */
+  'nextCheckAt'?: (_google_protobuf_Timestamp | null);
+  /**
+   * How often reconciliation has found it incomplete.
+   */
+  'checks'?: (number);
+  /**
+   * It is older than what the service keeps: nothing delivers it any more, and its entries may have left the inboxes.
+   */
+  'closed'?: (boolean);
+  /**
+   * How many recipients have it in the inbox, unread, and a device, while nobody has looked yet what is to be pushed.
+   */
+  'unplannedPushes'?: (number);
+  /**
+   * Whether its trace was recorded; otherwise a search for trace_id finds nothing. A collector may still have left it out.
+   */
+  'traceSampled'?: (boolean);
 }
 
 /**
@@ -86,4 +141,58 @@ export interface AlertProgress__Output {
    * At most 100 of them: what went wrong first, then what is under way.
    */
   'pushes': (_ssom_alert_v1_PushRecord__Output)[];
+  /**
+   * When it came into the first inbox that it is in now. Absent: it is in none.
+   */
+  'firstDeliveredAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * When it came into the last one so far.
+   */
+  'lastDeliveredAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * When a recipient read it last, of those who have not made it unread since. Absent: nobody has.
+   */
+  'lastReadAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * When FCM accepted the first of its pushes. Absent: none.
+   */
+  'firstPushSentAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * When FCM accepted the last one so far.
+   */
+  'lastPushSentAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * At most 20 recipients whose inboxes do not have it; there are recipients minus delivered. What retention has removed
+   * from an inbox is not missing.
+   */
+  'missingUserIds': (string)[];
+  /**
+   * At most 20 dead letters about it whose recipients do not have it. Reconciliation leaves those recipients alone until the
+   * records are redriven.
+   */
+  'deadLetters': (_ssom_alert_v1_DeadLetter__Output)[];
+  /**
+   * How many there are.
+   */
+  'deadLetterCount': (number);
+  /**
+   * When reconciliation looks at it next, unless it is complete. Absent: it is complete, or retention has closed it.
+   */
+  'nextCheckAt': (_google_protobuf_Timestamp__Output | null);
+  /**
+   * How often reconciliation has found it incomplete.
+   */
+  'checks': (number);
+  /**
+   * It is older than what the service keeps: nothing delivers it any more, and its entries may have left the inboxes.
+   */
+  'closed': (boolean);
+  /**
+   * How many recipients have it in the inbox, unread, and a device, while nobody has looked yet what is to be pushed.
+   */
+  'unplannedPushes': (number);
+  /**
+   * Whether its trace was recorded; otherwise a search for trace_id finds nothing. A collector may still have left it out.
+   */
+  'traceSampled': (boolean);
 }

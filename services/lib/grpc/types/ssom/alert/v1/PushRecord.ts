@@ -36,6 +36,10 @@ export interface PushRecord {
    * What FCM said when it last failed, or why it was not sent. Empty: nothing.
    */
   'error'?: (string);
+  /**
+   * When it is tried next; while it is being tried, when it counts as lost. Absent: nothing more happens.
+   */
+  'dueAt'?: (_google_protobuf_Timestamp | null);
 }
 
 /**
@@ -70,4 +74,8 @@ export interface PushRecord__Output {
    * What FCM said when it last failed, or why it was not sent. Empty: nothing.
    */
   'error': (string);
+  /**
+   * When it is tried next; while it is being tried, when it counts as lost. Absent: nothing more happens.
+   */
+  'dueAt': (_google_protobuf_Timestamp__Output | null);
 }

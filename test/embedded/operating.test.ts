@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { main } from '../../services/ops/cli.js';
+import { alertRequest } from '../support/alerts.js';
+import { loadDirectory } from '../support/directory.js';
+import { startStandalone } from '../support/standalone.js';
+import { untilTrue } from '../support/until-true.js';
+import { fakeContext } from '../unit/ops/fake-context.js';
+
+interface Figures {
+  readonly rates: Readonly<Record<string, number | null>>;
+  readonly groups: readonly { readonly role: string; readonly lag: number }[];
+  readonly outbox: { readonly depth: number };
+  readonly streams: { readonly open: number };
+  readonly breakers: readonly unknown[];
+  readonly deadLetters: { readonly total: number };
+  readonly roles: readonly { readonly name: string; readonly ready: boolean }[];
+}
+
+test('top and alerts trace read what the whole service really tells of itself', async (t) => {
+  const standalone = await startStandalone(t, { env: { RECONCILE_GRACE_MS: '300', RECONCILE_INTERVAL_MS: '300' } });
+  const api = standalone.api();
+  await loadDirectory(api);
+  const environment = { SSOM_ADDRESS: standalone.grpc, SSOM_ROLES: standalone.http };
+  let alertId = 0;
+  const look = async () => {
+    const context = fakeContext({ environment });
+    const looking = main(['top', '--json', '--interval', '0.5'], context);
+    const { alert } = await api.call('CreateAlert', alertRequest());
+    alertId = alert!.alertId;
+    assert.equal(await looking, 0, context.err());
+    return JSON.parse(context.out()) as Figures;
+  };
+  let figures: Figures | undefined;
+  await untilTrue(
+    async () => {
+      figures = await look();
+      const { rates, groups } = figures;
+      return rates['created']! > 0 && rates['delivered']! > 0 && groups.length === 4;
+    },
+    { timeoutMs: 30_000, what: () => `all is seen: ${JSON.stringify(figures)}` },
+  );
+  const { groups, outbox, streams, breakers, deadLetters, roles } = figures!;
+  assert.deepEqual(
+    groups.map(({ role }) => role),
+    ['fanout', 'delivery', 'push', 'stream-gateway'],
+  );
+  assert.deepEqual(
+    [outbox.depth, streams.open, breakers.length, deadLetters.total, roles.map(({ name }) => name)],
+    [0, 0, 0, 0, ['standalone']],
+  );
+  let out = '';
+  await untilTrue(
+    async () => {
+      const context = fakeContext({ environment });
+      assert.equal(await main(['alerts', 'trace', String(alertId)], context), 0, context.err());
+      out = context.out();
+      return out.includes('inbox of every recipient') && !out.includes('\nwhy\n');
+    },
+    { timeoutMs: 20_000, what: () => `nothing is amiss: ${out}` },
+  );
+});
