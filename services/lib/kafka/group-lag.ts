@@ -89,7 +89,7 @@ export class GroupLag {
     const asked = partitions.map((partition) => ({ topic, partition }));
     return this.#ask('listing what a group has committed', (admin, done) =>
       admin.listConsumerGroupOffsets([{ groupId, partitions: asked }], { timeout: REQUEST_MS }, (error, [found] = []) =>
-        done(error ?? found?.error, (found?.partitions ?? []) as Position[]),
+        done(error ?? found?.error, (found?.partitions ?? [])),
       ),
     );
   }
@@ -108,7 +108,7 @@ export class GroupLag {
     });
     const admin = this.#admin;
     const answer = new Promise<T>((resolve, reject) => {
-      ask(admin, (error, result) => (error ? reject(error as Error) : resolve(result)));
+      ask(admin, (error, result) => (error ? reject(error) : resolve(result)));
     });
     return withTimeout(answer, 2 * REQUEST_MS, what);
   }
