@@ -39,6 +39,7 @@ const PROBE_INTERVAL_MS = 2000;
 const BULK_LINGER_MS = 5;
 const BREAKER_VALUES: Readonly<Record<BreakerState, number>> = { closed: 0, 'half-open': 1, open: 2 };
 const KAFKA_PROBE_INTERVAL_MS = 5000;
+const GROUP_LAG_INTERVAL_MS = 10_000;
 
 /**
  * What every role stands on: logger, telemetry, database, Kafka and the two servers. It is made without waiting for
@@ -263,7 +264,7 @@ export class Runtime {
       })),
     );
     void every(
-      KAFKA_PROBE_INTERVAL_MS,
+      GROUP_LAG_INTERVAL_MS,
       signal,
       () => groupLag.look(),
       (error) => logger.debug({ err: error }, 'the lag of groups could not be seen'),
