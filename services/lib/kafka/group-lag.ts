@@ -23,6 +23,7 @@ export interface PartitionLag extends WatchedGroup {
 export class GroupLag {
   readonly #observers = new Map<string, Consumer>();
   #lags: readonly PartitionLag[] = [];
+  #closed = false;
 
   constructor(
     private readonly brokers: Brokers,
@@ -71,10 +72,12 @@ export class GroupLag {
       groupId,
     });
     this.#observers.set(groupId, observer);
+    if (this.#closed) await this.close();
     return observer;
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#observers.values()].map((observer) => observer.close()));
   }
 }
