@@ -6,6 +6,7 @@ import { startHttp, type HttpEndpoint, type Readiness } from './lib/http.js';
 import type { Brokers } from './lib/kafka/client-config.js';
 import { Consumer, type ConsumerOptions, type IncomingRecord } from './lib/kafka/consumer.js';
 import { DeadLetters } from './lib/kafka/dead-letters.js';
+import { GroupLag, type WatchedGroup } from './lib/kafka/group-lag.js';
 import { KafkaMetrics } from './lib/kafka/kafka-metrics.js';
 import { Producer } from './lib/kafka/producer.js';
 import { recordTraceparent } from './lib/kafka/record-traceparent.js';
@@ -45,6 +46,7 @@ const PROBE_INTERVAL_MS = 2000;
 const BULK_LINGER_MS = 5;
 const BREAKER_VALUES: Readonly<Record<BreakerState, number>> = { closed: 0, 'half-open': 1, open: 2 };
 const KAFKA_PROBE_INTERVAL_MS = 5000;
+const GROUP_LAG_INTERVAL_MS = 10_000;
 
 /**
  * What every role stands on: logger, telemetry, database, Kafka and the two servers. It is made without waiting for
@@ -86,6 +88,12 @@ export class Runtime {
       [...this.#breakers].map(([name, { state }]) => ({ value: BREAKER_VALUES[state], attributes: { name } })),
     );
     this.#breakers.set('postgresql', this.database.breaker);
+    this.metrics.gauge('ssom.ready', 'What a role needs: 1 it is there, 0 it is not; as in /readyz.', () =>
+      [...this.#readiness].map(([check, { ok, required }]) => ({
+        value: ok ? 1 : 0,
+        attributes: { check, required },
+      })),
+    );
     this.#closers.add('traces', () => tracing.close());
     this.#countSpans();
     this.#closers.add('metrics', () => this.metrics.close());
@@ -280,6 +288,27 @@ export class Runtime {
         for (const consumer of this.#kafka.consumers) if (consumer.reads(remade)) void consumer.renew(reason);
       },
       (error) => logger.debug({ err: error }, 'topics could not be looked at'),
+    );
+  }
+
+  /** Shows how far groups are behind, also those of which no consumer runs. */
+  observeGroups(groups: readonly WatchedGroup[], signal: AbortSignal): void {
+    const { config, logger, role, backends } = this;
+    // The in-process broker ends with its consumers, and takes no such questions.
+    if (backends.brokers.inProcess) return;
+    const groupLag = new GroupLag(backends.brokers, config, logger, `ssom-${role}-groups`, groups);
+    this.#closers.add('group lag', () => groupLag.close());
+    this.metrics.gauge('ssom.kafka.group.lag', 'Records that a group has not committed, as the broker sees it.', () =>
+      groupLag.lags.map(({ group, topic, partition, lag }) => ({
+        value: lag,
+        attributes: { group, topic, partition: String(partition) },
+      })),
+    );
+    void every(
+      GROUP_LAG_INTERVAL_MS,
+      signal,
+      () => groupLag.look(),
+      (error) => logger.debug({ err: error }, 'the lag of groups could not be seen'),
     );
   }
 

@@ -1,3 +1,4 @@
+import type { Events } from '../events/events.js';
 import { api } from '../lib/grpc/protos.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
@@ -51,6 +52,17 @@ export function createAlertApi(runtime: Runtime): Service {
   async function connectToKafka(signal: AbortSignal): Promise<void> {
     publishing = await runtime.publishing(signal);
     relay.attach(publishing);
+    observeGroups(publishing.events, signal);
+  }
+
+  /** This role, since it reads no topic: it can tell of consumers that have stopped. */
+  function observeGroups({ topics }: Events, signal: AbortSignal): void {
+    const groups = [
+      { group: `${config.consumerGroup}-fanout`, topic: topics.alertCreated },
+      { group: config.consumerGroup, topic: topics.userAlert },
+      { group: `${config.consumerGroup}-push`, topic: topics.inboxChange },
+    ];
+    runtime.observeGroups(groups, signal);
   }
 
   return {

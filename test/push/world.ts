@@ -34,12 +34,15 @@ export class PushWorld {
   client!: AlertClient;
   database!: pg.Pool;
   gateway!: RoleProcess;
+  alertApi!: RoleProcess;
+  fanout!: RoleProcess;
+  delivery!: RoleProcess;
 
   /** Everything but the push role. */
-  static async start(): Promise<PushWorld> {
+  static async start(more: Environment = {}): Promise<PushWorld> {
     const world = new PushWorld();
     try {
-      await world.#start();
+      await world.#start(more);
       return world;
     } catch (error) {
       await world.close();
@@ -47,7 +50,7 @@ export class PushWorld {
     }
   }
 
-  async #start(): Promise<void> {
+  async #start(more: Environment): Promise<void> {
     const { postgres, kafka, registry } = await startStack(this.#folder.path);
     this.#daemons.push(postgres, kafka, registry);
     this.database = new pg.Pool({ connectionString: postgres.url, max: 4 });
@@ -57,12 +60,13 @@ export class PushWorld {
     const credentials = join(this.#folder.path, 'service-account.json');
     writeFileSync(credentials, JSON.stringify(this.fcm.serviceAccount));
     const at = { postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url };
-    this.roles = new Roles({ ...environmentFor(at), FCM_CREDENTIALS: credentials, FCM_URL: this.fcm.url });
-    const alertApi = this.roles.start('alert-api');
+    this.roles = new Roles({ ...environmentFor(at), FCM_CREDENTIALS: credentials, FCM_URL: this.fcm.url, ...more });
+    this.alertApi = this.roles.start('alert-api');
     this.gateway = this.roles.start('stream-gateway');
-    const others = [this.roles.start('fanout'), this.roles.start('delivery')];
-    await Promise.all([alertApi, this.gateway, ...others].map((role) => role.ready()));
-    this.client = await serviceClient(alertApi, this.gateway);
+    this.fanout = this.roles.start('fanout');
+    this.delivery = this.roles.start('delivery');
+    await Promise.all([this.alertApi, this.gateway, this.fanout, this.delivery].map((role) => role.ready()));
+    this.client = await serviceClient(this.alertApi, this.gateway);
   }
 
   /** Starts the push role, and does not wait for it. */

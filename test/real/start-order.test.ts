@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createTopics, freePorts, startKafka, startPostgres, startRegistry, type Daemon } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
+import { health } from '../support/health.js';
 import {
   alertFor,
   DOWNLOADS,
   environmentFor,
   Expected,
   Follower,
-  health,
   loadDirectory,
   people,
   privateStart,

@@ -6,8 +6,6 @@ import { appendFileSync, chmodSync, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import grpc from '@grpc/grpc-js';
-import { service as healthService } from 'grpc-health-check';
 import {
   createTopics,
   startKafka,
@@ -274,27 +272,6 @@ export async function untilShared(members: readonly RoleProcess[], topic: string
         .sort()
         .join() === wanted.join(),
   );
-}
-
-/** What grpc.health.v1 says; UNREACHABLE while nobody listens. */
-export async function health(address: string, service: string): Promise<string> {
-  const { path, requestSerialize, responseDeserialize } = healthService['Check']!;
-  const client = new grpc.Client(address, grpc.credentials.createInsecure());
-  try {
-    return await new Promise<string>((resolve) => {
-      client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        { service },
-        { deadline: Date.now() + 3000 },
-        (error, response) =>
-          resolve(error === null ? (response as unknown as { status: string }).status : 'UNREACHABLE'),
-      );
-    });
-  } finally {
-    client.close();
-  }
 }
 
 // ------------------------------------------------------------------------------------------------------------- people

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { stringify } from 'yaml';
+import { temporaryFolder } from '../../support/cleanup.js';
+import {
+  dashboardQueries,
+  filesIn,
+  lacksPrometheus,
+  metricsOf,
+  PROMETHEUS,
+  promtool,
+  rules,
+  ruleTests,
+} from '../../support/monitoring.js';
+
+const alarms = rules().filter(({ alert }) => alert !== undefined);
+
+describe('the rules', () => {
+  it('have a name of their own, a severity and a runbook that says what to do first', () => {
+    const names = alarms.map(({ alert }) => alert);
+    assert.equal(new Set(names).size, names.length);
+    for (const { alert, labels, annotations } of alarms) {
+      assert.match(labels?.['severity'] ?? '', /^(critical|warning)$/, alert);
+      assert.ok((annotations?.['summary'] ?? '').length > 10, `${alert} has no summary`);
+      assert.match(annotations?.['runbook'] ?? '', /[.)] First: \S/, `${alert} has no runbook`);
+    }
+  });
+
+  it('are each shown to fire, and to be silent', () => {
+    const tests = ruleTests();
+    for (const { alert } of alarms) {
+      const ofIt = tests.filter(({ name }) => name.startsWith(`${alert} `));
+      const outcomes = ofIt.map(({ promql_expr_test: checks }) =>
+        checks.map(({ expr, exp_samples: samples }) => {
+          assert.ok(expr.startsWith(`ALERTS{alertname="${alert}", alertstate="firing"`), `${alert}: ${expr}`);
+          return samples.length > 0 ? 'fires' : 'is silent';
+        }),
+      );
+      assert.deepEqual(outcomes.flat().sort(), ['fires', 'is silent'], alert);
+    }
+    assert.equal(tests.length, 2 * alarms.length);
+  });
+
+  it('are in the table of the README, and no others', () => {
+    const readme = readFileSync(join(PROMETHEUS, 'README.md'), 'utf8');
+    const listed = [...readme.matchAll(/^\| `(\w+)` +\| (critical|warning) /gm)].map(([, name, severity]) => [
+      name,
+      severity,
+    ]);
+    assert.deepEqual(listed.sort(), alarms.map(({ alert, labels }) => [alert, labels?.['severity']]).sort());
+  });
+
+  it('name only recorded metrics that are recorded', () => {
+    const recorded = new Set(rules().map(({ record }) => record));
+    for (const { where, expr } of [...dashboardQueries(), ...rules().map((rule) => ({ where: rule.alert, ...rule }))])
+      for (const name of metricsOf(expr))
+        if (name.includes(':')) assert.ok(recorded.has(name), `${where}: nothing records ${name}`);
+  });
+});
+
+describe('promtool', { skip: lacksPrometheus('promtool') }, () => {
+  it('finds the rules and the scrape configuration right', () => {
+    for (const args of [
+      ['check', 'rules', ...filesIn('rules')],
+      ['check', 'config', join(PROMETHEUS, 'prometheus.yml')],
+    ]) {
+      const { ok, said } = promtool(...args);
+      assert.ok(ok, said);
+    }
+  });
+
+  it('sees each alarm fire, and be silent', () => {
+    const { ok, said } = promtool('test', 'rules', ...filesIn('tests'));
+    assert.ok(ok, said);
+  });
+
+  it('understands every query of the dashboards', (t) => {
+    const queries = dashboardQueries();
+    assert.ok(queries.length > 50, `only ${queries.length} queries`);
+    const folder = temporaryFolder();
+    t.after(folder.remove);
+    const file = join(folder.path, 'queries.yml');
+    const recorded = queries.map(({ expr }, index) => ({ record: `query:${index}`, expr }));
+    writeFileSync(file, stringify({ groups: [{ name: 'queries', rules: recorded }] }));
+    const { ok, said } = promtool('check', 'rules', file);
+    assert.ok(ok, said);
+  });
+});
+
+describe('metricsOf', () => {
+  for (const [expr, names] of [
+    ['sum by (role, x) (rate(a_total{b="c_d"}[5m])) / 2 > 1e9', ['a_total']],
+    ['a_x{l=~"u(v)|w"} or on (group) b:c:rate3m unless up == 0', ['a_x', 'b:c:rate3m', 'up']],
+    ['histogram_quantile(0.99, sum by (le) (rate(h_bucket[5m])))', ['h_bucket']],
+  ] as const)
+    it(expr, () => assert.deepEqual(metricsOf(expr), names));
+});
