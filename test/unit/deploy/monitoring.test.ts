@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { stringify } from 'yaml';
+import { main } from '../../../services/ops/cli.js';
+import { ROOT } from '../../../services/lib/root.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import {
   dashboardQueries,
@@ -14,6 +16,11 @@ import {
   rules,
   ruleTests,
 } from '../../support/monitoring.js';
+import { fakeContext } from '../ops/fake-context.js';
+
+/** What an operator is told to type: our command, or a script of ours, and its flags. */
+const OURS = /\bssom-alert ([a-z]+(?: (?:trace|create|list|redrive)\b)?)((?: (?:--[a-z-]+|[A-Z]+\b|\d+[hd]\b))*)/g;
+const SCRIPT = /\bdeploy\/[\w/.-]+\.sh\b/g;
 
 const alarms = rules().filter(({ alert }) => alert !== undefined);
 
@@ -41,6 +48,21 @@ describe('the rules', () => {
       assert.deepEqual(outcomes.flat().sort(), ['fires', 'is silent'], alert);
     }
     assert.equal(tests.length, 2 * alarms.length);
+  });
+
+  it('tell to type what there is', async () => {
+    const runbooks = alarms.map(({ annotations }) => annotations?.['runbook'] ?? '');
+    const told = runbooks.flatMap((runbook) => [...runbook.matchAll(OURS)]);
+    assert.ok(told.length > 20, `only ${told.length} commands were found`);
+    for (const [text, command, flags] of told) {
+      const context = fakeContext();
+      assert.equal(await main([...command!.split(' '), '--help'], context), 0, text);
+      assert.match(context.out(), new RegExp(`^Usage: ssom-alert ${command}`), text);
+      for (const flag of flags!.match(/--[a-z-]+/g) ?? [])
+        assert.match(context.out(), new RegExp(`^ +${flag}\\b`, 'm'), text);
+    }
+    for (const script of runbooks.flatMap((runbook) => runbook.match(SCRIPT) ?? []))
+      assert.ok(existsSync(join(ROOT, script)), script);
   });
 
   it('are in the table of the README, and no others', () => {
