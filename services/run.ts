@@ -4,7 +4,7 @@ import { createFanout } from './fanout/fanout.js';
 import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from './lib/config/load.js';
 import { endProcess, shutdownSignal, type Service } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
-import { createPush } from './push/push.js';
+import { checkCredentials, createPush } from './push/push.js';
 import { consumerGroupCheck, Runtime, type Backends } from './runtime.js';
 import { raiseAlarms } from './self-alerts.js';
 import { banner, createStandalone, startEmbeddedBackends } from './standalone/standalone.js';
@@ -47,6 +47,7 @@ export async function runRole(name: string, environment: Environment): Promise<n
   try {
     config = loadConfig(environment);
     requireBackends(name, config);
+    if (name === 'push' || name === 'standalone') checkCredentials(config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -146,6 +147,7 @@ async function serve(
   onListening: (addresses: { grpc: string | undefined; http: string }) => void,
 ): Promise<void> {
   const { config, grpc, logger } = runtime;
+  const ended = new AbortController();
   try {
     const http = await runtime.serveHttp(httpListen);
     let address: string | undefined;
@@ -158,8 +160,10 @@ async function serve(
     // Standalone is an alert-api itself.
     if (config.selfAlerts) raiseAlarms(runtime, runtime.role === 'standalone' ? address! : config.selfAlertAddress);
     onListening({ grpc: address, http: http.address });
-    await service.run(signal);
+    await service.run(AbortSignal.any([signal, ended.signal]));
   } finally {
+    // One of its parts may have failed, and the others know nothing of it.
+    ended.abort();
     grpc.setServing(false);
     // Calls end first, so that what they have stored is still published.
     await grpc.shutdown(config.shutdownTimeoutMs / 2);

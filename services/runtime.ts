@@ -150,6 +150,8 @@ export class Runtime {
   }
 
   readonly #breakers = new Map<string, Breaker>();
+  /** What the log has last said of each. */
+  readonly #breakersSaid = new Map<string, BreakerState>();
 
   /** A circuit breaker that shows as metric, log line and in /readyz. */
   breaker(name: string, isOutage: (error: unknown) => boolean): Breaker {
@@ -160,8 +162,13 @@ export class Runtime {
   }
 
   #noteBreaker(name: string, state: BreakerState): void {
-    if (state === 'open') this.logger.error({ name }, 'circuit breaker open: calls are refused at once');
-    else this.logger.info({ name, state }, 'circuit breaker');
+    const was = this.#breakersSaid.get(name);
+    // Each trial that fails opens it again, once a second: said is what is new.
+    if (state === 'closed' || was === undefined || was === 'closed') {
+      this.#breakersSaid.set(name, state);
+      if (state === 'open') this.logger.error({ name }, 'circuit breaker open: calls are refused at once');
+      else this.logger.info({ name, state }, 'circuit breaker');
+    }
     // For the eye: what decides is whether the other side answers our probe.
     this.#readiness.set(`circuit breaker ${name}`, { ok: state === 'closed', reason: state, required: false });
   }

@@ -14,7 +14,8 @@ import type { Database } from '../lib/postgres.js';
 import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
 import { inactive, requireActiveUser } from './active-user.js';
 
-const TOKEN = /^[\x21-\x7e]{1,4096}$/;
+/** FCM's are of some 140 characters. What is much shorter is none, and would be shown whole by its last characters. */
+const TOKEN = /^[\x21-\x7e]{20,4096}$/;
 const APP_VERSION_MAX = 64;
 const LOCALE_MAX = 35;
 
@@ -74,7 +75,8 @@ function readDevice({ platform, token, appVersion, locale }: RegisterDeviceReque
 /** Says nothing of what the token is: messages are logged. */
 function describeToken(token: string): string {
   if (token === '') return "is required: FCM's registration token";
-  return `must have 1 to 4096 characters of printable ASCII without spaces, as FCM gives it; this one has ${token.length} characters`;
+  if (!/^[\x21-\x7e]*$/.test(token)) return 'must have printable ASCII without spaces alone, as FCM gives it';
+  return `must have 20 to 4096 characters, as FCM gives it; this one has ${token.length}`;
 }
 
 function readReference(request: UnregisterDeviceRequest__Output): { deviceId: number } | { token: string } {

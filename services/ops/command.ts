@@ -33,8 +33,8 @@ export function callerFlags(command: Command): Command {
   );
 }
 
-export function userFlags(command: Command): Command {
-  return addressFlags(command).requiredOption('--user <id>', 'whose inbox');
+export function userFlags(command: Command, whose = 'whose inbox'): Command {
+  return addressFlags(command).requiredOption('--user <id>', whose);
 }
 
 /** The service to call as. */

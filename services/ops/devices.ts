@@ -25,14 +25,14 @@ export const addDevices: AddCommands = (program, context, done) => {
     .summary("the devices that a user's alerts are pushed to")
     .description("The devices that a user's alerts are pushed to.");
 
-  userFlags(devices.command('list'))
+  userFlags(devices.command('list'), 'whose devices')
     .summary('show the devices, the one registered last first')
     .description('The devices, the one registered last first. Of a token only the last six characters are known.')
     .option('--json', 'one JSON object a line, for programs')
     .addHelpText('after', examples('ssom-alert devices list --user op01'))
     .action(async (flags: DeviceFlags & { json?: boolean }) => done(await list(context, flags)));
 
-  userFlags(devices.command('register'))
+  userFlags(devices.command('register'), 'whose devices')
     .summary('add a device, or renew it')
     .description('Adds a device, or renews it. A token that another user has registered leaves that user.')
     .requiredOption('--platform <platform>', DEVICE_PLATFORMS.join(', '), parsePlatform)
@@ -43,7 +43,7 @@ export const addDevices: AddCommands = (program, context, done) => {
     .addHelpText('after', examples('ssom-alert devices register --user op01 --platform ANDROID --token cXz9...'))
     .action(async (flags: RegisterFlags) => done(await register(context, flags)));
 
-  userFlags(devices.command('unregister'))
+  userFlags(devices.command('unregister'), 'whose devices')
     .summary('remove a device')
     .description('Removes a device, by its number or its token. Nothing is pushed to it any more.')
     .argument('[id]', "the device's number", parseId)

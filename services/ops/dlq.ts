@@ -144,7 +144,10 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
       context,
       `PROFILE=${config.profile} without ${missing.join(', ')}: its broker lives in the service's process, out of reach,`,
     );
-    say(context, 'and its dead letters end with it: at the next start reconcile sends what is missing.');
+    say(
+      context,
+      'and its dead letters end with it: at the next start reconcile puts what is missing into the inboxes. A push that has failed is not sent again.',
+    );
     say(context, `For a Kafka of its own set PROFILE=dev or prod, or ${missing.join(', ')}.`);
     return FAILED;
   }

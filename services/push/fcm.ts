@@ -183,17 +183,17 @@ function retryAfterMs(header: string | undefined): number | undefined {
 }
 
 /** Reads the credentials anew. @throws Error that names FCM_CREDENTIALS, and shows nothing of the file */
-function readCredential(credentials: string, agent: https.Agent): Credential {
+export function readCredential(credentials: string, agent?: https.Agent): Credential {
   if (credentials === 'application-default') return applicationDefault(agent);
   try {
     // Its own complaint about a file that is not JSON quotes the beginning, which may be the key.
     JSON.parse(readFileSync(credentials, 'utf8'));
+    // firebase-admin keeps for ever what it has made of a file, with the access token and the agent.
+    return Object.assign(cert(credentials, agent), { googleAuth: undefined, authClient: undefined, httpAgent: agent });
   } catch (error) {
     const reason = error instanceof SyntaxError ? 'it is not JSON' : (error as Error).message;
     throw new Error(`FCM_CREDENTIALS must name the file of a Google service account: ${reason}`);
   }
-  // firebase-admin keeps for ever what it has made of a file, with the access token and the agent.
-  return Object.assign(cert(credentials, agent), { googleAuth: undefined, authClient: undefined, httpAgent: agent });
 }
 
 interface Refusal {

@@ -1,13 +1,25 @@
+import { ConfigError, type Config } from '../lib/config/load.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
+import { readCredential } from './fcm.js';
 import { PushPlanner } from './push-planner.js';
 import { PushSender } from './push-sender.js';
 
 const GROUP = '-push';
 /** Nobody waits for what is only read: a broker may gather this much, or half a second's worth, before it answers. */
 const PATIENT_FETCH_BYTES = 65_536;
+
+/** @throws ConfigError if the file that FCM_CREDENTIALS names is no service account's */
+export function checkCredentials({ fcmCredentials }: Pick<Config, 'fcmCredentials'>): void {
+  if (fcmCredentials === '' || fcmCredentials === 'application-default') return;
+  try {
+    readCredential(fcmCredentials);
+  } catch (error) {
+    throw new ConfigError([(error as Error).message]);
+  }
+}
 
 /**
  * Pushes alerts to the devices of their recipients, by FCM, when they are in the inbox; and has them disappear there when they

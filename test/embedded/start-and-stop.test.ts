@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type grpc from '@grpc/grpc-js';
@@ -9,6 +11,7 @@ import { loadDirectory } from '../support/directory.js';
 import { openDatabase } from '../support/postgres.js';
 import { startRole, startStandalone } from '../support/standalone.js';
 import { collectStream } from '../support/stream.js';
+import { temporaryFolder } from '../support/cleanup.js';
 
 const SERVICES = [
   'ssom.alert.v1.AlertService',
@@ -152,6 +155,29 @@ test('a wrong configuration: exit 1, all problems together, nothing started', as
     assert.match(service.process.stderr, new RegExp(`^ +${name}: `, 'm'));
   assert.equal(service.process.stdout, '');
 });
+
+for (const [what, content, reason] of [
+  ['is not there', undefined, /ENOENT/],
+  ['is not JSON', '-----BEGIN PRIVATE KEY-----', /it is not JSON/],
+  [
+    'has a broken key',
+    JSON.stringify({ type: 'service_account', project_id: 'p', client_email: 'a@b.example', private_key: 'cut off' }),
+    /private key/,
+  ],
+] as const) {
+  test(`a file of FCM's credentials that ${what}: exit 1, and nothing started`, async (t) => {
+    const folder = temporaryFolder();
+    defer(t, () => folder.remove());
+    const file = join(folder.path, 'service-account.json');
+    if (content !== undefined) writeFileSync(file, content);
+    const service = await startStandalone(t, { ready: false, env: { FCM_CREDENTIALS: file } });
+    assert.deepEqual(await service.process.exited, { code: 1, signal: null });
+    assert.match(service.process.stderr, /FCM_CREDENTIALS must name the file of a Google service account: /);
+    assert.match(service.process.stderr, reason);
+    assert.ok(!service.process.stderr.includes('BEGIN'), 'the file is not shown');
+    assert.equal(service.process.stdout, '');
+  });
+}
 
 test('a role that does not exist, and one without its backends: exit 1', async (t) => {
   const none = startRole(t, 'conductor');

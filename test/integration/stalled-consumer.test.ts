@@ -173,3 +173,12 @@ test('neither an idle consumer nor one whose handler is busy is replaced', async
   await wait(3 * STALL_MS);
   assert.equal(consumer.replaced, 0);
 });
+
+test('whoever goes on asking a consumer that is closed leaves room for others', async (t) => {
+  const { consumer } = await setUp(t, 'broadcast');
+  await consumer.close();
+  let others = false;
+  setTimeout(() => (others = true), 10);
+  for (let asked = 0; asked < 1000 && !others; asked += 1) assert.deepEqual(await consumer.poll(1, 5), []);
+  assert.ok(others);
+});

@@ -316,7 +316,11 @@ export class Consumer {
   }
 
   async #fetch(max: number, waitMs: number): Promise<IncomingRecord[]> {
-    if (this.#closed) return [];
+    if (this.#closed) {
+      // A loop that has not heard of it would turn without end, and nothing else would run.
+      await this.#sleep(waitMs);
+      return [];
+    }
     this.#askedAt = Date.now();
     if (!this.#mayHaveMore || this.#rebalancing || this.#replacing) await this.#sleep(waitMs);
     if (!this.#isUsable || this.#rebalancing) return [];
