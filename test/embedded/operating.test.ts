@@ -35,19 +35,20 @@ test('top and alerts trace read what the whole service really tells of itself', 
   await untilTrue(
     async () => {
       figures = await look();
-      const { rates, groups } = figures;
-      return rates['created']! > 0 && rates['delivered']! > 0 && groups.length === 4;
+      const { rates, groups, outbox } = figures;
+      // What was created a moment ago may stand in the outbox.
+      return rates['created']! > 0 && rates['delivered']! > 0 && groups.length === 4 && outbox.depth === 0;
     },
     { timeoutMs: 30_000, what: () => `all is seen: ${JSON.stringify(figures)}` },
   );
-  const { groups, outbox, streams, breakers, deadLetters, roles } = figures!;
+  const { groups, streams, breakers, deadLetters, roles } = figures!;
   assert.deepEqual(
     groups.map(({ role }) => role),
     ['fanout', 'delivery', 'push', 'stream-gateway'],
   );
   assert.deepEqual(
-    [outbox.depth, streams.open, breakers.length, deadLetters.total, roles.map(({ name }) => name)],
-    [0, 0, 0, 0, ['standalone']],
+    [streams.open, breakers.length, deadLetters.total, roles.map(({ name }) => name)],
+    [0, 0, 0, ['standalone']],
   );
   let out = '';
   await untilTrue(
