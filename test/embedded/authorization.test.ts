@@ -60,7 +60,10 @@ const RULES: Record<string, Rule> = {
   'InboxService/MarkAllRead': inbox(() => ({})),
   // An alert that is not there: the inbox stays as the other methods need it.
   'InboxService/DeleteFromInbox': inbox(() => ({ alertIds: [987_654_321] })),
-  'DeviceService/RegisterDevice': inbox(() => ({ platform: 'DEVICE_PLATFORM_ANDROID', token: 'a-token-of-the-length-that-FCM-gives' })),
+  'DeviceService/RegisterDevice': inbox(() => ({
+    platform: 'DEVICE_PLATFORM_ANDROID',
+    token: 'a-token-of-the-length-that-FCM-gives',
+  })),
   // Nobody has it: the right caller is told so.
   'DeviceService/UnregisterDevice': {
     ...inbox(() => ({ token: 'a-token-that-nobody-has-registered' })),
