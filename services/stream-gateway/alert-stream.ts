@@ -36,13 +36,14 @@ export interface StreamHost {
 }
 
 /**
- * About the most bytes of alerts in one response while catching up, and of responses that wait in this process for a client who
- * does not read. HTTP/2's window is as much. gRPC itself counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
+ * Bytes of alerts after which a response is full while catching up, and of waiting responses after which a client who does not
+ * read gets no more: so up to twice as many, and one alert, wait in this process. HTTP/2's window is as much. gRPC itself
+ * counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
  */
 const RESPONSE_BYTES = 65_536;
 /** A checkpoint comes up to so much of its interval early: after a broadcast all streams would be due at once. */
 const CHECKPOINT_JITTER = 0.1;
-/** How long a stalled client has to read its status. */
+/** How long the client of an ended stream has to read what waits for it: the status comes behind that. */
 const RESET_AFTER_MS = 5000;
 
 /**
@@ -63,6 +64,8 @@ export class AlertStream {
   /** Bytes of responses that the client's side has not taken yet. */
   #pending = 0;
   #ended = false;
+  /** Runs while an ended stream waits for its client. */
+  #reset: NodeJS.Timeout | undefined;
   #buffer: InboxChangedEvent[] = [];
   #buffered = 0;
   #overflowed = false;
@@ -96,8 +99,8 @@ export class AlertStream {
     this.#cursor = cursor;
     this.#takenCursor = cursor;
     call.on('drain', () => this.#drained());
-    // Fires after a normal end too; ending twice has no effect.
-    call.on('cancelled', () => this.end());
+    // Fires after a normal end too, once the status was taken.
+    call.on('cancelled', () => this.#closed());
     call.on('error', () => this.end());
   }
 
@@ -289,11 +292,9 @@ export class AlertStream {
     this.end(resumeElsewhere(reason, message, this.tokens.write(this.#cursor), retryAfterMs));
   }
 
-  /** Its client may read on and find the status; one that does not is cut off, since the status waits behind the data. */
   #endStalled(): void {
     this.host.stalled();
     this.end(streamStalled(this.host.stallMs, this.tokens.write(this.#takenCursor)));
-    setTimeout(() => resetCall(this.call), RESET_AFTER_MS).unref();
   }
 
   checkpoint(): void {
@@ -314,8 +315,8 @@ export class AlertStream {
     if (this.#pending === 0) this.#progressAt = now;
     this.#wait(bytes.length);
     const room = this.call.write(bytes, () => {
-      // What waits as a stream ends may never be reported.
-      if (this.#ended) return;
+      // What is dropped with the call may be reported too; it has been given back.
+      if (this.#pending === 0) return;
       this.#progressAt = performance.now();
       this.#takenCursor = cursor;
       this.#wait(-bytes.length);
@@ -331,15 +332,29 @@ export class AlertStream {
     this.host.pending(bytes);
   }
 
-  /** Ends the stream: with an error, or because the client went away. */
+  /**
+   * Ends the stream: with an error, or because the client went away. A client that does not read its error is cut off after a
+   * while; until then what waits for it counts.
+   */
   end(error?: AlertError): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#takeBuffer();
-    this.#wait(-this.#pending);
     this.host.ended(this);
-    if (error === undefined) this.call.end();
-    else this.call.emit('error', toStatus(error));
+    if (error === undefined) {
+      this.#wait(-this.#pending);
+      this.call.end();
+    } else {
+      this.#reset = setTimeout(() => resetCall(this.call), RESET_AFTER_MS).unref();
+      this.call.emit('error', toStatus(error));
+    }
+  }
+
+  /** The call is over: nothing waits any more. */
+  #closed(): void {
+    clearTimeout(this.#reset);
+    this.end();
+    this.#wait(-this.#pending);
   }
 }
 

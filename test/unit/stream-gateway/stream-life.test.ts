@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:http2';
 import test from 'node:test';
 import { toClientError } from '../../../services/client/errors.js';
+import { AlertError } from '../../../services/domain/errors.js';
 import { AlertStream, type StreamCall } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 import { FakeCall, FakeHost, InboxModel, newStream, position, tokens, USER } from './inbox-model.js';
@@ -101,4 +103,54 @@ test('a response says how much comes after it, and nothing does when the stream 
       [1, 0],
     ],
   );
+});
+
+/** What a call that is over the wire would be cut off by. */
+function resets(call: FakeCall): number[] {
+  const codes: number[] = [];
+  Object.assign(call, { call: { stream: { destroyed: false, close: (code: number) => codes.push(code) } } });
+  return codes;
+}
+
+const LEAVING: Record<string, (stream: AlertStream) => void> = {
+  'for its age': (stream) => stream.leave('STREAM_MAX_AGE', 'this stream is old enough; connect again'),
+  'as its user is inactive': (stream) => stream.end(new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', 'inactive')),
+};
+
+for (const [why, leave] of Object.entries(LEAVING)) {
+  test(`a stream that ends ${why} is cut off if its client does not read, and counts until then`, (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const inbox = new InboxModel();
+    inbox.create(1);
+    const call = new FakeCall();
+    const codes = resets(call);
+    call.on('error', () => undefined);
+    call.reads = false;
+    const host = new FakeHost();
+    const stream = newStream(call, host);
+    take(stream, inbox);
+    leave(stream);
+    assert.ok(host.waiting > 0);
+    t.mock.timers.tick(4999);
+    assert.deepEqual(codes, []);
+    t.mock.timers.tick(1);
+    assert.deepEqual(codes, [constants.NGHTTP2_ENHANCE_YOUR_CALM]);
+    call.emit('cancelled');
+    assert.equal(host.waiting, 0);
+    // What was dropped with the call may still be reported.
+    call.take();
+    assert.equal(host.waiting, 0);
+  });
+}
+
+test('a stream whose client took its status is not cut off', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const call = new FakeCall();
+  const codes = resets(call);
+  call.on('error', () => call.emit('cancelled'));
+  const stream = newStream(call, new FakeHost());
+  take(stream, new InboxModel());
+  stream.leave('STREAM_MAX_AGE', 'this stream is old enough; connect again');
+  t.mock.timers.tick(100_000);
+  assert.deepEqual(codes, []);
 });
