@@ -43,6 +43,11 @@ export class AlertClientError extends Error {
   }
 }
 
+/** Of anything that can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What grpc-js, or we ourselves, threw, as an AlertClientError. */
 export function toClientError(error: unknown): AlertClientError {
   if (error instanceof AlertClientError) return error;

@@ -2,11 +2,13 @@ import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/Stream
 import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 import type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.js';
 import { wait } from '../lib/retry.js';
-import { AlertClientError, toClientError } from './errors.js';
+import { checkWhole } from './check.js';
+import { AlertClientError, messageOf, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
 import { receive } from './receive.js';
 import type { StreamChannel } from './stream-channel.js';
 import type { TokenStore } from './token-store.js';
+import { unlessAborted } from './within-ms.js';
 
 /** The part of pino's loggers that is used. */
 export interface Logger {
@@ -35,7 +37,7 @@ export interface AlertStream extends AsyncIterable<StreamAlertsResponse__Output>
   readonly state: StreamState;
   /** How many numbers of the inbox's sequence come after the last response, as far as the service knew; 0 when live. */
   readonly behind: number;
-  /** Milliseconds since the last response, checkpoints included: beyond two intervals the connection is given up. */
+  /** Milliseconds since the last response, checkpoints included: beyond two and a half intervals the connection is given up. */
   readonly silentMs: number;
 }
 
@@ -88,28 +90,48 @@ export class ResumingStream implements AlertStream {
   #refusals = 0;
   /** Told, with nothing received since: a service that says so again is not right, and no reason to spin. */
   #expired = false;
+  #iterated = false;
+  /** Aborted when the consumer has left. */
+  readonly #left = new AbortController();
   readonly #signal: AbortSignal;
   readonly #checkpointIntervalMs: number;
 
-  /** @throws AlertClientError INVALID_ARGUMENT for an interval that is no time */
+  /** @throws AlertClientError INVALID_ARGUMENT for an interval that the service would not take */
   constructor(
     private readonly channel: StreamChannel,
     private readonly options: StreamOptions,
     closed: AbortSignal,
     private readonly logger: Logger | undefined,
   ) {
-    this.#signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
-    this.#checkpointIntervalMs = Math.round(options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS);
-    if (this.#checkpointIntervalMs >= 1 && Number.isFinite(this.#checkpointIntervalMs)) return;
-    const message = `checkpointIntervalMs must be 1000 to 300000 milliseconds, not ${options.checkpointIntervalMs}`;
-    throw new AlertClientError('INVALID_ARGUMENT', 'INVALID_FIELDS', message);
+    const { signal, checkpointIntervalMs = CHECKPOINT_INTERVAL_MS } = options;
+    this.#signal = AbortSignal.any([closed, this.#left.signal, ...(signal === undefined ? [] : [signal])]);
+    checkWhole('checkpointIntervalMs', checkpointIntervalMs, 1000, 300_000);
+    this.#checkpointIntervalMs = checkpointIntervalMs;
   }
 
   get silentMs(): number {
     return Math.round(performance.now() - this.#heardAt);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<StreamAlertsResponse__Output, void, undefined> {
+  /** @throws AlertClientError FAILED_PRECONDITION the second time: two would share one place in the stream */
+  [Symbol.asyncIterator](): AsyncIterator<StreamAlertsResponse__Output, void, undefined> {
+    if (this.#iterated) {
+      const message = 'this stream was iterated before; call streamAlerts again for another one';
+      throw new AlertClientError('FAILED_PRECONDITION', 'STREAM_ITERATED_TWICE', message);
+    }
+    this.#iterated = true;
+    const responses = this.#responses();
+    return {
+      next: () => responses.next(),
+      return: () => {
+        // A generator's own return() waits until a next() that was called before is answered.
+        this.#left.abort();
+        return responses.return();
+      },
+    };
+  }
+
+  async *#responses(): AsyncGenerator<StreamAlertsResponse__Output, void, undefined> {
     try {
       yield* this.#connections();
     } finally {
@@ -130,7 +152,7 @@ export class ResumingStream implements AlertStream {
         this.#expired = true;
         request.resumeToken = '';
         request.start = 'STREAM_START_BEGINNING';
-        await this.options.onEvent({ type: 'expired', error: loss });
+        await this.#tell({ type: 'expired', error: loss });
       } else {
         await this.#beforeNext(loss);
       }
@@ -139,9 +161,10 @@ export class ResumingStream implements AlertStream {
 
   async #firstRequest(): Promise<StreamAlertsRequest> {
     const { tokens, resumeToken = '', userId = '', start, filter = null } = this.options;
+    const stored = tokens === undefined ? undefined : await this.#stored(() => tokens.load());
     return {
       userId,
-      resumeToken: (await stored(tokens?.load())) ?? resumeToken,
+      resumeToken: stored ?? resumeToken,
       start: start === 'beginning' ? 'STREAM_START_BEGINNING' : 'STREAM_START_NOW',
       filter,
       checkpointInterval: toDuration(this.#checkpointIntervalMs),
@@ -152,6 +175,7 @@ export class ResumingStream implements AlertStream {
   async *#connection(
     request: StreamAlertsRequest,
   ): AsyncGenerator<StreamAlertsResponse__Output, AlertClientError, undefined> {
+    const { tokens } = this.options;
     const received = receive(this.channel, request, this.#refusals > 0, this.#checkpointIntervalMs, this.#signal);
     try {
       for (;;) {
@@ -161,11 +185,13 @@ export class ResumingStream implements AlertStream {
         } catch (error) {
           return toClientError(error);
         }
-        if (next.done === true) return new AlertClientError('UNAVAILABLE', 'STREAM_ENDED', 'the stream ended');
+        if (next.done === true) return ended();
         await this.#note(next.value);
+        if (this.#signal.aborted) return ended();
         yield next.value;
-        request.resumeToken = next.value.resumeToken;
-        await stored(this.options.tokens?.save(request.resumeToken));
+        const { resumeToken } = next.value;
+        request.resumeToken = resumeToken;
+        if (tokens !== undefined) await this.#stored(() => tokens.save(resumeToken));
       }
     } finally {
       await received.return();
@@ -173,7 +199,6 @@ export class ResumingStream implements AlertStream {
   }
 
   async #note({ changes, behind }: StreamAlertsResponse__Output): Promise<void> {
-    const { onEvent } = this.options;
     this.#heardAt = performance.now();
     this.#failures = 0;
     this.#refusals = 0;
@@ -181,44 +206,59 @@ export class ResumingStream implements AlertStream {
     this.behind = behind;
     if (this.state === 'connecting') {
       this.state = 'catching up';
-      await onEvent?.({ type: 'connected' });
+      await this.#tell({ type: 'connected' });
     }
     if (this.state !== 'live' && changes.length === 0) {
       this.state = 'live';
-      await onEvent?.({ type: 'live' });
+      await this.#tell({ type: 'live' });
+    }
+  }
+
+  /** @throws what the handler throws */
+  async #tell(event: StreamEvent): Promise<void> {
+    if (this.#signal.aborted) return;
+    const handle = async () => this.options.onEvent?.(event);
+    await unlessAborted(handle(), this.#signal);
+  }
+
+  /** @throws AlertClientError TOKEN_STORE_FAILED for what the store throws: another connection would not cure it */
+  async #stored<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await unlessAborted(work(), this.#signal);
+    } catch (error) {
+      const message = `the token store failed: ${messageOf(error)}`;
+      throw new AlertClientError('INTERNAL', 'TOKEN_STORE_FAILED', message, { cause: error });
     }
   }
 
   /** Waits until the next connection may be made. @throws AlertClientError the loss, if none would be better */
   async #beforeNext(loss: AlertClientError): Promise<void> {
-    const { reconnect = true, onEvent } = this.options;
+    const { reconnect = true } = this.options;
     if (loss.code === 'UNAUTHENTICATED') this.#refusals += 1;
     if (reconnect === false || !isCuredByReconnecting(loss, this.#refusals)) throw loss;
     const retryInMs = retryDelayMs(loss, this.#failures, reconnect === true ? RECONNECT : reconnect);
     this.#failures += 1;
     this.logger?.info({ code: loss.code, reason: loss.reason, retryInMs }, 'the alert stream was lost');
-    await onEvent?.({ type: 'lost', error: loss, retryInMs });
+    await this.#tell({ type: 'lost', error: loss, retryInMs });
     await wait(retryInMs, this.#signal);
   }
 }
 
-/** A connection that breaks is UNAVAILABLE, or CANCELLED or INTERNAL by an RST_STREAM that nobody here asked for. */
+function ended(): AlertClientError {
+  return new AlertClientError('UNAVAILABLE', 'STREAM_ENDED', 'the stream ended');
+}
+
+/**
+ * A connection that breaks is UNAVAILABLE. An RST_STREAM that nobody here asked for is CANCELLED or INTERNAL; or, since a
+ * gateway cuts off who does not read, RESOURCE_EXHAUSTED without a reason.
+ */
 function isCuredByReconnecting(loss: AlertClientError, refusals: number): boolean {
   if (loss.code === 'UNAUTHENTICATED') return refusals < REFUSALS_MAX;
   if (loss.canRetry || loss.code === 'CANCELLED') return true;
+  if (loss.code === 'RESOURCE_EXHAUSTED') return loss.reason === '';
   return loss.code === 'INTERNAL' && loss.message.startsWith('Received RST_STREAM');
 }
 
 function toDuration(ms: number): { seconds: number; nanos: number } {
   return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
-}
-
-/** @throws AlertClientError TOKEN_STORE_FAILED for what the store throws: another connection would not cure it */
-async function stored<T>(work: Promise<T> | undefined): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    const message = `the token store failed: ${(error as Error).message}`;
-    throw new AlertClientError('INTERNAL', 'TOKEN_STORE_FAILED', message, { cause: error });
-  }
 }

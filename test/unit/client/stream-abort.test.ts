@@ -40,6 +40,18 @@ const STAGES: Record<string, Stage> = {
     stream: (abort) => ({ tokens: { load: async () => (abort(), 'r1'), save: never } }),
     calls: 0,
   },
+  'whose stored token is never read': {
+    stream: (abort) => ({ tokens: { load: (abort(), never), save: never } }),
+    calls: 0,
+  },
+  'while its token is never saved': {
+    serve: (call) => call.write({ changes: CHANGES, resumeToken: 'r1' }),
+    stream: (abort) => ({ tokens: { load: async () => 'r0', save: () => (setImmediate(abort), never()) } }),
+  },
+  'while an event is never done with': {
+    serve: (call) => call.write({ changes: [], resumeToken: 'r1' }),
+    stream: (abort) => ({ onEvent: () => (setImmediate(abort), never()) }),
+  },
   // The interval is also how long it would be waited for.
   'while its credentials are awaited': { stream: () => ({ checkpointIntervalMs: 300_000 }), calls: 0 },
   'before the first response': { onCall: true },
@@ -121,6 +133,37 @@ test('the signal ends a stream while it connects to one that says nothing', asyn
   // grpc-js leaves a connection that is not made yet to itself, and does not let it keep the process alive.
   socket.destroy();
   await untilNothingIsHeld();
+});
+
+test('return() ends the call while next() waits', async (t) => {
+  let ended: Promise<void> | undefined;
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      ended = new Promise((resolve) => call.on('cancelled', resolve));
+      call.write({ changes: CHANGES, resumeToken: 'r1' });
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const stream = client.streamAlerts({ checkpointIntervalMs: 300_000 });
+  const responses = stream[Symbol.asyncIterator]();
+  await responses.next();
+  const next = responses.next();
+  assert.equal((await responses.return!()).done, true);
+  assert.equal((await next).done, true);
+  assert.equal(stream.state, 'ended');
+  await ended;
+  client.close();
+  await untilNothingIsHeld();
+});
+
+test('a stream is iterated once', async (t) => {
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => void call.write({ changes: CHANGES, resumeToken: 'r1' }),
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const stream = client.streamAlerts();
+  for await (const _ of stream) break;
+  assert.throws(() => stream[Symbol.asyncIterator](), { reason: 'STREAM_ITERATED_TWICE' });
 });
 
 test('a consumer that throws closes the call, and keeps its own error', async (t) => {

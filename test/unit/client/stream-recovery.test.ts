@@ -8,6 +8,7 @@ import { AlertClientError } from '../../../services/client/errors.js';
 import type { StreamEvent } from '../../../services/client/stream.js';
 import { fileTokenStore } from '../../../services/client/token-store.js';
 import { AlertError } from '../../../services/domain/errors.js';
+import { resetCall } from '../../../services/lib/grpc/reset-call.js';
 import { toStatus } from '../../../services/lib/grpc/status.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
@@ -147,6 +148,20 @@ test('a token store that fails ends the iteration with its own error, and the ca
   await assert.rejects(client.streamAlerts({ tokens: gone })[Symbol.asyncIterator]().next(), failed);
 });
 
+test('a token store may throw anything, and at once', async (t) => {
+  const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity }));
+  const failing = (load: () => never) => client.streamAlerts({ tokens: { load, save: async () => undefined } });
+  for (const thrown of ['the disk is full', undefined, null]) {
+    const load = () => {
+      throw thrown;
+    };
+    await assert.rejects(failing(load)[Symbol.asyncIterator]().next(), {
+      reason: 'TOKEN_STORE_FAILED',
+      message: `the token store failed: ${thrown}`,
+    });
+  }
+});
+
 test('what onEvent throws is thrown as it is, and taken for no lost connection', async (t) => {
   const address = await fakeService(t, {
     StreamAlerts: (call: StreamCall) => void call.write({ changes: [], resumeToken: 'r1' }),
@@ -157,11 +172,35 @@ test('what onEvent throws is thrown as it is, and taken for no lost connection',
   await assert.rejects(stream[Symbol.asyncIterator]().next(), (error) => error === own);
 });
 
-test('an interval that is no time is refused', (t) => {
+test('an interval that the service would not take is refused', (t) => {
   const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity }));
-  for (const checkpointIntervalMs of [NaN, 0, -5, Infinity]) {
-    assert.throws(() => client.streamAlerts({ checkpointIntervalMs }), { code: 'INVALID_ARGUMENT' });
+  for (const checkpointIntervalMs of [NaN, 0, -5, Infinity, 999, 1000.5, 300_001, 859_000_000]) {
+    assert.throws(() => client.streamAlerts({ checkpointIntervalMs }), {
+      code: 'INVALID_ARGUMENT',
+      message: `checkpointIntervalMs must be a whole number from 1000 to 300000, not ${checkpointIntervalMs}`,
+    });
   }
+});
+
+test('a stream that was cut off because nobody read it goes on behind the last response', async (t) => {
+  const asked: string[] = [];
+  let cutOff: (() => void) | undefined;
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      asked.push(call.request.resumeToken);
+      call.write({ changes: [], resumeToken: `r${asked.length}` });
+      cutOff = () => resetCall(call);
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const lost: string[] = [];
+  const onEvent = (event: StreamEvent) => event.type === 'lost' && lost.push(event.error.code);
+  for await (const { resumeToken } of client.streamAlerts({ reconnect: SOON, onEvent })) {
+    if (resumeToken === 'r2') break;
+    cutOff?.();
+  }
+  assert.deepEqual(lost, ['RESOURCE_EXHAUSTED']);
+  assert.deepEqual(asked, ['', 'r1']);
 });
 
 test('streams that were sent away together do not come back together, nor too early', async (t) => {
