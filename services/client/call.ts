@@ -2,20 +2,26 @@ import type * as grpc from '@grpc/grpc-js';
 import { wait } from '../lib/retry.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { CallSpan } from '../lib/telemetry/call-span.js';
-import { AlertClientError, toClientError } from './errors.js';
+import { checkTimeout, checkWhole, DAY_MS } from './check.js';
+import { AlertClientError, amended, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
 import { withinMs } from './within-ms.js';
 
 export interface CallOptions {
-  /** How long one attempt may take, in milliseconds; 10,000 unless the client was made with another. */
+  /** How long one attempt may take, in milliseconds; 1 to 86,400,000; 10,000 unless the client was made with another. */
   readonly timeoutMs?: number;
   /** Cancels the call, which then fails with CANCELLED. */
   readonly signal?: AbortSignal;
 }
 
 export interface RepeatOptions extends CallOptions {
-  /** How often it is tried in all; 5. */
+  /** How often it is tried in all, at most; as often as fits into `retryForMs` unless given. */
   readonly attempts?: number;
+  /**
+   * How long after the call another attempt may begin, in milliseconds, 0 to 86,400,000; 30,000. With the last attempt it takes up
+   * to `timeoutMs` more.
+   */
+  readonly retryForMs?: number;
 }
 
 export interface CreateOptions extends RepeatOptions {
@@ -108,6 +114,7 @@ async function callOnce<Request, Response>(
   { timeoutMs = settings.timeoutMs, signal }: CallOptions,
   refused: boolean,
 ): Promise<Response> {
+  checkTimeout('timeoutMs', timeoutMs);
   if (settings.closed.aborted) throw closedError();
   if (signal?.aborted) throw cancelledError();
   let cancel: (() => void) | undefined;
@@ -133,27 +140,35 @@ async function callOnce<Request, Response>(
   }
 }
 
-const ATTEMPTS = 5;
+/** Longer than the service takes to start again. */
+const RETRY_FOR_MS = 30_000;
 const BACKOFF: Backoff = { baseMs: 100, capMs: 5000 };
 
 /**
  * Tries again what may succeed later (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED with a RetryInfo), never
  * before the service's RetryInfo. Only for requests that are harmless to repeat.
- * @throws AlertClientError the last one
+ * @throws AlertClientError the last one, with the request ids
  */
 export async function repeat<T>(
   attempt: () => Promise<T>,
-  { attempts = ATTEMPTS, signal }: RepeatOptions,
+  requestIds: readonly string[],
+  { attempts = Number.MAX_SAFE_INTEGER, retryForMs = RETRY_FOR_MS, signal }: RepeatOptions,
   closed: AbortSignal,
 ): Promise<T> {
+  checkWhole('attempts', attempts, 1, Number.MAX_SAFE_INTEGER);
+  checkWhole('retryForMs', retryForMs, 0, DAY_MS);
+  const until = performance.now() + retryForMs;
   for (let failures = 0; ; failures += 1) {
     try {
       return await attempt();
-    } catch (error) {
-      if (!(error instanceof AlertClientError) || !error.canRetry || failures + 1 >= attempts) throw error;
+    } catch (failure) {
+      const error = amended(toClientError(failure), { requestIds });
+      const delayMs = retryDelayMs(error, failures, BACKOFF);
+      // Rather the error now than a wait for nothing.
+      if (!error.canRetry || failures + 1 >= attempts || performance.now() + delayMs > until) throw error;
       const ended = signal === undefined ? closed : AbortSignal.any([signal, closed]);
-      await wait(retryDelayMs(error, failures, BACKOFF), ended);
-      if (signal?.aborted) throw cancelledError();
+      await wait(delayMs, ended);
+      if (signal?.aborted) throw amended(cancelledError(), { requestIds });
     }
   }
 }

@@ -49,6 +49,7 @@ import {
   type Unary,
 } from './call.js';
 import { channelCredentials, openChannel } from './channel.js';
+import { checkTimeout } from './check.js';
 import { CreateBatcher } from './create-batcher.js';
 import { identityHeader, type ClientIdentity } from './identity.js';
 import { StreamChannel } from './stream-channel.js';
@@ -62,7 +63,7 @@ export interface ClientOptions {
   readonly identity: ClientIdentity;
   /** Encrypts the connection: true trusts what Node trusts, a PEM text trusts these authorities alone. Default false. */
   readonly tls?: boolean | string;
-  /** How long one attempt of a call may take, in milliseconds; 10,000. */
+  /** How long one attempt of a call may take, in milliseconds, 1 to 86,400,000; 10,000. */
   readonly timeoutMs?: number;
   /** Told when a stream was lost; a logger of pino fits. */
   readonly logger?: Logger;
@@ -105,15 +106,17 @@ const TIMEOUT_MS = 10_000;
 
 /**
  * Connects to the service, on the first call. Calls share one connection, streams another.
- * @throws AlertClientError INVALID_ARGUMENT if the identity cannot be sent
+ * @throws AlertClientError INVALID_ARGUMENT for an address, an identity or a time that could not be right
  */
 export function createClient(options: ClientOptions): AlertClient {
+  const { timeoutMs = TIMEOUT_MS } = options;
+  checkTimeout('timeoutMs', timeoutMs);
   const identity = identityHeader(options.identity);
   const closing = new AbortController();
   // Every call and stream listens to it; there is no leak to warn of.
   setMaxListeners(0, closing.signal);
   const settings: CallSettings = {
-    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    timeoutMs,
     closed: closing.signal,
     hasFreshCredentials: 'token' in options.identity && typeof options.identity.token === 'function',
     metadata: async (refused) => {
@@ -150,13 +153,15 @@ export function createClient(options: ClientOptions): AlertClient {
       const named = withRequestId(request);
       return repeat(
         () => (more.batch === true ? batcher.create(named) : createAlert(named, more)),
+        [named.requestId],
         more,
         closing.signal,
       );
     },
     batchCreateAlerts: (request, more = {}) => {
-      const named = { requests: (request.requests ?? []).map(withRequestId) };
-      return repeat(() => createBatch(named, more), more, closing.signal);
+      const requests = (request.requests ?? []).map(withRequestId);
+      const requestIds = requests.map(({ requestId }) => requestId);
+      return repeat(() => createBatch({ requests }, more), requestIds, more, closing.signal);
     },
     getAlert: call('AlertService/GetAlert', (...args) => alerts.getAlert(...args)),
     listAlerts: call('AlertService/ListAlerts', (...args) => alerts.listAlerts(...args)),
@@ -185,8 +190,6 @@ export function createClient(options: ClientOptions): AlertClient {
   };
 }
 
-function withRequestId(request: CreateAlertRequest): CreateAlertRequest {
-  return request.requestId === undefined || request.requestId === ''
-    ? { ...request, requestId: randomUUID() }
-    : request;
+function withRequestId(request: CreateAlertRequest): CreateAlertRequest & { requestId: string } {
+  return { ...request, requestId: request.requestId || randomUUID() };
 }

@@ -9,6 +9,7 @@ interface Details {
   readonly violations?: readonly FieldViolation[];
   readonly retryAfterMs?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
+  readonly requestIds?: readonly string[];
   readonly cause?: unknown;
 }
 
@@ -22,6 +23,11 @@ export class AlertClientError extends Error {
   readonly retryAfterMs: number | undefined;
   /** Further facts for programs, from the service's ErrorInfo. */
   readonly metadata: Readonly<Record<string, string>>;
+  /**
+   * Of createAlert and batchCreateAlerts: the request ids of the alerts, in order, made up ones too. Whether they were stored may
+   * be unknown; with these ids they can be sent again, and are stored once.
+   */
+  readonly requestIds: readonly string[];
 
   constructor(
     readonly code: StatusName,
@@ -34,6 +40,7 @@ export class AlertClientError extends Error {
     this.violations = details.violations ?? [];
     this.retryAfterMs = details.retryAfterMs;
     this.metadata = details.metadata ?? {};
+    this.requestIds = details.requestIds ?? [];
   }
 
   /** Whether the same request may succeed later. RESOURCE_EXHAUSTED alone may also mean: too large, for ever. */
@@ -41,6 +48,15 @@ export class AlertClientError extends Error {
     if (this.code === 'RESOURCE_EXHAUSTED') return this.retryAfterMs !== undefined;
     return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED';
   }
+}
+
+/** A copy in which something else is said: alerts of one batch may share an error. */
+export function amended(
+  error: AlertClientError,
+  changes: { message?: string; requestIds?: readonly string[] },
+): AlertClientError {
+  const { code, reason, message, cause } = error;
+  return new AlertClientError(code, reason, changes.message ?? message, { ...error, ...changes, cause });
 }
 
 /** Of anything that can be thrown. */

@@ -45,6 +45,8 @@ const ITEMS_PER_CALL = 100;
 const BYTES_PER_CALL = 700 * 1024;
 const FLUSH_AFTER_MS = 50;
 const PROGRESS_EVERY_MS = 100;
+/** Somebody waits to hear whether the service is there at all. */
+const ATTEMPTS = 5;
 
 export async function createAlerts(context: Context, flags: CreateFlags): Promise<number> {
   const given = OF_ONE_ALERT.filter((name) => flags[name] !== undefined);
@@ -83,7 +85,7 @@ async function createOne(context: Context, flags: CreateFlags): Promise<number> 
   });
   if ('problems' in input) throw new UsageError(input.problems.join('; '));
   return withClient(context, flags, callerIdentity(context, flags), async (client, signal) => {
-    const { alert, replayed } = await client.createAlert(input.request, { signal });
+    const { alert, replayed } = await client.createAlert(input.request, { signal, attempts: ATTEMPTS });
     await print(context, `${alert?.alertId} ${replayed ? 'replayed' : 'created'}`);
     return OK;
   });

@@ -32,6 +32,8 @@ interface SendOptions {
 const IN_FLIGHT = 4;
 /** Of an item that the service asks to send again; the client's own repetition of whole calls comes on top. */
 const ITEM_ATTEMPTS = 6;
+/** Somebody waits to hear whether the service is there at all. */
+const CALL_ATTEMPTS = 5;
 const BACKOFF_BASE_MS = 100;
 const BACKOFF_CAP_MS = 5000;
 
@@ -66,7 +68,8 @@ async function sendChunk(items: readonly Item[], options: SendOptions): Promise<
   for (let attempt = 1, waiting = items; ; attempt += 1) {
     let results;
     try {
-      ({ results } = await client.batchCreateAlerts({ requests: waiting.map(({ request }) => request) }, { signal }));
+      const requests = waiting.map(({ request }) => request);
+      ({ results } = await client.batchCreateAlerts({ requests }, { signal, attempts: CALL_ATTEMPTS }));
     } catch (error) {
       const [only] = waiting;
       if (waiting.length === 1 && isItemsFault(error as AlertClientError)) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { inspect } from 'node:util';
 import { context, trace } from '@opentelemetry/api';
 import grpc from '@grpc/grpc-js';
 import { createClient } from '../../../services/client/client.js';
@@ -90,6 +91,82 @@ test('createAlert gives up after its attempts, and at once where trying again do
   status = toStatus(new AlertError('RESOURCE_EXHAUSTED', 'EVENT_TOO_LARGE', 'the event is larger than 512 KiB'));
   await assert.rejects(client.createAlert(mine), { code: 'RESOURCE_EXHAUSTED', reason: 'EVENT_TOO_LARGE' });
   assert.equal(calls, 4);
+});
+
+test('createAlert goes on for as long as a restart takes, and no longer than it was told to', async (t) => {
+  let calls = 0;
+  let refusals = 6;
+  let retryAfterMs = 0;
+  const address = await fakeService(t, {
+    CreateAlert: (_call, callback) => {
+      calls += 1;
+      if (calls > refusals) return callback(null, { alert: { alertId: 7 }, replayed: false });
+      callback(toStatus(new AlertError('UNAVAILABLE', 'STARTING', 'not yet', { retryAfterMs })));
+    },
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  await client.createAlert(request);
+  assert.equal(calls, refusals + 1);
+
+  [calls, refusals] = [0, Infinity];
+  await assert.rejects(client.createAlert(request, { retryForMs: 0 }), { reason: 'STARTING' });
+  assert.equal(calls, 1);
+  // It would have to wait for longer than it may: rather the error now.
+  retryAfterMs = 60_000;
+  await assert.rejects(client.createAlert(request), { reason: 'STARTING' });
+  assert.equal(calls, 2);
+});
+
+test('an alert that may or may not be stored fails with the request id under which it can be sent again', async (t) => {
+  const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity }));
+  const failure = async (call: Promise<unknown>) => {
+    const error: unknown = await call.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof AlertClientError);
+    return error.requestIds;
+  };
+  const mine = { ...request, requestId: 'mine' };
+  const options = { attempts: 2, batch: true };
+  const ids = await Promise.all([
+    failure(client.createAlert(request, { attempts: 1 })),
+    failure(client.createAlert(request, options)),
+    failure(client.createAlert(request, options)),
+    failure(client.createAlert(mine, options)),
+    failure(client.batchCreateAlerts({ requests: [mine, request] }, { attempts: 1 })),
+    failure(client.createAlert(mine, { signal: AbortSignal.abort() })),
+  ]);
+  assert.deepEqual(
+    ids.map((of) => of.length),
+    [1, 1, 1, 1, 2, 1],
+  );
+  assert.deepEqual([ids[3]![0], ids[4]![0], ids[5]![0]], ['mine', 'mine', 'mine']);
+  assert.equal(new Set(ids.flat()).size, 5);
+  for (const id of new Set(ids.flat())) if (id !== 'mine') assert.match(id, /^[0-9a-f-]{36}$/);
+});
+
+test('a time that no deadline and no timer takes is refused before anything is sent', async (t) => {
+  const address = await fakeService(t, {
+    GetUnreadCount: () => assert.fail('a call'),
+    CreateAlert: () => assert.fail(),
+  });
+  const token = () => Promise.reject(new Error('asked for a token'));
+  const client = closeAfter(t, createClient({ address, identity: { token } }));
+  const wrong = [NaN, 0, -1, 1.5, 1e10, 1e300, Infinity, '10' as unknown as number, null as unknown as number];
+  for (const timeoutMs of wrong) {
+    const message = `timeoutMs must be a whole number from 1 to 86400000, not ${inspect(timeoutMs)}`;
+    const refused = { code: 'INVALID_ARGUMENT', reason: 'INVALID_FIELDS', message };
+    assert.throws(() => createClient({ address, identity, timeoutMs }), refused);
+    await assert.rejects(client.getUnreadCount({}, { timeoutMs }), refused);
+    await assert.rejects(client.createAlert(request, { timeoutMs }), refused);
+  }
+  for (const attempts of [NaN, 0, 1.5]) {
+    await assert.rejects(client.createAlert(request, { attempts }), { code: 'INVALID_ARGUMENT' });
+  }
+  for (const retryForMs of [NaN, -1, Infinity]) {
+    await assert.rejects(client.createAlert(request, { retryForMs }), { code: 'INVALID_ARGUMENT' });
+  }
 });
 
 test('every item of a batch gets a request id of its own unless it has one', async (t) => {
@@ -202,7 +279,7 @@ test('closing the client ends the wait for another attempt', async (t) => {
   const address = await fakeService(t, {
     CreateAlert: (_call, callback) => {
       if (closeIt !== undefined) setImmediate(closeIt);
-      callback(toStatus(new AlertError('UNAVAILABLE', 'OUTBOX_FULL', 'later', { retryAfterMs: 1e8 })));
+      callback(toStatus(new AlertError('UNAVAILABLE', 'OUTBOX_FULL', 'later', { retryAfterMs: 10_000 })));
     },
   });
   for (const options of [{}, { signal: new AbortController().signal }]) {
