@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import * as grpc from '@grpc/grpc-js';
+import { shown } from './check.js';
 import { AlertClientError } from './errors.js';
 
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
@@ -31,10 +32,14 @@ export function channelCredentials(tls: boolean | string): grpc.ChannelCredentia
   }
 }
 
-/** @throws AlertClientError INVALID_ARGUMENT (ADDRESS_INVALID) for a URL, which would be looked up as a name for ever */
+/** host:port, or one of grpc-js's own schemes. */
+const ADDRESS = /^((\[[0-9a-f:.%]+\]|[^\s:/[\]]+):\d{1,5}|(dns|ipv4|ipv6|unix|unix-abstract):\S+)$/i;
+
+/** @throws AlertClientError INVALID_ARGUMENT (ADDRESS_INVALID) for what would be looked up for ever, or at a port that nobody meant */
 export function openChannel(address: string, credentials: grpc.ChannelCredentials): grpc.Channel {
-  if (typeof address !== 'string' || address === '' || /^https?:/i.test(address)) {
-    throw new AlertClientError('INVALID_ARGUMENT', 'ADDRESS_INVALID', `an address must be host:port, not '${address}'`);
+  if (typeof address !== 'string' || !ADDRESS.test(address)) {
+    const message = `an address must be host:port, for example localhost:50051, not ${shown(address)}`;
+    throw new AlertClientError('INVALID_ARGUMENT', 'ADDRESS_INVALID', message);
   }
   return new grpc.Channel(address, credentials, CHANNEL_OPTIONS);
 }

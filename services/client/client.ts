@@ -50,6 +50,7 @@ import {
 } from './call.js';
 import { channelCredentials, openChannel } from './channel.js';
 import { checkTimeout } from './check.js';
+import { checkAlert } from './check-request.js';
 import { CreateBatcher } from './create-batcher.js';
 import { identityHeader, type ClientIdentity } from './identity.js';
 import { StreamChannel } from './stream-channel.js';
@@ -149,7 +150,8 @@ export function createClient(options: ClientOptions): AlertClient {
   const batcher = new CreateBatcher((requests) => createBatch({ requests }));
 
   return {
-    createAlert: (request, more = {}) => {
+    createAlert: async (request, more = {}) => {
+      checkAlert(request);
       const named = withRequestId(request);
       return repeat(
         () => (more.batch === true ? batcher.create(named) : createAlert(named, more)),

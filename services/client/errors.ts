@@ -55,8 +55,9 @@ export function amended(
   error: AlertClientError,
   changes: { message?: string; requestIds?: readonly string[] },
 ): AlertClientError {
-  const { code, reason, message, cause } = error;
-  return new AlertClientError(code, reason, changes.message ?? message, { ...error, ...changes, cause });
+  const { code, reason, message, violations, retryAfterMs, metadata, requestIds, cause } = error;
+  const details = { violations, retryAfterMs, metadata, requestIds, cause, ...changes };
+  return new AlertClientError(code, reason, changes.message ?? message, details);
 }
 
 /** Of anything that can be thrown. */

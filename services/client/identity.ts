@@ -1,4 +1,5 @@
-import { AlertClientError } from './errors.js';
+import { shown } from './check.js';
+import { AlertClientError, messageOf } from './errors.js';
 
 /** `refused`: the service did not accept the last one, so a token that was kept must be made anew. */
 export type TokenSource = string | ((refused: boolean) => string | Promise<string>);
@@ -10,6 +11,9 @@ export type TokenSource = string | ((refused: boolean) => string | Promise<strin
 export type ClientIdentity =
   { readonly userId: string } | { readonly caller: string } | { readonly token: TokenSource };
 
+const HEADERS = { userId: 'x-user-id', caller: 'x-caller' } as const;
+const FIELDS = ['userId', 'caller', 'token'] as const;
+
 /** gRPC metadata takes no other text; the service takes up to 128 characters. */
 const SUBJECT = /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/;
 
@@ -18,40 +22,56 @@ type Header = [name: string, value: string];
 /** What a header takes. Others are not shown: they are secret all the same. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
-function bearer(token: string): Header {
-  if (TOKEN.test(token)) return ['authorization', `Bearer ${token}`];
-  const message = 'identity.token must be printable ASCII characters without spaces';
-  throw new AlertClientError('INVALID_ARGUMENT', 'IDENTITY_INVALID', message);
+function identityInvalid(message: string, cause?: unknown): AlertClientError {
+  return new AlertClientError('INVALID_ARGUMENT', 'IDENTITY_INVALID', message, { cause });
+}
+
+function bearer(token: unknown): Header {
+  if (typeof token === 'string' && TOKEN.test(token)) return ['authorization', `Bearer ${token}`];
+  const not = typeof token === 'string' ? '' : `, not ${typeof token}`;
+  throw identityInvalid(`identity.token must be printable ASCII characters without spaces${not}`);
 }
 
 async function ask(source: (refused: boolean) => string | Promise<string>, refused: boolean): Promise<string> {
   try {
     return await source(refused);
   } catch (error) {
-    const message = `identity.token gave no token: ${(error as Error).message}`;
+    const message = `identity.token gave no token: ${messageOf(error)}`;
+    if (isMistake(error)) throw identityInvalid(message, error);
     throw new AlertClientError('UNAVAILABLE', 'TOKEN_SOURCE_FAILED', message, { cause: error });
   }
 }
 
+/** A mistake in the function, which is there the next time too. Where fetch throws a TypeError the network is the cause. */
+function isMistake(error: unknown): boolean {
+  return error instanceof ReferenceError || (error instanceof TypeError && error.cause === undefined);
+}
+
 /**
  * @returns what gives the header of a call
- * @throws AlertClientError INVALID_ARGUMENT (IDENTITY_INVALID) for what a header cannot carry
+ * @throws AlertClientError INVALID_ARGUMENT (IDENTITY_INVALID) for what is none, or what a header cannot carry
  */
 export function identityHeader(identity: ClientIdentity): (refused: boolean) => Promise<Header> {
-  if ('token' in identity) {
-    const { token } = identity;
-    if (typeof token === 'string') {
-      const header = bearer(token);
-      return () => Promise.resolve(header);
-    }
-    return async (refused) => bearer(await ask(token, refused));
+  const given = Object(identity) as Partial<Record<string, unknown>>;
+  const [field, ...others] = FIELDS.filter((name) => name in given);
+  if (field === undefined || others.length > 0) {
+    const found = field === undefined ? shown(identity) : [field, ...others].join(' and ');
+    throw identityInvalid(`identity must be one of { userId }, { caller } and { token }, not ${found}`);
   }
-  const [field, header, subject] =
-    'userId' in identity ? ['userId', 'x-user-id', identity.userId] : ['caller', 'x-caller', identity.caller];
-  if (SUBJECT.test(subject)) return () => Promise.resolve([header, subject]);
-  throw new AlertClientError(
-    'INVALID_ARGUMENT',
-    'IDENTITY_INVALID',
-    `identity.${field} must be 1 to 128 printable ASCII characters, not '${subject}'`,
-  );
+  if (field === 'token') return tokenHeader(given['token']);
+  const subject = given[field];
+  if (typeof subject === 'string' && SUBJECT.test(subject)) return () => Promise.resolve([HEADERS[field], subject]);
+  throw identityInvalid(`identity.${field} must be 1 to 128 printable ASCII characters, not ${shown(subject)}`);
+}
+
+function tokenHeader(token: unknown): (refused: boolean) => Promise<Header> {
+  if (typeof token === 'string') {
+    const header = bearer(token);
+    return () => Promise.resolve(header);
+  }
+  if (typeof token !== 'function') {
+    throw identityInvalid(`identity.token must be a token or a function that gives one, not ${typeof token}`);
+  }
+  const source = token as (refused: boolean) => string | Promise<string>;
+  return async (refused) => bearer(await ask(source, refused));
 }

@@ -2,8 +2,9 @@ import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/Stream
 import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 import type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.js';
 import { wait } from '../lib/retry.js';
-import { checkWhole } from './check.js';
-import { AlertClientError, messageOf, toClientError } from './errors.js';
+import { checkFilter } from './check-request.js';
+import { checkTimeout, checkWhole, invalid, shown } from './check.js';
+import { AlertClientError, amended, messageOf, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
 import { receive } from './receive.js';
 import type { StreamChannel } from './stream-channel.js';
@@ -96,7 +97,7 @@ export class ResumingStream implements AlertStream {
   readonly #signal: AbortSignal;
   readonly #checkpointIntervalMs: number;
 
-  /** @throws AlertClientError INVALID_ARGUMENT for an interval that the service would not take */
+  /** @throws AlertClientError INVALID_ARGUMENT for what could not be right */
   constructor(
     private readonly channel: StreamChannel,
     private readonly options: StreamOptions,
@@ -105,6 +106,7 @@ export class ResumingStream implements AlertStream {
   ) {
     const { signal, checkpointIntervalMs = CHECKPOINT_INTERVAL_MS } = options;
     this.#signal = AbortSignal.any([closed, this.#left.signal, ...(signal === undefined ? [] : [signal])]);
+    checkOptions(options);
     checkWhole('checkpointIntervalMs', checkpointIntervalMs, 1000, 300_000);
     this.#checkpointIntervalMs = checkpointIntervalMs;
   }
@@ -214,6 +216,13 @@ export class ResumingStream implements AlertStream {
     }
   }
 
+  /** Whoever reads of a bad token wants to know where it was. */
+  #withPlace(loss: AlertClientError): AlertClientError {
+    const { name } = this.options.tokens ?? {};
+    if (name === undefined || !loss.reason.startsWith('RESUME_TOKEN_')) return loss;
+    return amended(loss, { message: `${loss.message} (the token is from ${name})` });
+  }
+
   /** @throws what the handler throws */
   async #tell(event: StreamEvent): Promise<void> {
     if (this.#signal.aborted) return;
@@ -235,13 +244,26 @@ export class ResumingStream implements AlertStream {
   async #beforeNext(loss: AlertClientError): Promise<void> {
     const { reconnect = true } = this.options;
     if (loss.code === 'UNAUTHENTICATED') this.#refusals += 1;
-    if (reconnect === false || !isCuredByReconnecting(loss, this.#refusals)) throw loss;
+    if (reconnect === false || !isCuredByReconnecting(loss, this.#refusals)) throw this.#withPlace(loss);
     const retryInMs = retryDelayMs(loss, this.#failures, reconnect === true ? RECONNECT : reconnect);
     this.#failures += 1;
-    this.logger?.info({ code: loss.code, reason: loss.reason, retryInMs }, 'the alert stream was lost');
+    this.logger?.info(
+      { code: loss.code, reason: loss.reason, problem: loss.message, retryInMs },
+      'the alert stream was lost',
+    );
     await this.#tell({ type: 'lost', error: loss, retryInMs });
     await wait(retryInMs, this.#signal);
   }
+}
+
+function checkOptions({ start, filter, reconnect }: StreamOptions): void {
+  if (start !== undefined && start !== 'now' && start !== 'beginning') {
+    throw invalid('start', `must be 'now' or 'beginning', not ${shown(start)}`);
+  }
+  checkFilter(filter);
+  if (typeof reconnect !== 'object') return;
+  checkTimeout('reconnect.baseMs', reconnect.baseMs);
+  checkTimeout('reconnect.capMs', reconnect.capMs);
 }
 
 function ended(): AlertClientError {

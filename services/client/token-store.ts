@@ -3,6 +3,8 @@ import { dirname } from 'node:path';
 
 /** Where a stream keeps its place, so that another process can go on behind it. What it throws ends the iteration. */
 export interface TokenStore {
+  /** What errors call it; a file store's is its file. */
+  readonly name?: string;
   /** The last token that was saved; undefined if there is none. */
   load(): Promise<string | undefined>;
   /** Keeps a token in place of the one before. Never called twice at once. */
@@ -18,6 +20,7 @@ const TOKEN = /^[\x21-\x7e]{1,1024}$/;
  */
 export function fileTokenStore(file: string): TokenStore {
   return {
+    name: file,
     async load() {
       try {
         const token = (await readFile(file, 'utf8')).trim();

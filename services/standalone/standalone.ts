@@ -92,6 +92,9 @@ export function createStandalone(runtime: Runtime, options: { brokerIsNew: boole
 /** What a newcomer sees when everything is ready. */
 export function banner(addresses: { grpc: string; http: string; backends: Backends; config: Config }): string {
   const { grpc, http, backends, config } = addresses;
+  const reachable = grpc.replace(/^(0\.0\.0\.0|\[::\]):/, 'localhost:');
+  // Where the command line looks by itself.
+  const flag = /^(127\.0\.0\.1|localhost|\[::1\]):50051$/.test(reachable) ? '' : ` --address ${reachable}`;
   const data = config.databaseUrl === '' ? join(config.dataDir, 'postgres') : 'the database of DATABASE_URL';
   return `
   SSOM alerts are ready.
@@ -104,12 +107,12 @@ export function banner(addresses: { grpc: string; http: string; backends: Backen
 
   Try, in another terminal:
 
-    npx ssom-alert directory load deploy/sample/directory.json
-    npx ssom-alert alerts watch --user op01
+    npx ssom-alert directory load deploy/sample/directory.json${flag}
+    npx ssom-alert alerts watch --user op01${flag}
     grpcurl -plaintext -H 'x-caller: me' -d '{"kind":"ALERT_KIND_GRAFANA","level":"ALERT_LEVEL_ERROR","app_name":"ssok-bank-api","title":"Hello"}' \\
-      ${grpc} ssom.alert.v1.AlertService/CreateAlert
+      ${reachable} ssom.alert.v1.AlertService/CreateAlert
 
-  No grpcurl? npx ssom-alert alerts create --kind GRAFANA --level ERROR --app ssok-bank-api --title Hello
+  No grpcurl? npx ssom-alert alerts create --kind GRAFANA --level ERROR --app ssok-bank-api --title Hello${flag}
   Ctrl-C ends it; the data stays.
 `;
 }

@@ -65,6 +65,7 @@ test('the package', async (t) => {
     const files = stdout.trim().replaceAll('package/', '').split('\n');
     const programs = files.filter((name) => name.endsWith('.js') && !name.startsWith('client/'));
     assert.deepEqual(programs.sort(), [
+      'domain/alert.js',
       'lib/grpc/protos.js',
       'lib/grpc/status.js',
       'lib/grpc/types/definitions.js',

@@ -103,6 +103,10 @@ test('ready: banner, health, reflection, /livez, /readyz, /metrics; SIGINT ends 
     assert.match(service.process.stdout, /ready/i);
     assert.match(service.process.stdout, /grpcurl/);
     assert.match(service.process.stdout, /ssom-alert/);
+    // Where it does not listen on its usual port, what can be tried says where.
+    const hints = service.process.stdout.split('\n').filter((line) => line.includes('npx ssom-alert'));
+    assert.equal(hints.length, 3);
+    for (const hint of hints) assert.match(hint, / --address 127\.0\.0\.1:\d+$/);
   });
 
   await t.test('SIGINT, with a stream open', async () => {

@@ -34,10 +34,14 @@ export const devIdentity: Authenticate = (metadata) => {
   }
   if (user !== undefined) return { kind: 'user', subject: user, scopes: USER_SCOPES };
   if (caller !== undefined) return { kind: 'service', subject: caller, scopes: ALL_SCOPES };
+  const problem =
+    metadata.get('authorization').length > 0
+      ? 'this service runs with AUTH_MODE=dev, which takes no bearer token'
+      : 'the call names no identity';
   throw new AlertError(
     'UNAUTHENTICATED',
     'NO_IDENTITY',
-    'the call names no identity; send the metadata x-user-id (a user) or x-caller (a service)',
+    `${problem}; send the metadata x-user-id (a user) or x-caller (a service)`,
   );
 };
 

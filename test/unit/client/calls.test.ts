@@ -5,6 +5,7 @@ import { context, trace } from '@opentelemetry/api';
 import grpc from '@grpc/grpc-js';
 import { createClient } from '../../../services/client/client.js';
 import { AlertClientError } from '../../../services/client/errors.js';
+import type { ClientIdentity } from '../../../services/client/identity.js';
 import { AlertError, invalidArgument } from '../../../services/domain/errors.js';
 import { toStatus } from '../../../services/lib/grpc/status.js';
 import { closeAfter, fakeService } from './fake-service.js';
@@ -141,7 +142,7 @@ test('an alert that may or may not be stored fails with the request id under whi
     ids.map((of) => of.length),
     [1, 1, 1, 1, 2, 1],
   );
-  assert.deepEqual([ids[3]![0], ids[4]![0], ids[5]![0]], ['mine', 'mine', 'mine']);
+  assert.deepEqual([ids[3][0], ids[4][0], ids[5][0]], ['mine', 'mine', 'mine']);
   assert.equal(new Set(ids.flat()).size, 5);
   for (const id of new Set(ids.flat())) if (id !== 'mine') assert.match(id, /^[0-9a-f-]{36}$/);
 });
@@ -240,6 +241,68 @@ test('an identity that metadata cannot carry is refused by name', () => {
   }
 });
 
+test('what is no identity is refused at once, and said what it should be', () => {
+  const wrong: [identity: unknown, message: RegExp][] = [
+    [null, /one of { userId }, { caller } and { token }, not null$/],
+    [undefined, /not undefined$/],
+    ['op01', /not 'op01'$/],
+    [{}, /not {}$/],
+    [{ userid: 'op01' }, /one of { userId }/],
+    [{ userId: 'op01', caller: 'jenkins' }, /not userId and caller$/],
+    [{ token: undefined }, /identity.token must be a token or a function that gives one, not undefined$/],
+    [{ token: null }, /a function that gives one/],
+    [{ userId: undefined }, /identity.userId must be 1 to 128 printable ASCII characters, not undefined$/],
+    [{ caller: 7 }, /identity.caller/],
+  ];
+  for (const [given, message] of wrong) {
+    const options = { address: '127.0.0.1:1', identity: given as ClientIdentity };
+    assert.throws(() => createClient(options), { code: 'INVALID_ARGUMENT', reason: 'IDENTITY_INVALID', message });
+  }
+});
+
+test('a token source with a mistake in it is not asked again; one whose network is away is', async (t) => {
+  const failing = async (token: () => unknown) => {
+    const identity = { token: token as () => string };
+    const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity }));
+    const error: unknown = await client.streamAlerts({ reconnect: false })[Symbol.asyncIterator]().next().catch(String);
+    return assert.rejects(client.getUnreadCount({}), (thrown: AlertClientError) => {
+      assert.ok(String(error).includes(thrown.message));
+      const permanent = thrown.reason === 'IDENTITY_INVALID' && !thrown.canRetry;
+      const passing = thrown.reason === 'TOKEN_SOURCE_FAILED' && thrown.canRetry;
+      return token.name.startsWith('mistake') ? permanent : passing;
+    });
+  };
+  await failing(function mistakeNothing() {
+    return undefined;
+  });
+  await failing(function mistakeThrown() {
+    throw new TypeError("Cannot read properties of undefined (reading 'token')");
+  });
+  await failing(function networkAway() {
+    throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') });
+  });
+  await failing(function providerAway() {
+    throw new Error('503');
+  });
+});
+
+test('a kind or a level that there is not is refused, with those that there are', async (t) => {
+  const address = await fakeService(t, { CreateAlert: () => assert.fail('a call') });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const wrong = { kind: 'JENKINS', level: 'LOUD' };
+  for (const [field, value] of Object.entries(wrong)) {
+    const refused = client.createAlert({ ...request, [field]: value });
+    await assert.rejects(refused, (error: AlertClientError) => {
+      assert.equal(error.reason, 'INVALID_FIELDS');
+      assert.deepEqual(
+        error.violations.map((violation) => violation.field),
+        [field],
+      );
+      return error.message.includes(field === 'kind' ? 'ALERT_KIND_JENKINS' : 'ALERT_LEVEL_WARNING');
+    });
+  }
+});
+
 test('a token source that never answers holds up neither the deadline nor the signal', async (t) => {
   const token = () => new Promise<never>(() => undefined);
   const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity: { token } }));
@@ -263,7 +326,7 @@ test('a token that no header carries is refused, and not shown', async (t) => {
 });
 
 test('an address that would be looked up for ever is refused', () => {
-  for (const address of ['', 'http://localhost:50051', 'https://alerts:443']) {
+  for (const address of ['', 'http://localhost:50051', 'https://alerts:443', 'localhost', 'localhost:', '::1:50051']) {
     assert.throws(() => createClient({ address, identity }), { reason: 'ADDRESS_INVALID' });
     assert.throws(() => createClient({ address: 'localhost:1', streamAddress: [address], identity }), {
       reason: 'ADDRESS_INVALID',
@@ -272,6 +335,9 @@ test('an address that would be looked up for ever is refused', () => {
   assert.throws(() => createClient({ address: 'localhost:1', streamAddress: [], identity }), {
     reason: 'ADDRESS_INVALID',
   });
+  for (const address of ['alerts.example:443', '[::1]:50051', '10.0.0.7:50051', 'dns:///alerts:50051', 'unix:/tmp/a']) {
+    createClient({ address, identity }).close();
+  }
 });
 
 test('closing the client ends the wait for another attempt', async (t) => {

@@ -71,7 +71,7 @@ const STAGES: Record<string, Stage> = {
   },
   'while it waits to connect again': {
     serve: (call) => refuse(call, { code: grpc.status.UNAVAILABLE, details: 'away' }),
-    stream: (abort) => ({ reconnect: { baseMs: 1e8, capMs: 1e8 }, onEvent: () => setImmediate(abort) }),
+    stream: (abort) => ({ reconnect: { baseMs: 8e7, capMs: 8e7 }, onEvent: () => setImmediate(abort) }),
   },
   'while its user forgets the inbox': {
     serve: (call) => refuse(call, toStatus(new AlertError('OUT_OF_RANGE', 'RESUME_TOKEN_EXPIRED', 'too old'))),

@@ -112,10 +112,12 @@ test('a stored place that the service cannot read is thrown, and not tried again
     },
   });
   const client = closeAfter(t, createClient({ address, identity }));
-  const stream = client.streamAlerts({ tokens: { load: async () => 'garbage', save: async () => undefined } });
+  const tokens = { name: 'op01.token', load: async () => 'garbage', save: async () => undefined };
+  const stream = client.streamAlerts({ tokens });
   await assert.rejects(stream[Symbol.asyncIterator]().next(), {
     code: 'INVALID_ARGUMENT',
     reason: 'RESUME_TOKEN_INVALID',
+    message: 'resume_token is not a token (the token is from op01.token)',
   });
   assert.equal(calls, 1);
 });
@@ -181,6 +183,26 @@ test('an interval that the service would not take is refused', (t) => {
       message: `checkpointIntervalMs must be a whole number from 1000 to 300000, not ${checkpointIntervalMs}`,
     });
   }
+});
+
+test('options that there are not are refused, and said what they should be', (t) => {
+  const client = closeAfter(t, createClient({ address: '127.0.0.1:1', identity }));
+  const wrong: [options: object, message: RegExp][] = [
+    [{ start: 'BEGINNING' }, /^start must be 'now' or 'beginning', not 'BEGINNING'$/],
+    [{ filter: 'unread' }, /^filter must be an object/],
+    [{ filter: { unread: true } }, /^filter has kinds, minimumLevel, unreadOnly, and no 'unread'$/],
+    [{ filter: { minimumLevel: 'LOUD' } }, /^filter.minimumLevel must be one of .*ALERT_LEVEL_INFO.*, not 'LOUD'$/],
+    [{ filter: { kinds: ['NOPE'] } }, /^filter.kinds must be one of .*ALERT_KIND_GRAFANA.*, not 'NOPE'$/],
+    [{ filter: { kinds: 'ALERT_KIND_ISSUE' } }, /^filter.kinds must be an array/],
+    [{ filter: { unreadOnly: 'yes' } }, /^filter.unreadOnly must be true or false/],
+    [{ reconnect: { baseMs: NaN, capMs: 1 } }, /^reconnect.baseMs/],
+    [{ reconnect: { baseMs: 1, capMs: 1e10 } }, /^reconnect.capMs/],
+  ];
+  for (const [options, message] of wrong) {
+    assert.throws(() => client.streamAlerts(options), { code: 'INVALID_ARGUMENT', reason: 'INVALID_FIELDS', message });
+  }
+  const minimumLevel = 'ALERT_LEVEL_UNSPECIFIED';
+  client.streamAlerts({ start: 'now', filter: { kinds: ['ALERT_KIND_ISSUE'], minimumLevel, unreadOnly: false } });
 });
 
 test('a stream that was cut off because nobody read it goes on behind the last response', async (t) => {

@@ -237,7 +237,7 @@ test('the signal ends the iteration and the call without an error, also while wa
   const waiting = new AbortController();
   const never = nobody.streamAlerts({
     signal: waiting.signal,
-    reconnect: { baseMs: 1e9, capMs: 1e9 },
+    reconnect: { baseMs: 8e7, capMs: 8e7 },
     onEvent: () => setImmediate(() => waiting.abort()),
   });
   assert.equal((await never[Symbol.asyncIterator]().next()).done, true);

@@ -9,6 +9,7 @@ test('a token survives the process that saved it', async (t) => {
   const folder = temporaryFolder();
   t.after(folder.remove);
   const file = join(folder.path, 'not', 'there', 'yet', 'token');
+  assert.equal(fileTokenStore(file).name, file);
   assert.equal(await fileTokenStore(file).load(), undefined);
   await fileTokenStore(file).save('r1');
   await fileTokenStore(file).save('r2');

@@ -1,0 +1,38 @@
+import { ALERT_KINDS, ALERT_LEVELS } from '../domain/alert.js';
+import type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
+import type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.js';
+import { invalid, shown } from './check.js';
+
+/*
+ * What the wire would carry as "not set", so that the service could not say what was wrong with it. Numbers are left to the
+ * service: it may know more of them.
+ */
+
+const KINDS = ALERT_KINDS.map((kind) => `ALERT_KIND_${kind}`);
+const LEVELS = ALERT_LEVELS.map((level) => `ALERT_LEVEL_${level}`);
+const FILTER_FIELDS: readonly string[] = ['kinds', 'minimumLevel', 'unreadOnly'] satisfies (keyof StreamFilter)[];
+
+function checkName(field: string, value: unknown, names: readonly string[]): void {
+  if (value === undefined || typeof value === 'number' || names.includes(value as string)) return;
+  throw invalid(field, `must be one of ${names.join(', ')}, not ${shown(value)}`);
+}
+
+/** @throws AlertClientError INVALID_ARGUMENT for a kind or level that there is not */
+export function checkAlert({ kind, level }: CreateAlertRequest): void {
+  checkName('kind', kind, KINDS);
+  checkName('level', level, LEVELS);
+}
+
+/** @throws AlertClientError INVALID_ARGUMENT for what is no filter: it would let everything pass */
+export function checkFilter(filter: unknown): void {
+  if (filter === undefined || filter === null) return;
+  if (typeof filter !== 'object') throw invalid('filter', `must be an object, not ${shown(filter)}`);
+  const { kinds = [], minimumLevel, unreadOnly = false } = filter as StreamFilter;
+  const unknown = Object.keys(filter).find((key) => !FILTER_FIELDS.includes(key));
+  if (unknown !== undefined) throw invalid('filter', `has ${FILTER_FIELDS.join(', ')}, and no '${unknown}'`);
+  if (!Array.isArray(kinds)) throw invalid('filter.kinds', `must be an array, not ${shown(kinds)}`);
+  for (const kind of kinds) checkName('filter.kinds', kind, KINDS);
+  checkName('filter.minimumLevel', minimumLevel, ['ALERT_LEVEL_UNSPECIFIED', ...LEVELS]);
+  if (typeof unreadOnly !== 'boolean')
+    throw invalid('filter.unreadOnly', `must be true or false, not ${shown(unreadOnly)}`);
+}
