@@ -163,7 +163,7 @@ test('importing the client loads nothing of the server', async () => {
   assert.ok(own.includes('client/index'), stdout);
   const others = own.filter(
     (file) =>
-      !/^(client\/|domain\/errors$|lib\/(grpc\/(protos|status|types\/)|retry$|telemetry\/(call-span|names|traceparent)$))/.test(
+      !/^(client\/|domain\/(alert|errors)$|lib\/(grpc\/(protos|status|types\/)|retry$|telemetry\/(call-span|names|traceparent)$))/.test(
         file,
       ),
   );
