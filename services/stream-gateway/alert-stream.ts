@@ -36,7 +36,7 @@ export interface StreamHost {
 }
 
 /**
- * Bytes of alerts after which a response is full while catching up, and of waiting responses after which a client who does not
+ * Bytes of alerts after which a response is full, and of waiting responses after which a client who does not
  * read gets no more: so up to twice as many, and one alert, wait in this process. HTTP/2's window is as much. gRPC itself
  * counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
  */
@@ -166,9 +166,11 @@ export class AlertStream {
 
   #apply(event: InboxChangedEvent): void {
     const changes: EncodableChange[] = [];
+    let bytes = 0;
     let cursor = this.#cursor;
     for (const { sequence, alertId, type, isRead, traceparent } of event.changes) {
       if (sequence <= cursor) continue;
+      if (bytes > RESPONSE_BYTES) break;
       const content = this.host.contents.get(alertId);
       // A number is missing, or the content could not be loaded: PostgreSQL has both.
       if (sequence !== cursor + 1 || (content === undefined && type !== 'DELETED')) break;
@@ -176,6 +178,7 @@ export class AlertStream {
       // A live client knows every row up to its cursor, so what leaves is always told.
       if (this.filter.passes(type, isRead, 0, 0, content)) {
         if (type === 'CREATED' && !this.#heldUp) this.host.arrived(content!, traceparent);
+        bytes += content?.bytes.length ?? 0;
         changes.push({
           alertId,
           sequence,
@@ -187,7 +190,13 @@ export class AlertStream {
     }
     this.#cursor = cursor;
     const complete = cursor >= event.lastSequence;
-    if (complete) this.#count(event.unreadCount, event.lastSequence);
+    const full = !complete && bytes > RESPONSE_BYTES;
+    if (complete || full) this.#count(event.unreadCount, event.lastSequence);
+    if (full) {
+      this.#write(changes);
+      // The rest, at once or when the client has made room.
+      return this.offer(event);
+    }
     if (changes.length > 0 && complete) this.#write(changes);
     else if (changes.length > 0) this.#cursor = changes[0]!.sequence - 1;
     if (!complete) {

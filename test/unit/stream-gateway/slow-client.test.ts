@@ -41,6 +41,33 @@ test('a client that does not read holds some 128 KiB of responses, however far b
   assert.equal(host.waiting, 0);
 });
 
+test('changes that come together while it is live are held to the same bound, and all arrive', () => {
+  const inbox = new InboxModel();
+  const call = new FakeCall();
+  const host = new FakeHost(1000, largeContents());
+  const stream = newStream(call, host);
+  const page = () => inbox.page(stream.cursor, PAGE);
+  call.reads = false;
+  stream.take(page().changes, true, page());
+  call.take();
+  // One record, as one batch of delivery writes it.
+  stream.offer(inbox.create(...Array.from({ length: PAGE }, (_, index) => index + 1)));
+  stream.offer(inbox.create(PAGE + 1));
+  let most = 0;
+  for (let turns = 0; host.waiting > 0; turns += 1) {
+    assert.ok(turns < ALERTS, 'the stream goes on when its client reads');
+    most = Math.max(most, host.waiting);
+    call.take();
+  }
+  assert.ok(most < 12 * CONTENT_BYTES, `${most} bytes wait for a client who does not read`);
+  assert.deepEqual(
+    call.sequences,
+    Array.from({ length: PAGE + 1 }, (_, index) => index + 1),
+  );
+  // Nothing had to be read again.
+  assert.equal(host.asked, 0);
+});
+
 test('a stream that ends gives back what waited for its client', () => {
   const inbox = new InboxModel();
   inbox.create(1, 2, 3);
