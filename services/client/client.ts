@@ -66,7 +66,7 @@ export interface ClientOptions {
   readonly tls?: boolean | string;
   /** How long one attempt of a call may take, in milliseconds, 1 to 86,400,000; 10,000. */
   readonly timeoutMs?: number;
-  /** Told when a stream was lost; a logger of pino fits. */
+  /** Told when a stream was lost, once for each cause until it is back; a logger of pino fits. */
   readonly logger?: Logger;
 }
 

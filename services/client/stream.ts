@@ -89,6 +89,8 @@ export class ResumingStream implements AlertStream {
   /** Connections lost, and of those credentials refused, since the last response. */
   #failures = 0;
   #refusals = 0;
+  /** The loss that was logged last, since the last response. */
+  #logged = '';
   /** Told, with nothing received since: a service that says so again is not right, and no reason to spin. */
   #expired = false;
   #iterated = false;
@@ -204,6 +206,7 @@ export class ResumingStream implements AlertStream {
     this.#heardAt = performance.now();
     this.#failures = 0;
     this.#refusals = 0;
+    this.#logged = '';
     this.#expired = false;
     this.behind = behind;
     if (this.state === 'connecting') {
@@ -214,6 +217,14 @@ export class ResumingStream implements AlertStream {
       this.state = 'live';
       await this.#tell({ type: 'live' });
     }
+  }
+
+  /** What goes on, such as too many streams, is said once. */
+  #log({ code, reason, message }: AlertClientError, retryInMs: number): void {
+    const loss = `${code} ${reason}`;
+    if (loss !== this.#logged)
+      this.logger?.info({ code, reason, problem: message, retryInMs }, 'the alert stream was lost');
+    this.#logged = loss;
   }
 
   /** Whoever reads of a bad token wants to know where it was. */
@@ -247,10 +258,7 @@ export class ResumingStream implements AlertStream {
     if (reconnect === false || !isCuredByReconnecting(loss, this.#refusals)) throw this.#withPlace(loss);
     const retryInMs = retryDelayMs(loss, this.#failures, reconnect === true ? RECONNECT : reconnect);
     this.#failures += 1;
-    this.logger?.info(
-      { code: loss.code, reason: loss.reason, problem: loss.message, retryInMs },
-      'the alert stream was lost',
-    );
+    this.#log(loss, retryInMs);
     await this.#tell({ type: 'lost', error: loss, retryInMs });
     await wait(retryInMs, this.#signal);
   }

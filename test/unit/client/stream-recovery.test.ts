@@ -205,6 +205,34 @@ test('options that there are not are refused, and said what they should be', (t)
   client.streamAlerts({ start: 'now', filter: { kinds: ['ALERT_KIND_ISSUE'], minimumLevel, unreadOnly: false } });
 });
 
+test('what keeps a stream away is logged once, with what is wrong', async (t) => {
+  const statuses = [
+    ...Array.from(
+      { length: 3 },
+      () => new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_STREAMS', 'full', { retryAfterMs: 1 }),
+    ),
+    new AlertError('UNAVAILABLE', 'SHUTTING_DOWN', 'bye'),
+  ];
+  const address = await fakeService(t, {
+    StreamAlerts: (call: StreamCall) => {
+      const status = statuses.shift();
+      if (status === undefined) call.write({ changes: [], resumeToken: 'r1' });
+      else refuse(call, toStatus(status));
+    },
+  });
+  const logged: object[] = [];
+  const logger = { info: (fields: object) => void logged.push(fields) };
+  const client = closeAfter(t, createClient({ address, identity, logger }));
+  for await (const _ of client.streamAlerts({ reconnect: SOON })) break;
+  assert.deepEqual(
+    logged.map((fields) => ({ ...fields, retryInMs: 0 })),
+    [
+      { code: 'RESOURCE_EXHAUSTED', reason: 'TOO_MANY_STREAMS', problem: 'full', retryInMs: 0 },
+      { code: 'UNAVAILABLE', reason: 'SHUTTING_DOWN', problem: 'bye', retryInMs: 0 },
+    ],
+  );
+});
+
 test('a stream that was cut off because nobody read it goes on behind the last response', async (t) => {
   const asked: string[] = [];
   let cutOff: (() => void) | undefined;
