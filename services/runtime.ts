@@ -1,3 +1,4 @@
+import { describeRecord } from './events/describe.js';
 import { openEvents, registerSchemas, type Events } from './events/events.js';
 import type { Config } from './lib/config/load.js';
 import { devIdentity } from './lib/grpc/identity.js';
@@ -9,7 +10,6 @@ import { DeadLetters } from './lib/kafka/dead-letters.js';
 import { GroupLag, type WatchedGroup } from './lib/kafka/group-lag.js';
 import { KafkaMetrics } from './lib/kafka/kafka-metrics.js';
 import { Producer } from './lib/kafka/producer.js';
-import { recordTraceparent } from './lib/kafka/record-traceparent.js';
 import { TopicWatch } from './lib/kafka/topic-watch.js';
 import { RETRY_REASONS, Triage } from './lib/kafka/triage.js';
 import { Closers, every } from './lib/lifecycle.js';
@@ -63,6 +63,8 @@ export class Runtime {
   readonly #kafka: KafkaMetrics;
   readonly #readiness = new Map<string, Readiness>();
   #publishing: Promise<Publishing> | undefined;
+  /** What records are read with; undefined until the registry has answered. */
+  #events: Events | undefined;
   #bulkProducer: Promise<Producer> | undefined;
   #databaseReady: Promise<void> | undefined;
 
@@ -266,6 +268,7 @@ export class Runtime {
       if (this.config.setUpAtStart) await registerSchemas(this.config, this.registry);
       return openEvents(this.config, this.registry);
     });
+    this.#events = events;
     const { brokers } = this.backends;
     const producer = await this.#untilItWorks('kafka', brokers.bootstrapServers, signal, () =>
       Producer.connect(brokers, this.config, this.logger, { clientId: `ssom-${this.role}` }),
@@ -363,7 +366,7 @@ export class Runtime {
       logger,
       onRetry: this.retries(config.consumerGroup + groupSuffix, RETRY_REASONS),
     });
-    this.#triages.push({ triage, group: config.consumerGroup + groupSuffix, identify });
+    this.#triages.push({ triage, group: config.consumerGroup + groupSuffix });
     if (this.#triages.length === 1) {
       metrics.gauge('ssom.triage.suspects', 'Records that have failed alone and may be given up, by group.', () =>
         this.#triages.map((entry) => ({ value: entry.triage.suspects, attributes: { group: entry.group } })),
@@ -379,13 +382,12 @@ export class Runtime {
     return (reason) => counter.add(1, { consumer, reason });
   }
 
-  /** Records of a group were processed. @returns whether that took too long */
-  processed(stage: Stage, groupSuffix: string, ms: number, records: readonly IncomingRecord[]): boolean {
-    const group = this.config.consumerGroup + groupSuffix;
-    return this.alarms.processed(stage, ms, () => this.#describe(group, records));
+  /** Records were processed. @returns whether that took too long */
+  processed(stage: Stage, ms: number, records: readonly IncomingRecord[]): boolean {
+    return this.alarms.processed(stage, ms, () => this.#describe(records));
   }
 
-  readonly #triages: { triage: Triage; group: string; identify: Identify }[] = [];
+  readonly #triages: { triage: Triage; group: string }[] = [];
 
   /** Joins a consumer group, waiting until Kafka answers and the topics exist. */
   async subscribe(
@@ -416,16 +418,19 @@ export class Runtime {
     alarms.watch(group);
     return {
       note: (topic, partition, lag, last) =>
-        alarms.lag(group, topic, partition, lag, () => this.#describe(group, last === undefined ? [] : [last])),
+        alarms.lag(group, topic, partition, lag, () => this.#describe(last === undefined ? [] : [last])),
       forget: () => alarms.forget(group),
     };
   }
 
   /** What is to be said of records: a trace, and the alerts as far as they can be read. */
-  #describe(group: string, records: readonly IncomingRecord[]): Processed {
-    const identify = this.#triages.find((entry) => entry.group === group)?.identify;
-    const alertIds = [...new Set(records.flatMap((record) => identify?.(record).alertId ?? []))];
-    return { traceparent: records.map(recordTraceparent).find((found) => found !== undefined), alertIds };
+  #describe(records: readonly IncomingRecord[]): Processed {
+    const events = this.#events;
+    const described = events === undefined ? [] : records.map((record) => describeRecord(events, record));
+    return {
+      traceparent: described.find(({ traceparent }) => traceparent !== undefined)?.traceparent,
+      alertIds: [...new Set(described.flatMap(({ alertIds }) => alertIds))],
+    };
   }
 
   /** A member without an assignment handles nothing yet; the join takes up to 3 s. */

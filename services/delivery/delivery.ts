@@ -46,7 +46,7 @@ export function createDelivery(runtime: Runtime): Service {
   const loop = new BatchLoop({
     batchMax: Math.min(config.processingBatchSize, config.consumerMaxPollRecords),
     attemptTimeoutMs: config.processingTimeoutMs,
-    onProcessed: (ms, records) => runtime.processed('delivery', '', ms, records),
+    onProcessed: (ms, records) => runtime.processed('delivery', ms, records),
     logEachBatch: config.logProcessingTime,
     logger,
     handle,

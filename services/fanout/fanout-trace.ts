@@ -17,7 +17,10 @@ export interface FanoutTracingOptions {
 
 /** Alerts that were polled together, and the statements that found their recipients. */
 export interface Take {
+  /** As spans have it. */
   readonly startedAt: number;
+  /** The same by performance.now(). */
+  readonly since: number;
   /** How often their recipients could not be found. */
   failures: number;
   /** Undefined if none of them is recorded. */
@@ -32,7 +35,13 @@ export class FanoutTracing {
   take(records: readonly IncomingRecord[]): Take {
     const { tracing } = this.options;
     const recorded = tracing.enabled && records.some((record) => isSampled(recordTraceparent(record)));
-    return { startedAt: spanTime(), failures: 0, statements: recorded ? new StatementLog() : undefined, shown: false };
+    return {
+      startedAt: spanTime(),
+      since: performance.now(),
+      failures: 0,
+      statements: recorded ? new StatementLog() : undefined,
+      shown: false,
+    };
   }
 
   /** @returns undefined if the alert is not recorded */

@@ -33,7 +33,7 @@ interface Job {
   readonly recipients: readonly string[];
   /** How many recipients' records were handed to Kafka. */
   next: number;
-  /** When it was taken, by performance.now(). */
+  /** When its record was taken, before its recipients were known; by performance.now(). */
   readonly since: number;
   readonly trace: FanoutTrace | undefined;
   /** What its user alerts are children of; undefined if the alert's trace is not recorded. */
@@ -274,7 +274,7 @@ class FanoutLoop {
       alertId: event.alertId,
       recipients,
       next: 0,
-      since: performance.now(),
+      since: take.since,
       trace,
       // What nobody records need not travel with each of thousands of records.
       traceparent: isSampled(parent) ? parent : undefined,

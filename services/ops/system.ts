@@ -124,8 +124,11 @@ export function problemsOf(role: RoleName, states: readonly RoleState[]): string
       problems.push(`${nameOf(state)} is not ready: ${name}: ${reason}`);
   }
   for (const { name, state, at } of openBreakers(running)) {
-    if (name !== 'fcm' || role === 'push')
-      problems.push(`${nameOf(at)}: its circuit breaker to ${name} is ${state}: calls fail at once until it answers`);
+    if (name === 'fcm' && role !== 'push') continue;
+    const means = state === 'open' ? 'calls fail at once until it answers' : 'one call tries whether it answers';
+    // Where nobody calls it stays half open, long after what is behind is well. Of pushes that wait somebody does call.
+    if (state === 'open' || name === 'fcm')
+      problems.push(`${nameOf(at)}: its circuit breaker to ${name} is ${state}: ${means}`);
   }
   for (const group of groups) problems.push(...describeGroup(group));
   return problems;

@@ -68,7 +68,8 @@ export class PushSender {
     metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
     metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
     metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => outcomes.waiting);
-    metrics.queue('push', () => this.#queue.length, CLAIMS_MAX);
+    const { pushConcurrency } = config;
+    metrics.queue('push', () => this.#queue.length, pushConcurrency + Math.min(2 * pushConcurrency, CLAIMS_MAX));
     metrics.queue('push_outcomes', () => outcomes.waiting, OUTCOMES_MAX);
     metrics.gauge(
       'ssom.push.paused',

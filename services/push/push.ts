@@ -36,7 +36,7 @@ export function createPush(runtime: Runtime): Service {
   const loop = new BatchLoop({
     batchMax: config.consumerMaxPollRecords,
     attemptTimeoutMs: config.processingTimeoutMs,
-    onProcessed: (ms, records) => runtime.processed('push', GROUP, ms, records),
+    onProcessed: (ms, records) => runtime.processed('push', ms, records),
     logEachBatch: false,
     logger,
     handle,

@@ -19,9 +19,10 @@ export async function selfAlertState(
 ): Promise<SelfAlertState> {
   const { rows } = await database.query<{ recent: boolean; others: boolean }>({
     name: 'self-alert-state',
+    // `<> ''` is the condition of the index, which a plan for all values would not find otherwise.
     text: `
       SELECT EXISTS (
-        SELECT 1 FROM alerts WHERE caller = $1 AND request_id = ANY($2::text[])
+        SELECT 1 FROM alerts WHERE caller = $1 AND request_id = ANY($2::text[]) AND request_id <> ''
           AND created_at > now() - $3::float8 * interval '1 millisecond'
       ) AS recent, EXISTS (
         SELECT 1 FROM alerts WHERE alert_id = ANY($4::bigint[]) AND caller <> $1

@@ -3,6 +3,8 @@ import test from 'node:test';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Consumer } from '../../services/lib/kafka/consumer.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
+import { wait } from '../../services/lib/retry.js';
+import type { Alarm } from '../../services/lib/telemetry/alarms.js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory, users } from '../support/directory.js';
@@ -138,4 +140,30 @@ test('few named recipients travel in the event, many are looked up; both arrive'
       { timeoutMs: 20_000, what: `${count} inboxes` },
     );
   }
+});
+
+test('an alert whose recipients are found late was processed slowly', async (t) => {
+  const cluster = await startTestCluster(t);
+  const api = cluster.api(await cluster.start('alert-api'));
+  await loadDirectory(api);
+  const { alert } = await api.call('CreateAlert', alertRequest());
+  let release = () => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const locked = cluster.store.database.transaction(async (connection) => {
+    await connection.query('LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
+    await released;
+  });
+  defer(t, async () => {
+    release();
+    await locked;
+  });
+  const { runtime } = await cluster.start('fanout', { config: { slowProcessingMs: 300 } });
+  const alarms: Alarm[] = [];
+  runtime.alarms.onAlarm((alarm) => void alarms.push(alarm));
+  const waiting = `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass`;
+  await untilTrue(async () => (await cluster.store.sql(waiting)).length > 0, { what: 'a reader of the directory' });
+  await wait(400);
+  release();
+  await untilTrue(() => alarms.length > 0, { what: 'an alarm' });
+  assert.deepEqual([alarms[0]!.cause, alarms[0]!.alertIds], ['slow fanout', [alert!.alertId]]);
 });

@@ -3,6 +3,7 @@ import test from 'node:test';
 import { insertAlerts } from '../../services/store/alerts.js';
 import { selfAlertState } from '../../services/store/self-alerts.js';
 import { newAlert } from '../support/alerts.js';
+import { assertLooksUp, explaining, type Explained } from '../support/plans.js';
 import { createTestDatabase } from '../support/postgres.js';
 
 const PERIOD_MS = 600_000;
@@ -32,4 +33,17 @@ test('alerts are ours alone, or not', async (t) => {
   assert.equal(await others([idOf(OURS)]), false);
   assert.equal(await others([idOf(OURS), idOf('others')]), true);
   assert.equal(await others([]), false);
+});
+
+test('it is looked up, however many alerts there are', async (t) => {
+  const { database, sql } = await createTestDatabase(t);
+  await sql(
+    `INSERT INTO alerts SELECT n, 'c', 'r' || n, '', '', 'OTHER', 'a', 1, '', '', '{}', now(), now(), 1, false, '{}' FROM generate_series(1, 10000) n`,
+  );
+  await sql('ANALYZE alerts');
+  const plans: Explained[] = [];
+  const asked = { caller: OURS, requestIds: ['cause 2', 'cause 1'], periodMs: PERIOD_MS, alertIds: [1] };
+  await selfAlertState(explaining(database, plans), asked);
+  assert.equal(plans.length, 1);
+  assertLooksUp(plans);
 });

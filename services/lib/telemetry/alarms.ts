@@ -118,10 +118,14 @@ export class Alarms {
     const cause = `lag of ${group}`;
     const { traceparent, alertIds } = what();
     const fields = { group, topic, partition, lag, maxAcceptableLag, ...traceField(traceparent) };
-    this.#log('lag', cause, fields, 'the lag is too large');
-    if (this.#lagging.has(key)) return;
-    this.#lagging.add(key);
-    this.#exceeded.add(1, { group });
+    const logged = this.#log('lag', cause, fields, 'the lag is too large');
+    const isNew = !this.#lagging.has(key);
+    if (isNew) {
+      this.#lagging.add(key);
+      this.#exceeded.add(1, { group });
+    }
+    // One that stays is told again with each line: the first time alert-api may have been away.
+    if (!isNew && !logged) return;
     const text = `${lag} records of ${topic}-${partition} wait for ${group}; more than ${maxAcceptableLag} are too many`;
     this.#tell({ cause, text, traceId: traceIdOf(traceparent), alertIds });
   }
@@ -131,11 +135,13 @@ export class Alarms {
     for (const key of this.#lagging) if (key.startsWith(`${group} `)) this.#lagging.delete(key);
   }
 
-  #log(kind: 'slow' | 'lag', cause: string, fields: object, message: string): void {
+  /** @returns whether it was time for a line */
+  #log(kind: 'slow' | 'lag', cause: string, fields: object, message: string): boolean {
     const now = performance.now();
-    if (now < (this.#loggedAt.get(cause) ?? -Infinity) + LOG_INTERVAL_MS[kind]) return;
+    if (now < (this.#loggedAt.get(cause) ?? -Infinity) + LOG_INTERVAL_MS[kind]) return false;
     this.#loggedAt.set(cause, now);
     this.logger.warn(fields, message);
+    return true;
   }
 
   /** Whatever becomes of an alarm, it must not reach what is being processed. */

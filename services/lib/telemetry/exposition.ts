@@ -19,6 +19,9 @@ export const CONTENT_TYPE: Readonly<Record<Format, string>> = {
 /** Metrics in seconds that were named before the unit became part of the name; dashboards know them as they are. */
 const WITHOUT_UNIT = new Set(['rpc.server.call.duration', 'ssom.delivery.batch.duration', 'ssom.push.duration']);
 
+/** Prometheus has the label `instance`. */
+const INSTANCE_ID = 'service.instance.id';
+
 /** The page for a scrape. Metrics of one name stand together, as both formats demand. */
 export function exposition({ resource, scopeMetrics }: ResourceMetrics, format: Format): string {
   const families = new Map<string, { head: string; lines: string[] }>();
@@ -33,7 +36,9 @@ export function exposition({ resource, scopeMetrics }: ResourceMetrics, format: 
   const target = format === 'openmetrics' ? '# TYPE target info' : '# TYPE target_info gauge';
   const pages = [...families.values()].flatMap((family) => [family.head, ...family.lines]);
   const end = format === 'openmetrics' ? ['# EOF'] : [];
-  return [target, sample('target_info', resource.attributes, 1), ...pages, ...end, ''].join('\n');
+  const attributes = Object.entries(resource.attributes).filter(([key]) => key !== INSTANCE_ID);
+  const info = sample('target_info', Object.fromEntries(attributes), 1);
+  return [target, info, ...pages, ...end, ''].join('\n');
 }
 
 /** `ssom.outbox.age` as `ssom_outbox_age`; the unit of seconds is part of a name, `_total` of a counter's comes later. */

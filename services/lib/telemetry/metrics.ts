@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import type { ServerResponse, IncomingMessage } from 'node:http';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
-import { resourceFromAttributes } from '@opentelemetry/resources';
+import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, type MetricProducer, type MetricReader } from '@opentelemetry/sdk-metrics';
 import { LATENCY_BUCKETS, LatencyHistogram } from './latency.js';
 import { observeProcess } from './process-metrics.js';
@@ -61,7 +62,11 @@ export class Metrics {
   readonly meter: Meter;
 
   constructor(role: string, sender?: ReaderFactory) {
-    const resource = resourceFromAttributes({ 'service.name': `ssom-${role}`, 'service.namespace': 'ssom' });
+    // By OTLP the id alone tells the instances of a role apart: without it their counters would be taken for one.
+    const instance = resourceFromAttributes({ 'service.namespace': 'ssom', 'service.instance.id': randomUUID() });
+    const resource = instance
+      .merge(detectResources({ detectors: [envDetector] }))
+      .merge(resourceFromAttributes({ 'service.name': `ssom-${role}` }));
     const latencies: MetricProducer = {
       collect: () => {
         const metrics = [...this.#latencies.values()].map((histogram) => histogram.read());

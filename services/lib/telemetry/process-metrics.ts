@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 
 interface Observed {
   gauge(name: string, description: string, read: () => number): void;
@@ -7,10 +7,16 @@ interface Observed {
 
 /** How long event-loop delays gather. Not "since the last reading": there may be several readers. */
 const DELAY_WINDOW_MS = 10_000;
+/** From one look at the event loop to the next. */
+const RESOLUTION_MS = 20;
 
 /** What there is to know of any Node process. */
-export function observeProcess(metrics: Observed): void {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+export function observeProcess(
+  metrics: Observed,
+  delay: Pick<IntervalHistogram, 'enable' | 'percentile' | 'reset'> = monitorEventLoopDelay({
+    resolution: RESOLUTION_MS,
+  }),
+): void {
   delay.enable();
   let since = performance.now();
   let last = 0;
@@ -18,8 +24,9 @@ export function observeProcess(metrics: Observed): void {
     'nodejs.eventloop.delay.p99',
     'Event-loop delay of the last 10 to 20 s, 99th percentile, in seconds.',
     () => {
-      const percentile = delay.percentile(99) / 1e9;
-      const present = Number.isFinite(percentile) ? percentile : 0;
+      // It measures from look to look, the time between them included.
+      const percentile = delay.percentile(99) / 1e9 - RESOLUTION_MS / 1000;
+      const present = Number.isFinite(percentile) ? Math.max(0, percentile) : 0;
       const shown = Math.max(last, present);
       if (performance.now() - since > DELAY_WINDOW_MS) {
         delay.reset();

@@ -58,6 +58,18 @@ test('a lag counts each time that it becomes too large, for each partition', asy
   assert.deepEqual([lines.length, lines[0]!['lag'], lines[0]!['trace_id']], [1, 1001, TRACE]);
 });
 
+test('a lag that stays is counted once and told again each minute: who was told may have been unable to act', async (t) => {
+  const { alarms, told, counted } = await setUp(t);
+  let now = performance.now();
+  t.mock.method(performance, 'now', () => now);
+  for (let second = 0; second < 150; second += 5) {
+    alarms.lag('group', 'topic', 0, 2000, what);
+    now += 5000;
+  }
+  assert.equal(told.length, 3);
+  assert.equal(await counted('ssom_lag_exceeded_total'), 1);
+});
+
 test('a partition that was given up and comes back with a lag counts again', async (t) => {
   const { alarms, told } = await setUp(t);
   alarms.lag('group', 'topic', 0, 2000, what);

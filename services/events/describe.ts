@@ -1,0 +1,25 @@
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
+import type { Processed } from '../lib/telemetry/alarms.js';
+import type { Events } from './events.js';
+
+/** What a record is about: its alerts, and the trace of one of them. Nothing of one that cannot be read at once. */
+export function describeRecord(events: Events, record: IncomingRecord): Processed {
+  const traceparent = recordTraceparent(record);
+  try {
+    return { traceparent, ...read(events, record) };
+  } catch {
+    return { traceparent, alertIds: [] }; // whoever handles it reports what cannot be decoded
+  }
+}
+
+function read({ topics, userAlert, inboxChanged }: Events, { topic, key, value }: IncomingRecord): Processed {
+  if (topic === topics.alertCreated) return { alertIds: Number(key) > 0 ? [Number(key)] : [] };
+  if (topic === topics.userAlert) {
+    const event = userAlert.decodeKnown(value);
+    return { alertIds: event === undefined ? [] : [event.alertId] };
+  }
+  const changes = (topic === topics.inboxChange && inboxChanged.decodeKnown(value)?.changes) || [];
+  const traced = changes.find(({ traceparent }) => traceparent !== '');
+  return { alertIds: changes.map(({ alertId }) => alertId), ...(traced && { traceparent: traced.traceparent }) };
+}
