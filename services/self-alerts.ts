@@ -10,6 +10,8 @@ const DEPARTMENT = 'OPERATION';
 /** After a failure the next alarm of the same cause is tried no sooner. */
 const RETRY_AFTER_MS = 30_000;
 /** Alerts in hand that are looked at. */
+/** Characters of a cause in a request id, which may have 128; it may hold the name of a group. */
+const CAUSE_MAX = 100;
 const IDS_MAX = 1000;
 
 /** From now on alarms of this process also raise alerts. @param address alert-api, by gRPC */
@@ -51,7 +53,7 @@ class SelfAlerts {
     const periodMs = config.selfAlertPeriodMs;
     // The same from all processes, so that the first one wins; one of the period before may be as young.
     const period = Math.floor(Date.now() / periodMs);
-    const requestIds = [period, period - 1].map((number) => `${alarm.cause} ${number}`);
+    const requestIds = [period, period - 1].map((number) => `${alarm.cause.slice(0, CAUSE_MAX)} ${number}`);
     const alertIds = alarm.alertIds.slice(0, IDS_MAX);
     try {
       const { recent, others } = await selfAlertState(database, { caller: CALLER, requestIds, periodMs, alertIds });

@@ -693,8 +693,8 @@ export const variables = {
   metricsExporter: choice(
     'OTEL_METRICS_EXPORTER',
     'none',
-    ['none', 'otlp'],
-    '`otlp`: metrics also go to OTEL_EXPORTER_OTLP_ENDPOINT. /metrics is there in any case.',
+    ['none', 'prometheus', 'otlp'],
+    '`otlp`: metrics also go to OTEL_EXPORTER_OTLP_ENDPOINT. /metrics, for Prometheus, is there in any case.',
   ),
   metricExportIntervalMs: integer(
     'OTEL_METRIC_EXPORT_INTERVAL',

@@ -13,7 +13,7 @@ const LAST_MS = 1000;
 export async function metricsSender(
   config: Pick<Config, 'metricsExporter' | 'otlpEndpoint' | 'metricExportIntervalMs'>,
 ): Promise<ReaderFactory | undefined> {
-  if (config.metricsExporter === 'none') return undefined;
+  if (config.metricsExporter !== 'otlp') return undefined;
   const [{ OTLPMetricExporter }, { PeriodicExportingMetricReader }] = await Promise.all([
     import('@opentelemetry/exporter-metrics-otlp-grpc'),
     import('@opentelemetry/sdk-metrics'),

@@ -16,7 +16,6 @@ export const ATTR = {
   kafkaOffset: 'messaging.kafka.offset',
   dbSystem: 'db.system.name',
   dbSummary: 'db.query.summary',
-  dbOperation: 'db.operation.name',
   dbStatus: 'db.response.status_code',
   errorType: 'error.type',
   serverAddress: 'server.address',

@@ -49,7 +49,7 @@ function writeStatement(tracing: Tracing, parent: string | undefined, statement:
     kind: SpanKind.CLIENT,
     parent,
     startTime: startedAt,
-    attributes: { [ATTR.dbSystem]: 'postgresql', [ATTR.dbSummary]: summary, [ATTR.dbOperation]: summary },
+    attributes: { [ATTR.dbSystem]: 'postgresql', [ATTR.dbSummary]: summary },
   });
   if (error === undefined) return span.end(endedAt);
   const { code } = error as { code?: unknown };
