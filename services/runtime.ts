@@ -439,6 +439,14 @@ export class Runtime {
     this.setReady(what, false, 'joining');
     while (!consumer.joined && !signal.aborted) await wait(50, signal);
     this.setReady(what, consumer.joined, 'joined');
+    let ready = true;
+    while (!signal.aborted) {
+      await wait(1000, signal);
+      const ms = consumer.unassignedMs;
+      if (ready === ms < OUT_OF_GROUP_MS) continue;
+      ready = !ready;
+      this.setReady(what, ready, ready ? 'joined' : 'not in its group: no partitions were assigned for a while');
+    }
   }
 
   /**
@@ -480,6 +488,9 @@ export class Runtime {
     await this.#closers.close();
   }
 }
+
+/** A rebalance of a healthy group takes less. */
+const OUT_OF_GROUP_MS = 15_000;
 
 /** The name under which /readyz shows whether a role has joined its group. */
 export function consumerGroupCheck(groupId: string): string {

@@ -9,14 +9,16 @@ const CALLER = 'ssom-alert';
 const DEPARTMENT = 'OPERATION';
 /** After a failure the next alarm of the same cause is tried no sooner. */
 const RETRY_AFTER_MS = 30_000;
-/** Alerts in hand that are looked at. */
 /** Characters of a cause in a request id, which may have 128; it may hold the name of a group. */
 const CAUSE_MAX = 100;
+/** Alerts in hand that are looked at. */
 const IDS_MAX = 1000;
+/** An alert-api that is away so long is asked again later. */
+const CALL_MS = 5000;
 
 /** From now on alarms of this process also raise alerts. @param address alert-api, by gRPC */
 export function raiseAlarms(runtime: Runtime, address: string): void {
-  const client = createClient({ address, identity: { caller: CALLER } });
+  const client = createClient({ address, identity: { caller: CALLER }, timeoutMs: CALL_MS });
   runtime.onClose('alerts about ourselves', () => client.close());
   const alerts = new SelfAlerts(runtime, client);
   runtime.alarms.onAlarm((alarm) => alerts.raise(alarm));
@@ -59,7 +61,7 @@ class SelfAlerts {
       const { recent, others } = await selfAlertState(database, { caller: CALLER, requestIds, periodMs, alertIds });
       if (alertIds.length > 0 && !others) return 'own';
       if (recent) return 'limited';
-      const { replayed } = await this.client.createAlert(this.#request(alarm, requestIds[0]!));
+      const { replayed } = await this.client.createAlert(this.#request(alarm, requestIds[0]!), { retryForMs: CALL_MS });
       return replayed ? 'limited' : 'raised';
     } catch (error) {
       // Another process was first, with its own text.

@@ -52,7 +52,7 @@ function validRecipients(random: Random): string[] {
 }
 
 /** Few, so that they move from user to user. */
-const deviceToken = (random: Random) => `${'t'.repeat(random.pick([1, 140, 4000]))}-${random.int(1, 20)}`;
+const deviceToken = (random: Random) => `${'t'.repeat(random.pick([20, 140, 4000]))}-${random.int(1, 20)}`;
 
 const user = (random: Random) => {
   const userId = random.pick(CROWD);

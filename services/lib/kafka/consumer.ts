@@ -119,6 +119,8 @@ export class Consumer {
   #askedAt = 0;
   #watchdog: NodeJS.Timeout | undefined;
   #replaced = 0;
+  /** Since when this member of a group has had no word of which partitions are its own. */
+  #unassignedSince: number | undefined;
   #fetchedBytes = 0;
   #lag = new Map<string, { topic: string; partition: number; lag: number }>();
 
@@ -176,10 +178,12 @@ export class Consumer {
     options: ConsumerOptions,
   ): Promise<Consumer> {
     const consumer = await Consumer.#connect(brokers, config, logger, topics, options);
-    consumer.#client.subscribe([...topics]);
-    consumer.#guard(topics, () => {
+    const begin = () => {
+      consumer.#unassignedSince = Date.now();
       consumer.#client.subscribe([...topics]);
-    });
+    };
+    begin();
+    consumer.#guard(topics, begin);
     return consumer;
   }
 
@@ -295,6 +299,11 @@ export class Consumer {
   /** Whether the group has given this member its partitions, be they none, at least once. */
   get joined(): boolean {
     return this.#joined;
+  }
+
+  /** For how many milliseconds the group has not told this member which partitions are its own; 0 if it has. */
+  get unassignedMs(): number {
+    return this.#unassignedSince === undefined ? 0 : Date.now() - this.#unassignedSince;
   }
 
   /** A client that is closed, or not connected yet, throws at every question. */
@@ -565,9 +574,10 @@ export class Consumer {
         activeSince: () => this.#activeSince,
         drainedAt: () => this.#drainedAt,
         askedAt: () => this.#askedAt,
+        unassignedMs: () => this.unassignedMs,
         isResting: () => this.#closed || this.#paused || this.#rebalancing || this.#replacing,
         waiting: () => this.#waitingRecords(),
-        replace: (waiting) => this.renew(`it does not bring what there is: ${waiting}`),
+        replace: (reason) => this.renew(reason),
       },
       this.config.consumerStallMs,
       this.#logger,
@@ -666,6 +676,7 @@ export class Consumer {
         this.#positions.clear();
         this.#activeSince = Date.now();
         this.#joined = true;
+        this.#unassignedSince = undefined;
         this.#rebalances += 1;
         this.#rebalancing = false;
         if (!this.#closed) this.#client.assign(partitions);
@@ -676,6 +687,7 @@ export class Consumer {
         return;
       }
       this.#rebalancing = true;
+      this.#unassignedSince = Date.now();
       const lost = this.#client.assignmentLost();
       if (!lost && this.options.onRevoke !== undefined) {
         await withTimeout(this.options.onRevoke(), REVOKE_WAIT_MS, 'finishing before a rebalance').catch(

@@ -15,21 +15,29 @@ export interface Watched {
   readonly drainedAt: () => number;
   /** When it was last asked for records. */
   readonly askedAt: () => number;
+  /** For how many milliseconds its group has not told it which partitions are its own, be they none; 0 if it has. */
+  readonly unassignedMs: () => number;
   /** Whether it is meant to bring nothing: paused, between two assignments, closed. */
   readonly isResting: () => boolean;
   /** Where it is not where it should be, as the brokers tell another client. */
   readonly waiting: () => Promise<Waiting>;
-  readonly replace: (waiting: string) => Promise<void>;
+  readonly replace: (reason: string) => Promise<void>;
 }
 
 /** A loop asks at least this often unless its handler is busy. */
 const ASKS_WITHIN_MS = 2000;
+/**
+ * A rebalance waits for members that finish what is in hand, 10 s each, and for dead ones until their sessions end, 30 s. Twice
+ * that is no rebalance any more.
+ */
+const UNASSIGNED_MAX_MS = 60_000;
 
 /**
  * Watches for a client that leaves a partition's records where they are for `stallMs` although it is asked and has nothing else
  * at hand, and has it replaced; at the first look if the topic was made anew. librdkafka's consumer may stall while it keeps
  * its group membership alive (issue 476 of the Kafka client), also on some of its partitions alone: after a cluster was
- * wiped it ignores leaders that it takes for outdated. While it always has more at hand than it is asked for nothing is
+ * wiped it ignores leaders that it takes for outdated. And one that has given up its partitions, and is not given any for
+ * UNASSIGNED_MAX_MS: after a broker had stood still for 8 s librdkafka knew no broker any more and never looked again. While it always has more at hand than it is asked for nothing is
  * said of what it has not brought.
  * @returns the timer, to be cleared with the consumer
  */
@@ -40,6 +48,10 @@ export function watchForStalls(watched: Watched, stallMs: number, logger: Logger
 
   const look = async () => {
     const began = Date.now();
+    if (!watched.isResting() && watched.unassignedMs() > UNASSIGNED_MAX_MS) {
+      suspects.clear();
+      return watched.replace(`its group has given it no partitions for ${Math.round(watched.unassignedMs() / 1000)} s`);
+    }
     // Who does not ask gets nothing; that is not the client's fault.
     if (watched.isResting() || watched.askedAt() < began - ASKS_WITHIN_MS) return suspects.clear();
     const { partitions, beyondTheEnd } = await watched.waiting();
@@ -52,7 +64,7 @@ export function watchForStalls(watched: Watched, stallMs: number, logger: Logger
     });
     if (watched.isResting() || (stalled.length === 0 && !beyondTheEnd)) return;
     suspects.clear();
-    await watched.replace((beyondTheEnd ? partitions : stalled).join(' '));
+    await watched.replace(`it does not bring what there is: ${(beyondTheEnd ? partitions : stalled).join(' ')}`);
   };
 
   return setInterval(() => {

@@ -45,7 +45,7 @@ describe('the rules', () => {
           return samples.length > 0 ? 'fires' : 'is silent';
         }),
       );
-      assert.deepEqual(outcomes.flat().sort(), ['fires', 'is silent'], alert);
+      assert.deepEqual([...new Set(outcomes.flat())].sort(), ['fires', 'is silent'], alert);
     }
     assert.equal(tests.length, 2 * alarms.length);
   });
