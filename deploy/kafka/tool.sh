@@ -25,6 +25,10 @@ kafka_tool() {
   local class="$1" libs java=java
   shift
   refuse_zookeeper "$0" "$@"
+  # Typed in a hurry, and named in alarms, without it.
+  if [[ " $* " != *" --bootstrap-"* && " $* " != *" --help "* && " $* " != *" --version "* ]]; then
+    set -- --bootstrap-server "${KAFKA_BOOTSTRAP_SERVERS:-localhost:9092}" "$@"
+  fi
   libs="$("$here/../local/stack" fetch kafka)"
   if [[ -n "${JAVA_HOME:-}" ]]; then java="$JAVA_HOME/bin/java"; fi
   if ! command -v "$java" >/dev/null; then

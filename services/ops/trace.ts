@@ -88,7 +88,13 @@ function pushTotals(progress: AlertProgress__Output): { done: number; total: num
     .filter((state) => of(state) > 0)
     .map((state) => `${of(state)} ${state.toLowerCase()}`);
   if (progress.unplannedPushes > 0) rest.push(`${count(progress.unplannedPushes, 'user')} not planned for yet`);
-  if (planned + progress.unplannedPushes === 0) rest.push('no recipient has a device');
+  // Who has it in the inbox is who is looked at: until then nothing is known of devices.
+  if (planned + progress.unplannedPushes === 0)
+    rest.push(
+      progress.delivered === 0 && progress.recipients > 0
+        ? 'not before it is in an inbox'
+        : 'no recipient has a device',
+    );
   return { done, total: planned, note: rest.join(', ') };
 }
 

@@ -62,14 +62,18 @@ export async function killedInFlight(
   return { pushes, kills, repeats };
 }
 
-/** 429 and 503, with and without Retry-After, for a third of all requests: everything is sent once. */
+/**
+ * 429 and 503, with and without Retry-After, for a third of the requests until there were 80 of them: everything is sent once.
+ * Each makes the whole role wait for about a second, so it is minutes, however many devices there are.
+ */
 export async function storm(world: PushWorld, devices: number): Promise<void> {
   const people = await world.people(10, devices / 10);
+  const times = Math.min(20, devices / 10);
   const rules = [
-    await world.fcm.rule({ error: 'QUOTA_EXCEEDED', retryAfter: 1, share: 0.05, times: devices / 10 }),
-    await world.fcm.rule({ error: 'UNAVAILABLE', retryAfter: 1, share: 0.05, times: devices / 10 }),
-    await world.fcm.rule({ error: 'QUOTA_EXCEEDED', share: 0.1, times: devices / 10 }),
-    await world.fcm.rule({ error: 'UNAVAILABLE', share: 0.1, times: devices / 10 }),
+    await world.fcm.rule({ error: 'QUOTA_EXCEEDED', retryAfter: 1, share: 0.05, times }),
+    await world.fcm.rule({ error: 'UNAVAILABLE', retryAfter: 1, share: 0.05, times }),
+    await world.fcm.rule({ error: 'QUOTA_EXCEEDED', share: 0.1, times }),
+    await world.fcm.rule({ error: 'UNAVAILABLE', share: 0.1, times }),
   ];
   const alertId = await world.alert(people, 'storm');
   await world.allSent([alertId], devices, 240_000);
