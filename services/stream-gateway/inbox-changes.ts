@@ -14,7 +14,7 @@ import { AnnouncedAlerts } from './announced-alerts.js';
 import { StreamTracing } from './stream-trace.js';
 
 interface InboxChangesDeps {
-  readonly config: Pick<Config, 'consumerMaxPollRecords' | 'slowProcessingMs'>;
+  readonly config: Pick<Config, 'slowProcessingMs'>;
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -33,6 +33,17 @@ interface Wanted {
   readonly writtenAt: number;
 }
 
+interface Turn {
+  readonly event: InboxChangedEvent;
+  readonly stream: AlertStream;
+}
+
+/**
+ * Records of one poll, whatever KAFKA_CONSUMER_MAX_POLL_RECORDS says to those that work on them: what a poll brings for the streams of
+ * a connection is one write to its socket. With 1,000 a fan-out took 24.6 us of CPU a change here and 17 at the clients, with
+ * 4,000 20.3 and 13.5. librdkafka holds 16 MiB of them at most.
+ */
+const POLL_RECORDS = 4000;
 const PARTITIONS_INTERVAL_MS = 30_000;
 /** Changes whose alerts are loaded together: a backlog of one user is 1,000 in each record. */
 const HAND_OUT_CHANGES = 1000;
@@ -52,7 +63,7 @@ export class InboxChanges {
 
   /** Reads the inbox changes of all users, and the alerts that they will be about, until the signal aborts. */
   async consume(consumer: Consumer, events: Events, signal: AbortSignal): Promise<void> {
-    const { config, contents, logger } = this.deps;
+    const { contents, logger } = this.deps;
     const { alertCreated, inboxChange } = events.topics;
     contents.announced = new AnnouncedAlerts(events.alertCreated);
     const interrupt = () => consumer.interrupt();
@@ -68,7 +79,7 @@ export class InboxChanges {
     );
     while (!signal.aborted) {
       try {
-        await this.#dispatch(await consumer.poll(config.consumerMaxPollRecords), events);
+        await this.#dispatch(await consumer.poll(POLL_RECORDS), events);
       } catch (error) {
         // What is lost here is found by comparing last numbers.
         logger.warn({ err: error }, 'inbox changes could not be read from Kafka; going on');
@@ -133,8 +144,9 @@ export class InboxChanges {
  * for a quarter less CPU when it does not go from connection to connection (9.8 instead of 12.8 us each), and clients get them in
  * fewer pieces.
  */
-function byConnection(wanted: readonly Wanted[]): { event: InboxChangedEvent; stream: AlertStream }[] {
-  const turns = wanted.flatMap(({ event, streams }) => Array.from(streams, (stream) => ({ event, stream })));
+function byConnection(wanted: readonly Wanted[]): Turn[] {
+  const turns: Turn[] = [];
+  for (const { event, streams } of wanted) for (const stream of streams) turns.push({ event, stream });
   return turns.sort((a, b) => a.stream.connection - b.stream.connection);
 }
 

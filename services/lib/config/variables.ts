@@ -303,7 +303,7 @@ export const variables = {
     'KAFKA_CONSUMER_MAX_POLL_RECORDS',
     1000,
     [1, 10_000],
-    'Most records that one poll hands over.',
+    'Most records that one poll hands over; stream-gateways, which only hand them on, take up to 4,000.',
     {
       spring: 'spring.kafka.consumer.max-poll-records',
     },
