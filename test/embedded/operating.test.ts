@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { main } from '../../services/ops/cli.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';
@@ -25,30 +26,35 @@ test('top and alerts trace read what the whole service really tells of itself', 
   let alertId = 0;
   const look = async () => {
     const context = fakeContext({ environment });
-    const looking = main(['top', '--json', '--interval', '0.5'], context);
-    const { alert } = await api.call('CreateAlert', alertRequest());
-    alertId = alert!.alertId;
-    assert.equal(await looking, 0, context.err());
+    let looking = true;
+    const code = main(['top', '--json', '--interval', '0.5'], context).finally(() => (looking = false));
+    // Between its two looks, whenever those are.
+    while (looking) {
+      const { alert } = await api.call('CreateAlert', alertRequest());
+      alertId = alert!.alertId;
+      await sleep(100);
+    }
+    assert.equal(await code, 0, context.err());
     return JSON.parse(context.out()) as Figures;
   };
   let figures: Figures | undefined;
   await untilTrue(
     async () => {
       figures = await look();
-      const { rates, groups, outbox } = figures;
-      // What was created a moment ago may stand in the outbox.
-      return rates['created']! > 0 && rates['delivered']! > 0 && groups.length === 4 && outbox.depth === 0;
+      const { rates, groups } = figures;
+      return rates['created']! > 0 && rates['delivered']! > 0 && groups.length === 4;
     },
     { timeoutMs: 30_000, what: () => `all is seen: ${JSON.stringify(figures)}` },
   );
-  const { groups, streams, breakers, deadLetters, roles } = figures!;
+  const { groups, outbox, streams, breakers, deadLetters, roles } = figures!;
   assert.deepEqual(
     groups.map(({ role }) => role),
     ['fanout', 'delivery', 'push', 'stream-gateway'],
   );
   assert.deepEqual(
-    [streams.open, breakers.length, deadLetters.total, roles.map(({ name }) => name)],
-    [0, 0, 0, ['standalone']],
+    // What was created a moment ago may stand in the outbox still.
+    [(outbox.depth ?? 100) < 20, streams.open, breakers.length, deadLetters.total, roles.map(({ name }) => name)],
+    [true, 0, 0, 0, ['standalone']],
   );
   let out = '';
   await untilTrue(
