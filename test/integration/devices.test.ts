@@ -58,7 +58,17 @@ test('a token that another user registers leaves the first; nobody touches the d
 
 test('tokens that FCM cannot have given are refused, without being repeated', async (t) => {
   const { api } = await start(t);
-  for (const token of ['', 'a', 'a b', 'x'.repeat(19), 'x'.repeat(4097), 'y'.repeat(5120), 'secret\u0007', '토큰', 'tail ']) {
+  for (const token of [
+    '',
+    'a',
+    'a b',
+    'x'.repeat(19),
+    'x'.repeat(4097),
+    'y'.repeat(5120),
+    'secret\u0007',
+    '토큰',
+    'tail ',
+  ]) {
     const failure = await failureOf(api.call('RegisterDevice', { platform: ANDROID, token }, OP1));
     assert.deepEqual([failure.code, failure.fields], ['INVALID_ARGUMENT', ['token']]);
     if (token.length > 2) assert.ok(!JSON.stringify(failure.details).includes(token), token);
