@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createAlertApi } from './alert-api/alert-api.js';
 import { createDelivery } from './delivery/delivery.js';
 import { createFanout } from './fanout/fanout.js';
@@ -160,7 +161,10 @@ async function serve(
     // Standalone is an alert-api itself.
     if (config.selfAlerts) raiseAlarms(runtime, runtime.role === 'standalone' ? address! : config.selfAlertAddress);
     onListening({ grpc: address, http: http.address });
-    await service.run(AbortSignal.any([signal, ended.signal]));
+    const either = AbortSignal.any([signal, ended.signal]);
+    // Each of a role's loops listens, and all roles may be in this process.
+    setMaxListeners(100, either);
+    await service.run(either);
   } finally {
     // One of its parts may have failed, and the others know nothing of it.
     ended.abort();

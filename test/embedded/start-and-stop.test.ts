@@ -101,6 +101,7 @@ test('ready: banner, health, reflection, /livez, /readyz, /metrics; SIGINT ends 
 
   await t.test('the banner names what a newcomer needs', () => {
     assert.match(service.process.stdout, /ready/i);
+    assert.doesNotMatch(service.process.stderr, /Warning: /, 'Node has nothing to say about us');
     assert.match(service.process.stdout, /grpcurl/);
     assert.match(service.process.stdout, /ssom-alert/);
     // Where it does not listen on its usual port, what can be tried says where.
