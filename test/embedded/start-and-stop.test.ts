@@ -11,6 +11,7 @@ import { loadDirectory } from '../support/directory.js';
 import { openDatabase } from '../support/postgres.js';
 import { startRole, startStandalone } from '../support/standalone.js';
 import { collectStream } from '../support/stream.js';
+import { untilTrue } from '../support/until-true.js';
 import { temporaryFolder } from '../support/cleanup.js';
 
 const SERVICES = [
@@ -132,7 +133,8 @@ test('a second SIGINT ends it at once, and the next start works', async (t) => {
     .transaction(async (connection) => {
       await connection.query("SELECT 1 FROM inboxes WHERE user_id = 'op1' FOR UPDATE");
       const cutOff = assert.rejects(api.call('MarkAllRead', {}, { user: 'op1' }));
-      await sleep(200);
+      const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')";
+      await untilTrue(async () => (await connection.query(waiting)).rows.length > 0, { what: 'the call waits' });
       const stopping = performance.now();
       service.process.signal('SIGINT');
       await sleep(300);
