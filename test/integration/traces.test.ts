@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { context, trace } from '@opentelemetry/api';
 import { tracing as sdk } from '@opentelemetry/sdk-node';
 import { createClient } from '../../services/client/client.js';
-import { userAlertRecord } from '../../services/events/records.js';
+import { traceHeaders, userAlertRecord } from '../../services/events/records.js';
 import { api as protos } from '../../services/lib/grpc/protos.js';
 import type { CreateAlertResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
 import { EXCEPTIONAL_SPANS, ORDINARY_SPANS } from '../../services/lib/telemetry/span-budget.js';
@@ -244,7 +244,7 @@ test('a dead letter is in the trace of its alert', async (t) => {
   const delivery = await cluster.start('delivery');
   const { traceId, traceparent } = callersTrace();
   const { producer, events } = await delivery.runtime.publishing(AbortSignal.timeout(5000));
-  await producer.publish([userAlertRecord(events, { alertId: 4711, userId: 'nobody' }, traceparent)]);
+  await producer.publish([userAlertRecord(events, { alertId: 4711, userId: 'nobody' }, traceHeaders(traceparent))]);
   const letter = await untilSpan(traced, 'send user-alert-topic-dlq', (span) => span.traceId === traceId);
   assert.equal(letter.failed, true);
   assert.equal(letter.attributes['ssom.alert.id'], 4711);

@@ -132,7 +132,7 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     const options = { clientId: 'tail-sampling-test' };
     const producer = await Producer.connect(brokers, loadConfig({ PROFILE: 'dev' }), silentLogger(), options);
     const value = Buffer.from('no alert');
-    await producer.publish([{ topic: 'user-alert-topic', key: 'reader', value, headers: { traceparent } }]);
+    await producer.publish([{ topic: 'user-alert-topic', key: 'reader', value, headers: [{ traceparent }] }]);
     await producer.close();
   }
 

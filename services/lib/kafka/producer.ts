@@ -12,8 +12,8 @@ export interface OutgoingRecord {
   readonly topic: string;
   readonly key: string | Buffer | null;
   readonly value: Buffer | null;
-  /** By name; or a list, in which names may be repeated. */
-  readonly headers?: Readonly<Record<string, string>> | readonly OutgoingHeader[];
+  /** Names may be repeated. */
+  readonly headers?: readonly OutgoingHeader[] | undefined;
 }
 
 /** Records were not acknowledged. They may have been written all the same. */
@@ -247,10 +247,10 @@ export class Producer {
   #send(records: readonly OutgoingRecord[], from: number, batch: Batch): number {
     for (let index = from; index < records.length; index += 1) {
       const record = records[index]!;
-      const headers = headerList(record.headers);
       try {
         if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
-        this.#client.produce(record.topic, null, solid(record.value), solid(record.key), null, batch, headers);
+        const { topic, value, key, headers } = record;
+        this.#client.produce(topic, null, solid(value), solid(key), null, batch, headers as OutgoingHeader[]);
         this.#inFlight += 1;
       } catch (error) {
         if ((error as { code?: number }).code === QUEUE_FULL) return index;
@@ -337,10 +337,4 @@ const NO_BYTES = Buffer.alloc(1).subarray(0, 0);
 
 function solid<T extends string | Buffer | null>(bytes: T): T | Buffer {
   return bytes !== null && bytes.length === 0 ? NO_BYTES : bytes;
-}
-
-function headerList(headers: OutgoingRecord['headers']): OutgoingHeader[] | undefined {
-  if (headers === undefined) return undefined;
-  if (Array.isArray(headers)) return headers as OutgoingHeader[];
-  return Object.entries(headers as Readonly<Record<string, string>>).map(([name, value]) => ({ [name]: value }));
 }
