@@ -1,11 +1,11 @@
 // What tracing costs in throughput: the same load on the same machine, with each way to trace in turn.
-import { ROLES, type Bench, type Deployment } from '../bench/bench.js';
+import { ROLES, type Bench, type Deployment, type Scenario } from '../bench/bench.js';
 import { Figures, type Limit } from '../bench/figures.js';
 import type { LoadCommands, PumpOptions } from '../bench/load-client.js';
 import { CpuMeter } from '../bench/processes.js';
 import type { Worker } from '../bench/worker.js';
 import { wait } from '../../services/lib/retry.js';
-import type { Collectors } from './collectors.js';
+import { Collectors } from './collectors.js';
 
 /** Node and the JVM compile what is hot. */
 const WARM_UP_MS = 8000;
@@ -56,8 +56,20 @@ interface Measured {
   readonly rolesMs: number;
 }
 
+export const cost: Scenario = {
+  name: 'cost',
+  async run(bench, figures) {
+    const collectors = await Collectors.start(bench.dir);
+    try {
+      await measureCost(bench, collectors, figures);
+    } finally {
+      await collectors.close();
+    }
+  },
+};
+
 /** Measures every way in each round, forwards and backwards in turn, each with roles and a database of its own. */
-export async function measureCost(bench: Bench, collectors: Collectors, figures: Figures): Promise<void> {
+async function measureCost(bench: Bench, collectors: Collectors, figures: Figures): Promise<void> {
   bench.log('  warm-up, which does not count: Kafka and PostgreSQL get faster for a while');
   await measureWay(bench, collectors, new Figures(), WAYS[0]!);
   await bench.rounds('traces', async (round) => {
