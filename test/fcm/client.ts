@@ -53,12 +53,21 @@ export async function startFcm(t: TestContext, options: FcmOptions = {}): Promis
 }
 
 /** A file with the server's service account, as an operator would give it to the service; it goes when the test ends. */
-export function serviceAccountFile(t: TestContext, { serviceAccount }: Pick<Fcm, 'serviceAccount'>): string {
+export function serviceAccountFile(t: TestContext, fcm: Pick<Fcm, 'serviceAccount'>): string {
   const folder = temporaryFolder();
   defer(t, () => folder.remove());
-  const file = join(folder.path, 'service-account.json');
+  return writeServiceAccount(folder.path, fcm);
+}
+
+function writeServiceAccount(folder: string, { serviceAccount }: Pick<Fcm, 'serviceAccount'>): string {
+  const file = join(folder, 'service-account.json');
   writeFileSync(file, JSON.stringify(serviceAccount), { mode: 0o600 });
   return file;
+}
+
+/** What makes a role send to this server; the file with its service account is in the folder then. */
+export function fcmVariables(fcm: Pick<Fcm, 'serviceAccount' | 'url'>, folder: string): Record<string, string> {
+  return { FCM_CREDENTIALS: writeServiceAccount(folder, fcm), FCM_URL: fcm.url };
 }
 
 /** As startFcm, for who is no test and closes it himself. It ends with this process in any case. */

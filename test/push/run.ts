@@ -5,10 +5,25 @@ import { deadTokens, killedInFlight, outage, storm, threeDevices } from './scena
 import { measureSpeed } from './speed.js';
 import { PushWorld } from './world.js';
 
+const PARTS = ['kills', 'storm', 'dead', 'outage', 'speed'];
+
 const { values } = parseArgs({
-  options: { json: { type: 'string' }, only: { type: 'string', default: 'kills,storm,dead,outage,speed' } },
+  options: {
+    json: { type: 'string' },
+    only: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
 });
-const wanted = new Set(values.only.split(','));
+if (values.help) {
+  process.stdout.write(`npm run push -- [--only ${PARTS.join(',')}] [--json FILE]\n`);
+  process.exit();
+}
+const wanted = new Set(values.only?.split(',') ?? PARTS);
+const unknown = [...wanted].filter((name) => !PARTS.includes(name));
+if (unknown.length > 0) {
+  process.stderr.write(`there is no part ${unknown.join(', ')}; there are ${PARTS.join(', ')}\n`);
+  process.exit(1);
+}
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const world = await PushWorld.start();

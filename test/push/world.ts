@@ -1,11 +1,9 @@
 // The real stack with all roles as processes and the stand-in for FCM, and devices by the thousand.
 import { createHash, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import pg from 'pg';
 import type { Daemon } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import { launchFcm, type Fcm } from '../fcm/client.js';
+import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
 import type { Received } from '../fcm/control-types.js';
 import {
   alertFor,
@@ -57,10 +55,9 @@ export class PushWorld {
     // PostgreSQL may be stopped before the last connection has noticed that it was closed.
     this.database.on('error', () => undefined);
     this.fcm = await launchFcm({ records: 200_000, bodies: false });
-    const credentials = join(this.#folder.path, 'service-account.json');
-    writeFileSync(credentials, JSON.stringify(this.fcm.serviceAccount));
     const at = { postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url };
-    this.roles = new Roles({ ...environmentFor(at), FCM_CREDENTIALS: credentials, FCM_URL: this.fcm.url, ...more });
+    const push = fcmVariables(this.fcm, this.#folder.path);
+    this.roles = new Roles({ ...environmentFor(at), ...push, ...more });
     this.alertApi = this.roles.start('alert-api');
     this.gateway = this.roles.start('stream-gateway');
     this.fanout = this.roles.start('fanout');

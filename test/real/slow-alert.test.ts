@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { trace as otel } from '@opentelemetry/api';
@@ -8,7 +6,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { startJaeger, type Daemon, type Jaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import { launchFcm, type Fcm } from '../fcm/client.js';
+import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
 import { ancestorsOf, findTraces, rootsOf, servicesOf, treeOf, type Trace } from './jaeger.js';
 import {
   alertFor,
@@ -65,14 +63,11 @@ describe('an alert that came late is found in Jaeger', { skip: whySkip() }, () =
     jaeger = started;
     daemons.push(postgres, kafka, registry, jaeger);
     fcm = await launchFcm();
-    const credentials = join(folder.path, 'service-account.json');
-    writeFileSync(credentials, JSON.stringify(fcm.serviceAccount));
     roles = new Roles({
       ...environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }),
       OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpGrpcUrl,
       OTEL_BSP_SCHEDULE_DELAY: '200',
-      FCM_CREDENTIALS: credentials,
-      FCM_URL: fcm.url,
+      ...fcmVariables(fcm, folder.path),
       PUSH_GRACE_MS: '0',
     });
     const [alertApi, gateway, ...others] = ['alert-api', 'stream-gateway', 'fanout', 'push'].map((role) =>

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import grpc from '@grpc/grpc-js';
@@ -11,7 +9,7 @@ import { loadConfig } from '../../services/lib/config/load.js';
 import { api } from '../../services/lib/grpc/protos.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { launchFcm, type Fcm } from '../fcm/client.js';
+import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
 import { metricIn } from '../support/metrics.js';
 import { servicesOf, traceOf, type Trace } from './jaeger.js';
 import {
@@ -72,14 +70,11 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
     });
     daemons.push(collector);
     fcm = await launchFcm();
-    const credentials = join(folder.path, 'service-account.json');
-    writeFileSync(credentials, JSON.stringify(fcm.serviceAccount));
     roles = new Roles({
       ...environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }),
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.otlpGrpcUrl,
       OTEL_BSP_SCHEDULE_DELAY: '200',
-      FCM_CREDENTIALS: credentials,
-      FCM_URL: fcm.url,
+      ...fcmVariables(fcm, folder.path),
       PUSH_GRACE_MS: '0',
     });
     const [alertApi, gateway, ...others] = ['alert-api', 'stream-gateway', 'fanout', 'delivery', 'push'].map((role) =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import grpc from '@grpc/grpc-js';
@@ -12,7 +12,7 @@ import { loadConfig } from '../../services/lib/config/load.js';
 import { api } from '../../services/lib/grpc/protos.js';
 import type { CreateAlertRequest } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { CreateAlertResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
-import { launchFcm, type Fcm } from '../fcm/client.js';
+import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
@@ -209,14 +209,11 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
     before(async () => {
       await roles.stop();
       fcm = await launchFcm();
-      const credentials = join(folder.path, 'service-account.json');
-      writeFileSync(credentials, JSON.stringify(fcm.serviceAccount));
       const start = (role: string) =>
         roles.start(role, {
           OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpGrpcUrl,
           OTEL_BSP_SCHEDULE_DELAY: '200',
-          FCM_CREDENTIALS: credentials,
-          FCM_URL: fcm.url,
+          ...fcmVariables(fcm, folder.path),
           PUSH_GRACE_MS: '0',
         });
       alertApi = start('alert-api');
