@@ -86,8 +86,14 @@ export class Runtime {
     this.database = new Database(backends.databaseUrl, config, logger, (state) =>
       this.#noteBreaker('postgresql', state),
     );
-    this.metrics.gauge('ssom.breaker.state', 'Circuit breakers: 0 closed, 1 half open, 2 open.', () =>
-      [...this.#breakers].map(([name, { state }]) => ({ value: BREAKER_VALUES[state], attributes: { name } })),
+    this.metrics.gauge(
+      'ssom.breaker.state',
+      'Circuit breakers: 0 closed, 1 half open (the next call is tried), 2 open, also while that call is on its way.',
+      () =>
+        [...this.#breakers].map(([name, { shownState }]) => ({
+          value: BREAKER_VALUES[shownState],
+          attributes: { name },
+        })),
     );
     this.#breakers.set('postgresql', this.database.breaker);
     this.metrics.gauge('ssom.ready', 'What a role needs: 1 it is there, 0 it is not; as in /readyz.', () =>

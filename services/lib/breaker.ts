@@ -31,15 +31,17 @@ const RESET_MS = 1000;
 
 /**
  * A circuit breaker: while the other side is away nobody waits for its time-out. Closed, it lets everything through; open, it
- * refuses at once; half open, it lets one call through and follows its outcome.
+ * refuses at once; half open, it lets one call through and follows its outcome. It stays half open for as long as nobody calls.
  */
 export class Breaker {
   readonly #circuit: CircuitBreaker<[() => Promise<unknown>]>;
   #state: BreakerState = 'closed';
+  /** The one call that a half-open breaker has let through, while it is on its way. */
+  #trial: object | undefined;
   readonly #openListeners: (() => void)[] = [];
 
   constructor(private readonly options: BreakerOptions) {
-    this.#circuit = new CircuitBreaker((work: () => Promise<unknown>) => work(), {
+    this.#circuit = new CircuitBreaker((work: () => Promise<unknown>) => this.#letThrough(work), {
       timeout: false, // the clients behind it have time-outs of their own, which stop the call too
       errorThresholdPercentage: THRESHOLD_PERCENT,
       volumeThreshold: VOLUME,
@@ -58,9 +60,32 @@ export class Breaker {
     return this.#state;
   }
 
+  /**
+   * How others find it, for those who watch: while the call that is to try the other side is on its way, they are refused as by an
+   * open one. Where the other side hangs that is nearly always; half open is left for one that nobody calls.
+   */
+  get shownState(): BreakerState {
+    return this.#trial === undefined ? this.#state : 'open';
+  }
+
+  #letThrough<T>(work: () => Promise<T>): Promise<T> {
+    return this.#state === 'half-open' ? this.#try(work) : work();
+  }
+
+  async #try<T>(work: () => Promise<T>): Promise<T> {
+    const trial = {};
+    this.#trial = trial;
+    try {
+      return await work();
+    } finally {
+      if (this.#trial === trial) this.#trial = undefined;
+    }
+  }
+
   #become(state: BreakerState): void {
     if (state === this.#state) return;
     this.#state = state;
+    this.#trial = undefined;
     this.options.onChange?.(state);
     if (state === 'open') for (const listener of this.#openListeners) listener();
   }

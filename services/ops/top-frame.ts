@@ -130,8 +130,11 @@ function streamsText({ streams }: Figures): Line {
 
 function breakersText({ breakers, roles }: Figures): Line {
   if (breakers.length > 0) {
-    const texts = breakers.map(({ name, state, at }) => `${oneLine(name)} ${state} (${nameOf(at)})`);
-    return [['red', texts.join(', ')]];
+    // One that is half open waits for somebody to call; so it may stay long after what is behind it is well.
+    return breakers.map(({ name, state, at }, index) => {
+      const text = `${index === 0 ? '' : ', '}${oneLine(name)} ${state} (${nameOf(at)})`;
+      return state === 'open' ? ['red', text] : text;
+    });
   }
   return roles.some(({ metrics }) => metrics.has('ssom_breaker_state')) ? [['green', 'all closed']] : ['-'];
 }

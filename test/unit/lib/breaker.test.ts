@@ -46,3 +46,38 @@ test('errors of a call are its own: they never open it', async (t) => {
     );
   assert.equal(breaker.state, 'closed');
 });
+
+test('it is shown as open while the call that tries it hangs, and as half open when nobody calls', async (t) => {
+  const breaker = new Breaker({ what: 'it', isOutage: (error) => error === away });
+  defer(t, () => breaker.close());
+  const failed = () => assert.rejects(breaker.run(() => Promise.reject(away)));
+  const tried = () => untilTrue(() => breaker.state === 'half-open', { what: 'half open' });
+  const ends: ((error?: Error) => void)[] = [];
+  const hangs = () =>
+    new Promise<void>((resolve, reject) => ends.push((error) => (error === undefined ? resolve() : reject(error))));
+  for (let count = 0; count < 5; count += 1) await failed();
+  assert.equal(breaker.shownState, 'open');
+
+  await tried();
+  assert.equal(breaker.shownState, 'half-open', 'nobody calls');
+  const trial = assert.rejects(breaker.run(hangs), away);
+  assert.equal(breaker.shownState, 'open');
+  await assert.rejects(
+    breaker.run(() => Promise.resolve()),
+    CircuitOpen,
+  );
+  ends[0]!(away);
+  await trial;
+  assert.equal(breaker.shownState, 'open');
+
+  // Somebody else finds that it is well, before the trial has ended.
+  await tried();
+  const second = breaker.run(hangs);
+  breaker.recovered();
+  assert.equal(breaker.shownState, 'closed');
+  for (let count = 0; count < 20; count += 1) await failed().catch(() => undefined);
+  await tried();
+  assert.equal(breaker.shownState, 'half-open', 'the old trial is none of this time');
+  ends[1]!();
+  await second;
+});

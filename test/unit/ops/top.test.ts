@@ -89,6 +89,21 @@ test('a frame shows what is amiss, and fits its terminal', () => {
   assert.ok(painted.every((line) => line.replace(/[<>]/g, '').length <= 20));
 });
 
+test('a breaker that is half open since nobody calls is shown, and not as something amiss', () => {
+  const roles = [
+    roleState('delivery', ['ssom_breaker_state{name="schema registry"} 1']),
+    roleState('push', ['ssom_breaker_state{name="fcm"} 2']),
+  ];
+  const styled: Paint = (style, text) => `<${style}:${text}>`;
+  const line = (...some: typeof roles) =>
+    frameOf(new History().add(some, 0), noon, undefined, styled).find((text) => text.startsWith('breakers'));
+  assert.equal(line(roles[0]!), 'breakers      schema registry half open (delivery at delivery:9464)');
+  assert.equal(
+    line(...roles),
+    'breakers      schema registry half open (delivery at delivery:9464)<red:, fcm open (push at push:9464)>',
+  );
+});
+
 test('top for scripts: one frame of two looks without control characters, and JSON with null for what is not known', async (t) => {
   let created = 10;
   const api = await serveRole(t, 'alert-api', () => [`ssom_alerts_created_total ${(created += 5)}`]);
