@@ -100,7 +100,7 @@ export class Consumer {
   readonly #positions = new Map<string, number>();
   /** That record, where somebody wants to know it. */
   readonly #last = new Map<string, IncomingRecord>();
-  readonly #consumed = new Map<string, number>();
+  readonly #consumed = new Map<string, { topic: string; partition: number; records: number }>();
   #commits = 0;
   #commitFailures = 0;
   #rebalances = 0;
@@ -262,9 +262,9 @@ export class Consumer {
     return [...this.#lag.values()];
   }
 
-  /** Records that were handed out so far, by topic. */
-  get consumed(): ReadonlyMap<string, number> {
-    return this.#consumed;
+  /** Records that were handed out so far, by partition. */
+  get consumed(): readonly { topic: string; partition: number; records: number }[] {
+    return [...this.#consumed.values()];
   }
 
   /** How often it has done what so far. */
@@ -368,7 +368,8 @@ export class Consumer {
     const name = nameOf(record);
     this.#positions.set(name, record.offset + 1);
     if (this.options.lags !== undefined) this.#last.set(name, record);
-    this.#consumed.set(record.topic, (this.#consumed.get(record.topic) ?? 0) + run);
+    const { topic, partition } = record;
+    this.#consumed.set(name, { topic, partition, records: (this.#consumed.get(name)?.records ?? 0) + run });
   }
 
   #sleep(ms: number): Promise<void> {

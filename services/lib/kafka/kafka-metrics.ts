@@ -93,7 +93,10 @@ export class KafkaMetrics {
       this.#consumers.map(({ group, consumer }) => ({ value: read(consumer), attributes: { group } }));
     metrics.total('ssom.kafka.consumer.records.consumed', 'Records that were handed to their handler.', () =>
       this.#consumers.flatMap(({ group, consumer }) =>
-        [...consumer.consumed].map(([topic, value]) => ({ value, attributes: { group, topic } })),
+        consumer.consumed.map(({ topic, partition, records }) => ({
+          value: records,
+          attributes: { group, topic, partition: String(partition) },
+        })),
       ),
     );
     metrics.total(
