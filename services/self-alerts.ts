@@ -7,7 +7,7 @@ import { selfAlertState } from './store/self-alerts.js';
 /** Who we are to our own alert-api. */
 const CALLER = 'ssom-alert';
 const DEPARTMENT = 'OPERATION';
-/** After a failure the next alarm of the same cause is tried no sooner. */
+/** After a failure, or when another process was first, the next alarm of the same cause is tried no sooner. */
 const RETRY_AFTER_MS = 30_000;
 /** Characters of a cause in a request id, which may have 128; it may hold the name of a group. */
 const CAUSE_MAX = 100;
@@ -41,33 +41,36 @@ class SelfAlerts {
     const { alarms, config } = this.runtime;
     const now = performance.now();
     if (now < (this.#next.get(alarm.cause) ?? 0)) return alarms.noteAlert(alarm.cause, 'limited');
-    this.#next.set(alarm.cause, now + config.selfAlertPeriodMs);
-    void this.#raise(alarm).then((outcome) => {
+    // Until the answer comes.
+    this.#next.set(alarm.cause, Infinity);
+    void this.#raise(alarm, config.selfAlertPeriodMs).then(({ outcome, againInMs }) => {
       alarms.noteAlert(alarm.cause, outcome);
-      if (outcome === 'own') this.#next.delete(alarm.cause);
-      if (outcome === 'failed')
-        this.#next.set(alarm.cause, performance.now() + Math.min(RETRY_AFTER_MS, config.selfAlertPeriodMs));
+      this.#next.set(alarm.cause, performance.now() + againInMs);
     });
   }
 
-  async #raise(alarm: Alarm): Promise<AlertOutcome> {
-    const { config, database, logger } = this.runtime;
-    const periodMs = config.selfAlertPeriodMs;
+  /** @returns what became of it, and in how many ms the next alarm of its cause may be an alert */
+  async #raise(alarm: Alarm, periodMs: number): Promise<{ outcome: AlertOutcome; againInMs: number }> {
+    const { database, logger } = this.runtime;
+    const soon = Math.min(RETRY_AFTER_MS, periodMs);
     // The same from all processes, so that the first one wins; one of the period before may be as young.
     const period = Math.floor(Date.now() / periodMs);
     const requestIds = [period, period - 1].map((number) => `${alarm.cause.slice(0, CAUSE_MAX)} ${number}`);
     const alertIds = alarm.alertIds.slice(0, IDS_MAX);
     try {
-      const { recent, others } = await selfAlertState(database, { caller: CALLER, requestIds, periodMs, alertIds });
-      if (alertIds.length > 0 && !others) return 'own';
-      if (recent) return 'limited';
+      const asked = { caller: CALLER, requestIds, periodMs, alertIds };
+      const { limitedForMs, others } = await selfAlertState(database, asked);
+      if (alertIds.length > 0 && !others) return { outcome: 'own', againInMs: 0 };
+      // The period is that of the alert, whoever raised it: one of our own from now on could be silent for twice as long.
+      if (limitedForMs > 0) return { outcome: 'limited', againInMs: limitedForMs };
       const { replayed } = await this.client.createAlert(this.#request(alarm, requestIds[0]!), { retryForMs: CALL_MS });
-      return replayed ? 'limited' : 'raised';
+      return replayed ? { outcome: 'limited', againInMs: soon } : { outcome: 'raised', againInMs: periodMs };
     } catch (error) {
       // Another process was first, with its own text.
-      if (error instanceof AlertClientError && error.code === 'FAILED_PRECONDITION') return 'limited';
+      if (error instanceof AlertClientError && error.code === 'FAILED_PRECONDITION')
+        return { outcome: 'limited', againInMs: soon };
       logger.warn({ err: error, cause: alarm.cause }, 'an alert about ourselves could not be raised');
-      return 'failed';
+      return { outcome: 'failed', againInMs: soon };
     }
   }
 

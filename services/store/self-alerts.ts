@@ -1,8 +1,8 @@
 import type { Queryable } from '../lib/postgres.js';
 
 export interface SelfAlertState {
-  /** Whether one of these requests was stored in the last `periodMs`. */
-  readonly recent: boolean;
+  /** How long it is yet, in ms, until `periodMs` have passed since the last of these requests was stored; 0: they have. */
+  readonly limitedForMs: number;
   /** Whether one of these alerts is somebody else's. */
   readonly others: boolean;
 }
@@ -17,17 +17,18 @@ export async function selfAlertState(
     alertIds,
   }: { caller: string; requestIds: string[]; periodMs: number; alertIds: number[] },
 ): Promise<SelfAlertState> {
-  const { rows } = await database.query<{ recent: boolean; others: boolean }>({
+  const { rows } = await database.query<{ limited_for_ms: number; others: boolean }>({
     name: 'self-alert-state',
     // `<> ''` is the condition of the index, which a plan for all values would not find otherwise.
     text: `
-      SELECT EXISTS (
-        SELECT 1 FROM alerts WHERE caller = $1 AND request_id = ANY($2::text[]) AND request_id <> ''
-          AND created_at > now() - $3::float8 * interval '1 millisecond'
-      ) AS recent, EXISTS (
+      SELECT (
+        SELECT GREATEST(0, COALESCE($3::float8 - 1000 * extract(epoch FROM now() - max(created_at)), 0))
+        FROM alerts WHERE caller = $1 AND request_id = ANY($2::text[]) AND request_id <> ''
+      )::float8 AS limited_for_ms, EXISTS (
         SELECT 1 FROM alerts WHERE alert_id = ANY($4::bigint[]) AND caller <> $1
       ) AS others`,
     values: [caller, requestIds, periodMs, alertIds],
   });
-  return rows[0]!;
+  const { limited_for_ms: limitedForMs, others } = rows[0]!;
+  return { limitedForMs, others };
 }

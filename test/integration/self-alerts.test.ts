@@ -39,7 +39,7 @@ async function setUp(t: TestContext, address?: string) {
     untilTrue(async () => (await outcomes(outcome)) === count, { what: `${count} ${outcome}`, timeoutMs: 20_000 });
   const raised = async () =>
     (await api.call('ListAlerts', {})).alerts.filter(({ appName }) => appName === 'ssom-alert');
-  return { cluster, api, alarm, until, raised };
+  return { cluster, api, alarm, until, raised, outcomes };
 }
 
 test('one alert to OPERATION is raised for a cause in a period, however many processes see it', async (t) => {
@@ -58,6 +58,22 @@ test('one alert to OPERATION is raised for a cause in a period, however many pro
   assert.deepEqual(alert!.labels, { cause: 'slow push', role: 'push', trace_id: traceId });
   const departments = await cluster.store.sql<{ departments: string[] }>('SELECT departments FROM alerts');
   assert.deepEqual(departments, [{ departments: ['OPERATION'] }]);
+});
+
+test('a process that found it raised by another raises the next one when the period of that one is over', async (t) => {
+  const { cluster, alarm, until, raised, outcomes } = await setUp(t);
+  alarm();
+  await until('raised', 1);
+  // As if that had been in the period before, and nearly a period ago.
+  await cluster.store.sql(`
+    UPDATE alerts SET request_id = 'slow push ' || (substring(request_id FROM '\\d+$')::bigint - 1),
+      created_at = created_at - interval '599 seconds'`);
+  const again = async () => {
+    alarm({ role: 1 });
+    return (await outcomes('raised')) === 2;
+  };
+  await untilTrue(again, { timeoutMs: 20_000, intervalMs: 100, what: 'another one' });
+  assert.equal((await raised()).length, 2);
 });
 
 test('slow processing of nothing but such alerts raises none; together with another alert it does', async (t) => {
