@@ -41,7 +41,7 @@ export function createAlertApi(runtime: Runtime): Service {
     { value: directories.size, attributes: { role: 'alert-api' } },
   ]);
   grpc.addService(api.AlertService.service, {
-    ...alertService({ database, batcher, directories, logger }),
+    ...alertService({ database, batcher, directories, logger, metrics }),
   });
   grpc.addService(api.InboxService.service, {
     ...inboxService({ database, metrics, logger, tracing, publishing: () => publishing }),

@@ -15,8 +15,9 @@ import type { GetAlertResponse } from '../lib/grpc/types/ssom/alert/v1/GetAlertR
 import type { ListAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListAlertsRequest.js';
 import type { ListAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/ListAlertsResponse.js';
 import type { Logger } from '../lib/logging.js';
+import { statusName, type Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR } from '../lib/telemetry/names.js';
-import type { Span } from '../lib/telemetry/tracing.js';
+import type { Attributes, Span } from '../lib/telemetry/tracing.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { isInInbox } from '../store/inboxes.js';
 import { readClosedTo } from '../store/state.js';
@@ -32,6 +33,7 @@ export interface AlertServiceDeps {
   readonly batcher: CreateBatcher;
   readonly directories: DirectoryCache;
   readonly logger: Logger;
+  readonly metrics: Metrics;
 }
 
 interface Handlers {
@@ -42,7 +44,21 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.AlertService. */
-export function alertService({ database, batcher, directories, logger }: AlertServiceDeps): Handlers {
+export function alertService({ database, batcher, directories, logger, metrics }: AlertServiceDeps): Handlers {
+  const items = metrics.counter('ssom.create.batch_items', 'Items of BatchCreateAlerts, by the status of each.', [
+    itemStatus(OK),
+  ]);
+
+  /** A batch whose items were all refused is a call that was OK. */
+  function countItems(results: readonly BatchCreateAlertsResult[]): void {
+    const counts = new Map<number, number>();
+    for (const { error } of results) {
+      const code = error?.code ?? OK;
+      counts.set(code, (counts.get(code) ?? 0) + 1);
+    }
+    for (const [code, count] of counts) items.add(count, itemStatus(code));
+  }
+
   async function create(
     request: CreateAlertRequest__Output,
     { identity, traceparent, span }: CallContext,
@@ -72,7 +88,9 @@ export function alertService({ database, batcher, directories, logger }: AlertSe
           (error: Error): BatchCreateAlertsResult => ({ error: itemError(error, logger) }),
         ),
       );
-      return { results: await Promise.all(outcomes) };
+      const results = await Promise.all(outcomes);
+      countItems(results);
+      return { results };
     },
 
     async GetAlert({ alertId }, { identity }) {
@@ -111,6 +129,12 @@ function noteAlert(span: Span, { alert, replayed }: CreateResult): void {
   if (replayed) span.setAttribute(ATTR.alertReplayed, true);
 }
 
+/** As the histogram of calls names it. */
+function itemStatus(code: number): Attributes {
+  return { 'rpc.response.status_code': statusName(code) };
+}
+
+const OK = 0;
 const UNAVAILABLE = 14;
 const INTERNAL = 13;
 

@@ -115,6 +115,8 @@ async function startBusyRoles(t: TestContext) {
     const { alert } = await api.call('CreateAlert', alertRequest({ recipients: { departments: ['OPERATION'] } }));
     alertIds.push(alert!.alertId);
   }
+  // The call is OK, its items are not.
+  await api.call('BatchCreateAlerts', { requests: [alertRequest({ title: '' }), alertRequest({ title: '' })] });
   await stream.untilAlerts(alertIds, 30_000);
   await api.call('MarkRead', { alertIds: [alertIds[0]!] }, { user: 'op1' });
   const producer = await Producer.connect(cluster.backends.brokers, cluster.config, silentLogger(), {
@@ -170,6 +172,9 @@ test('every role exports what METRICS.md says, no less and no more, and no label
     const inboxes = 2 * ALERTS;
     assert.equal(sum('alert-api', 'ssom_kafka_producer_records_sent_total'), alerts + 1);
     assert.equal(sum('alert-api', 'ssom_kafka_producer_records_failed_total'), 0);
+    const refused = { rpc_response_status_code: 'INVALID_ARGUMENT' };
+    assert.equal(sum('alert-api', 'ssom_create_batch_items_total', refused), 2);
+    assert.equal(sum('alert-api', 'ssom_create_batch_items_total'), 2);
     assert.equal(sum('alert-api', 'ssom_inbox_writes_total', { change: 'READ' }), 1);
     assert.equal(sum('fanout', 'ssom_kafka_producer_records_sent_total'), inboxes);
     assert.equal(sum('delivery', 'ssom_inbox_writes_total', { change: 'CREATED' }), inboxes);

@@ -99,12 +99,7 @@ export const overview = {
         {
           title: 'CreateAlert by status, per s',
           stack: true,
-          queries: [
-            [
-              `${rate(`rpc_server_call_duration_count{${JOB}, ${CREATE}}`, 'rpc_response_status_code')}`,
-              '{{rpc_response_status_code}}',
-            ],
-          ],
+          queries: [['ssom:create_calls:rate5m', '{{rpc_response_status_code}}']],
         },
         {
           title: 'Retries per s',

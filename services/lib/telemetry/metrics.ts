@@ -159,7 +159,7 @@ export class Metrics {
     const key = `${path} ${status}`;
     let attributes = this.#rpcAttributes.get(key);
     if (attributes === undefined) {
-      attributes = { 'rpc.method': path.slice(1), 'rpc.response.status_code': GRPC_STATUS[status] ?? String(status) };
+      attributes = { 'rpc.method': path.slice(1), 'rpc.response.status_code': statusName(status) };
       this.#rpcAttributes.set(key, attributes);
     }
     this.#rpcDuration.record(ms / 1000, attributes);
@@ -178,6 +178,11 @@ export class Metrics {
   async close(): Promise<void> {
     await this.#provider.shutdown();
   }
+}
+
+/** A status of gRPC as labels have it: `UNAVAILABLE`. */
+export function statusName(code: number): string {
+  return GRPC_STATUS[code] ?? String(code);
 }
 
 function observe(result: ObservableResult, values: Reading): void {
