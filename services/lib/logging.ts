@@ -27,11 +27,17 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, rol
 /** What PostgreSQL adds to an error that quotes a row: messages of alerts, tokens of devices. */
 const QUOTING = ['detail', 'where', 'hint', 'internalQuery'];
 
-/** An error without what it quotes. */
-function describeError(error: Error): object {
-  const described = pino.stdSerializers.err(error);
-  const rest = Object.entries(described).filter(([name]) => !QUOTING.includes(name));
-  return Object.fromEntries(rest);
+/** What was thrown, without what it quotes. Anything can be thrown; describing it must never fail, or its line were lost. */
+export function describeError(error: unknown): object {
+  const type = error === null ? 'null' : typeof error;
+  if (type !== 'object') return { type, message: String(error) };
+  try {
+    const described = pino.stdSerializers.err(error as Error);
+    return Object.fromEntries(Object.entries(described).filter(([name]) => !QUOTING.includes(name)));
+  } catch (failure) {
+    // The serializer writes into it, and reads all of it: one that is frozen, or has a getter that throws.
+    return { type, message: `an error that cannot be described: ${String(failure)}` };
+  }
 }
 
 /** A logger that says nothing, for tests and tools. */

@@ -32,9 +32,9 @@ function describeViolation({ field, description }: FieldViolation): string {
   return oneLine(`${field} ${description}`);
 }
 
-/** A network error's message can be empty; its code never is. */
+/** A network error's message can be empty; its code never is. What was thrown may be no error at all. */
 export function messageOf(error: unknown): string {
-  const { message, code, errors } = error as { message?: string; code?: string; errors?: unknown[] };
+  const { message, code, errors } = Object(error) as { message?: string; code?: string; errors?: unknown[] };
   if (message !== undefined && message !== '') return message;
   return code ?? (errors?.[0] === undefined ? String(error) : messageOf(errors[0]));
 }

@@ -202,4 +202,10 @@ test('why an item was refused stands on one line', () => {
 test('an error without a message still says something', () => {
   assert.equal(messageOf(new AggregateError([new Error('connect ECONNREFUSED')])), 'connect ECONNREFUSED');
   assert.equal(messageOf({ message: '', code: 'ECONNRESET' }), 'ECONNRESET');
+  for (const [thrown, text] of [
+    [null, 'null'],
+    [undefined, 'undefined'],
+    ['text', 'text'],
+  ])
+    assert.equal(messageOf(thrown), text);
 });
