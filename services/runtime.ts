@@ -19,8 +19,9 @@ import { Database, WAITING_MAX } from './lib/postgres.js';
 import { RegistryClient } from './lib/registry/client.js';
 import { untilItWorks, wait, withTimeout } from './lib/retry.js';
 import { Alarms, type Processed, type Stage } from './lib/telemetry/alarms.js';
-import { Metrics, type ReaderFactory } from './lib/telemetry/metrics.js';
+import { Metrics } from './lib/telemetry/metrics.js';
 import { metricsSender } from './lib/telemetry/metrics-sender.js';
+import { resourceOf } from './lib/telemetry/resource.js';
 import { Tracing } from './lib/telemetry/tracing.js';
 import { rememberDeadLetter } from './store/dead-letters.js';
 import { migrate } from './store/migrate.js';
@@ -54,6 +55,7 @@ const GROUP_LAG_INTERVAL_MS = 10_000;
  */
 export class Runtime {
   readonly logger: Logger;
+  readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly alarms: Alarms;
   readonly database: Database;
@@ -72,15 +74,15 @@ export class Runtime {
     readonly config: Config,
     readonly role: string,
     readonly backends: Backends,
-    readonly tracing: Tracing,
+    { tracing, metrics }: { tracing: Tracing; metrics: Metrics },
     logger: Logger,
     /** What this role wants but can do without: its absence shows in /readyz and leaves the role ready. */
     private readonly optional: ReadonlySet<string>,
-    sender: ReaderFactory | undefined,
   ) {
     this.logger = logger;
+    this.tracing = tracing;
     this.#closers = new Closers(logger);
-    this.metrics = new Metrics(role, sender);
+    this.metrics = metrics;
     this.alarms = new Alarms(config, logger, this.metrics);
     this.#kafka = new KafkaMetrics(this.metrics);
     this.database = new Database(backends.databaseUrl, config, logger, (state) =>
@@ -102,9 +104,10 @@ export class Runtime {
         attributes: { check, required },
       })),
     );
+    this.#closers.add('metrics', () => this.metrics.close());
+    // Before the metrics, which by OTLP so have what was dropped at the end.
     this.#closers.add('traces', () => tracing.close());
     this.#countSpans();
-    this.#closers.add('metrics', () => this.metrics.close());
     this.#closers.add('database', () => this.database.close());
     this.registry = new RegistryClient(
       { url: backends.registryUrl, username: config.schemaRegistryUsername, password: config.schemaRegistryPassword },
@@ -148,6 +151,7 @@ export class Runtime {
     metrics.total('ssom.traces.spans.dropped', 'Spans that did not get to the collector, by reason.', () => [
       { value: tracing.counts.queueFull, attributes: { reason: 'queue_full' } },
       { value: tracing.counts.exportFailed, attributes: { reason: 'export_failed' } },
+      { value: tracing.counts.shutdown, attributes: { reason: 'shutdown' } },
     ]);
     metrics.total(
       'ssom.traces.sampled_down',
@@ -188,9 +192,10 @@ export class Runtime {
     options: { logger?: Logger; optional?: readonly string[] } = {},
   ): Promise<Runtime> {
     const logger = options.logger ?? createLogger(config, role);
-    const tracing = await Tracing.start(config, role, logger);
-    const sender = await metricsSender(config);
-    return new Runtime(config, role, backends, tracing, logger, new Set(options.optional), sender);
+    const resource = resourceOf(role);
+    const tracing = await Tracing.start(config, resource, logger);
+    const metrics = new Metrics(role, await metricsSender(config), resource);
+    return new Runtime(config, role, backends, { tracing, metrics }, logger, new Set(options.optional));
   }
 
   /** Something to close when the runtime closes, before what was added earlier. */

@@ -220,5 +220,19 @@ test('every role exports what METRICS.md says, no less and no more, and no label
       timeoutMs: 10_000,
       what: 'OTLP metrics',
     });
+    const instances = (requests: readonly Buffer[]) => {
+      const ids = Buffer.concat([...requests])
+        .toString('latin1')
+        .matchAll(/service\.instance\.id[^\w]+([0-9a-f-]{36})/g);
+      return [...new Set([...ids].map(([, id]) => id!))].sort();
+    };
+    const inMetrics = () => instances(receiver.metrics);
+    await untilTrue(() => inMetrics().length === ROLES.length, { timeoutMs: 20_000, what: 'metrics of each role' });
+    const all = inMetrics();
+    await untilTrue(() => instances(receiver.traces).length === ROLES.length, {
+      timeoutMs: 20_000,
+      what: 'spans of each role',
+    });
+    assert.deepEqual(instances(receiver.traces), all, 'an instance has one id, in spans and in metrics');
   });
 });

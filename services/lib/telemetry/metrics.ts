@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import type { ServerResponse, IncomingMessage } from 'node:http';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
-import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, type MetricProducer, type MetricReader } from '@opentelemetry/sdk-metrics';
 import { LATENCY_BUCKETS, LatencyHistogram } from './latency.js';
 import { observeProcess } from './process-metrics.js';
+import { resourceOf } from './resource.js';
 import { Scrapes } from './scrapes.js';
 
 const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
@@ -61,12 +61,9 @@ export class Metrics {
   readonly #caches: { cache: string; read: () => Lookups }[] = [];
   readonly meter: Meter;
 
-  constructor(role: string, sender?: ReaderFactory) {
-    // By OTLP the id alone tells the instances of a role apart: without it their counters would be taken for one.
-    const instance = resourceFromAttributes({ 'service.namespace': 'ssom', 'service.instance.id': randomUUID() });
-    const resource = instance
-      .merge(detectResources({ detectors: [envDetector] }))
-      .merge(resourceFromAttributes({ 'service.name': `ssom-${role}` }));
+  constructor(role: string, sender?: ReaderFactory, of = resourceOf(role)) {
+    // By OTLP the instance's id alone tells the instances of a role apart: without it their counters would be taken for one.
+    const resource = of.merge(resourceFromAttributes({ 'service.name': `ssom-${role}` }));
     const latencies: MetricProducer = {
       collect: () => {
         const metrics = [...this.#latencies.values()].map((histogram) => histogram.read());

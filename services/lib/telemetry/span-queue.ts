@@ -21,6 +21,8 @@ export interface SpanCounts {
   queueFull: number;
   /** The collector did not take them, or not in time. */
   exportFailed: number;
+  /** The process ended before the collector had them, or they ended after it. */
+  shutdown: number;
 }
 
 /** The SDK's ExportResultCode.SUCCESS; its enum would have to be loaded. */
@@ -35,10 +37,12 @@ const CLOSE_MS = 1000;
  * counts what it drops. Nobody ever waits for it: a collector that hangs costs this queue and one batch.
  */
 export class SpanQueue implements sdk.SpanProcessor {
-  readonly counts: SpanCounts = { ended: 0, queueFull: 0, exportFailed: 0 };
+  readonly counts: SpanCounts = { ended: 0, queueFull: 0, exportFailed: 0, shutdown: 0 };
   #waiting: sdk.ReadableSpan[] = [];
   #timer: NodeJS.Timeout | undefined;
   #exporting: Promise<void> | undefined;
+  /** Spans of the export that is on its way. */
+  #underWay = 0;
   #warnedAt = -WARN_MS;
   #closed = false;
 
@@ -59,7 +63,11 @@ export class SpanQueue implements sdk.SpanProcessor {
   onEnd(span: sdk.ReadableSpan): void {
     if (!(span.spanContext().traceFlags & TraceFlags.SAMPLED)) return;
     this.counts.ended += 1;
-    if (this.#closed || this.#waiting.length >= this.options.queueMax) {
+    if (this.#closed) {
+      this.counts.shutdown += 1;
+      return;
+    }
+    if (this.#waiting.length >= this.options.queueMax) {
       this.counts.queueFull += 1;
       return;
     }
@@ -82,13 +90,16 @@ export class SpanQueue implements sdk.SpanProcessor {
   }
 
   #export(spans: sdk.ReadableSpan[]): Promise<void> {
+    this.#underWay = spans.length;
     return new Promise((resolve) => {
       let settled = false;
       const settle = (error?: Error) => {
         if (settled) return;
         settled = true;
         clearTimeout(timer);
-        if (error !== undefined) this.#failed(spans.length, error);
+        // After the end they are counted already.
+        if (error !== undefined && this.#underWay > 0) this.#failed(spans.length, error);
+        this.#underWay = 0;
         resolve();
       };
       const { timeoutMs } = this.options;
@@ -109,9 +120,14 @@ export class SpanQueue implements sdk.SpanProcessor {
     if (now - this.#warnedAt < WARN_MS) return;
     this.#warnedAt = now;
     this.options.logger.warn(
-      { reason: error.message, dropped: this.counts.exportFailed + this.counts.queueFull },
+      { reason: error.message, dropped: this.#dropped },
       'spans could not be sent and are dropped; everything else goes on',
     );
+  }
+
+  get #dropped(): number {
+    const { queueFull, exportFailed, shutdown } = this.counts;
+    return queueFull + exportFailed + shutdown;
   }
 
   /** Sends what waits, as far as the collector answers. */
@@ -131,8 +147,21 @@ export class SpanQueue implements sdk.SpanProcessor {
     });
     await Promise.race([this.forceFlush(), enough]);
     clearTimeout(timer);
-    this.#waiting = [];
+    this.#giveUpRest();
     // It waits for what is on its way, which may take its time-out.
     void this.exporter.shutdown().catch(() => undefined);
+  }
+
+  /** Whether the collector took what is on its way nobody will hear. */
+  #giveUpRest(): void {
+    const spans = this.#underWay + this.#waiting.length;
+    this.#underWay = 0;
+    this.#waiting = [];
+    if (spans === 0) return;
+    this.counts.shutdown += spans;
+    this.options.logger.warn(
+      { spans, waitedMs: CLOSE_MS, dropped: this.#dropped },
+      'the last spans are dropped: the collector did not take them in time',
+    );
   }
 }

@@ -11,6 +11,7 @@ import {
   type TimeInput,
   type Tracer,
 } from '@opentelemetry/api';
+import type { Resource } from '@opentelemetry/resources';
 import type { tracing as sdk } from '@opentelemetry/sdk-node';
 import type { Config } from '../config/load.js';
 import type { Logger } from '../logging.js';
@@ -76,14 +77,12 @@ export class Tracing {
   }
 
   /** Starts the SDK if there is somewhere to send traces to. */
-  static async start(config: TracingConfig, role: string, logger: Logger): Promise<Tracing> {
+  static async start(config: TracingConfig, resource: Resource, logger: Logger): Promise<Tracing> {
     if (config.otlpEndpoint === '') return Tracing.off();
-    const [{ tracing: sdk }, { OTLPTraceExporter }, { detectResources, envDetector, resourceFromAttributes }] =
-      await Promise.all([
-        import('@opentelemetry/sdk-node'),
-        import('@opentelemetry/exporter-trace-otlp-grpc'),
-        import('@opentelemetry/resources'),
-      ]);
+    const [{ tracing: sdk }, { OTLPTraceExporter }] = await Promise.all([
+      import('@opentelemetry/sdk-node'),
+      import('@opentelemetry/exporter-trace-otlp-grpc'),
+    ]);
     const queue = new SpanQueue(new OTLPTraceExporter({ url: config.otlpEndpoint }), {
       queueMax: config.spanQueueMax,
       batchMax: Math.min(config.spanBatchMax, config.spanQueueMax),
@@ -91,10 +90,6 @@ export class Tracing {
       timeoutMs: config.spanTimeoutMs,
       logger,
     });
-    // What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say counts more.
-    const resource = resourceFromAttributes({ 'service.name': `ssom-${role}`, 'service.namespace': 'ssom' }).merge(
-      detectResources({ detectors: [envDetector] }),
-    );
     // Not the global one: each role of a process has its own name.
     const provider = new sdk.BasicTracerProvider({
       resource,
@@ -107,7 +102,7 @@ export class Tracing {
 
   /** What has become of spans so far. */
   get counts(): Readonly<SpanCounts> {
-    return this.sdk?.queue.counts ?? { ended: 0, queueFull: 0, exportFailed: 0 };
+    return this.sdk?.queue.counts ?? { ended: 0, queueFull: 0, exportFailed: 0, shutdown: 0 };
   }
 
   /** Spans that wait for the collector. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { pino } from 'pino';
 import { TraceFlags } from '@opentelemetry/api';
 import { core, type tracing as sdk } from '@opentelemetry/sdk-node';
 import { silentLogger } from '../../../services/lib/logging.js';
@@ -98,19 +99,31 @@ test('spans are exported in batches, the last ones at the end', async () => {
   for (let count = 0; count < 6; count += 1) queue.onEnd(ended());
   await queue.shutdown();
   assert.deepEqual(taken.batches, [4, 2]);
-  assert.deepEqual(queue.counts, { ended: 6, queueFull: 0, exportFailed: 0 });
+  assert.deepEqual(queue.counts, { ended: 6, queueFull: 0, exportFailed: 0, shutdown: 0 });
 });
 
-test('while a collector hangs the queue fills up, and what is beyond is dropped and counted', async () => {
-  const hanging = exports(() => undefined);
-  const queue = queueOn(hanging);
+test('while a collector hangs the queue fills up, and what is beyond is dropped and counted; so is the rest at the end', async () => {
+  let answer: ((code: core.ExportResultCode) => void) | undefined;
+  const hanging = exports((done) => (answer = done));
+  const lines: Record<string, unknown>[] = [];
+  const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
+  const queue = queueOn(hanging, { logger });
   for (let count = 0; count < 20; count += 1) queue.onEnd(ended());
   // Four are with the collector and ten wait.
   assert.deepEqual(hanging.batches, [4]);
-  assert.deepEqual(queue.counts, { ended: 20, queueFull: 6, exportFailed: 0 });
+  assert.deepEqual(queue.counts, { ended: 20, queueFull: 6, exportFailed: 0, shutdown: 0 });
   const started = performance.now();
   await queue.shutdown();
   assert.ok(performance.now() - started < 5000, 'it is not waited for');
+  assert.equal(queue.counts.shutdown, 14);
+  assert.deepEqual(
+    lines.map(({ msg, spans, dropped }) => [msg, spans, dropped]),
+    [['the last spans are dropped: the collector did not take them in time', 14, 20]],
+  );
+  answer!(core.ExportResultCode.FAILED);
+  queue.onEnd(ended());
+  await queue.forceFlush();
+  assert.deepEqual(queue.counts, { ended: 21, queueFull: 6, exportFailed: 0, shutdown: 15 }, 'each is counted once');
 });
 
 test('what a collector refuses, or does not answer in time, is counted, and the next batch is tried', async (t) => {
@@ -120,7 +133,7 @@ test('what a collector refuses, or does not answer in time, is counted, and the 
   const refusing = queueOn(exports((done) => done(core.ExportResultCode.FAILED)));
   for (let count = 0; count < 8; count += 1) refusing.onEnd(ended());
   await refusing.forceFlush();
-  assert.deepEqual(refusing.counts, { ended: 8, queueFull: 0, exportFailed: 8 });
+  assert.deepEqual(refusing.counts, { ended: 8, queueFull: 0, exportFailed: 8, shutdown: 0 });
 
   const silent = exports(() => undefined);
   const queue = queueOn(silent, { timeoutMs: 10 });
