@@ -39,7 +39,8 @@ export async function traceAlert(context: Context, alertId: number, flags: Trace
       answer = await client.getAlert({ alertId }, { signal });
     } catch (error) {
       // Without the alert-api nothing is known of the alert; what the roles say of themselves may be why.
-      if (error instanceof AlertClientError && error.code === 'UNAVAILABLE') sayWhoIsAway(context, await asking);
+      const isAway = error instanceof AlertClientError && ['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(error.code);
+      if (isAway) sayWhoIsAway(context, await asking);
       throw error;
     }
     const { alert, progress } = answer;
@@ -106,7 +107,8 @@ function noTrace({ traceId }: AlertProgress__Output): string {
 
 const NAME_WIDTH = 12;
 const TIME_WIDTH = 25;
-const AFTER_WIDTH = 16;
+/** Of `+23 h 59 min slow`, and two spaces. */
+const AFTER_WIDTH = 19;
 
 function stepLine({ name, at, firstAt, afterMs, done, of, slow, note }: Step, paint: Paint): string {
   const time = at === null ? '-' : moment(at);

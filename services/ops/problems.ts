@@ -9,13 +9,19 @@ export function describeError(error: AlertClientError, address: string): string[
   const repeats = error.reason === 'INVALID_FIELDS' && error.violations.length > 0;
   const lines = [`${what}: ${repeats ? 'the request is not valid' : oneLine(error.message)}`];
   if (repeats) lines.push(...error.violations.map((violation) => `  ${describeViolation(violation)}`));
-  // With a reason it was our service that answered, so it is there.
-  if (error.code === 'UNAVAILABLE' && error.reason === '') {
-    lines.push(
-      `Is the service running at ${address}? 'npm start' starts it; --address or SSOM_ADDRESS names another one.`,
-    );
-  }
+  if (error.reason === '') lines.push(...hintsFor(error.code, address === '' ? '' : ` at ${address}`));
   return lines;
+}
+
+/** What to look at when nobody of ours has answered. */
+function hintsFor(code: AlertClientError['code'], where: string): string[] {
+  if (code === 'UNAVAILABLE')
+    return [`Is the service running${where}? 'npm start' starts it; --address or SSOM_ADDRESS names another one.`];
+  if (code === 'DEADLINE_EXCEEDED')
+    return [
+      `Is the service${where} reachable from here, and ready? 'npx ssom-alert top --once' says what its roles lack.`,
+    ];
+  return [];
 }
 
 /** Why one item of a batch was refused, on one line. */

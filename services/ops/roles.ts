@@ -46,15 +46,26 @@ export function rolesFlag(command: Command): Command {
   );
 }
 
-/** Where to ask. @throws UsageError if one is no address */
+/** Where to ask. @throws UsageError if one is no address, or none is named where they should be */
 export function roleAddresses({ environment }: Context, { roles }: RolesFlags): readonly string[] {
-  const given = (roles ?? environment['SSOM_ROLES'] ?? '').split(',').map((text) => text.trim());
-  const addresses = given.filter((text) => text !== '');
+  // An empty variable is as good as none; an empty option is a script's variable that was not set.
+  const given = roles ?? (environment['SSOM_ROLES'] || undefined);
+  if (given === undefined) return DEFAULT_ADDRESSES;
+  const addresses = given
+    .split(',')
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
+  if (addresses.length === 0) {
+    const where = roles === undefined ? 'SSOM_ROLES' : '--roles';
+    throw new UsageError(
+      `${where} '${given}' names no role; it must be host:port, several with commas, for example 127.0.0.1:9464`,
+    );
+  }
   for (const address of addresses) {
     if (!ADDRESS.test(address))
       throw new UsageError(`'${address}' is no address of a role; it must be host:port, for example 127.0.0.1:9464`);
   }
-  return addresses.length === 0 ? DEFAULT_ADDRESSES : [...new Set(addresses)];
+  return [...new Set(addresses)];
 }
 
 /** Asks all of them at once. Never fails: one that does not answer is away. */

@@ -106,12 +106,11 @@ function lagLines(groups: readonly GroupState[]): Line[] {
   return groups.map(({ name, lag, worst, paused, parked }, index) => {
     const most = lag > 0 ? `   most in ${worst!.partition}: ${worst!.lag.toLocaleString('en')}` : '';
     const line: Segment[] = [index === 0 ? 'lag'.padEnd(LABEL) : ' '.repeat(LABEL)];
-    line.push(
-      [lag > 0 ? 'yellow' : 'green', lag.toLocaleString('en').padStart(CELL)],
-      `  ${oneLine(name)}${oneLine(most)}`,
-    );
+    line.push([lag > 0 ? 'yellow' : 'green', lag.toLocaleString('en').padStart(CELL)], `  ${oneLine(name)}`);
     if (paused > 0) line.push(['red', '   paused']);
     if (parked > 0) line.push(['yellow', `   ${count(parked, 'partition')} parked`]);
+    // Last, since a narrow terminal has no room for it.
+    line.push(oneLine(most));
     return line;
   });
 }
@@ -131,7 +130,8 @@ function streamsText({ streams }: Figures): Line {
 function breakersText({ breakers, roles }: Figures): Line {
   if (breakers.length > 0) {
     // One that is half open waits for somebody to call; so it may stay long after what is behind it is well.
-    return breakers.map(({ name, state, at }, index) => {
+    const openFirst = [...breakers].sort((a, b) => Number(b.state === 'open') - Number(a.state === 'open'));
+    return openFirst.map(({ name, state, at }, index) => {
       const text = `${index === 0 ? '' : ', '}${oneLine(name)} ${state} (${nameOf(at)})`;
       return state === 'open' ? ['red', text] : text;
     });

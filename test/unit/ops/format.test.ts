@@ -181,6 +181,9 @@ test('an error is one clear line, its violations, and what to look at', () => {
   const absent = describeError(new AlertClientError('UNAVAILABLE', '', 'connect ECONNREFUSED'), 'host:1');
   assert.equal(absent[0], 'UNAVAILABLE: connect ECONNREFUSED');
   assert.match(absent[1]!, /running at host:1\?.*npm start/);
+  const late = describeError(new AlertClientError('DEADLINE_EXCEEDED', '', 'Deadline exceeded after 5s'), 'host:1');
+  assert.equal(late[0], 'DEADLINE_EXCEEDED: Deadline exceeded after 5s');
+  assert.match(late[1]!, /host:1 reachable from here, and ready\? 'npx ssom-alert top --once'/);
   // It answered, so it is there.
   const busy = new AlertClientError('UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'the database does not answer');
   assert.deepEqual(describeError(busy, 'host:1'), ['UNAVAILABLE (DATABASE_UNAVAILABLE): the database does not answer']);

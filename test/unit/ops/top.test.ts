@@ -73,7 +73,7 @@ test('a frame shows what is amiss, and fits its terminal', () => {
   const lines = frameOf(history.add(roles, 0), noon, undefined, plain);
   const text = lines.join('\n');
   assert.match(text, /12:00:00 {3}1 of 3 processes ready/);
-  assert.match(text, /lag +12 {2}g-fanout {3}most in a-1: 7 {3}paused/);
+  assert.match(text, /lag +12 {2}g-fanout {3}paused {3}most in a-1: 7$/m);
   assert.match(text, /outbox +3 alerts, the oldest for 7\.5 s/);
   assert.match(text, /breakers +postgresql open \(alert-api at alert-api:9464\)/);
   assert.match(text, /fanout +fanout:9464 {2}not ready: kafka: gone\\x1b\[2J/);
@@ -100,7 +100,7 @@ test('a breaker that is half open since nobody calls is shown, and not as someth
   assert.equal(line(roles[0]!), 'breakers      schema registry half open (delivery at delivery:9464)');
   assert.equal(
     line(...roles),
-    'breakers      schema registry half open (delivery at delivery:9464)<red:, fcm open (push at push:9464)>',
+    'breakers      <red:fcm open (push at push:9464)>, schema registry half open (delivery at delivery:9464)',
   );
 });
 
@@ -143,6 +143,14 @@ test('top says which roles are away, and why', async (t) => {
     assert.equal(await main(['top', '--roles', wrong], refused), 2);
     assert.match(refused.err(), /is no address of a role; it must be host:port/);
   }
+  for (const none of ['', ' ', ',', ' , ']) {
+    const refused = fakeContext({});
+    assert.equal(await main(['top', '--roles', none], refused), 2);
+    assert.ok(refused.err().startsWith(`error: --roles '${none}' names no role; it must be host:port`), refused.err());
+  }
+  const blank = fakeContext({ environment: { SSOM_ROLES: ' ' } });
+  assert.equal(await main(['top', '--once'], blank), 2);
+  assert.match(blank.err(), /^error: SSOM_ROLES ' ' names no role/);
 });
 
 test('top on a terminal draws again when its size changes, and leaves it as it was at Ctrl-C', async (t) => {

@@ -274,6 +274,13 @@ test('trace prints the way, who is missing, why, and the address of the trace; J
   assert.equal(await main(['alerts', 'trace', '17'], untraced), 0);
   assert.match(untraced.out(), /\ntrace {2}none: (ab){16} was not recorded/);
 
+  // The longest that the third column can be.
+  const took = { ...PARTLY, fannedOutAt: at(23 * 3600 + 59 * 60 + 0.1), recipients: 30 };
+  const slow = await fakeService(t, { GetAlert: (_call, callback) => callback(null, { alert, progress: took }) });
+  const columns = fakeContext({ environment: { ...environment, SSOM_ADDRESS: slow } });
+  assert.equal(await main(['alerts', 'trace', '17'], columns), 0);
+  assert.match(columns.out(), /\n {2}fanned out .* \+23 h 59 min slow {2}to 30 recipients\n/);
+
   // Asked where no role is, it says that of them, and nothing of what they might be doing.
   const stopped = await closedAddress();
   const alone = fakeContext({ environment: { ...environment, SSOM_ROLES: stopped } });
