@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { stringify } from 'yaml';
@@ -18,9 +18,13 @@ import {
 } from '../../support/monitoring.js';
 import { fakeContext } from '../ops/fake-context.js';
 
-/** What an operator is told to type: our command, or a script of ours, and its flags. */
-const OURS = /\bssom-alert ([a-z]+(?: (?:trace|create|list|redrive)\b)?)((?: (?:--[a-z-]+|[A-Z]+\b|\d+[hd]\b))*)/g;
+/** What an operator is told to type, in the folder of the repository: our command, or a script of ours, and its flags. */
+const OURS = /\bnpx ssom-alert ([a-z]+(?: (?:trace|create|list|redrive)\b)?)((?: (?:--[a-z-]+|[A-Z]+\b|\d+[hd]\b))*)/g;
 const SCRIPT = /\bdeploy\/[\w/.-]+\.sh\b/g;
+/** Ours, or how a role is asked: named, and not as it is typed. */
+const NOT_TYPED =
+  /(?<!npx )\bssom-alert [a-z]|(?<!bash |\bdeploy\/kafka\/)\bkafka-[a-z-]+\.sh|\bcurl (?!-s?v?m 5 https?:\/\/)/;
+const ROLE_URL = /\/\/\{\{ \$labels\.instance \}\}(\/\w*)/g;
 
 const alarms = rules().filter(({ alert }) => alert !== undefined);
 
@@ -62,7 +66,20 @@ describe('the rules', () => {
         assert.match(context.out(), new RegExp(`^ +${flag}\\b`, 'm'), text);
     }
     for (const script of runbooks.flatMap((runbook) => runbook.match(SCRIPT) ?? []))
-      assert.ok(existsSync(join(ROOT, script)), script);
+      assert.doesNotThrow(() => accessSync(join(ROOT, script), constants.X_OK), script);
+  });
+
+  it('write commands as they are typed, with what this alarm knows', () => {
+    for (const { alert, expr, annotations } of alarms) {
+      const runbook = annotations?.['runbook'] ?? '';
+      assert.equal(NOT_TYPED.exec(runbook)?.[0], undefined, `${alert}: ${runbook}`);
+      for (const [, path] of runbook.matchAll(ROLE_URL)) assert.match(path!, /^\/(livez|readyz|metrics)$/, alert);
+      // An expression that sums up has the labels that it says, and no others.
+      for (const [, label] of `${annotations?.['summary']} ${runbook}`.matchAll(/\$labels\.(\w+)/g))
+        if (/^(sum|max|min|count)\b/.test(expr)) assert.match(expr, new RegExp(`by \\([^)]*\\b${label}\\b`), alert);
+    }
+    const { bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { bin: Record<string, string> };
+    accessSync(join(ROOT, bin['ssom-alert']!), constants.X_OK);
   });
 
   it('are in the table of the README, and no others', () => {
