@@ -135,6 +135,19 @@ test('a PostgreSQL that swallows everything: callers wait for a time-out until t
   assert.equal(metric, '2');
   assert.deepEqual(readyz, { ok: false, reason: 'open', required: false });
 
+  // Its trial hangs: for all others it is as good as open, and a scrape that falls into that time must say so.
+  let openings = 0;
+  breaker.onOpen(() => (openings += 1));
+  const isTried = () => breaker.state === 'half-open' && breaker.shownState === 'open';
+  const scraped = async () => {
+    const before = openings;
+    if (!isTried()) return undefined;
+    const { metric: tried } = await look();
+    return isTried() && openings === before ? tried : undefined;
+  };
+  const options = { timeoutMs: 30_000, what: 'a scrape while the trial hangs' };
+  assert.equal(await untilTrue(scraped, options), '2');
+
   for (const { failure } of await Promise.all([...lists, ...streaming])) assertUnavailable(failure);
   for (const { failure, ms } of await Promise.all(underWay)) {
     assertUnavailable(failure);
