@@ -1,7 +1,7 @@
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { redrivesOf } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
-import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
+import { ATTR, KAFKA, RETRY_EVENT, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import {
@@ -78,6 +78,10 @@ export class DeliveryTrace {
   /** Where it is another: a record that was redriven or reconciled. */
   readonly #exceptions = new Map<string, Share>();
   readonly #startedAt = spanTime();
+  /** Deliveries of these cannot be. Once there are any, the others are done, and only come again with what is left. */
+  readonly #refused = new Set<Share>();
+  /** The one that has the span of the batch below it. */
+  #first: Share | undefined;
   #batch: Span | undefined;
   #statements: StatementLog | undefined;
 
@@ -109,6 +113,7 @@ export class DeliveryTrace {
     if (this.#shares.size === 0 || !options.tracing.enabled) return undefined;
     const recorded = [...this.#shares.values()].filter(({ alertId }) => budget.take(alertId));
     const [first, ...others] = recorded;
+    this.#first = first;
     if (first !== undefined) {
       first.process = this.#startProcess(topic, first);
       this.#batch = options.tracing.start(SPAN.processBatch(topic), {
@@ -174,12 +179,23 @@ export class DeliveryTrace {
     }
   }
 
-  /** What the announcement of a change is a child of. */
-  traceparentFor(alertId: number, userId: string): string | undefined {
+  #find(alertId: number, userId: string): Share | undefined {
     const exception = this.#exceptions.size === 0 ? undefined : this.#exceptions.get(`${alertId} ${userId}`);
-    return (exception ?? this.#shareOf.get(alertId))?.announced;
+    return exception ?? this.#shareOf.get(alertId);
   }
 
+  /** This delivery cannot be. */
+  refuse(alertId: number, userId: string): void {
+    const share = this.#find(alertId, userId);
+    if (share !== undefined) this.#refused.add(share);
+  }
+
+  /** What the announcement of a change is a child of. */
+  traceparentFor(alertId: number, userId: string): string | undefined {
+    return this.#find(alertId, userId)?.announced;
+  }
+
+  /** @param error why all of it is to be done again; if some deliveries were refused, it is theirs alone */
   end(topic: string, error?: Error): void {
     const { options, budget } = this.shared;
     if (this.#shares.size === 0 || !options.tracing.enabled) return;
@@ -187,20 +203,23 @@ export class DeliveryTrace {
     const ms = endedAt - this.#startedAt;
     if (this.#batch !== undefined) {
       this.#statements!.writeBelow(options.tracing, this.#batch);
-      finish(this.#batch, error, endedAt);
+      finish(this.#batch, this.#refused.size === 0 ? error : undefined, endedAt);
     }
     for (const share of this.#shares.values()) {
       this.shared.noteOutcome(share.alertId, error !== undefined);
       const slow = ms + this.#waited(share) > options.slowMs;
-      const exceptional = slow || error !== undefined;
+      const failure = this.#refused.size === 0 || this.#refused.has(share) ? error : undefined;
+      const exceptional = slow || failure !== undefined;
       if (share.process === undefined && exceptional && budget.takeExceptional(share.alertId))
         share.process = this.#startProcess(topic, share, this.#startedAt);
       if (share.process === undefined) continue;
       if (slow) share.process.setAttribute(ATTR.slow, true);
+      if (error !== undefined && failure === undefined) share.process.addEvent(RETRY_EVENT);
       // Of the others they are where the link leads.
-      if (ms > options.slowMs || error !== undefined) this.#statements!.writeBelow(options.tracing, share.process);
-      if (share.send !== undefined) finish(share.send, error, endedAt);
-      finish(share.process, error, endedAt);
+      if (share !== this.#first && (ms > options.slowMs || failure !== undefined))
+        this.#statements!.writeBelow(options.tracing, share.process);
+      if (share.send !== undefined) finish(share.send, failure, endedAt);
+      finish(share.process, failure, endedAt);
     }
   }
 }

@@ -79,6 +79,7 @@ export function createDelivery(runtime: Runtime): Service {
       if (created === deliveries.length)
         latency.note(deliveries, (alertId, userId) => trace.traceparentFor(alertId, userId));
       refused.add(closed);
+      for (const { delivery } of impossible) trace.refuse(delivery.alertId, delivery.userId);
       const [first] = impossible;
       if (first !== undefined) {
         const { alertId, userId } = first.delivery;
