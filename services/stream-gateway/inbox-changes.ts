@@ -11,7 +11,7 @@ import type { Tracing } from '../lib/telemetry/tracing.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream } from './alert-stream.js';
 import { AnnouncedAlerts } from './announced-alerts.js';
-import { StreamTracing } from './stream-trace.js';
+import { StreamTracing, type HandOutFailure } from './stream-trace.js';
 
 interface InboxChangesDeps {
   readonly config: Pick<Config, 'slowProcessingMs'>;
@@ -127,14 +127,17 @@ export class InboxChanges {
 
   async #handOut(wanted: readonly Wanted[]): Promise<void> {
     const started = performance.now();
+    const { contents, logger } = this.deps;
     const trace = this.#traces.begin(wanted);
+    let failure: HandOutFailure | undefined;
     try {
-      await this.deps.contents.load(alertIdsOf(wanted), trace?.statements);
+      await contents.load(alertIdsOf(wanted), trace?.statements);
     } catch (error) {
-      this.deps.logger.warn({ err: error }, 'alerts could not be loaded; their streams read them later');
+      failure = { error: error as Error, concerns: (alertId) => contents.get(alertId) === undefined };
+      logger.warn({ err: error }, 'alerts could not be loaded; their streams read them later');
     }
     for (const { event, stream } of byConnection(wanted)) stream.offer(event);
-    trace?.end();
+    trace?.end(failure);
     this.deps.alarms.processed('stream', performance.now() - started, () => processedBy(wanted));
   }
 }

@@ -2,7 +2,7 @@ import type { InboxChangedEvent } from '../events/event-types.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
-import { isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { failSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
 
 /** Changes that Kafka brought, and the streams that they are for. */
@@ -23,61 +23,76 @@ interface Share {
   readonly topic: string;
 }
 
+/** A failure of a hand-out, and whose it is. */
+export interface HandOutFailure {
+  readonly error: Error;
+  readonly concerns: (alertId: number) => boolean;
+}
+
 /** The spans of changes on their way to streams: see SpanBudget for which of them are recorded. */
 export class StreamTracing {
-  readonly #budget = new SpanBudget();
+  readonly budget = new SpanBudget();
 
   constructor(
-    private readonly tracing: Tracing,
+    readonly tracing: Tracing,
     /** From here on, the time in Kafka included, a delivery is called slow. */
-    private readonly slowMs: number,
+    readonly slowMs: number,
   ) {}
 
-  /** @returns undefined if nothing of it is recorded */
+  /** @returns undefined if none of it belongs to a recorded trace */
   begin(handed: readonly Handed[]): StreamTrace | undefined {
     if (!this.tracing.enabled) return undefined;
-    const startedAt = spanTime();
-    const spans: { span: Span; writtenAt: number }[] = [];
-    for (const share of sharesOf(handed)) {
-      const waited = Math.max(0, Math.round(startedAt - share.writtenAt));
-      const { alertId, parent } = share;
-      if (!this.#budget.take(alertId) && !(waited > this.slowMs && this.#budget.takeExceptional(alertId))) continue;
-      const wait = { in: share.topic, parent, alertId, from: share.writtenAt, to: startedAt };
-      showLongWait(this.tracing, this.slowMs, wait);
-      const span = this.tracing.start(SPAN.deliver, {
-        kind: SpanKind.CONSUMER,
-        parent,
-        startTime: startedAt,
-        attributes: { [ATTR.alertId]: alertId, [ATTR.streams]: share.streams, [ATTR.kafkaWait]: waited },
-      });
-      spans.push({ span, writtenAt: share.writtenAt });
-    }
-    return spans.length === 0 ? undefined : new StreamTrace(this.tracing, this.slowMs, spans);
+    const shares = sharesOf(handed);
+    return shares.length === 0 ? undefined : new StreamTrace(this, shares);
   }
 }
 
-/** The spans of one hand-out; its statements are seen below the first of them. */
+/** One hand-out. Its spans are made when it has ended, since only then it is known which are worth one. */
 export class StreamTrace {
   readonly statements = new StatementLog();
+  readonly #startedAt = spanTime();
 
   constructor(
-    private readonly tracing: Tracing,
-    private readonly slowMs: number,
-    private readonly spans: readonly { span: Span; writtenAt: number }[],
+    private readonly shared: StreamTracing,
+    private readonly shares: readonly Share[],
   ) {}
 
   /** All streams have it, or will read it from PostgreSQL. */
-  end(): void {
+  end(failure?: HandOutFailure): void {
+    const { tracing, slowMs, budget } = this.shared;
     const endedAt = spanTime();
-    this.statements.writeBelow(this.tracing, this.spans[0]!.span);
-    for (const { span, writtenAt } of this.spans) {
-      if (endedAt - writtenAt > this.slowMs) span.setAttribute(ATTR.slow, true);
-      span.end(endedAt);
+    const tookLong = endedAt - this.#startedAt > slowMs;
+    let shown = false;
+    for (const share of this.shares) {
+      const error = failure?.concerns(share.alertId) === true ? failure.error : undefined;
+      const slow = endedAt - share.writtenAt > slowMs;
+      const exceptional = slow || error !== undefined;
+      if (!budget.take(share.alertId) && !(exceptional && budget.takeExceptional(share.alertId))) continue;
+      const span = this.#start(share);
+      if (slow) span.setAttribute(ATTR.slow, true);
+      // The first one shows what was asked for all of them.
+      if (!shown || tookLong || error !== undefined) this.statements.writeBelow(tracing, span);
+      shown = true;
+      if (error === undefined) span.end(endedAt);
+      else failSpan(span, error, endedAt);
     }
+  }
+
+  #start({ parent, alertId, streams, topic, writtenAt }: Share): Span {
+    const { tracing, slowMs } = this.shared;
+    const startTime = this.#startedAt;
+    showLongWait(tracing, slowMs, { in: topic, parent, alertId, from: writtenAt, to: startTime });
+    const waited = Math.max(0, Math.round(startTime - writtenAt));
+    return tracing.start(SPAN.deliver, {
+      kind: SpanKind.CONSUMER,
+      parent,
+      startTime,
+      attributes: { [ATTR.alertId]: alertId, [ATTR.streams]: streams, [ATTR.kafkaWait]: waited },
+    });
   }
 }
 
-function sharesOf(handed: readonly Handed[]): Iterable<Share> {
+function sharesOf(handed: readonly Handed[]): readonly Share[] {
   const shares = new Map<string, Share>();
   let last: Share | undefined;
   for (const { event, streams, topic, writtenAt } of handed) {
@@ -95,5 +110,5 @@ function sharesOf(handed: readonly Handed[]): Iterable<Share> {
       last = share;
     }
   }
-  return shares.values();
+  return [...shares.values()];
 }
