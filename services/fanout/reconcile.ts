@@ -7,7 +7,7 @@ import { wait } from '../lib/retry.js';
 import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
-import { findRoutableAlerts } from '../store/alerts.js';
+import { alertTraceparents } from '../store/alerts.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import { forgetAllDeadLetters } from '../store/dead-letters.js';
 import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
@@ -129,7 +129,7 @@ export class Reconciler {
     if (!tracing.enabled) return spans;
     const lost = new Map<number, number>();
     for (const { alertId } of missing) lost.set(alertId, (lost.get(alertId) ?? 0) + 1);
-    for (const { alert, traceparent: parent } of await findRoutableAlerts(database, [...lost.keys()])) {
+    for (const [alertId, parent] of await alertTraceparents(database, [...lost.keys()])) {
       if (!isSampled(parent)) continue;
       const span = tracing.start(SPAN.send(topic), {
         kind: SpanKind.PRODUCER,
@@ -139,12 +139,12 @@ export class Reconciler {
           [ATTR.messagingDestination]: topic,
           [ATTR.messagingOperation]: 'send',
           [ATTR.messagingOperationType]: 'send',
-          [ATTR.messagingBatchCount]: lost.get(alert.alertId)!,
-          [ATTR.alertId]: alert.alertId,
+          [ATTR.messagingBatchCount]: lost.get(alertId)!,
+          [ATTR.alertId]: alertId,
           [ATTR.reconciled]: true,
         },
       });
-      spans.set(alert.alertId, span);
+      spans.set(alertId, span);
     }
     return spans;
   }

@@ -313,6 +313,19 @@ export async function findRoutableAlerts(database: Queryable, alertIds: readonly
   }));
 }
 
+/** The traceparents of those of these alerts that have one. */
+export async function alertTraceparents(
+  database: Queryable,
+  alertIds: readonly number[],
+): Promise<Map<number, string>> {
+  const { rows } = await database.query<{ alert_id: number; traceparent: string }>({
+    name: 'alert-traceparents',
+    text: 'SELECT alert_id, traceparent FROM alerts WHERE alert_id = ANY($1::bigint[]) AND traceparent IS NOT NULL',
+    values: [alertIds],
+  });
+  return new Map(rows.map(({ alert_id, traceparent }) => [alert_id, traceparent]));
+}
+
 /** Whom the callers of these alerts named: user ids, and departments that are still to be expanded. */
 export async function namedRecipients(
   database: Queryable,
