@@ -13,36 +13,15 @@ import { alertRequest } from '../support/alerts.js';
 import { ADMIN, failureOf, metadataOf, type TestApi } from '../support/api.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory, users } from '../support/directory.js';
-import { startTestCluster, type PublishFault, type RunningRole, type TestCluster } from '../support/in-process.js';
+import { startTestCluster, type PublishFault, type RunningRole } from '../support/in-process.js';
 import { metricOf } from '../support/metrics.js';
-import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.js';
+import type { ReceivedSpan } from '../support/otlp-receiver.js';
 import { startPushTarget, newToken } from '../support/push.js';
 import { collectStream } from '../support/stream.js';
+import { callersTrace, startTraced, untilSpan, type Traced } from '../support/traced.js';
 import { untilTrue } from '../support/until-true.js';
 
 const CREATE = 'ssom.alert.v1.AlertService/CreateAlert';
-
-interface Traced {
-  readonly cluster: TestCluster;
-  readonly receiver: OtlpReceiver;
-}
-
-/** A cluster whose roles send their spans to a collector of the test's, within 20 ms. */
-async function startTraced(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Traced> {
-  const receiver = await startOtlpReceiver(t);
-  const cluster = await startTestCluster(t, {
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-    OTEL_BSP_SCHEDULE_DELAY: '20',
-    ...env,
-  });
-  return { cluster, receiver };
-}
-
-/** A traceparent that a caller's OpenTelemetry would send. */
-function callersTrace(flags = '01') {
-  const traceId = randomBytes(16).toString('hex');
-  return { traceId, traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-${flags}` };
-}
 
 /** CreateAlert with metadata of the test's. @returns the alert's id */
 function createWith(
@@ -66,18 +45,6 @@ function createWith(
         else reject(error);
       },
     );
-  });
-}
-
-/** Waits until a span of this name has come that fits. */
-function untilSpan(
-  { receiver }: Traced,
-  name: string,
-  fits: (span: ReceivedSpan) => boolean = () => true,
-): Promise<ReceivedSpan> {
-  return untilTrue(() => receiver.named(name).find(fits), {
-    timeoutMs: 20_000,
-    what: () => `a span '${name}'; there are ${[...new Set(receiver.spans.map((span) => span.name))].join(', ')}`,
   });
 }
 

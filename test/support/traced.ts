@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { startTestCluster, type TestCluster } from './in-process.js';
+import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from './otlp-receiver.js';
+import { untilTrue } from './until-true.js';
+
+export interface Traced {
+  readonly cluster: TestCluster;
+  readonly receiver: OtlpReceiver;
+}
+
+/** A cluster whose roles send their spans to a collector of the test's, within 20 ms. */
+export async function startTraced(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Traced> {
+  const receiver = await startOtlpReceiver(t);
+  const cluster = await startTestCluster(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_BSP_SCHEDULE_DELAY: '20',
+    ...env,
+  });
+  return { cluster, receiver };
+}
+
+/** A traceparent that a caller's OpenTelemetry would send. */
+export function callersTrace(flags = '01') {
+  const traceId = randomBytes(16).toString('hex');
+  return { traceId, traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-${flags}` };
+}
+
+/** Waits until a span of this name has come that fits. */
+export function untilSpan(
+  { receiver }: Traced,
+  name: string,
+  fits: (span: ReceivedSpan) => boolean = () => true,
+): Promise<ReceivedSpan> {
+  return untilTrue(() => receiver.named(name).find(fits), {
+    timeoutMs: 20_000,
+    what: () => `a span '${name}'; there are ${[...new Set(receiver.spans.map((span) => span.name))].join(', ')}`,
+  });
+}
