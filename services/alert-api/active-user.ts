@@ -1,12 +1,15 @@
 import { AlertError } from '../domain/errors.js';
+import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
 import type { Database } from '../lib/postgres.js';
 import { findUsers } from '../store/directory.js';
 
 /**
- * The user, if there is one and it is active.
+ * The user whose inbox or devices a call is about, if there is one and it is active.
+ * @param named by the request; empty: the caller
  * @throws AlertError NOT_FOUND or PERMISSION_DENIED
  */
-export async function requireActiveUser(database: Database, userId: string): Promise<string> {
+export async function activeOwner(database: Database, identity: Identity, named: string): Promise<string> {
+  const userId = inboxOwner(identity, named);
   const user = (await findUsers(database, [userId])).get(userId);
   if (user === undefined) {
     throw new AlertError(

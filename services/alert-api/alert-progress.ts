@@ -22,7 +22,7 @@ export async function progressOf(
 ): Promise<AlertProgress | null> {
   const progress = await findProgress(database, alertId);
   if (progress === undefined) return null;
-  const recipients = (await directories.recipientsOf([alertId])).get(alertId) ?? [];
+  const recipients = (await directories.recipientsOf([alertId], database)).get(alertId) ?? [];
   const arrivals = await arrivalsOf(database, alertId, recipients, MISSING_MAX);
   const deadLetters = await deadLettersOf(database, alertId, DEAD_LETTERS_MAX);
   const pushes = await pushesOf(database, alertId, PUSHES_MAX);

@@ -44,7 +44,13 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.AlertService. */
-export function alertService({ database, batcher, directories, logger, metrics }: AlertServiceDeps): Handlers {
+export function alertService({
+  database: unobserved,
+  batcher,
+  directories,
+  logger,
+  metrics,
+}: AlertServiceDeps): Handlers {
   const items = metrics.counter('ssom.create.batch_items', 'Items of BatchCreateAlerts, by the status of each.', [
     itemStatus(OK),
   ]);
@@ -93,9 +99,10 @@ export function alertService({ database, batcher, directories, logger, metrics }
       return { results };
     },
 
-    async GetAlert({ alertId }, { identity }) {
+    async GetAlert({ alertId }, { identity, statements }) {
       if (!Number.isSafeInteger(alertId) || alertId < 1)
         throw invalidArgument([{ field: 'alert_id', description: 'must be a number that CreateAlert gave' }]);
+      const database = unobserved.observedBy(statements);
       const mayReadAll = identity.scopes.has('alerts:read');
       const visible =
         mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));
@@ -109,8 +116,9 @@ export function alertService({ database, batcher, directories, logger, metrics }
       return { alert: toAlertMessage(found.alert), progress };
     },
 
-    async ListAlerts(request, { identity }) {
+    async ListAlerts(request, { identity, statements }) {
       requireScope(identity, 'alerts:read');
+      const database = unobserved.observedBy(statements);
       const limit = readPageSize(request.pageSize);
       const before = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
       const filter = readFilter(request.kinds, request.minimumLevel);

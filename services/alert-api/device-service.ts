@@ -1,7 +1,6 @@
 import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { fromProto, toTimestamp } from '../lib/grpc/messages.js';
-import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
 import type { UnaryHandler } from '../lib/grpc/server.js';
 import type { Device as DeviceMessage } from '../lib/grpc/types/ssom/alert/v1/Device.js';
 import type { ListDevicesRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListDevicesRequest.js';
@@ -12,7 +11,7 @@ import type { UnregisterDeviceRequest__Output } from '../lib/grpc/types/ssom/ale
 import type { UnregisterDeviceResponse } from '../lib/grpc/types/ssom/alert/v1/UnregisterDeviceResponse.js';
 import type { Database } from '../lib/postgres.js';
 import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
-import { inactive, requireActiveUser } from './active-user.js';
+import { activeOwner, inactive } from './active-user.js';
 
 /** FCM's are of some 140 characters. What is much shorter is none, and would be shown whole by its last characters. */
 const TOKEN = /^[\x21-\x7e]{20,4096}$/;
@@ -26,25 +25,27 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.DeviceService. */
-export function deviceService({ database }: { database: Database }): Handlers {
-  const ownerOf = (identity: Identity, userId: string) => requireActiveUser(database, inboxOwner(identity, userId));
+export function deviceService({ database: unobserved }: { database: Database }): Handlers {
   return {
-    async RegisterDevice(request, { identity }) {
-      const userId = await ownerOf(identity, request.userId);
+    async RegisterDevice(request, { identity, statements }) {
+      const database = unobserved.observedBy(statements);
+      const userId = await activeOwner(database, identity, request.userId);
       const device = await registerDevice(database, { userId, ...readDevice(request) });
       // Made inactive since we looked.
       if (device === undefined) throw inactive(userId);
       return { device: toMessage(device) };
     },
 
-    async UnregisterDevice(request, { identity }) {
-      const userId = await ownerOf(identity, request.userId);
+    async UnregisterDevice(request, { identity, statements }) {
+      const database = unobserved.observedBy(statements);
+      const userId = await activeOwner(database, identity, request.userId);
       if (await unregisterDevice(database, userId, readReference(request))) return {};
       throw new AlertError('NOT_FOUND', 'DEVICE_NOT_FOUND', `user '${userId}' has no such device`);
     },
 
-    async ListDevices(request, { identity }) {
-      const devices = await listDevices(database, await ownerOf(identity, request.userId));
+    async ListDevices(request, { identity, statements }) {
+      const database = unobserved.observedBy(statements);
+      const devices = await listDevices(database, await activeOwner(database, identity, request.userId));
       return { devices: devices.map(toMessage) };
     },
   };

@@ -29,10 +29,11 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.DirectoryService. */
-export function directoryService({ database }: { database: Database }): Handlers {
+export function directoryService({ database: unobserved }: { database: Database }): Handlers {
   return {
-    async UpsertUsers({ users }, { identity }) {
+    async UpsertUsers({ users }, { identity, statements }) {
       requireScope(identity, 'directory:admin');
+      const database = unobserved.observedBy(statements);
       checkUsers(users);
       try {
         return { directoryVersion: await upsertUsers(database, users) };
@@ -47,8 +48,9 @@ export function directoryService({ database }: { database: Database }): Handlers
       }
     },
 
-    async ListUsers(request, { identity }) {
+    async ListUsers(request, { identity, statements }) {
       requireScope(identity, 'directory:admin');
+      const database = unobserved.observedBy(statements);
       const limit = readPageSize(request.pageSize);
       const after = readPageToken(request.pageToken, 'string') ?? '';
       const users = await listUsers(database, { after, department: request.department, limit: limit + 1 });
@@ -56,13 +58,15 @@ export function directoryService({ database }: { database: Database }): Handlers
       return { users: page, nextPageToken: users.length > limit ? writePageToken(page.at(-1)!.userId) : '' };
     },
 
-    async SetRoutingRules({ rules }, { identity }) {
+    async SetRoutingRules({ rules }, { identity, statements }) {
       requireScope(identity, 'directory:admin');
+      const database = unobserved.observedBy(statements);
       return { directoryVersion: await setRoutingRules(database, readRules(rules)) };
     },
 
-    async GetRoutingRules(_request, { identity }) {
+    async GetRoutingRules(_request, { identity, statements }) {
       requireScope(identity, 'directory:admin');
+      const database = unobserved.observedBy(statements);
       const { rules, version } = await currentRoutingRules(database);
       return {
         rules: rules.map(({ department, match, appPattern }) => ({

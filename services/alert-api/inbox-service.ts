@@ -1,7 +1,6 @@
 import { invalidArgument } from '../domain/errors.js';
 import { inboxChangeRecords } from '../events/inbox-publisher.js';
 import type { Database } from '../lib/postgres.js';
-import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
 import {
   optionalTimestamp,
   readFilter,
@@ -27,7 +26,7 @@ import { failSpan, isSampled, SpanKind, traceparentOf, type Tracing } from '../l
 import type { Publishing } from '../runtime.js';
 import type { InboxState } from '../store/inbox-delivery.js';
 import { deleteFromInbox, inboxPosition, listInbox, markAllRead, markRead, markUnread } from '../store/inboxes.js';
-import { requireActiveUser } from './active-user.js';
+import { activeOwner } from './active-user.js';
 
 const IDS_MAX = 1000;
 
@@ -52,11 +51,15 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.InboxService. */
-export function inboxService({ database, metrics, logger, tracing, publishing }: InboxServiceDeps): Handlers {
+export function inboxService({
+  database: unobserved,
+  metrics,
+  logger,
+  tracing,
+  publishing,
+}: InboxServiceDeps): Handlers {
   const writes = inboxWrites(metrics);
-  const ownerOf = (identity: Identity, userId: string) => requireActiveUser(database, inboxOwner(identity, userId));
-
-  const observed = ({ statements }: CallContext) => database.observedBy(statements);
+  const observed = ({ statements }: CallContext) => unobserved.observedBy(statements);
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
   function announce(state: InboxState, bulk: boolean, traceparent: string | undefined): MarkReadResponse {
@@ -90,21 +93,23 @@ export function inboxService({ database, metrics, logger, tracing, publishing }:
 
   function mutation(change: typeof markRead, written: (rows: number) => void): Mutation {
     return async ({ userId, alertIds }, call) => {
-      const owner = await ownerOf(call.identity, userId);
+      const database = observed(call);
+      const owner = await activeOwner(database, call.identity, userId);
       if (alertIds.length === 0 || alertIds.length > IDS_MAX) {
         throw invalidArgument([
           { field: 'alert_ids', description: `must have 1 to ${IDS_MAX} entries, not ${alertIds.length}` },
         ]);
       }
-      const state = await change(observed(call), owner, alertIds);
+      const state = await change(database, owner, alertIds);
       written(state.rows.length);
       return announce(state, false, call.traceparent);
     };
   }
 
   return {
-    async ListInbox(request, { identity }) {
-      const userId = await ownerOf(identity, request.userId);
+    async ListInbox(request, call) {
+      const database = observed(call);
+      const userId = await activeOwner(database, call.identity, request.userId);
       const limit = readPageSize(request.pageSize);
       const before = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
       const filter = readFilter(request.kinds, request.minimumLevel);
@@ -135,14 +140,15 @@ export function inboxService({ database, metrics, logger, tracing, publishing }:
     DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED),
 
     async MarkAllRead({ userId }, call) {
-      const owner = await ownerOf(call.identity, userId);
-      const state = await markAllRead(observed(call), owner);
+      const database = observed(call);
+      const state = await markAllRead(database, await activeOwner(database, call.identity, userId));
       writes.READ(state.rows.length);
       return announce(state, true, call.traceparent);
     },
 
-    async GetUnreadCount({ userId }, { identity }) {
-      const { unreadCount } = await inboxPosition(database, await ownerOf(identity, userId));
+    async GetUnreadCount({ userId }, call) {
+      const database = observed(call);
+      const { unreadCount } = await inboxPosition(database, await activeOwner(database, call.identity, userId));
       return { unreadCount };
     },
   };

@@ -79,9 +79,12 @@ export class DirectoryCache {
     return recipients;
   }
 
-  /** The recipients of alerts of which only the ids are known; ids that do not exist are left out. */
-  async recipientsOf(alertIds: readonly number[]): Promise<Map<number, readonly string[]>> {
-    const alerts = await findRoutableAlerts(this.database, alertIds);
+  /**
+   * The recipients of alerts of which only the ids are known; ids that do not exist are left out.
+   * @param database the same one, where its statements are observed
+   */
+  async recipientsOf(alertIds: readonly number[], database = this.database): Promise<Map<number, readonly string[]>> {
+    const alerts = await findRoutableAlerts(database, alertIds);
     return this.resolve(
       alerts.map(({ alert, directoryVersion: version, recipientsNamed }) => ({
         alertId: alert.alertId,
@@ -90,6 +93,7 @@ export class DirectoryCache {
         recipientsNamed,
         namedRecipients: null,
       })),
+      database,
     );
   }
 }
