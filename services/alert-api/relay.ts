@@ -4,22 +4,12 @@ import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
-import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
-import {
-  failSpan,
-  isSampled,
-  SpanKind,
-  spanTime,
-  traceIdOf,
-  traceparentOf,
-  type Span,
-  type Tracing,
-} from '../lib/telemetry/tracing.js';
-import { showLongWait } from '../lib/telemetry/wait-span.js';
+import { traceIdOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
 import { outboxState, removePublished, unpublished } from '../store/outbox.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
+import { RelayTracing } from './relay-trace.js';
 
 /** One sweeper among all instances: the holder of this advisory lock. */
 const SWEEPER_LOCK = 7_200_002;
@@ -50,8 +40,10 @@ export class Relay {
   #publishing: Publishing | undefined;
   #outbox = { depth: 0, ageSeconds: 0 };
   #wasFull = false;
+  readonly #traces;
 
   constructor(private readonly deps: RelayDeps) {
+    this.#traces = new RelayTracing(deps.tracing, deps.config.slowProcessingMs);
     deps.metrics.gauge('ssom.outbox.depth', 'Alerts that wait to be published.', () => this.#outbox.depth);
     deps.metrics.gauge('ssom.outbox.age', 'Seconds that the oldest of them has waited.', () => this.#outbox.ageSeconds);
     deps.metrics.gauge('ssom.relay.in_flight', 'Alerts that this process is publishing.', () => this.#inFlight.size);
@@ -153,18 +145,14 @@ export class Relay {
 
   /** @param swept whether they were left over, so that an earlier attempt may be seen in their traces */
   async #send({ producer, events }: Publishing, alerts: readonly CreatedAlert[], swept = false): Promise<void> {
-    const spans: Span[] = [];
-    const records = alerts.map((created) => {
-      const span = this.#startSpan(events.topics.alertCreated, created, swept);
-      if (span !== undefined) spans.push(span);
-      return alertCreatedRecord(events, created, traceparentOf(span) ?? created.traceparent);
-    });
+    const trace = this.#traces.begin(events.topics.alertCreated, alerts, swept);
+    const records = alerts.map((created) => alertCreatedRecord(events, created, trace.traceparentFor(created)));
     for (const { alert } of alerts) this.#inFlight.add(alert.alertId);
     try {
       await producer.publish(records);
-      for (const span of spans) span.end();
+      trace.end();
     } catch (error) {
-      for (const span of spans) failSpan(span, error as Error);
+      trace.end(error as Error);
       for (const { alert } of alerts) this.#inFlight.delete(alert.alertId);
       throw error;
     }
@@ -187,27 +175,5 @@ export class Relay {
       for (const id of ids) this.#inFlight.delete(id);
     }
     this.#removing = undefined;
-  }
-
-  #startSpan(topic: string, { alert, traceparent }: CreatedAlert, swept: boolean): Span | undefined {
-    if (!this.deps.tracing.enabled || !isSampled(traceparent)) return undefined;
-    const { config, tracing } = this.deps;
-    if (swept) {
-      const { alertId, createdAt } = alert;
-      const waited = { in: 'outbox', parent: traceparent, alertId, from: createdAt, to: spanTime() };
-      showLongWait(tracing, config.slowProcessingMs, waited);
-    }
-    return tracing.start(SPAN.send(topic), {
-      kind: SpanKind.PRODUCER,
-      parent: traceparent,
-      attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: topic,
-        [ATTR.messagingOperation]: 'send',
-        [ATTR.messagingOperationType]: 'send',
-        [ATTR.alertId]: alert.alertId,
-        ...(swept ? { [ATTR.swept]: true } : {}),
-      },
-    });
   }
 }

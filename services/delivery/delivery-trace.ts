@@ -1,6 +1,7 @@
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { redrivesOf } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
+import { attemptAttributes, FailureCounts, isRecordedAttempt } from '../lib/telemetry/attempts.js';
 import { ATTR, KAFKA, RETRY_EVENT, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
@@ -39,29 +40,15 @@ interface Share {
   send?: Span;
 }
 
-/** Alerts that failed and may come again. */
-const FAILED_MAX = 1000;
-
 /** What the spans of several batches have in common. */
 export class DeliveryTracing {
   readonly budget = new SpanBudget();
-  /** How often the delivery of an alert has failed, until it succeeds. */
-  readonly #failures = new Map<number, number>();
+  readonly failures = new FailureCounts();
 
   constructor(readonly options: DeliveryTracingOptions) {}
 
   begin(): DeliveryTrace {
     return new DeliveryTrace(this);
-  }
-
-  failuresOf(alertId: number): number {
-    return this.#failures.get(alertId) ?? 0;
-  }
-
-  noteOutcome(alertId: number, failed: boolean): void {
-    if (failed) this.#failures.set(alertId, this.failuresOf(alertId) + 1);
-    else this.#failures.delete(alertId);
-    if (this.#failures.size > FAILED_MAX) this.#failures.delete(this.#failures.keys().next().value!);
   }
 }
 
@@ -109,9 +96,11 @@ export class DeliveryTrace {
 
   /** All records are known: begins the spans. @returns who is to be told of the statements */
   start(topic: string): StatementLog | undefined {
-    const { budget, options } = this.shared;
+    const { budget, failures, options } = this.shared;
     if (this.#shares.size === 0 || !options.tracing.enabled) return undefined;
-    const recorded = [...this.#shares.values()].filter(({ alertId }) => budget.take(alertId));
+    const recorded = [...this.#shares.values()].filter(
+      ({ alertId }) => isRecordedAttempt(failures.attemptAt(alertId)) && budget.take(alertId),
+    );
     const [first, ...others] = recorded;
     this.#first = first;
     if (first !== undefined) {
@@ -132,7 +121,6 @@ export class DeliveryTrace {
     const { parent, alertId, writtenAt } = share;
     const wait = { in: topic, parent, alertId, from: writtenAt, to: this.#startedAt };
     showLongWait(options.tracing, options.slowMs, wait);
-    const failures = this.shared.failuresOf(share.alertId);
     const attributes: Attributes = {
       [ATTR.messagingSystem]: KAFKA,
       [ATTR.messagingDestination]: topic,
@@ -142,8 +130,8 @@ export class DeliveryTrace {
       [ATTR.messagingBatchCount]: share.records,
       [ATTR.alertId]: share.alertId,
       [ATTR.kafkaWait]: this.#waited(share),
+      ...attemptAttributes(this.shared.failures.attemptAt(alertId)),
     };
-    if (failures > 0) attributes[ATTR.attempt] = failures + 1;
     if (share.redrives > 0) attributes[ATTR.redrives] = share.redrives;
     const batch = traceparentOf(this.#batch);
     return options.tracing.start(SPAN.process(topic), {
@@ -197,7 +185,7 @@ export class DeliveryTrace {
 
   /** @param error why all of it is to be done again; if some deliveries were refused, it is theirs alone */
   end(topic: string, error?: Error): void {
-    const { options, budget } = this.shared;
+    const { options, budget, failures } = this.shared;
     if (this.#shares.size === 0 || !options.tracing.enabled) return;
     const endedAt = spanTime();
     const ms = endedAt - this.#startedAt;
@@ -206,12 +194,15 @@ export class DeliveryTrace {
       finish(this.#batch, this.#refused.size === 0 ? error : undefined, endedAt);
     }
     for (const share of this.#shares.values()) {
-      this.shared.noteOutcome(share.alertId, error !== undefined);
+      const attempt = failures.attemptAt(share.alertId);
       const slow = ms + this.#waited(share) > options.slowMs;
       const failure = this.#refused.size === 0 || this.#refused.has(share) ? error : undefined;
-      const exceptional = slow || failure !== undefined;
-      if (share.process === undefined && exceptional && budget.takeExceptional(share.alertId))
+      const exceptional = slow || failure !== undefined || attempt > 1;
+      // That it succeeded at last is told in any case.
+      const isTold = error === undefined || isRecordedAttempt(attempt);
+      if (share.process === undefined && exceptional && isTold && budget.takeExceptional(share.alertId))
         share.process = this.#startProcess(topic, share, this.#startedAt);
+      failures.note(share.alertId, error !== undefined);
       if (share.process === undefined) continue;
       if (slow) share.process.setAttribute(ATTR.slow, true);
       if (error !== undefined && failure === undefined) share.process.addEvent(RETRY_EVENT);

@@ -38,6 +38,9 @@ export interface ReceivedSpan {
   /** Ids of the spans that it has links to. */
   readonly links: readonly string[];
   readonly failed: boolean;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number;
 }
 
 interface Attribute {
@@ -58,6 +61,8 @@ interface Request {
         readonly events?: { readonly name: string }[];
         readonly links?: { readonly spanId: string }[];
         readonly status?: { readonly code?: number };
+        readonly start: number;
+        readonly end: number;
       }[];
     }[];
   }[];
@@ -75,7 +80,8 @@ export class OtlpReceiver {
     for (const { resource, scopes } of request.resources) {
       const service = String(attributesOf(resource.attributes)['service.name']);
       for (const { spans } of scopes) {
-        for (const { name, traceId, spanId, parentSpanId, attributes, events, links, status } of spans) {
+        for (const span of spans) {
+          const { name, traceId, spanId, parentSpanId, attributes, events, links, status } = span;
           this.spans.push({
             service,
             name,
@@ -86,6 +92,8 @@ export class OtlpReceiver {
             events: (events ?? []).map((event) => event.name),
             links: (links ?? []).map((link) => hex(link.spanId)),
             failed: status?.code === ERROR,
+            startedAt: span.start / 1e6,
+            endedAt: span.end / 1e6,
           });
         }
       }

@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { loadConfig } from '../../services/lib/config/load.js';
+import { silentLogger } from '../../services/lib/logging.js';
+import { Tracing } from '../../services/lib/telemetry/tracing.js';
+import { defer } from './defer.js';
 import { startTestCluster, type TestCluster } from './in-process.js';
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from './otlp-receiver.js';
 import { untilTrue } from './until-true.js';
@@ -20,6 +24,15 @@ export async function startTraced(t: TestContext, env: Readonly<Record<string, s
   return { cluster, receiver };
 }
 
+/** A role's tracing by itself. What it has recorded is in the collector when it is closed. */
+export async function startTracing(t: TestContext): Promise<{ tracing: Tracing; receiver: OtlpReceiver }> {
+  const receiver = await startOtlpReceiver(t);
+  const config = loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_BSP_SCHEDULE_DELAY: '20' });
+  const tracing = await Tracing.start(config, 'test', silentLogger());
+  defer(t, () => tracing.close());
+  return { tracing, receiver };
+}
+
 /** A traceparent that a caller's OpenTelemetry would send. */
 export function callersTrace(flags = '01') {
   const traceId = randomBytes(16).toString('hex');
@@ -28,7 +41,7 @@ export function callersTrace(flags = '01') {
 
 /** Waits until a span of this name has come that fits. */
 export function untilSpan(
-  { receiver }: Traced,
+  { receiver }: Pick<Traced, 'receiver'>,
   name: string,
   fits: (span: ReceivedSpan) => boolean = () => true,
 ): Promise<ReceivedSpan> {

@@ -27,6 +27,7 @@ export const ATTR = {
   kafkaWait: 'ssom.kafka.wait_ms',
   batchAlerts: 'ssom.batch.alerts',
   attempt: 'ssom.attempt',
+  unrecorded: 'ssom.attempts.unrecorded',
   redrives: 'ssom.redrives',
   swept: 'ssom.relay.swept',
   reconciled: 'ssom.reconcile',
@@ -36,6 +37,7 @@ export const ATTR = {
   streamBehind: 'ssom.stream.behind',
   pushAttempt: 'ssom.push.attempt',
   alertAge: 'ssom.alert.age_ms',
+  waitReason: 'ssom.wait.reason',
 } as const;
 
 /** Names of spans. */

@@ -2,10 +2,12 @@ import { ATTR, SPAN } from './names.js';
 import { SpanKind, type Tracing } from './tracing.js';
 
 export interface Wait {
-  /** Where the alert lay: a topic, or the outbox. */
+  /** Where the alert lay: a topic, the outbox, or the pushes that are due. */
   readonly in: string;
   readonly parent: string | undefined;
   readonly alertId: number;
+  /** Why it did, if that is known: one of few words. */
+  readonly reason?: string | undefined;
   /** Milliseconds since 1970. */
   readonly from: number;
   readonly to: number;
@@ -15,14 +17,19 @@ export interface Wait {
  * Shows a long wait as a span of its own, before the work that it held up. An attribute would tell as much to who looks at the
  * trace; but who looks for it asks by duration, and Jaeger holds that against single spans, not against traces.
  */
-export function showLongWait(tracing: Tracing, slowMs: number, { in: place, parent, alertId, from, to }: Wait): void {
+export function showLongWait(tracing: Tracing, slowMs: number, wait: Wait): void {
+  const { in: place, parent, alertId, reason, from, to } = wait;
   if (to - from <= slowMs) return;
   tracing
     .start(SPAN.wait(place), {
       kind: SpanKind.INTERNAL,
       parent,
       startTime: from,
-      attributes: { [ATTR.alertId]: alertId, [ATTR.slow]: true },
+      attributes: {
+        [ATTR.alertId]: alertId,
+        [ATTR.slow]: true,
+        ...(reason === undefined ? {} : { [ATTR.waitReason]: reason }),
+      },
     })
     .end(to);
 }
