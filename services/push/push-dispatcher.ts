@@ -8,7 +8,7 @@ import { FCM_FAILURES, FcmError, type Fcm } from './fcm.js';
 import type { OutcomeWriter } from './outcome-writer.js';
 import type { PushDeadLetters } from './push-dead-letters.js';
 import type { PushJob } from './push-jobs.js';
-import { PushTracing } from './push-trace.js';
+import type { PushTracing } from './push-trace.js';
 import type { Throttle } from './throttle.js';
 
 const RETRY_BASE_MS = 1000;
@@ -25,6 +25,7 @@ export interface DispatcherDeps {
   readonly throttle: Throttle;
   readonly outcomes: OutcomeWriter;
   readonly deadLetters: PushDeadLetters;
+  readonly traces: PushTracing;
 }
 
 /** Sends one message, and decides what follows from FCM's answer. */
@@ -35,13 +36,11 @@ export class PushDispatcher {
   readonly #failed = new Map<string, number>();
   #alarmedAt = -ALARM_MS;
   readonly #counters;
-  readonly #traces;
   readonly #latency;
   readonly #retry;
 
   constructor(private readonly deps: DispatcherDeps) {
-    const { metrics, tracing, config } = deps.runtime;
-    this.#traces = new PushTracing({ tracing, host: deps.fcm.host, slowMs: config.slowProcessingMs });
+    const { metrics } = deps.runtime;
     this.#counters = {
       messages: metrics.counter('ssom.push.messages', 'Messages to FCM, by what they are and what became of them.'),
       duration: metrics.histogram('ssom.push.duration', 'Time that FCM took for a message, by what became of it.'),
@@ -57,15 +56,15 @@ export class PushDispatcher {
     const { fcm, breaker } = this.deps;
     const started = performance.now();
     const successes = this.#successes;
-    const trace = this.#traces.begin(job);
+    const trace = this.deps.traces.begin(job);
     let result = 'sent';
     try {
       this.#succeed(job, await breaker.run(() => fcm.send(job.message)));
       trace?.end();
     } catch (error) {
-      trace?.end(error as Error);
-      // The breaker opened while it waited.
+      // The breaker opened while it waited: FCM was not asked.
       if (error instanceof CircuitOpen) return this.release(job);
+      trace?.end(error as Error);
       if (!(error instanceof FcmError)) throw error;
       result = error.failure;
       await this.#fail(job, error, this.#othersSucceeded(job, successes));

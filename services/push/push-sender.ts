@@ -5,8 +5,10 @@ import { claimDismissals, claimPushes, firstShown, type ClaimedPush } from '../s
 import { Fcm, FcmError } from './fcm.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { PushDeadLetters } from './push-dead-letters.js';
+import { HoldUps, type HoldUp } from './hold-ups.js';
 import { PushDispatcher } from './push-dispatcher.js';
 import { alertJobs, devicesWithSeveral, dismissalJobs, type Ended, type Prepared, type PushJob } from './push-jobs.js';
+import { PushTracing } from './push-trace.js';
 import { Throttle } from './throttle.js';
 
 /** How long claims are ours: a message waits for FRESH_MS and takes 20 s at most. */
@@ -34,6 +36,8 @@ export class PushSender {
   readonly #fcm: Fcm;
   readonly #outcomes: OutcomeWriter;
   readonly #dispatcher: PushDispatcher;
+  readonly #holdUps = new HoldUps();
+  readonly #traces: PushTracing;
   readonly #ended;
   #queue: Queued[] = [];
   #sending = 0;
@@ -62,7 +66,15 @@ export class PushSender {
     this.#fcm = fcm;
     this.#breaker = breaker;
     this.#outcomes = outcomes;
-    this.#dispatcher = new PushDispatcher({ runtime, fcm, breaker, throttle, outcomes, deadLetters });
+    const { tracing } = runtime;
+    const traces = new PushTracing({
+      tracing,
+      host: fcm.host,
+      slowMs: config.slowProcessingMs,
+      holdUps: this.#holdUps,
+    });
+    this.#traces = traces;
+    this.#dispatcher = new PushDispatcher({ runtime, fcm, breaker, throttle, outcomes, deadLetters, traces });
     this.#ended = metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.');
     metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
     metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
@@ -120,12 +132,11 @@ export class PushSender {
     return this.#breaker.state === 'half-open' ? 1 : this.#throttle.limit;
   }
 
-  get #mayStart(): boolean {
-    return (
-      this.#sending < this.#limit &&
-      this.#throttle.pausedMs(performance.now()) === 0 &&
-      this.#breaker.refusal === undefined
-    );
+  /** Why nothing may be sent just now. */
+  get #holdUp(): HoldUp | undefined {
+    if (this.#breaker.state === 'open') return 'breaker_open';
+    if (this.#throttle.pausedMs(performance.now()) > 0) return 'fcm_asked_to_wait';
+    return this.#sending < this.#limit ? undefined : 'all_places_taken';
   }
 
   /** One message waits for each place, so that none is empty while more are claimed; one statement claims many. */
@@ -135,7 +146,9 @@ export class PushSender {
 
   /** @returns how many were claimed */
   async #claim(): Promise<number> {
-    if (!this.#mayStart || !this.#hasRoom) return 0;
+    const holdUp = this.#holdUp;
+    if (holdUp !== undefined) this.#holdUps.note(holdUp);
+    if (holdUp !== undefined || !this.#hasRoom) return 0;
     try {
       const claims = await claimPushes(this.runtime.database, Math.min(2 * this.#limit, CLAIMS_MAX), CLAIM_MS);
       this.#take(alertJobs(claims.filter(({ dismiss }) => !dismiss)));
@@ -143,6 +156,7 @@ export class PushSender {
       if (dismissals.length > 0) await this.#takeDismissals(dismissals);
       return claims.length;
     } catch (error) {
+      this.#holdUps.note('database');
       this.runtime.logger.warn({ err: error }, 'pushes could not be claimed; trying again');
       return 0;
     }
@@ -160,6 +174,7 @@ export class PushSender {
     const claimedAt = performance.now();
     for (const job of jobs) this.#queue.push({ job, claimedAt });
     if (ended.length === 0) return;
+    for (const { claim, reason } of ended) if (reason === 'expired') this.#traces.expired(claim);
     const outcomes = ended.map(outcomeOf);
     this.#outcomes.note(outcomes);
     for (const { state, error } of outcomes) if (state !== null) this.#ended.add(1, { reason: error });
@@ -169,7 +184,7 @@ export class PushSender {
     const now = performance.now();
     while (this.#queue.length > 0 && now - this.#queue[0]!.claimedAt > FRESH_MS)
       this.#dispatcher.release(this.#queue.shift()!.job);
-    while (this.#queue.length > 0 && this.#mayStart) {
+    while (this.#queue.length > 0 && this.#holdUp === undefined) {
       this.#sending += 1;
       void this.#send(this.#queue.shift()!.job);
     }

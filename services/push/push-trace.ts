@@ -1,27 +1,55 @@
+import { isRecordedAttempt, unrecordedBefore } from '../lib/telemetry/attempts.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { failSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { showLongWait } from '../lib/telemetry/wait-span.js';
+import type { ClaimedPush } from '../store/pushes.js';
+import type { HoldUps } from './hold-ups.js';
 import type { PushJob } from './push-jobs.js';
 
 export interface PushTracingOptions {
   readonly tracing: Tracing;
   /** Where FCM is. */
   readonly host: string;
-  /** From here on a call of FCM is called slow. */
+  /** From here on a call of FCM is called slow, and a push late. */
   readonly slowMs: number;
+  readonly holdUps: HoldUps;
 }
 
-/** The spans of calls of FCM: see SpanBudget for which of an alert's are recorded. */
+/** The spans of calls of FCM, and of long waits for them: see SpanBudget for which of an alert's are recorded. */
 export class PushTracing {
-  readonly #budget = new SpanBudget();
+  readonly budget = new SpanBudget();
 
-  constructor(private readonly options: PushTracingOptions) {}
+  constructor(readonly options: PushTracingOptions) {}
 
   /** @returns undefined if the alert is not recorded */
   begin(job: PushJob): PushTrace | undefined {
-    const parent = job.claims[0]!.alert?.traceparent;
-    if (!this.options.tracing.enabled || !isSampled(parent)) return undefined;
-    return new PushTrace(this.options, this.#budget, job, parent);
+    const parent = this.#parentOf(job.claims[0]!);
+    return parent === undefined ? undefined : new PushTrace(this, job, parent);
+  }
+
+  /** It has become too old: that it waited is all that there is to tell. */
+  expired(claim: ClaimedPush): void {
+    const parent = this.#parentOf(claim);
+    if (parent === undefined || !this.isLate(claim, claim.now) || !this.budget.takeExceptional(claim.alertId)) return;
+    this.showWait(claim, parent, claim.now);
+  }
+
+  #parentOf({ alert }: ClaimedPush): string | undefined {
+    const parent = alert?.traceparent;
+    return this.options.tracing.enabled && isSampled(parent) ? parent : undefined;
+  }
+
+  isLate({ plannedFor, dismiss }: ClaimedPush, at: number): boolean {
+    return !dismiss && plannedFor !== null && at - plannedFor > this.options.slowMs;
+  }
+
+  showWait({ alertId, plannedFor, lastError }: ClaimedPush, parent: string, to: number): void {
+    const { tracing, slowMs, holdUps } = this.options;
+    const from = plannedFor!;
+    // Of an error only its code: what follows may say more than a trace is to know.
+    const reason = lastError?.split(': ', 1)[0] ?? holdUps.since(from);
+    showLongWait(tracing, slowMs, { in: 'push', parent, alertId, reason, from, to });
   }
 }
 
@@ -30,18 +58,23 @@ export class PushTrace {
   readonly #startedAt = spanTime();
 
   constructor(
-    private readonly options: PushTracingOptions,
-    private readonly budget: SpanBudget,
+    private readonly shared: PushTracing,
     private readonly job: PushJob,
     private readonly parent: string,
   ) {}
 
   end(error?: Error): void {
-    const { alertId } = this.job.claims[0]!;
+    const { options, budget } = this.shared;
+    const claim = this.job.claims[0]!;
+    const { alertId, attempts } = claim;
+    if (error !== undefined && !isRecordedAttempt(attempts)) return;
     const endedAt = spanTime();
-    const slow = endedAt - this.#startedAt > this.options.slowMs;
-    const exceptional = slow || error !== undefined;
-    if (!this.budget.take(alertId) && !(exceptional && this.budget.takeExceptional(alertId))) return;
+    const slow = endedAt - this.#startedAt > options.slowMs;
+    // Told when the wait is over: of each try that fails it would be a longer one.
+    const late = error === undefined && this.shared.isLate(claim, this.#startedAt);
+    const exceptional = slow || late || error !== undefined;
+    if (!budget.take(alertId) && !(exceptional && budget.takeExceptional(alertId))) return;
+    if (late) this.shared.showWait(claim, this.parent, this.#startedAt);
     const span = this.#start();
     if (slow) span.setAttribute(ATTR.slow, true);
     if (error === undefined) span.end(endedAt);
@@ -49,8 +82,9 @@ export class PushTrace {
   }
 
   #start(): Span {
-    const { tracing, host } = this.options;
+    const { tracing, host } = this.shared.options;
     const { alertId, attempts, now, alert } = this.job.claims[0]!;
+    const unrecorded = unrecordedBefore(attempts);
     return tracing.start(this.job.dismiss ? SPAN.dismiss : SPAN.push, {
       kind: SpanKind.CLIENT,
       parent: this.parent,
@@ -60,6 +94,7 @@ export class PushTrace {
         [ATTR.serverAddress]: host,
         [ATTR.pushAttempt]: attempts,
         [ATTR.alertAge]: Math.round(now - alert!.createdAt),
+        ...(unrecorded > 0 ? { [ATTR.unrecorded]: unrecorded } : {}),
       },
     });
   }

@@ -5,8 +5,9 @@ import * as deadLetters from './migrations/0002-dead-letters.js';
 import * as presence from './migrations/0003-presence.js';
 import * as retention from './migrations/0004-retention.js';
 import * as push from './migrations/0005-push.js';
+import * as pushPlan from './migrations/0006-push-plan.js';
 
-const MIGRATIONS = [initial, deadLetters, presence, retention, push];
+const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan];
 
 /** Every role calls it at its start; whoever comes first does the work. */
 const LOCK = 7_200_001;

@@ -32,18 +32,20 @@ const PLAN = `
     FROM push_cursors c JOIN inboxes i USING (user_id) WHERE c.user_id = ANY($1::text[]) AND i.last_seq > c.seq
   ), changed AS (
     SELECT c.user_id, c.seq AS cursor, c.streaming, c.page, s.alert_id, s.seq, s.created_seq,
-           s.is_read OR s.deleted_at IS NOT NULL AS gone
+           s.created_at, s.is_read OR s.deleted_at IS NOT NULL AS gone
     FROM cursors c CROSS JOIN LATERAL (
       SELECT * FROM alert_statuses s WHERE s.user_id = c.user_id AND s.seq > c.seq ORDER BY s.seq LIMIT c.page
     ) s
   ), planned AS (
-    INSERT INTO push_deliveries (device_id, alert_id, user_id, state, due_at, created_at, expires_at)
-    SELECT d.device_id, c.alert_id, c.user_id, 'waiting',
-           now() + CASE WHEN c.streaming AND a.level < ${levelRank('ERROR')} THEN $2 ELSE 0 END * interval '1 ms', now(),
+    INSERT INTO push_deliveries (device_id, alert_id, user_id, state, due_at, planned_for, created_at, expires_at)
+    SELECT d.device_id, c.alert_id, c.user_id, 'waiting', now() + g.grace, c.created_at + g.grace, now(),
            a.created_at + ($3::float8[])[a.level] * interval '1 ms'
     FROM changed c
     JOIN devices d USING (user_id)
     CROSS JOIN LATERAL (SELECT a.level, a.created_at FROM alerts a WHERE a.alert_id = c.alert_id OFFSET 0) a
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN c.streaming AND a.level < ${levelRank('ERROR')} THEN $2 ELSE 0 END * interval '1 ms' AS grace
+    ) g
     WHERE NOT c.gone AND c.created_seq > c.cursor AND a.created_at + ($3::float8[])[a.level] * interval '1 ms' > now()
     ON CONFLICT DO NOTHING
     RETURNING 1

@@ -24,6 +24,10 @@ export interface ClaimedPush {
   /** How many of them failed while others succeeded. */
   readonly strikes: number;
   readonly dismiss: boolean;
+  /** When it was to be sent, in milliseconds since 1970. Null: not known. */
+  readonly plannedFor: number | null;
+  /** Why the try before failed; null: it did not, or there was none. */
+  readonly lastError: string | null;
   /** Milliseconds since 1970, by PostgreSQL's clock; `now` is when it was claimed. */
   readonly expiresAt: number;
   readonly now: number;
@@ -54,6 +58,8 @@ interface ClaimedRow extends Row {
   attempts: number;
   strikes: number;
   dismiss: boolean;
+  planned_for: number | null;
+  error: string | null;
   expires_at: number;
   now: number;
   token: string | null;
@@ -78,7 +84,8 @@ const claimSql = (rows: string) => `
       due_at = date_trunc('milliseconds', now()) + $2 * interval '1 ms', attempts = p.attempts + 1,
       state = CASE p.state WHEN 'waiting' THEN 'sending' ELSE p.state END
     WHERE p.ctid = ANY(ARRAY(${rows} FOR UPDATE SKIP LOCKED))
-    RETURNING p.device_id, p.alert_id, p.user_id, p.due_at, p.attempts, p.strikes, p.dismiss, p.expires_at
+    RETURNING p.device_id, p.alert_id, p.user_id, p.due_at, p.attempts, p.strikes, p.dismiss,
+              p.planned_for, p.error, p.expires_at
   )
   SELECT c.*, now() AS now, d.token, d.platform, a.kind, a.level, a.app_name, a.title, a.message, a.created_at, a.traceparent,
          s.seq, s.is_read, s.is_deleted, i.unread_count
@@ -140,6 +147,8 @@ function toClaimed(row: ClaimedRow): ClaimedPush {
     attempts: row.attempts,
     strikes: row.strikes,
     dismiss: row.dismiss,
+    plannedFor: row.planned_for,
+    lastError: row.error,
     expiresAt: row.expires_at,
     now: row.now,
     device: row.token === null ? null : { token: row.token, platform: platformOfRank(row.platform!) },

@@ -71,6 +71,20 @@ describe('push', { concurrency: 3 }, () => {
     assert.match(rows[0]!.error!, /^read/);
     const [, second] = await push.receives(token, 2);
     assert.equal(second!.alert_id, String(unseen));
+    // What is planned is no lateness.
+    const planned = await cluster.store.sql<{ alert_id: number; user_id: string; grace: number }>(
+      `SELECT p.alert_id, p.user_id, EXTRACT(epoch FROM p.planned_for - s.created_at)::float8 * 1000 AS grace
+       FROM push_deliveries p JOIN alert_statuses s USING (user_id, alert_id) ORDER BY p.alert_id, p.user_id`,
+    );
+    assert.deepEqual(
+      planned.map(({ alert_id, user_id, grace }) => [alert_id, user_id, grace]),
+      [
+        [seen, 'op1', 2500],
+        [seen, 'op2', 0],
+        [unseen, 'op1', 2500],
+        [urgent, 'op1', 0],
+      ],
+    );
     assert.ok(
       (await fcm.received(token)).every(
         ({ message }) => (message!.data as { alert_id: string }).alert_id !== String(seen),

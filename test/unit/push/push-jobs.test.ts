@@ -12,6 +12,8 @@ function claim(alertId: number, rest: Partial<ClaimedPush> = {}): ClaimedPush {
     attempts: 1,
     strikes: 0,
     dismiss: false,
+    plannedFor: 0,
+    lastError: null,
     expiresAt: 2000,
     now: 1000,
     device: { token: 'token', platform: 'ANDROID' },
