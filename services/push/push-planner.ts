@@ -4,12 +4,14 @@ import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import { every } from '../lib/lifecycle.js';
+import { spanTime } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
 import { ALERT_LEVELS } from '../domain/alert.js';
 import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
 import { pushBacklog, retryFailedPushes } from '../store/push-records.js';
 import { pruneDevices } from '../store/devices.js';
 import { TTL_MS } from './fcm-message.js';
+import { showRedrive } from './push-trace.js';
 
 /** One sweeper among all instances: the holder of this advisory lock. */
 const LOCK = 7_200_005;
@@ -74,7 +76,10 @@ export class PushPlanner {
   async #retry(events: Events, record: IncomingRecord): Promise<void> {
     const { userId, changes } = await this.#decode(events, record);
     const alertIds = changes.map(({ alertId }) => alertId);
-    if ((await retryFailedPushes(this.runtime.database, userId, alertIds)) > 0) this.onPlanned();
+    const startedAt = spanTime();
+    if ((await retryFailedPushes(this.runtime.database, userId, alertIds)) === 0) return;
+    showRedrive(this.runtime.tracing, record, alertIds, startedAt);
+    this.onPlanned();
   }
 
   async #decode(events: Events, record: IncomingRecord) {

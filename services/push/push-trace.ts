@@ -1,5 +1,8 @@
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { redrivesOf } from '../lib/kafka/dead-letters.js';
+import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { isRecordedAttempt, unrecordedBefore } from '../lib/telemetry/attempts.js';
-import { ATTR, SPAN } from '../lib/telemetry/names.js';
+import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { failSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
@@ -98,4 +101,30 @@ export class PushTrace {
       },
     });
   }
+}
+
+/** That pushes which had been given up are tried anew, in the trace of their alert: a dead letter is about one. */
+export function showRedrive(
+  tracing: Tracing,
+  record: IncomingRecord,
+  [alertId]: readonly number[],
+  startTime: number,
+): void {
+  const parent = recordTraceparent(record);
+  if (!tracing.enabled || !isSampled(parent)) return;
+  tracing
+    .start(SPAN.process(record.topic), {
+      kind: SpanKind.CONSUMER,
+      parent,
+      startTime,
+      attributes: {
+        [ATTR.messagingSystem]: KAFKA,
+        [ATTR.messagingDestination]: record.topic,
+        [ATTR.messagingOperation]: 'process',
+        [ATTR.messagingOperationType]: 'process',
+        [ATTR.redrives]: redrivesOf(record),
+        ...(alertId === undefined ? {} : { [ATTR.alertId]: alertId }),
+      },
+    })
+    .end();
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.js';
 import { startPushCluster, type PushCluster } from '../support/push.js';
+import { redrive } from '../support/redrive.js';
 import { untilSpan } from '../support/traced.js';
 import type { TestContext } from 'node:test';
 
@@ -43,5 +44,21 @@ describe('a push that comes late', { concurrency: 3 }, () => {
     assert.equal(sent.attributes['ssom.push.attempt'], 2);
     assert.equal(receiver.named('send fcm').filter(({ failed }) => failed).length, 1);
     assert.equal(receiver.named('wait in push').length, 1);
+  });
+
+  it('because it lay among the dead letters shows that it was sent back', async (t) => {
+    const { push, receiver } = await startTracedPush(t);
+    const token = await push.register('op1');
+    const ruleId = await push.fcm.rule({ token, error: 'INVALID_ARGUMENT' });
+    await push.cluster.start('push');
+    const alertId = await push.create(['op1']);
+    const letter = await untilSpan({ receiver }, 'send inbox-change-topic-dlq');
+    await push.settles(alertId, 'failed');
+    await push.fcm.removeRule(ruleId);
+    await redrive(push.cluster, 'inbox-change-topic');
+    const again = await untilSpan({ receiver }, 'process inbox-change-topic');
+    assert.deepEqual([again.attributes['ssom.redrives'], again.attributes['ssom.alert.id']], [1, alertId]);
+    const sent = await untilSpan({ receiver }, 'send fcm', ({ failed }) => !failed);
+    assert.deepEqual([letter.traceId, again.traceId], [sent.traceId, sent.traceId]);
   });
 });

@@ -6,8 +6,9 @@ import { EXCEPTIONAL_SPANS, ORDINARY_SPANS } from '../../services/lib/telemetry/
 import { spanTime } from '../../services/lib/telemetry/tracing.js';
 import { StreamTracing, type Handed } from '../../services/stream-gateway/stream-trace.js';
 import { alertRequest } from '../support/alerts.js';
-import { loadDirectory } from '../support/directory.js';
+import { loadDirectory, users } from '../support/directory.js';
 import type { PublishFault } from '../support/in-process.js';
+import { redrive } from '../support/redrive.js';
 import { collectStream } from '../support/stream.js';
 import { callersTrace, startTraced, startTracing, untilSpan } from '../support/traced.js';
 import { untilTrue } from '../support/until-true.js';
@@ -124,6 +125,25 @@ test('that the content of an alert could not be loaded is seen where it was to b
   await cluster.start('delivery');
   await stream.untilAlerts([alert!.alertId]);
   await untilSpan(traced, 'deliver StreamAlerts', (span) => span.traceId === traceId && span.failed);
+});
+
+test('a redrive is in the trace of its alert, behind the dead letter', async (t) => {
+  const traced = await startTraced(t);
+  const { cluster } = traced;
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  await loadDirectory(api);
+  await cluster.start('delivery');
+  const { alert } = await api.call('CreateAlert', alertRequest());
+  const { traceId, traceparent } = callersTrace();
+  const { producer, events } = await role.runtime.publishing(AbortSignal.timeout(5000));
+  const delivery = { alertId: alert!.alertId, userId: 'new-here' };
+  await producer.publish([userAlertRecord(events, delivery, traceparent)]);
+  await untilSpan(traced, 'send user-alert-topic-dlq', (span) => span.traceId === traceId);
+  await loadDirectory(api, [{ ...users('new', 1, 'OPERATION')[0]!, userId: 'new-here' }]);
+  await redrive(cluster, 'user-alert-topic');
+  const again = await untilSpan(traced, PROCESS, (span) => span.traceId === traceId && !span.failed);
+  assert.equal(again.attributes['ssom.redrives'], 1);
 });
 
 test('reconciliation reads of what it sends again nothing but the trace', async (t) => {
