@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { userAlertRecord } from '../../services/events/records.js';
+import { traceHeaders, userAlertRecord } from '../../services/events/records.js';
 import type { Database, StatementObserver } from '../../services/lib/postgres.js';
 import { EXCEPTIONAL_SPANS, ORDINARY_SPANS } from '../../services/lib/telemetry/span-budget.js';
 import { spanTime } from '../../services/lib/telemetry/tracing.js';
@@ -28,7 +28,7 @@ test('one record that cannot be delivered fails in its own trace; the others of 
   const fine = alertIds.map((alertId) => ({ alertId, userId: 'op1', ...callersTrace() }));
   const impossible = alertIds.map((alertId) => ({ alertId: alertId + 1_000_000, userId: 'op1', ...callersTrace() }));
   const mixed = fine.flatMap((each, index) => [each, impossible[index]!]);
-  await producer.publish(mixed.map((each) => userAlertRecord(events, each, each.traceparent)));
+  await producer.publish(mixed.map((each) => userAlertRecord(events, each, traceHeaders(each.traceparent))));
   // All lie in one partition in front of it, so that some share a batch.
   await cluster.start('delivery');
   for (const { traceId } of impossible) {
@@ -138,7 +138,7 @@ test('a redrive is in the trace of its alert, behind the dead letter', async (t)
   const { traceId, traceparent } = callersTrace();
   const { producer, events } = await role.runtime.publishing(AbortSignal.timeout(5000));
   const delivery = { alertId: alert!.alertId, userId: 'new-here' };
-  await producer.publish([userAlertRecord(events, delivery, traceparent)]);
+  await producer.publish([userAlertRecord(events, delivery, traceHeaders(traceparent))]);
   await untilSpan(traced, 'send user-alert-topic-dlq', (span) => span.traceId === traceId);
   await loadDirectory(api, [{ ...users('new', 1, 'OPERATION')[0]!, userId: 'new-here' }]);
   await redrive(cluster, 'user-alert-topic');
