@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
+import { resourceOf } from '../../services/lib/telemetry/resource.js';
 import { Tracing } from '../../services/lib/telemetry/tracing.js';
 import { defer } from './defer.js';
 import { startTestCluster, type TestCluster } from './in-process.js';
@@ -28,7 +29,7 @@ export async function startTraced(t: TestContext, env: Readonly<Record<string, s
 export async function startTracing(t: TestContext): Promise<{ tracing: Tracing; receiver: OtlpReceiver }> {
   const receiver = await startOtlpReceiver(t);
   const config = loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_BSP_SCHEDULE_DELAY: '20' });
-  const tracing = await Tracing.start(config, 'test', silentLogger());
+  const tracing = await Tracing.start(config, resourceOf('test'), silentLogger());
   defer(t, () => tracing.close());
   return { tracing, receiver };
 }
