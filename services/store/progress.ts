@@ -50,6 +50,7 @@ export async function findProgress(database: Queryable, alertId: number): Promis
     open: boolean;
     traceparent: string | null;
   }>({
+    name: 'find-progress',
     text: `
       SELECT COALESCE(p.published_at, CASE WHEN o.alert_id IS NULL THEN p.created_at END) AS published_at, p.fanned_out_at,
              p.completed_at, p.reconcile_at, p.reconcile_attempts, p.${OPEN} AS open, a.traceparent

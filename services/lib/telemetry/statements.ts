@@ -1,4 +1,4 @@
-import type { StatementObserver } from '../postgres.js';
+import { sqlState, UNIQUE_VIOLATION, type StatementObserver } from '../postgres.js';
 import { ATTR } from './names.js';
 import { failSpan, SpanKind, type Span, type Tracing } from './tracing.js';
 import { traceparentOf } from './traceparent.js';
@@ -52,7 +52,9 @@ function writeStatement(tracing: Tracing, parent: string | undefined, statement:
     attributes: { [ATTR.dbSystem]: 'postgresql', [ATTR.dbSummary]: summary },
   });
   if (error === undefined) return span.end(endedAt);
-  const { code } = error as { code?: unknown };
-  if (typeof code === 'string') span.setAttribute(ATTR.dbStatus, code);
+  const state = sqlState(error);
+  if (state !== undefined) span.setAttribute(ATTR.dbStatus, state);
+  // An answer, which our statements wait for: it is there already. As an error it would make each repeated batch one to be kept.
+  if (state === UNIQUE_VIOLATION) return span.end(endedAt);
   failSpan(span, error, endedAt);
 }
