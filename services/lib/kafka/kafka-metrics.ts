@@ -17,7 +17,7 @@ export class KafkaMetrics {
       "Time from a request to a broker's answer in the last 5 s, by client; a consumer's fetch waits up to 500 ms.",
       () => [
         ...this.#producers.flatMap(({ name, producer }) => times(`producer-${name}`, producer.statistics.requestTimes)),
-        ...this.#consumers.flatMap(({ group, consumer }) => times(group, consumer.requestTimes)),
+        ...this.#consumers.flatMap(({ group, consumer }) => times(group, consumer.progress.requestTimes)),
       ],
       's',
     );
@@ -93,7 +93,7 @@ export class KafkaMetrics {
       this.#consumers.map(({ group, consumer }) => ({ value: read(consumer), attributes: { group } }));
     metrics.total('ssom.kafka.consumer.records.consumed', 'Records that were handed to their handler.', () =>
       this.#consumers.flatMap(({ group, consumer }) =>
-        consumer.consumed.map(({ topic, partition, records }) => ({
+        consumer.progress.consumed.map(({ topic, partition, records }) => ({
           value: records,
           attributes: { group, topic, partition: String(partition) },
         })),
@@ -132,7 +132,7 @@ export class KafkaMetrics {
     metrics.gauge(
       'ssom.kafka.consumer.fetched.bytes',
       'Bytes that were fetched ahead of the handler, by group; bounded at 16 MiB and a fetch.',
-      ofEach(({ fetchedBytes }) => fetchedBytes),
+      ofEach(({ progress }) => progress.fetchedBytes),
     );
     metrics.gauge(
       'ssom.kafka.consumer.parked',
@@ -141,7 +141,7 @@ export class KafkaMetrics {
     );
     metrics.gauge('ssom.kafka.consumer.lag', 'Records behind the end of the partition, by group.', () =>
       this.#consumers.flatMap(({ group, consumer }) =>
-        consumer.lag.map(({ topic, partition, lag }) => ({
+        consumer.progress.lag.map(({ topic, partition, lag }) => ({
           value: lag,
           attributes: { topic, partition: String(partition), group },
         })),

@@ -1,0 +1,111 @@
+import { NO_REQUESTS, requestTimes, type ClientStatistics, type PartitionStatistics } from './client-statistics.js';
+import { partitionName, type IncomingRecord, type PartitionOffset, type TopicPartition } from './incoming-record.js';
+
+/** Told of each partition's lag. */
+export interface LagListener {
+  /** Every 5 s. @param last the record of the partition that was handed out last */
+  note(topic: string, partition: number, lag: number, last: IncomingRecord | undefined): void;
+  /** Partitions were given up. */
+  forget(): void;
+}
+
+/** How far a consumer has come: by what it handed out, and by what librdkafka's statistics say every 5 s. */
+export class ConsumerProgress {
+  /** The offset behind the last record that was handed out, by partition. */
+  readonly #positions = new Map<string, number>();
+  /** That record, where somebody wants to know it. */
+  readonly #last = new Map<string, IncomingRecord>();
+  readonly #consumed = new Map<string, TopicPartition & { records: number }>();
+  readonly #lag = new Map<string, TopicPartition & { readonly lag: number }>();
+  #fetchedBytes = 0;
+  #requestTimes = NO_REQUESTS;
+
+  constructor(private readonly listener: LagListener | undefined) {}
+
+  get positions(): ReadonlyMap<string, number> {
+    return this.#positions;
+  }
+
+  /** Records that were handed out so far, by partition. */
+  get consumed(): readonly (TopicPartition & { readonly records: number })[] {
+    return [...this.#consumed.values()];
+  }
+
+  /** Records between the committed position and the end, by partition, at most 5 s old. */
+  get lag(): readonly (TopicPartition & { readonly lag: number })[] {
+    return [...this.#lag.values()];
+  }
+
+  /** Bytes that were fetched and not handed out, at most 5 s old. */
+  get fetchedBytes(): number {
+    return this.#fetchedBytes;
+  }
+
+  /** At most 5 s old. A fetch that finds nothing takes up to 500 ms. */
+  get requestTimes() {
+    return this.#requestTimes;
+  }
+
+  /** `run` records of a partition were handed out, this one last. */
+  noteRead(record: IncomingRecord, run: number): void {
+    const name = partitionName(record);
+    this.#positions.set(name, record.offset + 1);
+    if (this.listener !== undefined) this.#last.set(name, record);
+    const consumed = this.#consumed.get(name);
+    if (consumed === undefined)
+      this.#consumed.set(name, { topic: record.topic, partition: record.partition, records: run });
+    else consumed.records += run;
+  }
+
+  /** A partition is read from this offset on. */
+  noteBeginning(position: PartitionOffset): void {
+    this.#positions.set(partitionName(position), position.offset);
+  }
+
+  /**
+   * Takes what librdkafka tells of itself.
+   * @param assigned the partitions that are read
+   * @param isMember of a group, which may have committed positions
+   */
+  readStatistics(json: string, assigned: readonly TopicPartition[], isMember: boolean): void {
+    const statistics = JSON.parse(json) as ClientStatistics;
+    this.#requestTimes = requestTimes(statistics) ?? this.#requestTimes;
+    const names = new Set(assigned.map(partitionName));
+    this.#fetchedBytes = 0;
+    for (const [topic, { partitions }] of Object.entries(statistics.topics ?? {})) {
+      for (const statistics of Object.values(partitions ?? {})) {
+        this.#fetchedBytes += statistics.fetchq_size;
+        const name = partitionName({ topic, partition: statistics.partition });
+        if (names.has(name)) this.#noteLag(name, topic, statistics, isMember);
+      }
+    }
+  }
+
+  #noteLag(
+    name: string,
+    topic: string,
+    { partition, consumer_lag, ...offsets }: PartitionStatistics,
+    isMember: boolean,
+  ): void {
+    // librdkafka counts from the committed position. Without one it is what was not handed out yet: of all there is for a
+    // member of a group, of what came since its start for a gateway.
+    const from =
+      offsets.app_offset >= 0 ? offsets.app_offset : isMember ? Math.max(offsets.lo_offset, 0) : offsets.hi_offset;
+    const lag = consumer_lag >= 0 ? consumer_lag : offsets.hi_offset - from;
+    if (lag < 0) return;
+    this.#lag.set(name, { topic, partition, lag });
+    this.listener?.note(topic, partition, lag, this.#last.get(name));
+  }
+
+  /** Partitions are assigned anew: where reading had come to is over. */
+  forgetPositions(): void {
+    this.#positions.clear();
+  }
+
+  /** Partitions were given up. */
+  forgetLag(): void {
+    this.#lag.clear();
+    this.#last.clear();
+    this.listener?.forget();
+  }
+}

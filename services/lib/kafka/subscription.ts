@@ -1,0 +1,81 @@
+import type { Logger } from '../logging.js';
+import type { Arrivals } from './arrivals.js';
+import type { ConsumerClient } from './consumer-client.js';
+import type { ConsumerPauses } from './consumer-pauses.js';
+import type { GroupMembership } from './group-membership.js';
+import { watchForStalls } from './stall-watch.js';
+import { partitionsOf } from './topic-offsets.js';
+import type { WaitingRecords } from './waiting-records.js';
+
+/** Has a client that is connected read, as a member of a group or from the ends. */
+export type Begin = () => Promise<void> | void;
+
+/** The parts of a consumer that say how its reading goes. */
+interface Reading {
+  readonly client: ConsumerClient;
+  readonly arrivals: Arrivals;
+  readonly pauses: ConsumerPauses;
+  readonly membership: GroupMembership;
+  readonly waiting: WaitingRecords;
+}
+
+/** Which topics a consumer reads, and how it begins: once, and again with a new client whenever the one before has stalled. */
+export class Subscription {
+  #topics: readonly string[] = [];
+  #begin: Begin | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly reading: Reading,
+    /** Forgets all that belonged to a client. */
+    private readonly forget: () => void,
+    private readonly stallMs: number,
+    private readonly logger: Logger,
+  ) {}
+
+  /** @throws when a topic does not exist, or no broker answers */
+  async begin(topics: readonly string[], begin: Begin): Promise<void> {
+    for (const topic of topics) await partitionsOf(this.reading.client, topic);
+    await begin();
+    this.#topics = topics;
+    this.#begin = begin;
+    this.#watchdog = this.#watch();
+  }
+
+  #watch(): NodeJS.Timeout {
+    const { client, arrivals, pauses, membership, waiting } = this.reading;
+    return watchForStalls(
+      {
+        activeSince: () => pauses.activeSince,
+        drainedAt: () => arrivals.drainedAt,
+        askedAt: () => arrivals.askedAt,
+        unassignedMs: () => membership.unassignedMs,
+        isResting: () => !client.isUsable || pauses.isPaused || membership.isRebalancing,
+        waiting: () => waiting.look(),
+        replace: (reason) => this.renew(reason),
+      },
+      this.stallMs,
+      this.logger,
+    );
+  }
+
+  reads(topics: readonly string[]): boolean {
+    return topics.some((topic) => this.#topics.includes(topic));
+  }
+
+  /** Begins with a new client. */
+  async renew(reason: string): Promise<void> {
+    const { client, arrivals, membership } = this.reading;
+    if (!client.isUsable || this.#begin === undefined) return;
+    this.logger.error({ reason }, 'the Kafka consumer is replaced');
+    this.forget();
+    membership.abandon();
+    await client.replace(this.#begin);
+    arrivals.announce();
+  }
+
+  /** The client is watched no more. */
+  end(): void {
+    clearInterval(this.#watchdog);
+  }
+}
