@@ -41,9 +41,9 @@ module.exports = {
     only('events', '^services/events/', ['^services/(events|domain|lib)/'], 'Topics and records: no SQL.'),
     only(
       'runtime',
-      '^services/runtime\\.ts$',
-      ['^services/(events|domain|lib)/', '^services/store/(migrate|dead-letters)\\.ts$'],
-      'What roles stand on knows no role.',
+      '^services/runtime(\\.ts$|/)',
+      ['^services/(runtime|events|domain|lib)/', '^services/store/(migrate|dead-letters)\\.ts$'],
+      'What roles stand on knows no role, and its parts are its own.',
     ),
     {
       name: 'roles-meet-in-data-only',

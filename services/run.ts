@@ -6,7 +6,8 @@ import { ConfigError, describeConfig, loadConfig, type Config, type Environment 
 import { endProcess, shutdownSignal, type Service } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { checkCredentials, createPush } from './push/push.js';
-import { consumerGroupCheck, Runtime, type Backends } from './runtime.js';
+import { Runtime, type Backends } from './runtime.js';
+import { consumerGroupCheck } from './runtime/group-readiness.js';
 import { raiseAlarms } from './self-alerts.js';
 import { banner, createStandalone, startEmbeddedBackends } from './standalone/standalone.js';
 import { createStreamGateway } from './stream-gateway/stream-gateway.js';

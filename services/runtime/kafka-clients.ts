@@ -1,0 +1,201 @@
+import { describeRecord } from '../events/describe.js';
+import { openEvents, registerSchemas, type Events } from '../events/events.js';
+import type { Config } from '../lib/config/load.js';
+import type { Brokers } from '../lib/kafka/client-config.js';
+import { Consumer, type ConsumerOptions, type IncomingRecord } from '../lib/kafka/consumer.js';
+import { GroupLag, type WatchedGroup } from '../lib/kafka/group-lag.js';
+import { KafkaMetrics } from '../lib/kafka/kafka-metrics.js';
+import { Producer } from '../lib/kafka/producer.js';
+import { TopicWatch } from '../lib/kafka/topic-watch.js';
+import { every, type Closers } from '../lib/lifecycle.js';
+import type { Logger } from '../lib/logging.js';
+import type { RegistryClient } from '../lib/registry/client.js';
+import type { Alarms, Processed } from '../lib/telemetry/alarms.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+import { watchMembership } from './group-readiness.js';
+import type { RoleReadiness } from './readiness.js';
+
+/** What publishing needs; it comes when Kafka and the registry have answered. */
+export interface Publishing {
+  readonly producer: Producer;
+  readonly events: Events;
+}
+
+/** What the clients are made from, and where they are made known. */
+interface Surroundings {
+  readonly config: Config;
+  readonly role: string;
+  readonly brokers: Brokers;
+  readonly registry: RegistryClient;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly alarms: Alarms;
+  readonly readiness: RoleReadiness;
+  readonly closers: Closers;
+}
+
+/** The guide's linger. */
+const BULK_LINGER_MS = 5;
+const PROBE_INTERVAL_MS = 5000;
+const GROUP_LAG_INTERVAL_MS = 10_000;
+
+/**
+ * The Kafka clients of a process: each is waited for, seen in metrics and /readyz, replaced when topics were made anew, and
+ * closed with the process.
+ */
+export class KafkaClients {
+  readonly #metrics: KafkaMetrics;
+  #publishing: Promise<Publishing> | undefined;
+  /** What records are read with; undefined until the registry has answered. */
+  #events: Events | undefined;
+  #bulkProducer: Promise<Producer> | undefined;
+
+  constructor(private readonly surroundings: Surroundings) {
+    this.#metrics = new KafkaMetrics(surroundings.metrics);
+  }
+
+  /** Waits until the schema registry and Kafka answer; all callers share one producer. @throws the signal's reason */
+  publishing(signal: AbortSignal): Promise<Publishing> {
+    this.#publishing ??= this.#connect(signal);
+    return this.#publishing;
+  }
+
+  async #connect(signal: AbortSignal): Promise<Publishing> {
+    const { config, role, brokers, registry, logger, readiness, closers } = this.surroundings;
+    const events = await readiness.untilItWorks('schema registry', registry.url, signal, async () => {
+      if (config.setUpAtStart) await registerSchemas(config, registry);
+      return openEvents(config, registry);
+    });
+    this.#events = events;
+    const producer = await this.#untilKafkaAnswers(signal, () =>
+      Producer.connect(brokers, config, logger, { clientId: `ssom-${role}` }),
+    );
+    closers.add('producer', () => producer.close());
+    readiness.watch('kafka', brokers.bootstrapServers, PROBE_INTERVAL_MS, signal, () => producer.probe());
+    this.#metrics.addProducer('single', producer);
+    // The in-process broker cannot lose its topics, and takes no such questions.
+    if (!brokers.inProcess) this.#watchTopics(Object.values(events.topics), signal);
+    return { producer, events };
+  }
+
+  /** A producer that lets records gather for a moment; all callers share one. @throws the signal's reason */
+  bulkProducer(signal: AbortSignal): Promise<Producer> {
+    const { config, role, brokers, logger, closers } = this.surroundings;
+    this.#bulkProducer ??= this.#untilKafkaAnswers(signal, async () => {
+      const bulk = { ...config, producerLingerMs: Math.max(BULK_LINGER_MS, config.producerLingerMs) };
+      const producer = await Producer.connect(brokers, bulk, logger, { clientId: `ssom-${role}-bulk` });
+      closers.add('bulk producer', () => producer.close());
+      this.#metrics.addProducer('bulk', producer);
+      return producer;
+    });
+    return this.#bulkProducer;
+  }
+
+  /** A member of a group, which alarms watch for lag. @throws the signal's reason */
+  async subscribe(
+    topics: readonly string[],
+    groupId: string,
+    options: Pick<ConsumerOptions, 'onRevoke' | 'fetchMinBytes'>,
+    signal: AbortSignal,
+  ): Promise<Consumer> {
+    const { config, brokers, logger, readiness } = this.surroundings;
+    const all = { ...options, ...this.#optionsOf(groupId) };
+    const consumer = await this.#untilKafkaAnswers(signal, () =>
+      Consumer.subscribe(brokers, config, logger, topics, all),
+    );
+    this.#keep(consumer, topics, groupId);
+    void watchMembership(readiness, consumer, groupId, signal);
+    return consumer;
+  }
+
+  /** Reads all partitions of topics from now on. @throws the signal's reason */
+  async broadcast(
+    topics: readonly string[],
+    groupId: string,
+    onBegin: () => void,
+    signal: AbortSignal,
+  ): Promise<Consumer> {
+    const { config, brokers, logger } = this.surroundings;
+    const options = { onBegin, ...this.#optionsOf(groupId) };
+    const consumer = await this.#untilKafkaAnswers(signal, () =>
+      Consumer.broadcast(brokers, config, logger, topics, options),
+    );
+    this.#keep(consumer, topics, groupId);
+    return consumer;
+  }
+
+  #untilKafkaAnswers<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+    const { readiness, brokers } = this.surroundings;
+    return readiness.untilItWorks('kafka', brokers.bootstrapServers, signal, attempt);
+  }
+
+  #optionsOf(groupId: string): ConsumerOptions {
+    const { role, alarms } = this.surroundings;
+    alarms.watch(groupId);
+    return {
+      clientId: `ssom-${role}`,
+      groupId,
+      lags: {
+        note: (topic, partition, lag, last) =>
+          alarms.lag(groupId, topic, partition, lag, () => this.describe(last === undefined ? [] : [last])),
+        forget: () => alarms.forget(groupId),
+      },
+    };
+  }
+
+  #keep(consumer: Consumer, topics: readonly string[], groupId: string): void {
+    this.surroundings.closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
+    this.#metrics.addConsumer(groupId, consumer);
+  }
+
+  /** What is to be said of records: a trace, and the alerts as far as they can be read. */
+  describe(records: readonly IncomingRecord[]): Processed {
+    const events = this.#events;
+    const described = events === undefined ? [] : records.map((record) => describeRecord(events, record));
+    return {
+      traceparent: described.find(({ traceparent }) => traceparent !== undefined)?.traceparent,
+      alertIds: [...new Set(described.flatMap(({ alertIds }) => alertIds))],
+    };
+  }
+
+  /** Replaces all clients at once when topics were made anew: each of them would find out by itself, one hop after the other. */
+  #watchTopics(topics: readonly string[], signal: AbortSignal): void {
+    const { config, role, brokers, logger, closers } = this.surroundings;
+    const watch = new TopicWatch(brokers, config, logger, `ssom-${role}-topics`, topics);
+    closers.add('topic watch', () => watch.close());
+    void every(
+      PROBE_INTERVAL_MS,
+      signal,
+      async () => {
+        const remade = await watch.look();
+        if (remade.length === 0) return;
+        const reason = `made anew: ${remade.join(', ')}`;
+        // Not awaited: one that cannot be replaced yet keeps nobody from noticing the next topic.
+        for (const producer of this.#metrics.producers) void producer.renew(new Error(reason));
+        for (const consumer of this.#metrics.consumers) if (consumer.reads(remade)) void consumer.renew(reason);
+      },
+      (error) => logger.debug({ err: error }, 'topics could not be looked at'),
+    );
+  }
+
+  /** Shows how far groups are behind, also those of which no consumer runs. */
+  observeGroups(groups: readonly WatchedGroup[], signal: AbortSignal): void {
+    const { config, role, brokers, logger, metrics, closers } = this.surroundings;
+    // The in-process broker ends with its consumers, and takes no such questions.
+    if (brokers.inProcess) return;
+    const groupLag = new GroupLag(brokers, config, logger, `ssom-${role}-groups`, groups);
+    closers.add('group lag', () => groupLag.close());
+    metrics.gauge('ssom.kafka.group.lag', 'Records that a group has not committed, as the broker sees it.', () =>
+      groupLag.lags.map(({ group, topic, partition, lag }) => ({
+        value: lag,
+        attributes: { group, topic, partition: String(partition) },
+      })),
+    );
+    void every(
+      GROUP_LAG_INTERVAL_MS,
+      signal,
+      () => groupLag.look(),
+      (error) => logger.debug({ err: error }, 'the lag of groups could not be seen'),
+    );
+  }
+}

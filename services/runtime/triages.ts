@@ -1,0 +1,70 @@
+import type { Config } from '../lib/config/load.js';
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { DeadLetters } from '../lib/kafka/dead-letters.js';
+import type { Producer } from '../lib/kafka/producer.js';
+import { RETRY_REASONS, Triage } from '../lib/kafka/triage.js';
+import type { Logger } from '../lib/logging.js';
+import type { Database } from '../lib/postgres.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+import type { Tracing } from '../lib/telemetry/tracing.js';
+import { rememberDeadLetter } from '../store/dead-letters.js';
+import { countRetries } from './observe.js';
+
+export type Identify = (record: IncomingRecord) => { alertId?: number; userId?: string };
+
+/** What is needed to give records up: they go to Kafka, and PostgreSQL remembers them. */
+interface Surroundings {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  readonly database: Database;
+}
+
+/** What the consumers of a process do with records that fail: each has its own triage, and they show together. */
+export class Triages {
+  readonly #triages: { readonly triage: Triage; readonly group: string }[] = [];
+
+  constructor(private readonly surroundings: Surroundings) {}
+
+  /** @param identify whose alert a record is about, as far as it can be read */
+  create(producer: Producer, group: string, identify: Identify): Triage {
+    const { config, logger, metrics } = this.surroundings;
+    const triage = new Triage({
+      deadLetters: this.#deadLetters(producer, group, identify),
+      attempts: config.processingAttempts,
+      backoffBaseMs: 100,
+      backoffCapMs: 5000,
+      logger,
+      onRetry: countRetries(metrics, group, RETRY_REASONS),
+    });
+    this.#triages.push({ triage, group });
+    if (this.#triages.length === 1) this.#observe();
+    return triage;
+  }
+
+  #deadLetters(producer: Producer, group: string, identify: Identify): DeadLetters {
+    const { logger, metrics, tracing, database } = this.surroundings;
+    return new DeadLetters({
+      producer,
+      group,
+      logger,
+      metrics,
+      tracing,
+      identify,
+      remember: async (record, { error }) => {
+        const { topic, partition, offset } = record;
+        const { alertId, userId } = identify(record);
+        await rememberDeadLetter(database, { topic, partition, offset, alertId, userId, reason: error.message });
+      },
+    });
+  }
+
+  #observe(): void {
+    this.surroundings.metrics.gauge(
+      'ssom.triage.suspects',
+      'Records that have failed alone and may be given up, by group.',
+      () => this.#triages.map(({ triage, group }) => ({ value: triage.suspects, attributes: { group } })),
+    );
+  }
+}
