@@ -1,6 +1,6 @@
-// What tracing costs in throughput: the same load on the same machine, with each way to trace in turn.
+// What tracing costs in throughput: the same load on the same machine, with and without it in turn.
 import { ROLES, type Bench, type Deployment, type Scenario } from '../bench/bench.js';
-import { Figures, type Limit } from '../bench/figures.js';
+import type { Figures, Limit } from '../bench/figures.js';
 import type { LoadCommands, PumpOptions } from '../bench/load-client.js';
 import { CpuMeter } from '../bench/processes.js';
 import type { Worker } from '../bench/worker.js';
@@ -9,9 +9,14 @@ import { Collectors } from './collectors.js';
 
 /** Node and the JVM compile what is hot. */
 const WARM_UP_MS = 8000;
+/** Turns of each side; a measurement is that many slices together. */
+const SLICES = 4;
+/** Until the window of a slice is full and its batches have their size. */
+const SETTLE_MS = 1000;
 const DRAIN_TIMEOUT_MS = 60_000;
 
 interface Way {
+  /** Also of the part that measures it. */
   readonly name: string;
   variables(urls: Collectors['urls']): Record<string, string>;
   /** The most that it may cost, in percent of the throughput. */
@@ -22,10 +27,10 @@ const to = (url: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url });
 
 /** Whatever records everything may cost the same, whether or not somebody takes it. */
 const WAYS: readonly Way[] = [
-  { name: 'off', variables: () => ({}) },
   { name: 'everything', variables: ({ works }) => to(works), most: 25 },
   {
-    name: 'ratio 10 %',
+    // One in ten.
+    name: 'ratio',
     variables: ({ works }) => ({
       ...to(works),
       OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
@@ -33,9 +38,10 @@ const WAYS: readonly Way[] = [
     }),
     most: 10,
   },
-  { name: 'collector down', variables: ({ down }) => to(down), most: 25 },
-  { name: 'collector hangs', variables: ({ hangs }) => to(hangs), most: 25 },
-  { name: 'off again', variables: () => ({}) },
+  { name: 'collector-down', variables: ({ down }) => to(down), most: 25 },
+  { name: 'collector-hangs', variables: ({ hangs }) => to(hangs), most: 25 },
+  // What lies between the two is noise.
+  { name: 'off-again', variables: () => ({}) },
 ];
 
 interface Load {
@@ -50,105 +56,127 @@ const LOADS: readonly Load[] = [
   { name: 'broadcast', unit: 'user-alerts/s', pump: { to: 'all', perCall: 1, concurrency: 8, window: 30 } },
 ];
 
-interface Measured {
-  readonly rate: number;
-  /** Milliseconds of CPU of the five roles for 1,000 alerts or user-alerts. */
-  readonly rolesMs: number;
-}
-
-export const cost: Scenario = {
-  name: 'cost',
+/** One part for each way. */
+export const COSTS: readonly Scenario[] = WAYS.map((way) => ({
+  name: way.name,
   async run(bench, figures) {
     const collectors = await Collectors.start(bench.dir);
     try {
-      await measureCost(bench, collectors, figures);
+      await bench.rounds(way.name, async () => {
+        const costs = await measurePair(bench, collectors, figures, way);
+        return `costs ${costs.map((cost, index) => `${LOADS[index]!.name} ${cost.toFixed(1)} %`).join(', ')}`;
+      });
     } finally {
       await collectors.close();
     }
   },
-};
+}));
 
-/** Measures every way in each round, forwards and backwards in turn, each with roles and a database of its own. */
-async function measureCost(bench: Bench, collectors: Collectors, figures: Figures): Promise<void> {
-  bench.log('  warm-up, which does not count: Kafka and PostgreSQL get faster for a while');
-  await measureWay(bench, collectors, new Figures(), WAYS[0]!);
-  await bench.rounds('traces', async (round) => {
-    const measured = new Map<string, Measured>();
-    for (const way of round % 2 === 1 ? WAYS : WAYS.toReversed()) {
-      bench.signal.throwIfAborted();
-      for (const [load, result] of await measureWay(bench, collectors, figures, way))
-        measured.set(`${load} ${way.name}`, result);
-    }
-    for (const load of LOADS) note(figures, load, measured);
-    const costs = LOADS.map(({ name }) => `${name} ${costOf(measured, name, 'everything').toFixed(0)} %`);
-    return `everything costs ${costs.join(', ')}`;
-  });
-}
-
-async function measureWay(
-  bench: Bench,
-  collectors: Collectors,
-  figures: Figures,
-  way: Way,
-): Promise<Map<string, Measured>> {
-  const { environment } = await bench.deploy('traces');
-  const deployment = bench.deployOn(way.name.replaceAll(/\W+/g, '-').replace(/-$/, ''), {
-    ...environment,
-    ...way.variables(collectors.urls),
-  });
-  await deployment.start(...ROLES);
-  const users = await deployment.loadDirectory();
-  const client = bench.worker<LoadCommands>('load-client');
-  await client.call('openStreams', { address: deployment.streamGateway, users });
-  const results = new Map<string, Measured>();
-  for (const load of LOADS) {
-    const result = await measureLoad(bench, collectors, figures, { way, load, deployment, client });
-    bench.log(`    ${load.name}, ${way.name}: ${Math.round(result.rate)} ${load.unit}`);
-    results.set(load.name, result);
-  }
-  await bench.finish(deployment, figures);
-  return results;
-}
-
-interface Measurement {
-  readonly way: Way;
-  readonly load: Load;
+/** Where one way is measured: its roles, and a client with a stream for each user. */
+interface Side {
+  readonly way: string;
   readonly deployment: Deployment;
   readonly client: Worker<LoadCommands>;
 }
 
-async function measureLoad(
+/**
+ * Measures one way beside another that traces nothing. Both run all the time, each with a database and topics of its own, and the
+ * load is on one of them at a time, for slices in turn (ABBA): what the machine does otherwise hits both alike.
+ * @returns the throughput lost in percent, for each load
+ */
+async function measurePair(bench: Bench, collectors: Collectors, figures: Figures, way: Way): Promise<number[]> {
+  const off = await startSide(bench, 'off', {});
+  const on = await startSide(bench, way.name, way.variables(collectors.urls));
+  const costs: number[] = [];
+  for (const load of LOADS) {
+    const slices = new Map<Side, Slice[]>([
+      [off, []],
+      [on, []],
+    ]);
+    for (const side of slices.keys()) await runSlice(bench, collectors, figures, { side, load, ms: WARM_UP_MS });
+    const ms = Math.max(1000, (bench.options.seconds * 1000) / SLICES);
+    for (let turn = 0; turn < SLICES; turn += 1) {
+      for (const side of turn % 2 === 0 ? [off, on] : [on, off]) {
+        slices.get(side)!.push(await runSlice(bench, collectors, figures, { side, load, ms }));
+      }
+    }
+    costs.push(note(figures, { load, way, off: total(slices.get(off)!), on: total(slices.get(on)!) }));
+  }
+  await bench.stopWorkers();
+  for (const { deployment } of [on, off]) await bench.finish(deployment, figures);
+  return costs;
+}
+
+async function startSide(bench: Bench, way: string, variables: Record<string, string>): Promise<Side> {
+  const { environment } = await bench.deploy('traces');
+  const deployment = bench.deployOn(way, { ...environment, ...variables });
+  await deployment.start(...ROLES);
+  const users = await deployment.loadDirectory();
+  const client = bench.worker<LoadCommands>('load-client');
+  await client.call('openStreams', { address: deployment.streamGateway, users });
+  return { way, deployment, client };
+}
+
+/** What one load did on one side, in one slice or in several. */
+interface Slice {
+  readonly changes: number;
+  readonly elapsedMs: number;
+  /** Milliseconds of CPU, by process. */
+  readonly cpu: ReadonlyMap<string, number>;
+  readonly ended: number;
+  readonly dropped: number;
+  /** Changes from its begin to its end, those before and behind the measurement included: of these the spans are. */
+  readonly received: number;
+}
+
+interface SliceOptions {
+  readonly side: Side;
+  readonly load: Load;
+  readonly ms: number;
+}
+
+async function runSlice(
   bench: Bench,
   collectors: Collectors,
   figures: Figures,
-  { way, load, deployment, client }: Measurement,
-): Promise<Measured> {
-  const { seconds } = bench.options;
+  { side, load, ms }: SliceOptions,
+): Promise<Slice> {
+  const { way, deployment, client } = side;
   const spansBefore = await spansOf(deployment);
   await client.call('startPump', { address: deployment.alertApi, ...load.pump });
-  await wait(Math.min(WARM_UP_MS, seconds * 1000), bench.signal);
+  await wait(SETTLE_MS, bench.signal);
   const meter = new CpuMeter(new Map([...deployment.pids(), ...collectors.pids(), ['load client', client.pid]]));
   const before = await client.call('pumpState', undefined);
-  await wait(seconds * 1000, bench.signal);
+  await wait(ms, bench.signal);
   const after = await client.call('pumpState', undefined);
-  const { ms, elapsedMs } = meter.read();
-  const changes = after.received - before.received;
-  const things = load.unit.replace('/s', '');
-  const title = `CPU of ${load.name}, milliseconds per 1,000 ${things}`;
-  for (const [process, used] of ms) figures.cell(title, process, way.name, (used / changes) * 1000);
+  const { ms: cpu, elapsedMs } = meter.read();
   const end = await client.call('stopPump', { timeoutMs: DRAIN_TIMEOUT_MS });
   if (end.received !== end.expected || end.failed > 0 || end.streamErrors > 0) {
     figures.note(
-      `${load.name}, ${way.name}: ${end.received} changes came of ${end.expected}; ${end.failed} alerts failed, ` +
+      `${load.name}, ${way}: ${end.received} changes came of ${end.expected}; ${end.failed} alerts failed, ` +
         `${end.streamErrors} streams ended; last error: ${end.lastError || 'none'}`,
     );
   }
   const spans = await spansOf(deployment);
-  const spansTitle = `Spans of ${load.name}, of 1,000 ${things}`;
-  for (const name of ['ended', 'dropped'] as const)
-    figures.cell(spansTitle, name, way.name, ((spans[name] - spansBefore[name]) / end.received) * 1000);
-  const rolesMs = ROLES.reduce((sum, role) => sum + ms.get(role)!, 0);
-  return { rate: (changes / elapsedMs) * 1000, rolesMs: (rolesMs / changes) * 1000 };
+  return {
+    changes: after.received - before.received,
+    elapsedMs,
+    cpu,
+    ended: spans.ended - spansBefore.ended,
+    dropped: spans.dropped - spansBefore.dropped,
+    received: end.received,
+  };
+}
+
+function total(slices: readonly Slice[]): Slice {
+  return slices.reduce((sum, slice) => ({
+    changes: sum.changes + slice.changes,
+    elapsedMs: sum.elapsedMs + slice.elapsedMs,
+    cpu: new Map([...sum.cpu].map(([process, ms]) => [process, ms + slice.cpu.get(process)!])),
+    ended: sum.ended + slice.ended,
+    dropped: sum.dropped + slice.dropped,
+    received: sum.received + slice.received,
+  }));
 }
 
 /** What became of the spans of all roles so far. */
@@ -164,25 +192,33 @@ async function spansOf(deployment: Deployment): Promise<{ ended: number; dropped
   return { ended, dropped };
 }
 
-/** Throughput lost in percent, against the mean of both measurements without tracing. */
-function costOf(measured: ReadonlyMap<string, Measured>, load: string, way: string): number {
-  const rate = (name: string) => measured.get(`${load} ${name}`)!.rate;
-  return (1 - rate(way) / ((rate('off') + rate('off again')) / 2)) * 100;
+interface Pair {
+  readonly load: Load;
+  readonly way: Way;
+  readonly off: Slice;
+  readonly on: Slice;
 }
 
-function note(figures: Figures, { name, unit }: Load, measured: ReadonlyMap<string, Measured>): void {
-  for (const way of WAYS) figures.add(name, way.name, unit, measured.get(`${name} ${way.name}`)!.rate);
-  const off = (measured.get(`${name} off`)!.rolesMs + measured.get(`${name} off again`)!.rolesMs) / 2;
-  for (const { name: way, most } of WAYS) {
-    if (most === undefined) continue;
-    const limit: Limit = { kind: 'bound', at: 'most', value: most };
-    figures.add(name, `${way}: throughput lost`, '%', costOf(measured, name, way), limit);
+/** Notes what a way cost. @returns the throughput lost in percent */
+function note(figures: Figures, { load: { name, unit }, way, off, on }: Pair): number {
+  const rate = ({ changes, elapsedMs }: Slice) => (changes / elapsedMs) * 1000;
+  const things = unit.replace('/s', '');
+  for (const [column, { cpu, changes, ended, dropped, received }] of [
+    ['off', off],
+    [way.name, on],
+  ] as const) {
+    const cpuTitle = `CPU of ${name}, milliseconds per 1,000 ${things}`;
+    for (const [process, ms] of cpu) figures.cell(cpuTitle, process, column, (ms / changes) * 1000);
+    const spansTitle = `Spans of ${name}, of 1,000 ${things}`;
+    figures.cell(spansTitle, 'ended', column, (ended / received) * 1000);
+    figures.cell(spansTitle, 'dropped', column, (dropped / received) * 1000);
   }
-  for (const { name: way, most } of WAYS) {
-    if (most === undefined) continue;
-    const more = (measured.get(`${name} ${way}`)!.rolesMs / off - 1) * 100;
-    figures.add(name, `${way}: more CPU in the roles`, '%', more);
-  }
-  const [first, again] = ['off', 'off again'].map((way) => measured.get(`${name} ${way}`)!.rate) as [number, number];
-  figures.add(name, 'noise: between off and off again', '%', (Math.abs(first - again) / ((first + again) / 2)) * 100);
+  const lost = (1 - rate(on) / rate(off)) * 100;
+  const rolesMs = ({ cpu, changes }: Slice) => ROLES.reduce((sum, role) => sum + cpu.get(role)!, 0) / changes;
+  const limit: Limit | undefined = way.most === undefined ? undefined : { kind: 'bound', at: 'most', value: way.most };
+  figures.add(name, 'off', unit, rate(off));
+  figures.add(name, way.name, unit, rate(on));
+  figures.add(name, `${way.name}: throughput lost`, '%', lost, limit);
+  figures.add(name, `${way.name}: more CPU in the roles`, '%', (rolesMs(on) / rolesMs(off) - 1) * 100);
+  return lost;
 }

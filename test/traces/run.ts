@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { ROOT } from '../../services/lib/root.js';
 import { runLaboratory } from '../bench/laboratory.js';
-import { cost } from './cost.js';
+import { COSTS } from './cost.js';
 
 await runLaboratory({
   name: 'traces',
-  scenarios: [cost],
+  scenarios: COSTS,
   readme: join(ROOT, 'test', 'traces', 'README.md'),
   rounds: 5,
   users: 1000,
