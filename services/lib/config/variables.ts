@@ -212,14 +212,26 @@ export const variables = {
       librdkafka: 'retries',
     },
   ),
-  producerBatchSize: integer('KAFKA_PRODUCER_BATCH_SIZE', 16_384, [1, 2_147_483_647], 'Bytes of one produce batch.', {
-    spring: 'spring.kafka.producer.batch-size',
-    librdkafka: 'batch.size',
-  }),
-  producerLingerMs: integer('KAFKA_PRODUCER_LINGER_MS', 0, [0, 900_000], 'How long a record waits for others.', {
-    spring: 'spring.kafka.producer.linger-ms',
-    librdkafka: 'linger.ms',
-  }),
+  producerBatchSize: integer(
+    'KAFKA_PRODUCER_BATCH_SIZE',
+    16_384,
+    [1, 2_147_483_647],
+    'Bytes of one produce batch; where many records are published at once at least 131072.',
+    {
+      spring: 'spring.kafka.producer.batch-size',
+      librdkafka: 'batch.size',
+    },
+  ),
+  producerLingerMs: integer(
+    'KAFKA_PRODUCER_LINGER_MS',
+    0,
+    [0, 900_000],
+    'How long a record waits for others; one of many that are published at once at least 5 ms.',
+    {
+      spring: 'spring.kafka.producer.linger-ms',
+      librdkafka: 'linger.ms',
+    },
+  ),
   producerBufferMemory: integer(
     'KAFKA_PRODUCER_BUFFER_MEMORY',
     33_554_432,
