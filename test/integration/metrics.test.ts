@@ -118,13 +118,19 @@ async function startBusyRoles(t: TestContext) {
   // The call is OK, its items are not.
   await api.call('BatchCreateAlerts', { requests: [alertRequest({ title: '' }), alertRequest({ title: '' })] });
   await stream.untilAlerts(alertIds, 30_000);
+  const addressOf = (role: RoleName) => roles.get(role)!.http;
+  const pushed = new RegExp(`create_to_push_seconds_count.* ${2 * ALERTS}$`, 'm');
+  // What is read before it is pushed is not pushed.
+  await untilTrue(async () => pushed.test(await scrape(addressOf('push'))), {
+    timeoutMs: 30_000,
+    what: 'a push for each alert',
+  });
   await api.call('MarkRead', { alertIds: [alertIds[0]!] }, { user: 'op1' });
   const producer = await Producer.connect(cluster.backends.brokers, cluster.config, silentLogger(), {
     clientId: 'test',
   });
   defer(t, () => producer.close());
   await producer.publish([{ topic: cluster.config.topicUserAlert, key: 'op1', value: Buffer.from('poison') }]);
-  const addressOf = (role: RoleName) => roles.get(role)!.http;
   return { addressOf, receiver };
 }
 

@@ -8,7 +8,7 @@ await runLaboratory({
   name: 'traces',
   scenarios: COSTS,
   readme: join(ROOT, 'test', 'traces', 'README.md'),
-  rounds: 5,
+  rounds: 3,
   users: 1000,
   usersAre: 'connected users',
 });
