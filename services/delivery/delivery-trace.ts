@@ -65,8 +65,11 @@ export class DeliveryTrace {
   /** Where it is another: a record that was redriven or reconciled. */
   readonly #exceptions = new Map<string, Share>();
   readonly #startedAt = spanTime();
-  /** Deliveries of these cannot be. Once there are any, the others are done, and only come again with what is left. */
-  readonly #refused = new Set<Share>();
+  /**
+   * Shares with deliveries that cannot be, as far as they are recorded; undefined while there is no such delivery. Once there is
+   * one, the others are done, and only come again with what is left.
+   */
+  #refused: Set<Share> | undefined;
   /** The one that has the span of the batch below it. */
   #first: Share | undefined;
   #batch: Span | undefined;
@@ -174,6 +177,7 @@ export class DeliveryTrace {
 
   /** This delivery cannot be. */
   refuse(alertId: number, userId: string): void {
+    this.#refused ??= new Set();
     const share = this.#find(alertId, userId);
     if (share !== undefined) this.#refused.add(share);
   }
@@ -191,12 +195,12 @@ export class DeliveryTrace {
     const ms = endedAt - this.#startedAt;
     if (this.#batch !== undefined) {
       this.#statements!.writeBelow(options.tracing, this.#batch);
-      finish(this.#batch, this.#refused.size === 0 ? error : undefined, endedAt);
+      finish(this.#batch, this.#refused === undefined ? error : undefined, endedAt);
     }
     for (const share of this.#shares.values()) {
       const attempt = failures.attemptAt(share.alertId);
       const slow = ms + this.#waited(share) > options.slowMs;
-      const failure = this.#refused.size === 0 || this.#refused.has(share) ? error : undefined;
+      const failure = this.#refused === undefined || this.#refused.has(share) ? error : undefined;
       const exceptional = slow || failure !== undefined || attempt > 1;
       // That it succeeded at last is told in any case.
       const isTold = error === undefined || isRecordedAttempt(attempt);

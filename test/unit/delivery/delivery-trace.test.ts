@@ -2,15 +2,18 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { DeliveryTracing } from '../../../services/delivery/delivery-trace.js';
 import type { IncomingRecord } from '../../../services/lib/kafka/consumer.js';
+import type { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { callersTrace, startTracing } from '../../support/traced.js';
 
-test('a delivery that fails again and again has a dozen spans; the one that succeeds is among them and tells how many were left out', async (t) => {
-  const { tracing, receiver } = await startTracing(t);
-  const topic = 'user-alert-topic';
-  const traces = new DeliveryTracing({ tracing, group: 'delivery', slowMs: 5000, announcedIn: () => 'changes' });
-  const { traceId, traceparent } = callersTrace();
-  const record: IncomingRecord = {
-    topic,
+const TOPIC = 'user-alert-topic';
+const PROCESS = `process ${TOPIC}`;
+
+const tracesOf = (tracing: Tracing) =>
+  new DeliveryTracing({ tracing, group: 'delivery', slowMs: 5000, announcedIn: () => 'changes' });
+
+function recordOf(traceparent: string): IncomingRecord {
+  return {
+    topic: TOPIC,
     partition: 0,
     offset: 0,
     timestamp: Date.now(),
@@ -19,16 +22,23 @@ test('a delivery that fails again and again has a dozen spans; the one that succ
     value: Buffer.alloc(0),
     headers: [{ traceparent: Buffer.from(traceparent) }],
   };
+}
+
+test('a delivery that fails again and again has a dozen spans; the one that succeeds is among them and tells how many were left out', async (t) => {
+  const { tracing, receiver } = await startTracing(t);
+  const traces = tracesOf(tracing);
+  const { traceId, traceparent } = callersTrace();
+  const record = recordOf(traceparent);
   const attempt = (error?: Error) => {
     const trace = traces.begin();
     trace.add(17, 'op1', record);
-    trace.start(topic);
-    trace.end(topic, error);
+    trace.start(TOPIC);
+    trace.end(TOPIC, error);
   };
   for (let count = 0; count < 400; count += 1) attempt(new Error('PostgreSQL is away'));
   attempt();
   await tracing.close();
-  const spans = receiver.named(`process ${topic}`, traceId);
+  const spans = receiver.named(PROCESS, traceId);
   assert.deepEqual(
     spans.map(({ attributes }) => attributes['ssom.attempt'] ?? 1),
     [1, 2, 3, 4, 8, 16, 32, 64, 128, 256, 401],
@@ -37,4 +47,22 @@ test('a delivery that fails again and again has a dozen spans; the one that succ
   assert.equal(last.failed, false);
   assert.equal(last.attributes['ssom.attempts.unrecorded'], 390);
   assert.ok(receiver.spans.length < 30, `${receiver.spans.length} spans in all`);
+});
+
+test('a record that cannot be delivered, and that nobody records, leaves the others of its batch without an error', async (t) => {
+  const { tracing, receiver } = await startTracing(t);
+  const trace = tracesOf(tracing).begin();
+  const [recorded, unrecorded] = [callersTrace(), callersTrace('00')];
+  trace.add(17, 'op1', recordOf(recorded.traceparent));
+  trace.add(18, 'op1', recordOf(unrecorded.traceparent));
+  trace.start(TOPIC);
+  trace.refuse(18, 'op1');
+  trace.end(TOPIC, new Error('there is no such alert'));
+  await tracing.close();
+  const [span] = receiver.named(PROCESS, recorded.traceId);
+  assert.deepEqual([span!.failed, span!.events], [false, ['ssom.retry']]);
+  assert.deepEqual(
+    receiver.spans.filter(({ failed }) => failed),
+    [],
+  );
 });
