@@ -120,10 +120,9 @@ export class DeliveryTrace {
   }
 
   #startProcess(topic: string, share: Share, startTime?: number): Span {
-    const { options } = this.shared;
-    const { parent, alertId, writtenAt } = share;
-    const wait = { in: topic, parent, alertId, from: writtenAt, to: this.#startedAt };
-    showLongWait(options.tracing, options.slowMs, wait);
+    const { options, failures } = this.shared;
+    const attempt = failures.attemptAt(share.alertId);
+    if (attempt === 1) this.#showWait(topic, share);
     const attributes: Attributes = {
       [ATTR.messagingSystem]: KAFKA,
       [ATTR.messagingDestination]: topic,
@@ -133,7 +132,7 @@ export class DeliveryTrace {
       [ATTR.messagingBatchCount]: share.records,
       [ATTR.alertId]: share.alertId,
       [ATTR.kafkaWait]: this.#waited(share),
-      ...attemptAttributes(this.shared.failures.attemptAt(alertId)),
+      ...attemptAttributes(attempt),
     };
     if (share.redrives > 0) attributes[ATTR.redrives] = share.redrives;
     const batch = traceparentOf(this.#batch);
@@ -144,6 +143,12 @@ export class DeliveryTrace {
       ...(batch === undefined ? {} : { links: [batch] }),
       ...(startTime === undefined ? {} : { startTime }),
     });
+  }
+
+  /** Told where it was taken up first, and where it succeeded: of each attempt between it would be a longer one. */
+  #showWait(topic: string, { parent, alertId, writtenAt }: Share): void {
+    const { tracing, slowMs } = this.shared.options;
+    showLongWait(tracing, slowMs, { in: topic, parent, alertId, from: writtenAt, to: this.#startedAt });
   }
 
   #waited({ writtenAt }: Share): number {
@@ -208,6 +213,7 @@ export class DeliveryTrace {
         share.process = this.#startProcess(topic, share, this.#startedAt);
       failures.note(share.alertId, error !== undefined);
       if (share.process === undefined) continue;
+      if (error === undefined && attempt > 1) this.#showWait(topic, share);
       if (slow) share.process.setAttribute(ATTR.slow, true);
       if (error !== undefined && failure === undefined) share.process.addEvent(RETRY_EVENT);
       // Of the others they are where the link leads.

@@ -11,12 +11,12 @@ const PROCESS = `process ${TOPIC}`;
 const tracesOf = (tracing: Tracing) =>
   new DeliveryTracing({ tracing, group: 'delivery', slowMs: 5000, announcedIn: () => 'changes' });
 
-function recordOf(traceparent: string): IncomingRecord {
+function recordOf(traceparent: string, timestamp = Date.now()): IncomingRecord {
   return {
     topic: TOPIC,
     partition: 0,
     offset: 0,
-    timestamp: Date.now(),
+    timestamp,
     key: 'op1',
     rawKey: Buffer.from('op1'),
     value: Buffer.alloc(0),
@@ -24,11 +24,11 @@ function recordOf(traceparent: string): IncomingRecord {
   };
 }
 
-test('a delivery that fails again and again has a dozen spans; the one that succeeds is among them and tells how many were left out', async (t) => {
+test('a delivery that fails again and again has a dozen spans; the one that succeeds is among them and tells how many were left out, and how long it took', async (t) => {
   const { tracing, receiver } = await startTracing(t);
   const traces = tracesOf(tracing);
   const { traceId, traceparent } = callersTrace();
-  const record = recordOf(traceparent);
+  const record = recordOf(traceparent, Date.now() - 60_000);
   const attempt = (error?: Error) => {
     const trace = traces.begin();
     trace.add(17, 'op1', record);
@@ -46,6 +46,7 @@ test('a delivery that fails again and again has a dozen spans; the one that succ
   const last = spans.at(-1)!;
   assert.equal(last.failed, false);
   assert.equal(last.attributes['ssom.attempts.unrecorded'], 390);
+  assert.equal(receiver.named(`wait in ${TOPIC}`).length, 2, 'until it was taken up, and until it succeeded');
   assert.ok(receiver.spans.length < 30, `${receiver.spans.length} spans in all`);
 });
 
