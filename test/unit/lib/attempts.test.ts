@@ -21,6 +21,15 @@ test('failures of an alert are counted until it succeeds, of a bounded number of
   counts.note(1, false);
   assert.equal(counts.attemptAt(1), 1);
   counts.note(1, true);
-  for (let alertId = 2; alertId < 5000; alertId += 1) counts.note(alertId, true);
+  for (let alertId = 2; alertId < 100_000; alertId += 1) counts.note(alertId, true);
   assert.equal(counts.attemptAt(1), 1, 'the oldest is forgotten');
+});
+
+test('all that a relay may hold while Kafka is away are counted, though they fail in turn', () => {
+  const counts = new FailureCounts();
+  const alerts = 21_000;
+  for (let round = 0; round < 3; round += 1)
+    for (let alertId = 1; alertId <= alerts; alertId += 1) counts.note(alertId, true);
+  assert.equal(counts.attemptAt(1), 4);
+  assert.equal(counts.attemptAt(alerts), 4);
 });
