@@ -51,9 +51,12 @@ export function alertService({
   logger,
   metrics,
 }: AlertServiceDeps): Handlers {
-  const items = metrics.counter('ssom.create.batch_items', 'Items of BatchCreateAlerts, by the status of each.', [
-    itemStatus(OK),
-  ]);
+  const items = metrics.counter(
+    'ssom.create.batch_items',
+    'Items of BatchCreateAlerts, by the status of each.',
+    // Those of which an alarm asks the rate: the first batch that is refused has hundreds.
+    [OK, UNAVAILABLE, RESOURCE_EXHAUSTED, INTERNAL].map(itemStatus),
+  );
 
   /** A batch whose items were all refused is a call that was OK. */
   function countItems(results: readonly BatchCreateAlertsResult[]): void {
@@ -143,6 +146,7 @@ function itemStatus(code: number): Attributes {
 }
 
 const OK = 0;
+const RESOURCE_EXHAUSTED = 8;
 const UNAVAILABLE = 14;
 const INTERNAL = 13;
 

@@ -181,6 +181,15 @@ test('every role exports what METRICS.md says, no less and no more, and no label
     const refused = { rpc_response_status_code: 'INVALID_ARGUMENT' };
     assert.equal(sum('alert-api', 'ssom_create_batch_items_total', refused), 2);
     assert.equal(sum('alert-api', 'ssom_create_batch_items_total'), 2);
+    const statuses = pages
+      .get('alert-api')!
+      .get('ssom_create_batch_items_total')!
+      .samples.map(({ labels }) => labels);
+    for (const status of ['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'INTERNAL'])
+      assert.ok(
+        statuses.some(({ rpc_response_status_code: its }) => its === status),
+        `${status} is there with 0, for the alarm that asks its rate`,
+      );
     assert.equal(sum('alert-api', 'ssom_inbox_writes_total', { change: 'READ' }), 1);
     assert.equal(sum('fanout', 'ssom_kafka_producer_records_sent_total'), inboxes);
     assert.equal(sum('delivery', 'ssom_inbox_writes_total', { change: 'CREATED' }), inboxes);
