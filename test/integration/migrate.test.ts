@@ -44,6 +44,13 @@ test('again and again changes nothing, also after a migration that was killed', 
   assert.deepEqual(await sql('SELECT epoch FROM service_state'), [before]);
 });
 
+test('a database that a later version has migrated is left as it is', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  await migrate(url, silentLogger());
+  await sql(`INSERT INTO schema_migrations (name, batch, migration_time) VALUES ('9999-later', 2, now())`);
+  assert.deepEqual(await migrate(url, silentLogger()), []);
+});
+
 test('two databases have two epochs, so that tokens of one are no tokens of the other', async (t) => {
   const [one, two] = [await createEmptyDatabase(t), await createEmptyDatabase(t)];
   await Promise.all([migrate(one.url, silentLogger()), migrate(two.url, silentLogger())]);
