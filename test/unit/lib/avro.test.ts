@@ -48,6 +48,18 @@ test('what was encoded is decoded, without asking the registry', async () => {
   }
 });
 
+test('what was encoded stays as it is, whatever its length, when something else is encoded', () => {
+  const codec = new AvroCodec<Event>(V1, 9, unasked);
+  const type = avsc.Type.forSchema(JSON.parse(V1) as avsc.Schema);
+  const events = Array.from({ length: 1100 }, (_, length) => ({
+    id: length,
+    name: String(length % 10).repeat(length),
+  }));
+  const encoded = events.map((event) => codec.encode(event));
+  for (const [index, event] of events.entries())
+    assert.ok(encoded[index]!.subarray(5).equals(type.toBuffer(event)), `a name of ${index} characters`);
+});
+
 test('bytes that are no record are undecodable', async () => {
   const codec = new AvroCodec<Event>(V1, 5, unasked);
   const good = codec.encode({ id: 1, name: 'abc' });
