@@ -1,5 +1,6 @@
 import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
+import { sqlState } from '../lib/postgres.js';
 import * as initial from './migrations/0001-initial.js';
 import * as deadLetters from './migrations/0002-dead-letters.js';
 import * as presence from './migrations/0003-presence.js';
@@ -9,18 +10,33 @@ import * as pushPlan from './migrations/0006-push-plan.js';
 
 const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan];
 
+/** As the pool hands it out: pg's. */
+interface Connection {
+  query(text: string, done: (error: Error | null) => void): void;
+}
+
 /** Every role calls it at its start; whoever comes first does the work. */
 const LOCK = 7_200_001;
+
+/** How long a change waits for a table that somebody else holds, such as a backup. The statements of the roles queue behind it. */
+const TABLE_WAIT_MS = 3000;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Brings the database's tables up to date. Safe to call from many processes at once.
  * @returns the names of the migrations that were applied
+ * @throws when a table is held by somebody else for longer than 3 s; that migration and later ones are not applied then
  */
 export async function migrate(databaseUrl: string, logger: Logger): Promise<string[]> {
   const knex = knexModule.default({
     client: 'pg',
     connection: databaseUrl,
-    pool: { min: 0, max: 2 },
+    pool: {
+      min: 0,
+      max: 2,
+      afterCreate: (connection: Connection, done: (error: Error | null) => void) =>
+        connection.query(`SET lock_timeout = ${TABLE_WAIT_MS}`, done),
+    },
     // Our callers report a failure in one line; knex would print it with its stack as well.
     log: { warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined },
     migrations: {
@@ -37,12 +53,20 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<stri
   try {
     // Our own lock rather than knex's: that one is a row, which stays behind when its holder is killed.
     return await knex.transaction(async (lock) => {
+      // Others who migrate may take their time.
+      await lock.raw('SET LOCAL lock_timeout = 0');
       await lock.raw('SELECT pg_advisory_xact_lock(?)', [LOCK]);
       await knex.migrate.forceFreeMigrationsLock();
       const [, applied] = (await knex.migrate.latest()) as [number, string[]];
       if (applied.length > 0) logger.info({ migrations: applied }, 'the database was migrated');
       return applied;
     });
+  } catch (error) {
+    if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+    throw new Error(
+      `the tables could not be changed: a transaction, such as a backup, has held one for more than ${TABLE_WAIT_MS} ms; try again when it is over`,
+      { cause: error },
+    );
   } finally {
     await knex.destroy();
   }

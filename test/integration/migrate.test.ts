@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import test from 'node:test';
+import pg from 'pg';
 import { silentLogger } from '../../services/lib/logging.js';
 import { migrate } from '../../services/store/migrate.js';
+import { defer } from '../support/defer.js';
 import { createEmptyDatabase } from '../support/postgres.js';
 import { cleanEnvironment } from '../support/standalone.js';
 
@@ -49,6 +51,21 @@ test('a database that a later version has migrated is left as it is', async (t) 
   await migrate(url, silentLogger());
   await sql(`INSERT INTO schema_migrations (name, batch, migration_time) VALUES ('9999-later', 2, now())`);
   assert.deepEqual(await migrate(url, silentLogger()), []);
+});
+
+test('a table that a backup holds makes nobody wait for long: the migration is refused, and works afterwards', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  await migrate(url, silentLogger());
+  await sql(`DELETE FROM schema_migrations WHERE name = '0006-push-plan'`);
+  await sql('ALTER TABLE push_deliveries DROP COLUMN planned_for');
+  const backup = new pg.Client({ connectionString: url });
+  await backup.connect();
+  defer(t, () => backup.end());
+  await backup.query('BEGIN');
+  await backup.query('LOCK TABLE push_deliveries IN ACCESS SHARE MODE');
+  await assert.rejects(migrate(url, silentLogger()), /such as a backup, has held one for more than 3000 ms/);
+  await backup.query('COMMIT');
+  assert.deepEqual(await migrate(url, silentLogger()), ['0006-push-plan']);
 });
 
 test('two databases have two epochs, so that tokens of one are no tokens of the other', async (t) => {
