@@ -102,13 +102,23 @@ function readOptions(laboratory: Laboratory): Options {
 
 /** Runs a laboratory from the command line and sets the exit code: 0 if every part could be measured. */
 export async function runLaboratory(laboratory: Laboratory): Promise<void> {
+  process.exitCode = 1;
+  let options: Options;
   try {
-    const options = readOptions(laboratory);
-    if (options.help) process.stdout.write(helpOf(laboratory));
-    else if (!(await measure(laboratory, options))) process.exitCode = 1;
+    options = readOptions(laboratory);
   } catch (error) {
     say((error as Error).message);
-    process.exitCode = 1;
+    return;
+  }
+  if (options.help) {
+    process.stdout.write(helpOf(laboratory));
+    process.exitCode = 0;
+    return;
+  }
+  try {
+    if (await measure(laboratory, options)) process.exitCode = 0;
+  } catch (error) {
+    say((error as Error).stack ?? String(error));
   }
 }
 
