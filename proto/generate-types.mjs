@@ -33,21 +33,22 @@ execFileSync(
 );
 
 // What reflection tells: the real descriptors, since the ones that proto-loader rebuilds lack imports and map entries.
-const descriptors = execFileSync(
-  process.execPath,
-  [
-    join(root, 'node_modules/@bufbuild/buf/bin/buf'),
-    ...['build', 'proto', '--as-file-descriptor-set', '--exclude-source-info', '--output', '-#format=binpb'],
-  ],
-  { cwd: root },
-);
+const buf = join(root, 'node_modules/@bufbuild/buf/bin/buf');
+const describe = (folder) =>
+  execFileSync(
+    process.execPath,
+    [buf, 'build', folder, '--as-file-descriptor-set', '--exclude-source-info', '--output', '-#format=binpb'],
+    { cwd: root },
+  );
+// Protobuf messages merge by concatenation.
+const descriptors = Buffer.concat(['proto', 'node_modules/grpc-health-check/proto'].map(describe));
 const lines = descriptors
   .toString('base64')
   .match(/.{1,110}/g)
   .map((line) => `  '${line}',\n`);
 writeFileSync(
   join(out, 'descriptor-set.ts'),
-  `/** A google.protobuf.FileDescriptorSet of all proto files, in base64. */\nexport const DESCRIPTOR_SET = [\n${lines.join('')}].join('');\n`,
+  `/** A google.protobuf.FileDescriptorSet of all proto files and of grpc.health.v1, in base64. */\nexport const DESCRIPTOR_SET = [\n${lines.join('')}].join('');\n`,
 );
 
 // What clients and servers load, compiled in: so the client finds it wherever it is installed or bundled.

@@ -1,12 +1,11 @@
-import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
-import { protoPath as healthProto } from 'grpc-health-check';
+import type { PackageDefinition } from '@grpc/proto-loader';
 import type protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { DESCRIPTOR_SET } from './types/descriptor-set.js';
 
 /**
- * The proto files for reflection, in the shape that @grpc/reflection reads. The descriptors of the package definition itself
- * will not do: proto-loader rebuilds them without imports and map entries, and grpcurl refuses those.
+ * The proto files for reflection, in the shape that @grpc/reflection reads. The descriptors of a package definition will
+ * not do: proto-loader rebuilds them without imports and map entries, and grpcurl refuses those.
  */
 export function reflectedFiles(): PackageDefinition {
   const set = descriptor.FileDescriptorSet.decode(Buffer.from(DESCRIPTOR_SET, 'base64')) as unknown as {
@@ -15,5 +14,5 @@ export function reflectedFiles(): PackageDefinition {
   const fileDescriptorProtos = set.file.map((file) =>
     Buffer.from(descriptor.FileDescriptorProto.encode(file).finish()),
   );
-  return { ...loadSync(healthProto), files: { fileDescriptorProtos } } as unknown as PackageDefinition;
+  return { files: { fileDescriptorProtos } } as unknown as PackageDefinition;
 }
