@@ -63,6 +63,7 @@ export class RelayTrace {
         // That it went out at last is told in any case.
         span ??= this.#start(created);
         this.#showWait(created);
+        if (spanTime() - this.#startedAt > this.shared.slowMs) span.setAttribute(ATTR.slow, true);
         span.end();
       } else failSpan(span, error);
       this.shared.failures.note(alertId, error !== undefined);

@@ -3,11 +3,12 @@ import type { Config } from '../lib/config/load.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import type { Logger } from '../lib/logging.js';
-import type { Database } from '../lib/postgres.js';
+import { repeatConflicts, type Database } from '../lib/postgres.js';
 import { traceIdOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
 import { outboxState, removePublished, unpublished } from '../store/outbox.js';
+import { markPublishedLate } from '../store/progress.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { RelayTracing } from './relay-trace.js';
 
@@ -16,6 +17,8 @@ const SWEEPER_LOCK = 7_200_002;
 const SWEEP_BATCH = 1000;
 /** How long published alerts gather before they leave the outbox together. */
 const REMOVE_AFTER_MS = 50;
+/** From this many milliseconds on Kafka has acknowledged an alert late, which is noted. */
+const LATE_MS = 1000;
 
 export interface RelayDeps {
   readonly config: Pick<
@@ -148,13 +151,24 @@ export class Relay {
     const trace = this.#traces.begin(events.topics.alertCreated, alerts, swept);
     const records = alerts.map((created) => alertCreatedRecord(events, created, trace.traceparentFor(created)));
     for (const { alert } of alerts) this.#inFlight.add(alert.alertId);
+    const startedAt = performance.now();
     try {
       await producer.publish(records);
       trace.end();
+      if (performance.now() - startedAt > LATE_MS) await this.#noteLate(alerts);
     } catch (error) {
       trace.end(error as Error);
       for (const { alert } of alerts) this.#inFlight.delete(alert.alertId);
       throw error;
+    }
+  }
+
+  async #noteLate(alerts: readonly CreatedAlert[]): Promise<void> {
+    const ids = alerts.map(({ alert }) => alert.alertId);
+    try {
+      await repeatConflicts(() => markPublishedLate(this.deps.database, ids));
+    } catch (error) {
+      this.deps.logger.debug({ err: error, alerts: ids.length }, 'that Kafka was slow could not be noted');
     }
   }
 

@@ -17,7 +17,21 @@ export interface Progress {
 }
 
 /**
- * Notes when these alerts were published and that the last recipient's event was. It does not wait for the disk: what a
+ * Notes that Kafka acknowledged these alerts just now. Of what it takes at once fan-out notes when its record was written, which
+ * costs no statement; a record that waited for Kafka was written long before Kafka had it.
+ */
+export async function markPublishedLate(database: Queryable, alertIds: readonly number[]): Promise<void> {
+  await database.query({
+    name: 'mark-published-late',
+    text: `
+      UPDATE alert_progress p SET published_at = LEAST(now(), p.fanned_out_at)
+      WHERE p.alert_id = ANY($1::bigint[]) AND ${WITHOUT_WAITING_FOR_THE_DISK}`,
+    values: [alertIds],
+  });
+}
+
+/**
+ * Notes when these alerts were published, unless it is known, and that the last recipient's event was. It does not wait for the disk: what a
  * crash of PostgreSQL loses is filled in by reconciliation.
  */
 export async function markFannedOut(
@@ -28,7 +42,8 @@ export async function markFannedOut(
     name: 'mark-fanned-out',
     text: `
       UPDATE alert_progress p
-      SET fanned_out_at = now(), recipients = f.recipients, published_at = to_timestamp(f.published_at / 1000)
+      SET fanned_out_at = now(), recipients = f.recipients,
+          published_at = COALESCE(p.published_at, to_timestamp(f.published_at / 1000))
       FROM unnest($1::bigint[], $2::int[], $3::float8[]) f(alert_id, recipients, published_at)
       WHERE p.alert_id = f.alert_id AND p.fanned_out_at IS NULL AND ${WITHOUT_WAITING_FOR_THE_DISK}`,
     values: [

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
+import type { Timestamp__Output } from '../../services/lib/grpc/types/google/protobuf/Timestamp.js';
+import { wait } from '../../services/lib/retry.js';
+import { findProgress } from '../../services/store/progress.js';
 import { markRead } from '../../services/store/inboxes.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory, user } from '../support/directory.js';
@@ -109,6 +112,49 @@ for (const [name, how] of [
     await untilTrue(() => fault.count() === 2, { what: 'the batch was tried again' });
   });
 }
+
+/** Kafka has the alert, and does not say so until the test lets it. */
+async function startLateKafka(t: TestContext) {
+  const cluster = await startTestCluster(t);
+  let acknowledge!: () => void;
+  const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve));
+  const fault = firstPublishes('alert-created-topic', 1, async (records, publish) => {
+    await publish(records);
+    await acknowledged;
+  });
+  const api = cluster.api(await cluster.start('alert-api', { fault }));
+  await loadDirectory(api);
+  const { alert } = await api.call('CreateAlert', alertRequest());
+  const progress = async () => (await findProgress(cluster.store.database, alert!.alertId))!;
+  const untilFannedOut = async () => {
+    await cluster.start('fanout');
+    await untilTrue(async () => (await progress()).fannedOutAt !== null, { what: 'fan-out' });
+  };
+  await untilTrue(() => fault.count() === 1, { what: 'its publication' });
+  // From a second on it is late.
+  await wait(1100);
+  return { createdAt: millis(alert!.createdAt), progress, untilFannedOut, acknowledge };
+}
+
+const millis = (at: Timestamp__Output | null) => at!.seconds * 1000 + at!.nanos / 1e6;
+
+test('an alert that Kafka acknowledges late was published then, not when it was handed over', async (t) => {
+  const { createdAt, progress, untilFannedOut, acknowledge } = await startLateKafka(t);
+  acknowledge();
+  await untilTrue(async () => (await progress()).publishedAt! >= createdAt + 1000, { what: 'the late publication' });
+  const { publishedAt } = await progress();
+  await untilFannedOut();
+  assert.equal((await progress()).publishedAt, publishedAt);
+});
+
+test('one that is fanned out before Kafka acknowledges it was published by then', async (t) => {
+  const { progress, untilFannedOut, acknowledge } = await startLateKafka(t);
+  await untilFannedOut();
+  const { publishedAt, fannedOutAt } = await progress();
+  assert.ok(publishedAt! < fannedOutAt!);
+  acknowledge();
+  await untilTrue(async () => (await progress()).publishedAt === fannedOutAt, { what: 'the late publication' });
+});
 
 test('stored, and the process ends before it could publish: another one does', async (t) => {
   const cluster = await startTestCluster(t);
