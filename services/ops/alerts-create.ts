@@ -86,7 +86,7 @@ async function createOne(context: Context, flags: CreateFlags): Promise<number> 
   if ('problems' in input) throw new UsageError(input.problems.join('; '));
   return withClient(context, flags, callerIdentity(context, flags), async (client, signal) => {
     const { alert, replayed } = await client.createAlert(input.request, { signal, attempts: ATTEMPTS });
-    await print(context, `${alert?.alertId} ${replayed ? 'replayed' : 'created'}`);
+    await print(context, `alert ${alert?.alertId} ${replayed ? 'replayed' : 'created'}`);
     return OK;
   });
 }

@@ -147,14 +147,15 @@ test('Ctrl-C ends create --file with 130', async (t) => {
   assert.equal(await done, 130);
 });
 
-test('create from flags sends what they say and prints the number', async (t) => {
+test('create from flags sends what they say and prints the number, also of one that was there', async (t) => {
   let request: CreateAlertRequest__Output | undefined;
   let caller: unknown;
+  let replayed = false;
   const address = await fakeService(t, {
     CreateAlert: (call, callback) => {
       request = call.request;
       [caller] = call.metadata.get('x-caller');
-      callback(null, { alert: { alertId: 17 }, replayed: false });
+      callback(null, { alert: { alertId: 17 }, replayed });
     },
   });
   const flags =
@@ -162,7 +163,7 @@ test('create from flags sends what they say and prints the number', async (t) =>
     '--to-department D --to-login l --occurred-at 2026-01-31T09:30:00Z --request-id r --source-id s --caller me';
   const context = fakeContext();
   assert.equal(await main(['alerts', 'create', ...flags.split(' '), '--address', address], context), 0);
-  assert.equal(context.out(), '17 created\n');
+  assert.equal(context.out(), 'alert 17 created\n');
   assert.equal(caller, 'me');
   assert.deepEqual(request, {
     requestId: 'r',
@@ -176,6 +177,10 @@ test('create from flags sends what they say and prints the number', async (t) =>
     labels: { a: '1', b: '=2' },
     recipients: { userIds: ['u1', 'u2'], departments: ['D'], githubLogins: ['l'] },
   });
+  replayed = true;
+  const again = fakeContext();
+  assert.equal(await main(['alerts', 'create', ...flags.split(' '), '--address', address], again), 0);
+  assert.equal(again.out(), 'alert 17 replayed\n');
 });
 
 test('watch shows changes, keeps still about checkpoints, and Ctrl-C ends it with 0 and a token', async (t) => {
