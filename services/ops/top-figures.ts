@@ -46,6 +46,8 @@ export interface Figures {
   readonly groups: readonly GroupState[];
   readonly outbox: { readonly depth: number; readonly ageMs: number } | undefined;
   readonly streams: { readonly open: number; readonly slow: number } | undefined;
+  /** Pushes that are due, and how long FCM lets us wait; undefined also where push is off. */
+  readonly push: { readonly due: number; readonly ageMs: number; readonly pausedMs: number } | undefined;
   readonly breakers: readonly OpenBreaker[];
   /** Since the roles were started, and of them in the last minute. */
   readonly deadLetters: { readonly total: number; readonly recent: number } | undefined;
@@ -69,6 +71,7 @@ export class History {
       roles.reduce<number | undefined>((max, { metrics }) => greater(max, metrics.max(metric)), undefined);
     const depth = most('ssom_outbox_depth');
     const open = sum('ssom_stream_open');
+    const due = most('ssom_push_due');
     const letters = sum('ssom_dead_letters_total');
     return {
       roles,
@@ -83,6 +86,11 @@ export class History {
       // Each alert-api tells of the same table.
       outbox: depth === undefined ? undefined : { depth, ageMs: (most('ssom_outbox_age') ?? 0) * 1000 },
       streams: open === undefined ? undefined : { open, slow: sum('ssom_stream_slow') ?? 0 },
+      // Each of them counts what is due for all; one that is paused may be the only one.
+      push:
+        due === undefined
+          ? undefined
+          : { due, ageMs: (most('ssom_push_lag') ?? 0) * 1000, pausedMs: (most('ssom_push_paused') ?? 0) * 1000 },
       breakers: openBreakers(roles),
       deadLetters:
         letters === undefined

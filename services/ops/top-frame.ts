@@ -14,6 +14,8 @@ export interface Size {
 
 const LABEL = 14;
 const CELL = 12;
+/** A push that has been due for longer is late: what ALERT_MONITORING_SLOW_PROCESSING_MS is unless it was set. */
+const PUSH_LATE_MS = 5000;
 
 /**
  * What a terminal shows: no line is wider than it, and there are no more than it has rows.
@@ -41,6 +43,7 @@ export function frameOf(figures: Figures, now: Date, size: Size | undefined, pai
     ...lagLines(figures.groups),
     field('outbox', outboxText(figures)),
     field('streams', streamsText(figures)),
+    field('push', pushText(figures)),
     field('breakers', breakersText(figures)),
     field('dead letters', deadLettersText(figures)),
     [],
@@ -125,6 +128,15 @@ function streamsText({ streams }: Figures): Line {
   if (streams === undefined) return ['-'];
   const slow: Line = streams.slow === 0 ? [] : [['yellow', `, ${streams.slow.toLocaleString('en')} of them slow`]];
   return [`${streams.open.toLocaleString('en')} open`, ...slow];
+}
+
+function pushText({ push }: Figures): Line {
+  if (push === undefined) return ['-'];
+  const { due, ageMs, pausedMs } = push;
+  const text = due === 0 ? 'nothing due' : `${count(due, 'push')} due, the oldest for ${duration(ageMs)}`;
+  if (pausedMs > 0) return [text, ['red', `, paused for ${duration(pausedMs)}`]];
+  if (due === 0) return [['green', text]];
+  return [ageMs > PUSH_LATE_MS ? ['yellow', text] : text];
 }
 
 function breakersText({ breakers, roles }: Figures): Line {

@@ -24,8 +24,8 @@ export const addTop: AddCommands = (program, context, done) => {
   rolesFlag(program.command('top'))
     .summary('what the running roles do, live')
     .description(
-      'Rates over the last 10 s, latency over the last minute, lag, outbox, streams, circuit breakers, dead letters, and how each ' +
-        'process is, from /metrics and /readyz. Ctrl-C ends it. Where the output is no terminal it looks twice, prints and ends.',
+      'Rates over the last 10 s, latency over the last minute, lag, outbox, streams, push, circuit breakers, dead letters, and ' +
+        'how each process is, from /metrics and /readyz. Ctrl-C ends it. Where the output is no terminal it looks twice, prints and ends.',
     )
     .option('--interval <seconds>', 'between two looks', parseInterval, 2)
     .option('--once', 'look twice, an interval apart, print and end')

@@ -13,6 +13,7 @@ interface Figures {
   readonly groups: readonly { readonly role: string; readonly lag: number }[];
   readonly outbox: { readonly depth: number };
   readonly streams: { readonly open: number };
+  readonly push: object | null;
   readonly breakers: readonly unknown[];
   readonly deadLetters: { readonly total: number };
   readonly roles: readonly { readonly name: string; readonly ready: boolean }[];
@@ -46,15 +47,15 @@ test('top and alerts trace read what the whole service really tells of itself', 
     },
     { timeoutMs: 30_000, what: () => `all is seen: ${JSON.stringify(figures)}` },
   );
-  const { groups, outbox, streams, breakers, deadLetters, roles } = figures!;
+  const { groups, outbox, streams, push, breakers, deadLetters, roles } = figures!;
   assert.deepEqual(
     groups.map(({ role }) => role),
     ['fanout', 'delivery', 'push', 'stream-gateway'],
   );
   assert.deepEqual(
     // What was created a moment ago may stand in the outbox still.
-    [(outbox.depth ?? 100) < 20, streams.open, breakers.length, deadLetters.total, roles.map(({ name }) => name)],
-    [true, 0, 0, 0, ['standalone']],
+    [(outbox.depth ?? 100) < 20, streams.open, push, breakers.length, deadLetters.total, roles.map(({ name }) => name)],
+    [true, 0, null, 0, 0, ['standalone']],
   );
   let out = '';
   await untilTrue(

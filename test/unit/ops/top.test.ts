@@ -104,6 +104,30 @@ test('a breaker that is half open since nobody calls is shown, and not as someth
   );
 });
 
+test('push: what is due and for how long, and that FCM lets it wait; nothing where nothing is pushed', () => {
+  const styled: Paint = (style, text) => `<${style}:${text}>`;
+  const figures = (...roles: Parameters<History['add']>[0]) => new History().add(roles, 0);
+  const line = (...roles: Parameters<History['add']>[0]) =>
+    frameOf(figures(...roles), noon, undefined, styled).find((text) => text.startsWith('push '));
+  const sender = (due: number, lag: number, paused = 0) =>
+    roleState('push', [`ssom_push_due ${due}`, `ssom_push_lag ${lag}`, `ssom_push_paused ${paused}`]);
+  assert.equal(line(sender(0, 0)), 'push          <green:nothing due>');
+  assert.equal(line(sender(1, 2)), 'push          1 push due, the oldest for 2.0 s');
+  assert.equal(line(sender(1234, 90)), 'push          <yellow:1,234 pushes due, the oldest for 1 min 30 s>');
+  assert.equal(line(sender(0, 0, 12)), 'push          nothing due<red:, paused for 12.0 s>');
+  // Each counts what is due for all; either may be paused.
+  const two = [sender(3, 7.5), sender(3, 7.4, 2)];
+  assert.equal(line(...two), 'push          3 pushes due, the oldest for 7.5 s<red:, paused for 2.0 s>');
+  assert.deepEqual(figures(...two).push, { due: 3, ageMs: 7500, pausedMs: 2000 });
+  const off = roleState('push', ['ssom_push_skipped_total 7']);
+  for (const none of [off, roleState('delivery')]) {
+    assert.equal(line(none, roleState('alert-api')), 'push          -');
+    assert.equal(figures(none).push, undefined);
+  }
+  const longest = frameOf(figures(sender(100_000, 86_399, 299)), noon, { columns: 80, rows: 50 }, plain);
+  assert.match(longest.join('\n'), /\npush .*100,000 pushes due, .*, paused for 4 min 59 s\n/, 'it fits 80 columns');
+});
+
 test('top for scripts: one frame of two looks without control characters, and JSON with null for what is not known', async (t) => {
   let created = 10;
   const api = await serveRole(t, 'alert-api', () => [`ssom_alerts_created_total ${(created += 5)}`]);
@@ -115,9 +139,14 @@ test('top for scripts: one frame of two looks without control characters, and JS
 
   const json = fakeContext({ environment, terminal: true });
   assert.equal(await main(['top', '--json', '--interval', '0.2'], json), 0);
-  const figures = JSON.parse(json.out()) as { rates: Record<string, number | null>; roles: { name: string }[] };
+  const figures = JSON.parse(json.out()) as {
+    rates: Record<string, number | null>;
+    push: object | null;
+    roles: { name: string }[];
+  };
   assert.ok(figures.rates['created']! > 0);
   assert.equal(figures.rates['pushed'], null);
+  assert.equal(figures.push, null);
   assert.deepEqual(
     figures.roles.map(({ name }) => name),
     ['alert-api'],
