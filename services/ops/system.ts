@@ -1,4 +1,5 @@
 import { ROLE_NAMES, type Check, type RoleName, type RoleState } from './roles.js';
+import { count, oneLine } from './text.js';
 
 /** A consumer group, of all its members that answered. */
 export interface GroupState {
@@ -98,6 +99,12 @@ export function failedChecks({ checks }: RoleState, role?: RoleName): Check[] {
   });
 }
 
+/** The same, each in one sentence. A role is ready for all that, if it can do without. */
+export function checkProblems(state: RoleState, role?: RoleName): string[] {
+  const is = state.ready ? 'is ready, but' : 'is not ready:';
+  return failedChecks(state, role).map(({ name, reason }) => oneLine(`${nameOf(state)} ${is} ${name}: ${reason}`));
+}
+
 /** `delivery at 127.0.0.1:9466` */
 export function nameOf({ name, address }: RoleState): string {
   return `${name ?? 'the role'} at ${address}`;
@@ -118,11 +125,7 @@ export function problemsOf(role: RoleName, states: readonly RoleState[]): string
   const groups = groupsOf(states).filter((each) => each.role === role);
   if (running.length === 0)
     return [describeAbsence(role, states), ...groups.flatMap((group) => [...describeGroup(group)])];
-  const problems: string[] = [];
-  for (const state of running) {
-    for (const { name, reason } of failedChecks(state, role))
-      problems.push(`${nameOf(state)} is not ready: ${name}: ${reason}`);
-  }
+  const problems = running.flatMap((state) => checkProblems(state, role));
   for (const { name, state, at } of openBreakers(running)) {
     if (name === 'fcm' && role !== 'push') continue;
     const means = state === 'open' ? 'calls fail at once until it answers' : 'one call tries whether it answers';
@@ -142,7 +145,11 @@ function describeAbsence(role: RoleName, states: readonly RoleState[]): string {
 
 function* describeGroup({ name, lag, worst, paused, parked }: GroupState): Generator<string> {
   if (paused > 0) yield `the consumer of ${name} is paused: it waits for an outage to end, its log says which`;
-  if (parked > 0) yield `${parked} of the partitions of ${name} wait for a record that fails alone`;
-  if (lag > 0)
-    yield `${name} is ${lag.toLocaleString('en')} records behind, most of them in ${worst!.partition} (${worst!.lag.toLocaleString('en')})`;
+  if (parked > 0)
+    yield `${parked} of the partitions of ${name} ${parked === 1 ? 'waits' : 'wait'} for a record that fails alone`;
+  if (lag > 0) {
+    const { partition, lag: most } = worst!;
+    const where = most === lag ? `in ${partition}` : `most of them in ${partition} (${most.toLocaleString('en')})`;
+    yield `${name} is ${count(lag, 'record')} behind, ${where}`;
+  }
 }
