@@ -5,7 +5,7 @@ import { callerIdentity, withClient, type CallerFlags } from './command.js';
 import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
 import { alertJson, progressJson } from './format.js';
 import { readRoles, roleAddresses, type RolesFlags, type RoleState } from './roles.js';
-import { isKnown } from './system.js';
+import { checkProblems, isKnown } from './system.js';
 import { count, duration, oneLine, painter, type Paint } from './text.js';
 import { missingCount, stepsOf, verdictOf, type Step } from './trace.js';
 import { reasonsOf } from './trace-reasons.js';
@@ -38,9 +38,9 @@ export async function traceAlert(context: Context, alertId: number, flags: Trace
     try {
       answer = await client.getAlert({ alertId }, { signal });
     } catch (error) {
-      // Without the alert-api nothing is known of the alert; what the roles say of themselves may be why.
+      // Without the alert-api, or its database, nothing is known of the alert; what the roles say of themselves may be why.
       const isAway = error instanceof AlertClientError && ['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(error.code);
-      if (isAway) sayWhoIsAway(context, await asking);
+      if (isAway) for (const line of (await asking).flatMap(selfReport)) say(context, line);
       throw error;
     }
     const { alert, progress } = answer;
@@ -71,8 +71,9 @@ function jaegerBase({ environment }: Context, flags: TraceFlags): string {
   return base.replace(/\/+$/, '');
 }
 
-function sayWhoIsAway(context: Context, roles: readonly RoleState[]): void {
-  for (const { address, away } of roles) if (away !== undefined) say(context, `${address}: ${away}`);
+/** What is amiss with a role; none: it answers, and finds nothing. */
+function selfReport(role: RoleState): string[] {
+  return role.away === undefined ? checkProblems(role) : [`${role.address}: ${role.away}`];
 }
 
 /** For people. */

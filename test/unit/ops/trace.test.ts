@@ -341,3 +341,26 @@ test('what trace cannot answer is one clear message', async (t) => {
   assert.equal(failed, 1);
   assert.match(said, new RegExp(`^${stopped}: nothing listens there\nUNAVAILABLE: `));
 });
+
+test('the alert-api answers and cannot ask its database: what the roles say of it is said', async (t) => {
+  const details = 'the database does not answer at the moment; try again';
+  const address = await fakeService(t, {
+    GetAlert: (_call, callback) => callback({ code: grpc.status.UNAVAILABLE, details }),
+  });
+  const gone = { ok: false, required: true, reason: 'connect ECONNREFUSED' };
+  const api = await serveRole(t, 'alert-api', () => [], {
+    postgresql: gone,
+    kafka: { ...gone, required: false, reason: 'no broker' },
+    'circuit breaker postgresql': gone,
+  });
+  const delivery = await serveRole(t, 'delivery', () => [], { kafka: { ...gone, required: false } });
+  const well = await serveRole(t, 'push', () => [], { postgresql: { ok: true, required: true } });
+  const environment = { SSOM_ADDRESS: address, SSOM_ROLES: [api, delivery, well].join() };
+  const context = fakeContext({ environment });
+  assert.equal(await main(['alerts', 'trace', '17'], context), 1);
+  const [postgresql, kafka, theirs, ...rest] = context.err().trimEnd().split('\n');
+  assert.equal(postgresql, `alert-api at ${api} is not ready: postgresql: connect ECONNREFUSED`);
+  assert.equal(kafka, `alert-api at ${api} is not ready: kafka: no broker`);
+  assert.equal(theirs, `delivery at ${delivery} is ready, but kafka: connect ECONNREFUSED`);
+  assert.equal(rest[0], `UNAVAILABLE: ${details}`, 'and nothing of the role that is well');
+});
