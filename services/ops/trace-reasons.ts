@@ -76,10 +76,7 @@ function checkReasons(progress: AlertProgress__Output, allWell: boolean, now: nu
 
 function pushReasons(progress: AlertProgress__Output, states: readonly RoleState[], now: number): string[] {
   const pending = pendingPushes(progress);
-  const reasons = progress.pushes
-    .filter(({ state, error }) => state === 'PUSH_STATE_FAILED' && error !== '')
-    .slice(0, 3)
-    .map(({ userId, deviceId, error }) => `push to ${oneLine(userId)}, device ${deviceId}: ${oneLine(error)}`);
+  const reasons = failedPushes(progress);
   if (pending === 0 && progress.unplannedPushes === 0) return reasons;
   const senders = states.filter((state) => runs(state, 'push'));
   const off = senders.filter(({ ready, metrics }) => ready && isOff(metrics));
@@ -93,6 +90,26 @@ function pushReasons(progress: AlertProgress__Output, states: readonly RoleState
   const due = Math.max(0, ...senders.map(({ metrics }) => metrics.max('ssom_push_due') ?? 0));
   if (due > 0) reasons.push(`${count(due, 'push')} of all alerts ${due === 1 ? 'is' : 'are'} due`);
   return [...reasons, ...waitingPushes(progress, now)];
+}
+
+/** FCM's code for a device that it does not know any more: nothing is left to be sent to, so that is no dead letter. */
+const DEVICE_GONE = 'messaging/registration-token-not-registered';
+
+/** Those that were given up, and what can be done. GetAlert does not name their dead letters, as no inbox waits for them. */
+function failedPushes({ pushes }: AlertProgress__Output): string[] {
+  const failed = pushes.filter(({ state, error }) => state === 'PUSH_STATE_FAILED' && error !== '');
+  const lines = failed
+    .slice(0, 3)
+    .map(({ userId, deviceId, error }) => `push to ${oneLine(userId)}, device ${deviceId}: ${oneLine(error)}`);
+  const buried = failed.find(({ error }) => !error.startsWith(DEVICE_GONE));
+  if (buried !== undefined) {
+    // With these words its reason begins.
+    const list = `ssom-alert dlq list --reason "push to device ${buried.deviceId}:"`;
+    lines.push(
+      `'${list}' lists it, 'ssom-alert dlq show NAME' shows it; mend the cause, then 'ssom-alert dlq redrive'`,
+    );
+  }
+  return lines;
 }
 
 /** Its own limits are among the metrics of every role that sends. */

@@ -119,7 +119,7 @@ describe('alerts trace says where an alert is, and why it is not further', { con
     await traceUntil(/inbox of every recipient/, look);
   });
 
-  it('pushes: nobody plans them, FCM is not there, sent', async (t) => {
+  it('pushes: nobody plans them, FCM is not there, sent, given up', async (t) => {
     const push = await startPushCluster(t);
     const { cluster, fcm } = push;
     const api = await cluster.start('alert-api');
@@ -139,6 +139,17 @@ describe('alerts trace says where an alert is, and why it is not further', { con
     await fcm.removeRule(ruleId);
     const sent = await traceUntil(/\n {2}pushed +\S+ \S+ +\+\S+ \S+ .*1 of 1/, () => trace(api, alertId, api, role));
     assert.doesNotMatch(sent, /push to op1/);
+    const top = fakeContext({ environment: { SSOM_ROLES: role.http } });
+    assert.equal(await main(['top', '--once', '--interval', '0.2'], top), 0);
+    assert.match(top.out(), /\npush +(nothing due|\d+ push)/);
+
+    await fcm.rule({ error: 'INVALID_ARGUMENT' });
+    const refusedId = await push.create(['op1']);
+    const failed = await traceUntil(/dlq list/, () => trace(api, refusedId, api, role));
+    const [, words] = /\n {2}'ssom-alert dlq list --reason "(push to device \d+:)"' lists it/.exec(failed)!;
+    const [letter] = await cluster.read(`${cluster.config.topicInboxChange}-dlq`, 1);
+    const reason = letter!.headers.find((header) => 'dlq-error-message' in header)!['dlq-error-message'];
+    assert.ok(String(reason).startsWith(words!), `${String(reason)} is what the words find`);
   });
 
   it('what retention has closed is not missing; what it has removed was there', async (t) => {

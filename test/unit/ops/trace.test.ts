@@ -232,8 +232,19 @@ test('pushes that wait: for their time, for FCM, for the role, or because push i
   const sender = (...metrics: string[]) => roleState('push', ['ssom_push_limit 100', ...metrics]);
   assert.equal(
     reasons(sender()),
-    'push to op1, device 4: messaging/x: no\npush to op1, device 5, waits 10.0 s, as its user holds a stream (PUSH_GRACE_MS)',
+    'push to op1, device 4: messaging/x: no\n' +
+      `'ssom-alert dlq list --reason "push to device 4:"' lists it, 'ssom-alert dlq show NAME' shows it; ` +
+      "mend the cause, then 'ssom-alert dlq redrive'\n" +
+      'push to op1, device 5, waits 10.0 s, as its user holds a stream (PUSH_GRACE_MS)',
   );
+  const dead = { ...waiting.pushes[0]!, deviceId: 3, error: 'messaging/registration-token-not-registered: gone' };
+  const deviceGone = (...more: typeof waiting.pushes) => reasons(sender(), { ...waiting, pushes: [dead, ...more] });
+  assert.equal(
+    deviceGone(),
+    'push to op1, device 3: messaging/registration-token-not-registered: gone',
+    'such a one is no dead letter',
+  );
+  assert.match(deviceGone(...waiting.pushes), /device 3: .*\npush to op1, device 4: .*\n'.*"push to device 4:"/);
   const again = { ...waiting, pushes: [{ ...push, attempts: 2, error: 'messaging/unavailable' }] };
   const failed = /device 5, failed and is tried again in at most 10\.0 s: messaging\/unavailable/;
   assert.match(reasons(sender(), again), failed);
