@@ -132,6 +132,10 @@ test('grpcurl, by reflection', { skip: whySkip('grpcurl', ['--version'], GRPCURL
       });
   const seen = (tool: Tool) => responses(tool).flatMap(({ changes }) => changes);
 
+  const health = new Tool(t, 'grpcurl', ['-plaintext', address, 'grpc.health.v1.Health/Check']);
+  await health.ended();
+  assert.match(health.stdout, /"status": "SERVING"/);
+
   const first = await create(api, 'curl', 3);
   const before = stream({ start: 'STREAM_START_BEGINNING' });
   await before.until(() => seen(before).length === 3 && before.stdout.includes('resumeToken'), 'the inbox');
