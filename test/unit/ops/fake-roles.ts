@@ -23,15 +23,18 @@ export function roleState(
   };
 }
 
+/** A loopback address on which no other test listens: a port of 127.0.0.1 that is free now may be somebody's in a moment. */
+const UNUSED_HOST = '127.7.7.7';
+
 /** An address at which nothing listens. */
 export async function closedAddress(): Promise<string> {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
+  server.listen(0, UNUSED_HOST);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  return `127.0.0.1:${port}`;
+  return `${UNUSED_HOST}:${port}`;
 }
 
 /** Serves HTTP on a free port until the test ends. @returns host:port */
