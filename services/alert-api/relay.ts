@@ -94,9 +94,16 @@ export class Relay {
   /** Sweeps the outbox, and looks how full it is, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { config, database, logger } = this.deps;
+    let countFailed = false;
     const look = async () => {
       this.#outbox = await outboxState(database, config.outboxMax);
+      countFailed = false;
       this.#noteFull();
+    };
+    // Once an outage: what is away, and for how long, is told by the circuit breaker.
+    const noteUncounted = (error: unknown) => {
+      logger[countFailed ? 'debug' : 'warn']({ err: error }, 'the outbox could not be counted; trying again');
+      countFailed = true;
     };
     const sweep = async () => {
       if (this.#publishing === undefined || this.#outbox.depth === 0) return;
@@ -104,9 +111,7 @@ export class Relay {
     };
     // Beside each other: while Kafka is away a sweep hangs for as long as its records may take, and OUTBOX_MAX must hold.
     await Promise.all([
-      every(config.outboxSweepIntervalMs, signal, look, (error) =>
-        logger.warn({ err: error }, 'the outbox could not be counted; trying again'),
-      ),
+      every(config.outboxSweepIntervalMs, signal, look, noteUncounted),
       every(config.outboxSweepIntervalMs, signal, sweep, (error) =>
         logger.warn({ err: error }, 'the outbox could not be swept; trying again'),
       ),
