@@ -174,14 +174,16 @@ export class Database implements Queryable {
   /**
    * Runs `work` in one transaction on one connection; rolls back when it throws. After a deadlock it is run again, so it
    * must have no effect outside the database.
+   * @param lockWaitMs how long a statement of it waits for a row that somebody else holds; then LOCK_NOT_AVAILABLE
    */
-  async transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    return repeatConflicts(() => this.#transact(work));
+  async transaction<T>(work: (connection: Connection) => Promise<T>, lockWaitMs?: number): Promise<T> {
+    return repeatConflicts(() => this.#transact(work, lockWaitMs));
   }
 
-  async #transact<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  async #transact<T>(work: (connection: Connection) => Promise<T>, lockWaitMs: number | undefined): Promise<T> {
     return this.withConnection(async (connection) => {
-      await connection.query('BEGIN');
+      // Both in one message.
+      await connection.query(lockWaitMs === undefined ? 'BEGIN' : `BEGIN; SET LOCAL lock_timeout = ${lockWaitMs}`);
       try {
         const result = await work(connection);
         await connection.query('COMMIT');
@@ -292,6 +294,8 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 export const UNIQUE_VIOLATION = '23505';
+/** Somebody else held a row for longer than the lock time-out. */
+export const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * A condition that is always true and makes its transaction commit without waiting for the disk. For what may be lost in a

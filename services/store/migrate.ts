@@ -1,6 +1,6 @@
 import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
-import { sqlState } from '../lib/postgres.js';
+import { LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres.js';
 import * as initial from './migrations/0001-initial.js';
 import * as deadLetters from './migrations/0002-dead-letters.js';
 import * as presence from './migrations/0003-presence.js';
@@ -20,7 +20,6 @@ const LOCK = 7_200_001;
 
 /** How long a change waits for a table that somebody else holds, such as a backup. The statements of the roles queue behind it. */
 const TABLE_WAIT_MS = 3000;
-const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Brings the database's tables up to date. Safe to call from many processes at once.

@@ -31,6 +31,8 @@ export interface CallContext {
   readonly span: Span | undefined;
   /** For the database, so that its statements are seen below this call; undefined while the call is not recorded. */
   readonly statements: StatementObserver | undefined;
+  /** Aborts when nobody waits for the answer any more: the client has gone, or its deadline is over. */
+  readonly signal: AbortSignal;
 }
 
 /** Codes that say that we failed; the others are the caller's business and no errors of a server's span. */
@@ -182,7 +184,10 @@ export class GrpcServer {
     const { tracing, authenticate } = this.deps;
     try {
       const identity = authenticate(call.metadata);
-      if (!tracing.enabled) return { identity, span: undefined, traceparent: undefined, statements: undefined };
+      const gone = new AbortController();
+      call.once('cancelled', () => gone.abort());
+      const { signal } = gone;
+      if (!tracing.enabled) return { identity, span: undefined, traceparent: undefined, statements: undefined, signal };
       const method = path.slice(1);
       const span = tracing.startCall(method, {
         kind: SpanKind.SERVER,
@@ -191,7 +196,7 @@ export class GrpcServer {
       });
       const traceparent = traceparentOf(span);
       const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-      return { identity, span, traceparent, statements };
+      return { identity, span, traceparent, statements, signal };
     } catch (error) {
       if (error instanceof AlertError) return error;
       this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');
