@@ -1,6 +1,7 @@
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import type { Database } from '../lib/postgres.js';
+import { databaseStatus } from '../lib/grpc/database-status.js';
 import { requireScope } from '../lib/grpc/identity.js';
 import { readFilter, readPageSize, readPageToken, toAlertMessage, writePageToken } from '../lib/grpc/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
@@ -21,7 +22,6 @@ import type { Attributes, Span } from '../lib/telemetry/tracing.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { isInInbox } from '../store/inboxes.js';
 import { readClosedTo } from '../store/state.js';
-import { isOutage } from '../lib/postgres.js';
 import { progressOf } from './alert-progress.js';
 import { readCreateAlertRequest } from './create-alert-request.js';
 import type { CreateBatcher, CreateResult } from './create-batcher.js';
@@ -151,18 +151,15 @@ const UNAVAILABLE = 14;
 const INTERNAL = 13;
 
 function itemError(error: Error, logger: Logger) {
-  if (error instanceof AlertError) {
+  const known = error instanceof AlertError ? error : databaseStatus(error);
+  if (known !== undefined) {
     return {
-      code: grpcCode(error),
-      message: error.message,
-      reason: error.reason,
-      fieldViolations: [...error.violations],
-      retryAfterMs: error.retryAfterMs ?? 0,
+      code: grpcCode(known),
+      message: known.message,
+      reason: known.reason,
+      fieldViolations: [...known.violations],
+      retryAfterMs: known.retryAfterMs ?? 0,
     };
-  }
-  if (isOutage(error)) {
-    const message = 'the database does not answer at the moment; try again';
-    return { code: UNAVAILABLE, message, reason: 'DATABASE_UNAVAILABLE', retryAfterMs: 1000 };
   }
   logger.error({ err: error }, 'an item of a batch failed unexpectedly');
   return { code: INTERNAL, message: 'internal error', reason: 'INTERNAL' };

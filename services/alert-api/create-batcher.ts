@@ -1,7 +1,8 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { createdAlert, type CreatedAlert } from '../events/records.js';
-import { isDataError, repeatConflicts, type Database } from '../lib/postgres.js';
+import { isDataError } from '../lib/postgres-errors.js';
+import { repeatConflicts, type Database } from '../lib/postgres.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import { findReplays, insertAlerts, unknownRecipients, type Inserted } from '../store/alerts.js';
 import { CommitTrace } from './commit-trace.js';

@@ -13,7 +13,8 @@ import type { SetRoutingRulesResponse } from '../lib/grpc/types/ssom/alert/v1/Se
 import type { UpsertUsersRequest__Output } from '../lib/grpc/types/ssom/alert/v1/UpsertUsersRequest.js';
 import type { UpsertUsersResponse } from '../lib/grpc/types/ssom/alert/v1/UpsertUsersResponse.js';
 import type { User__Output } from '../lib/grpc/types/ssom/alert/v1/User.js';
-import { sqlState, UNIQUE_VIOLATION, type Database } from '../lib/postgres.js';
+import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
+import type { Database } from '../lib/postgres.js';
 import { currentRoutingRules, listUsers, setRoutingRules, upsertUsers } from '../store/directory.js';
 
 const USERS_MAX = 500;

@@ -1,8 +1,9 @@
 import knexModule, { type Knex } from 'knex';
 import pg from 'pg';
 import type { Config } from './config/load.js';
-import { Breaker, CircuitOpen, type BreakerState } from './breaker.js';
+import { Breaker, type BreakerState } from './breaker.js';
 import type { Logger } from './logging.js';
+import { isConflict, isOutage, POOL_FULL, POSTGRESQL, TOO_MANY_BINDINGS } from './postgres-errors.js';
 import { backoffMs, wait } from './retry.js';
 
 /** bigint columns hold ids and sequence numbers below 2^53, so they are read as numbers. */
@@ -14,7 +15,8 @@ export type Row = Record<string, unknown>;
 
 /** Queries that may wait for a connection, each for DATABASE_ACQUIRE_TIMEOUT_MS; one more is refused at once. */
 export const WAITING_MAX = 5000;
-const POOL_FULL = 'EPOOLFULL';
+/** Bindings of one statement: the protocol counts them with 16 bits, and takes what is beyond for fewer. */
+const BINDINGS_MAX = 65_535;
 /** How long the news of a statement that the server has ended may be on its way. */
 const ANSWER_MS = 1000;
 
@@ -74,7 +76,7 @@ export class Database implements Queryable {
     this.#observer = observed?.observer;
     this.breaker =
       observed?.database.breaker ??
-      new Breaker({ what: 'PostgreSQL', isOutage, ...(onBreaker === undefined ? {} : { onChange: onBreaker }) });
+      new Breaker({ what: POSTGRESQL, isOutage, ...(onBreaker === undefined ? {} : { onChange: onBreaker }) });
     this.builder = observed?.database.builder ?? knexModule.default({ client: 'pg' });
     this.#pool = observed === undefined ? { current: this.#open() } : observed.database.#pool;
   }
@@ -114,6 +116,7 @@ export class Database implements Queryable {
 
   async query<R extends Row>(statement: { name?: string; text: string; values?: unknown[] }) {
     this.#requireRoom();
+    requireFewBindings(statement);
     const run = () => this.breaker.run(() => this.#pool.current.query<R>(statement));
     return this.#observer === undefined ? run() : observe(this.#observer, statement, run);
   }
@@ -247,6 +250,14 @@ export class Database implements Queryable {
 interface Statement {
   readonly name?: string;
   readonly text: string;
+  readonly values?: unknown[];
+}
+
+function requireFewBindings({ values = [] }: Statement): void {
+  if (values.length > BINDINGS_MAX)
+    throw Object.assign(new Error(`a statement with ${values.length} bindings; there may be ${BINDINGS_MAX}`), {
+      code: TOO_MANY_BINDINGS,
+    });
 }
 
 async function observe<T>(observer: StatementObserver, statement: Statement, run: () => Promise<T>): Promise<T> {
@@ -287,16 +298,6 @@ function isSilence(error: unknown): boolean {
   return (error as { message?: string }).message === 'Query read timeout';
 }
 
-/** SQLSTATE of an error that the server reported, or undefined if the connection itself failed (EPIPE is no SQLSTATE). */
-export function sqlState(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
-}
-
-export const UNIQUE_VIOLATION = '23505';
-/** Somebody else held a row for longer than the lock time-out. */
-export const LOCK_NOT_AVAILABLE = '55P03';
-
 /**
  * A condition that is always true and makes its transaction commit without waiting for the disk. For what may be lost in a
  * crash of PostgreSQL: each alert would otherwise wait for four flushes on its way, of which two matter.
@@ -315,33 +316,4 @@ export async function repeatConflicts<T>(work: () => Promise<T>): Promise<T> {
       await wait(backoffMs(attempt, 10, 200));
     }
   }
-}
-
-/** Whether the statement was rolled back because of others (deadlock, serialization) and will work when repeated. */
-function isConflict(error: unknown): boolean {
-  return (sqlState(error) ?? '').startsWith('40');
-}
-
-/** Whether the values of a statement are at fault: the same statement fails again, and another one need not. */
-export function isDataError(error: unknown): boolean {
-  return /^(22|23|54)/.test(sqlState(error) ?? '');
-}
-
-/**
- * Whether the database itself is the trouble (away, restarting, full, out of connections), so that the same statement
- * may work later; false for errors of the statement.
- */
-export function isOutage(error: unknown): boolean {
-  if (error instanceof CircuitOpen) return true;
-  const state = sqlState(error);
-  // 28 and 3D: it lets nobody in; 42P01: its tables are not made yet.
-  if (state !== undefined) return /^(08|28|3D|53|57|58)/.test(state) || state === '42P01';
-  const { code, message } = error as { code?: string; message?: string };
-  return (
-    code === POOL_FULL ||
-    (code !== undefined && /^(ECONN|EPIPE|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENET|ENOENT)/.test(code)) ||
-    /connection terminated|timeout exceeded when trying to connect|Connection ended|Client was closed|not queryable|Query read timeout/i.test(
-      message ?? '',
-    )
-  );
 }

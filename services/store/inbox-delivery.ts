@@ -1,12 +1,6 @@
 import { changeOfRank, type ChangeType } from '../domain/alert.js';
-import {
-  UNIQUE_VIOLATION,
-  sqlState,
-  type Connection,
-  type Database,
-  type Row,
-  repeatConflicts,
-} from '../lib/postgres.js';
+import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
+import { type Connection, type Database, type Row, repeatConflicts } from '../lib/postgres.js';
 
 export interface Delivery {
   readonly userId: string;

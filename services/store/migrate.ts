@@ -1,6 +1,6 @@
 import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
-import { LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres.js';
+import { LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres-errors.js';
 import * as initial from './migrations/0001-initial.js';
 import * as deadLetters from './migrations/0002-dead-letters.js';
 import * as presence from './migrations/0003-presence.js';

@@ -10,7 +10,8 @@ import {
   markRead,
   markUnread,
 } from '../../services/store/inboxes.js';
-import { sqlState, type Database } from '../../services/lib/postgres.js';
+import { sqlState } from '../../services/lib/postgres-errors.js';
+import type { Database } from '../../services/lib/postgres.js';
 import { newAlert } from '../support/alerts.js';
 import { storeDirectory, users } from '../support/directory.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';

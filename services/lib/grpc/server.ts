@@ -2,7 +2,8 @@ import grpc, { type ServerUnaryCall, type ServerWritableStream } from '@grpc/grp
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
-import { isDataError, isOutage, type StatementObserver } from '../postgres.js';
+import { judgeDatabaseError } from '../postgres-errors.js';
+import type { StatementObserver } from '../postgres.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
@@ -16,6 +17,7 @@ import {
   type Span,
   type Tracing,
 } from '../telemetry/tracing.js';
+import { databaseStatus } from './database-status.js';
 import type { Authenticate, Identity } from './identity.js';
 import { reflectedFiles } from './reflection.js';
 import { toStatus } from './status.js';
@@ -216,18 +218,16 @@ export class GrpcServer {
 
   #statusOf(path: string, error: Error, traceId: string | undefined) {
     if (error instanceof AlertError) return toStatus(error);
-    if (isOutage(error)) {
-      this.deps.logger.warn({ method: path, trace_id: traceId, err: error }, 'the database is away');
-      return toStatus(
-        new AlertError('UNAVAILABLE', 'DATABASE_UNAVAILABLE', 'the database does not answer at the moment; try again', {
-          retryAfterMs: 1000,
-        }),
-      );
-    }
-    if (isDataError(error)) {
-      const message =
-        'an argument is beyond what can be stored: a number outside int64, or the character U+0000 in a text';
-      return toStatus(new AlertError('INVALID_ARGUMENT', 'INVALID_FIELDS', message));
+    const refusal = databaseStatus(error);
+    if (refusal !== undefined) {
+      if (refusal.canRetry) {
+        const { reason } = judgeDatabaseError(error)!;
+        this.deps.logger.warn(
+          { method: path, trace_id: traceId, err: error, reason },
+          'the database could not do it now',
+        );
+      }
+      return toStatus(refusal);
     }
     // What we did not foresee is logged whole, and the caller learns nothing of our insides.
     this.deps.logger.error({ method: path, trace_id: traceId, err: error }, 'a call failed unexpectedly');

@@ -1,4 +1,4 @@
-import { classify } from '../failure.js';
+import { classify, type FailureClass } from '../failure.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import type { IncomingRecord } from './consumer.js';
@@ -43,8 +43,8 @@ const SUSPECTS_MAX = 10_000;
 
 /**
  * Finds out which record of a failing batch is at fault, by halving. What can never work goes to the dead letters at once. What
- * fails by time-out or in an unknown way goes there only after it has failed alone `attempts` times and after each failure
- * some other record has succeeded: so a slow database gives up nothing.
+ * fails in an unknown way goes there only after it has failed alone `attempts` times and after each failure some other
+ * record has succeeded. What waits for others, or takes too long, is tried again however often: that is no evidence.
  */
 export class Triage {
   readonly #suspects = new Map<string, Suspect>();
@@ -114,7 +114,7 @@ export class Triage {
         continue;
       }
       // Known to be the values' fault, and not yet whose: dividing finds it, waiting does not.
-      if (failure === 'transient' && attempt < attempts) {
+      if (failure !== 'poison' && attempt < attempts) {
         this.noteRetry('transient');
         logger.warn({ err: error, records: rest.length, attempt, attempts }, 'a batch failed and is tried again');
         await wait(backoffMs(attempt - 1, backoffBaseMs, backoffCapMs), signal);
@@ -137,7 +137,11 @@ export class Triage {
   }
 
   /** A record failed alone. */
-  async #judge(record: IncomingRecord, error: Error, failure: 'poison' | 'transient'): Promise<IncomingRecord[]> {
+  async #judge(
+    record: IncomingRecord,
+    error: Error,
+    failure: Exclude<FailureClass, 'outage'>,
+  ): Promise<IncomingRecord[]> {
     if (failure === 'poison') {
       await this.#bury(record, error, 1);
       return [];
@@ -150,7 +154,7 @@ export class Triage {
       successes: -1,
     };
     suspect.attempts += 1;
-    if (this.#successes > suspect.successes) suspect.strikes += 1;
+    if (failure === 'transient' && this.#successes > suspect.successes) suspect.strikes += 1;
     suspect.successes = this.#successes;
     this.#suspects.set(name, suspect);
     if (this.#suspects.size > SUSPECTS_MAX) this.#suspects.delete(this.#suspects.keys().next().value!);

@@ -1,4 +1,5 @@
-import { sqlState, UNIQUE_VIOLATION, type StatementObserver } from '../postgres.js';
+import { sqlState, UNIQUE_VIOLATION } from '../postgres-errors.js';
+import type { StatementObserver } from '../postgres.js';
 import { ATTR } from './names.js';
 import { failSpan, SpanKind, type Span, type Tracing } from './tracing.js';
 import { traceparentOf } from './traceparent.js';

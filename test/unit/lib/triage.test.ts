@@ -91,8 +91,23 @@ test('a deadlock is tried again, as a whole', async () => {
   assert.equal(calls(), 3);
 });
 
-test('a record that times out alone, again and again, while others succeed, is given up in the end', async () => {
-  const { triage, handle, dead } = triageOf((offset) => (offset === 5 ? sqlError('57014') : undefined));
+test('a record that waits for a lock or times out is never given up, however often, and others go on', async () => {
+  for (const state of ['57014', '55P03', '40P01', 'EPOOLFULL']) {
+    const { triage, handle, dead, handled } = triageOf((offset) => (offset === 5 ? sqlError(state) : undefined));
+    for (let pass = 0; pass < 20; pass += 1) {
+      const rest = await triage.sift([record(5), record(6), record(7 + pass)], handle, never);
+      assert.deepEqual(
+        rest.map(({ offset }) => offset),
+        [5],
+      );
+      assert.ok(handled.has(7 + pass));
+    }
+    assert.equal(dead.size, 0, state);
+  }
+});
+
+test('a record that fails alone in an unknown way, again and again, while others succeed, is given up in the end', async () => {
+  const { triage, handle, dead } = triageOf((offset) => (offset === 5 ? new Error('a bug') : undefined));
   let suspects = await triage.sift(records(8), handle, never);
   let passes = 1;
   for (; suspects.length > 0; passes += 1) {
