@@ -22,6 +22,23 @@ const HOMES = [
 /** The only files that read process.env; everything else gets its configuration as data. */
 const READS_ENVIRONMENT = ['services/main.ts', 'services/ops/ssom-alert.ts'];
 
+/** A reader must find where what is exported comes from. */
+const NAMED_EXPORTS = {
+  selector: 'ExportAllDeclaration',
+  message: 'Name what is exported: a reader must find where it comes from.',
+};
+
+/** The clock of the day steps when it is set right; a wait or a duration that is measured by it lasts as much longer, or is over. */
+const WALL_CLOCK = [
+  'MemberExpression[object.name="Date"][property.name="now"]',
+  'NewExpression[callee.name="Date"][arguments.length=0]',
+  'CallExpression[callee.name="Date"]',
+].map((selector) => ({
+  selector,
+  message:
+    'Durations and waits are by performance.now(); a time that is shown or stored by wallClock() of lib/wall-clock.ts.',
+}));
+
 /** no-restricted-imports takes all of a file's patterns at once, so each home's files get the list without their own. */
 function restrictImports(homes) {
   const patterns = homes.map(({ what, allow }) => ({
@@ -77,15 +94,12 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-console': 'error',
       'prefer-const': 'error',
-      'no-restricted-syntax': [
-        'error',
-        { selector: 'ExportAllDeclaration', message: 'Name what is exported: a reader must find where it comes from.' },
-      ],
+      'no-restricted-syntax': ['error', NAMED_EXPORTS],
     },
   },
   {
     files: ['services/**/*.ts'],
-    rules: restrictImports(HOMES),
+    rules: { ...restrictImports(HOMES), 'no-restricted-syntax': ['error', NAMED_EXPORTS, ...WALL_CLOCK] },
   },
   {
     // librdkafka's errors are Errors; the package's declarations do not say so.

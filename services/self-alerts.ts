@@ -1,6 +1,7 @@
 import { createClient, type AlertClient } from './client/client.js';
 import { AlertClientError } from './client/errors.js';
 import type { Alarm, AlertOutcome } from './lib/telemetry/alarms.js';
+import { wallClock } from './lib/wall-clock.js';
 import type { Runtime } from './runtime.js';
 import { selfAlertState } from './store/self-alerts.js';
 
@@ -54,7 +55,7 @@ class SelfAlerts {
     const { database, logger } = this.runtime;
     const soon = Math.min(RETRY_AFTER_MS, periodMs);
     // The same from all processes, so that the first one wins; one of the period before may be as young.
-    const period = Math.floor(Date.now() / periodMs);
+    const period = Math.floor(wallClock() / periodMs);
     const requestIds = [period, period - 1].map((number) => `${alarm.cause.slice(0, CAUSE_MAX)} ${number}`);
     const alertIds = alarm.alertIds.slice(0, IDS_MAX);
     try {

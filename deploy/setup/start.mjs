@@ -29,8 +29,8 @@ function start() {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   signals.forEach((signal) => {
     process.on(signal, () => {
-      if (Date.now() - last < SAME_SIGNAL_MS) return;
-      last = Date.now();
+      if (performance.now() - last < SAME_SIGNAL_MS) return;
+      last = performance.now();
       child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
     });
   });

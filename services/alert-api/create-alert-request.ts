@@ -11,6 +11,7 @@ import { invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { fromProto } from '../lib/grpc/messages.js';
 import type { CreateAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { Recipients__Output } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';
+import { wallClock } from '../lib/wall-clock.js';
 
 const LIMITS = {
   requestId: 128,
@@ -61,7 +62,7 @@ export function readCreateAlertRequest(
   request: CreateAlertRequest__Output,
   caller: string,
   traceparent: string | undefined,
-  now = Date.now(),
+  now = wallClock(),
 ): NewAlert {
   const violations = new Violations();
   violations.text('request_id', request.requestId, LIMITS.requestId);

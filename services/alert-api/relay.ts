@@ -120,8 +120,8 @@ export class Relay {
 
   /** Waits up to `timeoutMs` until what is in flight is published and out of the outbox. The rest is left to a sweeper. */
   async drain(timeoutMs = 2000): Promise<void> {
-    const until = Date.now() + timeoutMs;
-    while (this.#inFlight.size > 0 && Date.now() < until) await wait(10);
+    const until = performance.now() + timeoutMs;
+    while (this.#inFlight.size > 0 && performance.now() < until) await wait(10);
   }
 
   async #sweep(publishing: Publishing, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import type * as grpc from '@grpc/grpc-js';
 import { wait } from '../lib/retry.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { CallSpan } from '../lib/telemetry/call-span.js';
+import { wallClock } from '../lib/wall-clock.js';
 import { checkTimeout, checkWhole, DAY_MS } from './check.js';
 import { AlertClientError, amended, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
@@ -118,7 +119,7 @@ async function callOnce<Request, Response>(
   if (settings.closed.aborted) throw closedError();
   if (signal?.aborted) throw cancelledError();
   let cancel: (() => void) | undefined;
-  const deadline = Date.now() + timeoutMs;
+  const until = performance.now() + timeoutMs;
   try {
     const metadata = await withinMs(settings.metadata(refused), timeoutMs, signal);
     if (settings.closed.aborted) throw closedError();
@@ -126,6 +127,8 @@ async function callOnce<Request, Response>(
     if (metadata === undefined) throw slowTokenError(timeoutMs);
     if (span.traceparent !== undefined) metadata.set(TRACEPARENT, span.traceparent);
     return await new Promise<Response>((resolve, reject) => {
+      // gRPC takes a time of day; it turns it into a timer at once, which no step of the clock moves.
+      const deadline = wallClock() + until - performance.now();
       const call = method(request, metadata, { deadline }, (error, response) => {
         if (error === null) resolve(response!);
         else reject(error);

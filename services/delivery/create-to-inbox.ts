@@ -1,5 +1,6 @@
 import { every } from '../lib/lifecycle.js';
 import type { LatencyHistogram } from '../lib/telemetry/latency.js';
+import { wallClock } from '../lib/wall-clock.js';
 import type { Runtime } from '../runtime.js';
 import { creationTimes } from '../store/alerts.js';
 import type { Delivery } from '../store/inbox-delivery.js';
@@ -37,7 +38,7 @@ export class CreateToInbox {
 
   /** A batch was delivered just now, all of it new. */
   note(deliveries: readonly Delivery[], traceparentOf: (alertId: number, userId: string) => string | undefined): void {
-    const at = Date.now();
+    const at = wallClock();
     let last: Arrival | undefined;
     // Records of one alert stand together.
     for (const { alertId, userId } of deliveries) {

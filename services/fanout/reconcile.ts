@@ -196,12 +196,12 @@ export class Reconciler {
       );
       const occupied = ends.filter(({ low, high }) => high > low);
       if (occupied.length === 0) return true;
-      const until = Date.now() + CATCH_UP_MS;
+      const until = performance.now() + CATCH_UP_MS;
       while (!signal.aborted) {
         const committed = await observer.committed(occupied);
         // A position beyond the end is one of a topic that was made anew.
         if (committed.every(({ offset }, index) => offset >= occupied[index]!.high)) return true;
-        if (Date.now() > until) return false;
+        if (performance.now() > until) return false;
         await wait(200, signal);
       }
       return false;

@@ -22,10 +22,10 @@ export class Closers {
 
   async close(): Promise<void> {
     for (let next = this.#closers.pop(); next !== undefined; next = this.#closers.pop()) {
-      const started = Date.now();
+      const started = performance.now();
       try {
         await next.close();
-        this.logger.debug({ what: next.name, ms: Date.now() - started }, 'closed');
+        this.logger.debug({ what: next.name, ms: Math.round(performance.now() - started) }, 'closed');
       } catch (error) {
         this.logger.error({ what: next.name, err: error }, 'could not be closed');
       }

@@ -172,7 +172,7 @@ export function summary({ created, replayed, refused, unsent }: Tally): string {
 
 /** The tally so far, on one line of a terminal that is written over; elsewhere nothing. */
 class Progress {
-  #shownAt = 0;
+  #shownAt = -Infinity;
   #visible = false;
 
   constructor(
@@ -181,7 +181,7 @@ class Progress {
   ) {}
 
   show(): void {
-    const now = Date.now();
+    const now = performance.now();
     if (this.context.stderr.isTTY !== true || now - this.#shownAt < PROGRESS_EVERY_MS) return;
     this.#shownAt = now;
     this.#visible = true;

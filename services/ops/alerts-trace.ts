@@ -1,6 +1,7 @@
 import { AlertClientError } from '../client/errors.js';
 import type { Alert__Output } from '../lib/grpc/types/ssom/alert/v1/Alert.js';
 import type { AlertProgress__Output } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
+import { wallClock } from '../lib/wall-clock.js';
 import { callerIdentity, withClient, type CallerFlags } from './command.js';
 import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
 import { alertJson, progressJson } from './format.js';
@@ -55,7 +56,7 @@ export async function traceAlert(context: Context, alertId: number, flags: Trace
       roles,
       steps: stepsOf(alert, progress),
       verdict: verdictOf(alert, progress),
-      reasons: reasonsOf(progress, roles, Date.now()),
+      reasons: reasonsOf(progress, roles, wallClock()),
       traceUrl: !progress.traceSampled ? null : `${jaeger}/trace/${encodeURIComponent(progress.traceId)}`,
     };
     if (flags.json) await print(context, JSON.stringify(traceJson(trace), null, 2));

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { wait } from '../lib/retry.js';
+import { wallClock } from '../lib/wall-clock.js';
 import { examples, type AddCommands } from './command.js';
 import { FAILED, OK, print, say, type Context } from './context.js';
 import { readRoles, roleAddresses, rolesFlag, type RolesFlags } from './roles.js';
@@ -69,7 +70,8 @@ async function once(
   await wait(intervalMs, signal);
   const figures = await look();
   if (json) await print(context, JSON.stringify(figuresJson(figures), orNull, 2));
-  else for (const line of frameOf(figures, new Date(), undefined, painter(context))) await print(context, line);
+  else
+    for (const line of frameOf(figures, new Date(wallClock()), undefined, painter(context))) await print(context, line);
   if (figures.roles.some(({ away }) => away === undefined)) return OK;
   say(context, "no role answers; 'npm start' starts them, --roles or SSOM_ROLES says where they are");
   return FAILED;
@@ -88,7 +90,7 @@ async function live(
     // A terminal that does not keep up gets the next frame instead.
     if (figures === undefined || stdout.writableNeedDrain) return;
     const size = { columns: stdout.columns ?? 80, rows: stdout.rows ?? 24 };
-    const lines = frameOf(figures, new Date(), size, paint);
+    const lines = frameOf(figures, new Date(wallClock()), size, paint);
     stdout.write(`${HOME}${lines.map((line) => line + CLEAR_LINE).join('\r\n')}${CLEAR_BELOW}`);
   };
   stdout.write(ENTER);

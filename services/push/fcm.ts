@@ -5,6 +5,7 @@ import tls from 'node:tls';
 import { applicationDefault, cert, deleteApp, initializeApp, type App, type Credential } from 'firebase-admin/app';
 import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
 import { withTimeout } from '../lib/retry.js';
+import { wallClock } from '../lib/wall-clock.js';
 
 export type { Message } from 'firebase-admin/messaging';
 
@@ -178,7 +179,7 @@ function clean(text: string, token: string): string {
 /** Seconds, or a date. */
 function retryAfterMs(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - wallClock();
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS) : undefined;
 }
 

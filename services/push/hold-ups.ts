@@ -1,3 +1,5 @@
+import { wallClock } from '../lib/wall-clock.js';
+
 /** What may keep pushes that are due from being sent, the graver first. */
 const HOLD_UPS = ['breaker_open', 'fcm_asked_to_wait', 'database', 'all_places_taken'] as const;
 export type HoldUp = (typeof HOLD_UPS)[number];
@@ -6,7 +8,7 @@ export type HoldUp = (typeof HOLD_UPS)[number];
 export class HoldUps {
   readonly #lastAt = new Map<HoldUp, number>();
 
-  note(holdUp: HoldUp, at = Date.now()): void {
+  note(holdUp: HoldUp, at = wallClock()): void {
     this.#lastAt.set(holdUp, at);
   }
 

@@ -4,6 +4,7 @@ import type { Events } from '../events/events.js';
 import { DeadLetters } from '../lib/kafka/dead-letters.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { withTimeout } from '../lib/retry.js';
+import { wallClock } from '../lib/wall-clock.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { rememberDeadLetter } from '../store/dead-letters.js';
 import type { ClaimedPush } from '../store/pushes.js';
@@ -50,7 +51,7 @@ export class PushDeadLetters {
   async bury(claim: ClaimedPush, error: FcmError): Promise<boolean> {
     const { deviceId, attempts, userId } = claim;
     const { topic, value } = this.#record(claim);
-    const timestamp = Date.now();
+    const timestamp = wallClock();
     const origin = { topic, partition: NO_PARTITION, offset: letterNumber(claim), timestamp };
     const reason = {
       errorClass: error.failure === 'rejected' ? ('poison' as const) : ('exhausted' as const),

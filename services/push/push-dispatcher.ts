@@ -2,6 +2,7 @@ import { CircuitOpen, type Breaker } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
 import type { Processed } from '../lib/telemetry/alarms.js';
 import { traceIdOf } from '../lib/telemetry/tracing.js';
+import { wallClock } from '../lib/wall-clock.js';
 import type { Runtime } from '../runtime.js';
 import type { PushOutcome } from '../store/pushes.js';
 import { FCM_FAILURES, FcmError, type Fcm } from './fcm.js';
@@ -86,7 +87,7 @@ export class PushDispatcher {
     this.#failed.delete(keyOf(job));
     const { alert } = job.claims[0]!;
     if (!job.dismiss && alert !== null)
-      this.#latency.record((Date.now() - alert.createdAt) / 1000, alert.traceparent ?? undefined);
+      this.#latency.record((wallClock() - alert.createdAt) / 1000, alert.traceparent ?? undefined);
     this.deps.outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'sent', messageName }));
   }
 

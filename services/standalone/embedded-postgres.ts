@@ -272,8 +272,8 @@ async function stopProcess(pid: number): Promise<void> {
     } catch {
       return;
     }
-    const until = Date.now() + STOP_TIMEOUT_MS;
-    while (Date.now() < until) {
+    const until = performance.now() + STOP_TIMEOUT_MS;
+    while (performance.now() < until) {
       if (!isAlive(pid)) return;
       await wait(10);
     }
@@ -321,9 +321,9 @@ async function usablePort(wanted: number): Promise<number> {
 }
 
 async function untilReady(server: Started, url: string, port: number): Promise<void> {
-  const until = Date.now() + START_TIMEOUT_MS;
+  const until = performance.now() + START_TIMEOUT_MS;
   let last: Error | undefined;
-  while (Date.now() < until) {
+  while (performance.now() < until) {
     if (server.child.exitCode !== null || server.child.pid === undefined) {
       throw new Error(`PostgreSQL ended at its start:\n${server.log()}`);
     }

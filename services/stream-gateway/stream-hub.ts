@@ -7,6 +7,7 @@ import type { Database } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
+import { wallClock } from '../lib/wall-clock.js';
 import { lastSequences } from '../store/inboxes.js';
 import type { AlertContent, AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
@@ -193,7 +194,7 @@ export class StreamHub implements StreamHost {
   }
 
   arrived({ createdAt }: AlertContent, traceparent: string): void {
-    this.#latency.record((Date.now() - createdAt) / 1000, traceparent);
+    this.#latency.record((wallClock() - createdAt) / 1000, traceparent);
   }
 
   stalled(): void {

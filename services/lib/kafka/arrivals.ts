@@ -1,12 +1,12 @@
 /**
  * What is known of the records that librdkafka has fetched: whether there may be any, and the wait for some when there are
- * none. Times are milliseconds since 1970.
+ * none. Times are of performance.now().
  */
 export class Arrivals {
   #expected = true;
   #wake: (() => void) | undefined;
-  #askedAt = 0;
-  #drainedAt = 0;
+  #askedAt = -Infinity;
+  #drainedAt = -Infinity;
 
   /** When somebody last asked for records. */
   get askedAt(): number {
@@ -19,7 +19,7 @@ export class Arrivals {
   }
 
   noteAsked(): void {
-    this.#askedAt = Date.now();
+    this.#askedAt = performance.now();
   }
 
   /** Whether there may be some. */
@@ -39,7 +39,7 @@ export class Arrivals {
 
   /** @param all whether less was there than was wanted */
   noteTaken(all: boolean): void {
-    if (all) this.#drainedAt = Date.now();
+    if (all) this.#drainedAt = performance.now();
     else this.#expected = true;
   }
 

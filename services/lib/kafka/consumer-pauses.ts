@@ -13,7 +13,7 @@ export class ConsumerPauses {
   #isPaused = false;
   #count = 0;
   /** Since when records are meant to come. */
-  #activeSince = Date.now();
+  #activeSince = performance.now();
   /** Records that slipped through a pause. */
   #strays: IncomingRecord[] = [];
   /** Partitions that were set aside, which no resume may wake before their time. */
@@ -65,12 +65,12 @@ export class ConsumerPauses {
   async idle(ms: number, signal: AbortSignal): Promise<void> {
     const { client, arrivals } = this;
     const { generation } = client;
-    const until = Date.now() + ms;
+    const until = performance.now() + ms;
     this.#isPaused = true;
     this.#count += 1;
     if (client.isUsable) client.raw.pause([...client.assignment]);
-    while (Date.now() < until && !signal.aborted && client.generation === generation && !client.isClosed) {
-      await wait(Math.min(250, Math.max(1, until - Date.now())), signal);
+    while (performance.now() < until && !signal.aborted && client.generation === generation && !client.isClosed) {
+      await wait(Math.min(250, Math.max(1, until - performance.now())), signal);
       // Polling is what tells the group that we live. Records that slip through the pause are kept for the next poll.
       arrivals.expect();
       const strays = await this.fetch(1, 0).catch(() => []);
@@ -78,7 +78,7 @@ export class ConsumerPauses {
     }
     if (client.generation !== generation) this.#strays = [];
     this.#isPaused = false;
-    this.#activeSince = Date.now();
+    this.#activeSince = performance.now();
     if (client.isUsable) {
       client.raw.resume(client.assignment.filter((each) => !this.#parked.has(partitionName(each))));
     }
@@ -117,6 +117,6 @@ export class ConsumerPauses {
   reset(): void {
     this.#strays = [];
     this.#parked.clear();
-    this.#activeSince = Date.now();
+    this.#activeSince = performance.now();
   }
 }

@@ -289,10 +289,10 @@ export class Consumer {
       if (low >= high) continue;
       this.#client.raw.assign([{ topic, partition, offset: low }]);
       this.#arrivals.expect();
-      for (let next = low, heardAt = Date.now(); next < high;) {
+      for (let next = low, heardAt = performance.now(); next < high;) {
         const records = await this.#fetch(500, 500);
-        if (records.length > 0) heardAt = Date.now();
-        else if (Date.now() > heardAt + timeoutMs)
+        if (records.length > 0) heardAt = performance.now();
+        else if (performance.now() > heardAt + timeoutMs)
           throw new Error(`${topic}-${partition} could not be read to its end: nothing came for ${timeoutMs} ms`);
         for (const record of records) {
           if (record.offset < high) yield record;

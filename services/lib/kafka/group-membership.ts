@@ -48,7 +48,7 @@ export class GroupMembership {
 
   /** For how many milliseconds the group has not told which partitions are ours; 0 if it has. */
   get unassignedMs(): number {
-    return this.#unassignedSince === undefined ? 0 : Date.now() - this.#unassignedSince;
+    return this.#unassignedSince === undefined ? 0 : performance.now() - this.#unassignedSince;
   }
 
   /** Times that partitions were assigned. */
@@ -57,7 +57,7 @@ export class GroupMembership {
   }
 
   join(topics: readonly string[]): void {
-    this.#unassignedSince = Date.now();
+    this.#unassignedSince = performance.now();
     this.client.raw.subscribe([...topics]);
   }
 
@@ -94,7 +94,7 @@ export class GroupMembership {
 
   async #giveUp(raw: RawClient, partitions: PartitionOffset[]): Promise<void> {
     this.#isRebalancing = true;
-    this.#unassignedSince = Date.now();
+    this.#unassignedSince = performance.now();
     const lost = raw.assignmentLost();
     const { finish, groupId } = this.member;
     if (!lost && finish !== undefined) {

@@ -14,7 +14,7 @@ export class OffsetCommits {
   /** Positions that wait for the next commit, by partition. */
   readonly #waiting = new Map<string, PartitionOffset>();
   #timer: NodeJS.Timeout | undefined;
-  #sentAt = 0;
+  #sentAt = -Infinity;
   #last: Promise<void> = Promise.resolve();
   #sent = 0;
   #failed = 0;
@@ -41,7 +41,7 @@ export class OffsetCommits {
   add(offsets: readonly PartitionOffset[]): void {
     for (const position of offsets) this.#waiting.set(partitionName(position), position);
     if (this.#timer !== undefined || this.#waiting.size === 0) return;
-    const waitMs = this.#sentAt + COMMIT_INTERVAL_MS - Date.now();
+    const waitMs = this.#sentAt + COMMIT_INTERVAL_MS - performance.now();
     if (waitMs <= 0) void this.flush();
     else this.#timer = setTimeout(() => void this.flush(), waitMs);
   }
@@ -53,7 +53,7 @@ export class OffsetCommits {
     const offsets = [...this.#waiting.values()];
     this.#waiting.clear();
     if (offsets.length > 0) {
-      this.#sentAt = Date.now();
+      this.#sentAt = performance.now();
       this.#sent += 1;
       this.#last = new Promise((resolve) => {
         this.client.raw.commitCb(offsets, (error) => {

@@ -313,8 +313,8 @@ export class Producer {
   /** Waits up to `timeoutMs` for what is in flight, then disconnects. */
   async close(timeoutMs = 3000): Promise<void> {
     if (this.#closed) return;
-    const deadline = Date.now() + timeoutMs;
-    while (this.#inFlight > 0 && Date.now() < deadline) await wait(5);
+    const deadline = performance.now() + timeoutMs;
+    while (this.#inFlight > 0 && performance.now() < deadline) await wait(5);
     if (this.#inFlight > 0)
       this.logger.warn({ records: this.#inFlight }, 'the Kafka producer closes with records in flight');
     this.#closed = true;

@@ -7,7 +7,7 @@ export interface Waiting {
   readonly beyondTheEnd: boolean;
 }
 
-/** A consumer, as whoever watches it sees it. Times are milliseconds since 1970. */
+/** A consumer, as whoever watches it sees it. Times are of performance.now(). */
 export interface Watched {
   /** Since when it is meant to bring records, without a pause. */
   readonly activeSince: () => number;
@@ -47,7 +47,7 @@ export function watchForStalls(watched: Watched, stallMs: number, logger: Logger
   let looking = false;
 
   const look = async () => {
-    const began = Date.now();
+    const began = performance.now();
     if (!watched.isResting() && watched.unassignedMs() > UNASSIGNED_MAX_MS) {
       suspects.clear();
       return watched.replace(`its group has given it no partitions for ${Math.round(watched.unassignedMs() / 1000)} s`);

@@ -1,6 +1,7 @@
 import { classify, type FailureClass } from '../failure.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
+import { wallClock } from '../wall-clock.js';
 import type { IncomingRecord } from './consumer.js';
 import type { DeadLetters } from './dead-letters.js';
 import { PoisonRecord } from './poison-record.js';
@@ -150,7 +151,7 @@ export class Triage {
     const suspect = this.#suspects.get(name) ?? {
       strikes: 0,
       attempts: 0,
-      firstFailureAt: Date.now(),
+      firstFailureAt: wallClock(),
       successes: -1,
     };
     suspect.attempts += 1;
@@ -183,7 +184,7 @@ export class Triage {
     error: Error,
     attempts: number,
     errorClass: 'poison' | 'exhausted' = 'poison',
-    firstFailureAt = Date.now(),
+    firstFailureAt = wallClock(),
   ): Promise<void> {
     try {
       await this.options.deadLetters.send(record, {
@@ -191,7 +192,7 @@ export class Triage {
         error,
         attempts,
         firstFailureAt,
-        lastFailureAt: Date.now(),
+        lastFailureAt: wallClock(),
       });
     } catch (failure) {
       throw new NotTheRecordsFault(failure as Error);

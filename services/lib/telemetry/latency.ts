@@ -6,6 +6,7 @@ import {
   type Histogram,
   type HistogramMetricData,
 } from '@opentelemetry/sdk-metrics';
+import { wallClock } from '../wall-clock.js';
 
 /** Upper bounds of latency buckets, in seconds. */
 export const LATENCY_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
@@ -35,7 +36,7 @@ export class LatencyHistogram {
   readonly #traceparents = this.#counts.map(() => '');
   readonly #values = this.#counts.map(() => 0);
   readonly #times = this.#counts.map(() => 0);
-  readonly #startTime: HrTime = timeOf(Date.now());
+  readonly #startTime: HrTime = timeOf(wallClock());
   #sum = 0;
   #count = 0;
 
@@ -60,14 +61,14 @@ export class LatencyHistogram {
     if (traceparent.charCodeAt(54) !== ONE) return;
     this.#traceparents[bucket] = traceparent;
     this.#values[bucket] = value;
-    this.#times[bucket] = Date.now();
+    this.#times[bucket] = wallClock();
   }
 
   /** As it stands now. */
   read(): HistogramMetricData {
     const point: LatencyPoint = {
       startTime: this.#startTime,
-      endTime: timeOf(Date.now()),
+      endTime: timeOf(wallClock()),
       attributes: {},
       value: {
         buckets: { boundaries: [...LATENCY_BUCKETS], counts: [...this.#counts] },

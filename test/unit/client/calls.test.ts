@@ -201,6 +201,26 @@ test('a call ends at its deadline and by its signal', async (t) => {
   await assert.rejects(client.getUnreadCount({}, { signal: controller.signal }), { reason: 'ABORTED' });
 });
 
+for (const stepMs of [3_600_000, -3_600_000]) {
+  test(`a call has its whole time though the clock steps by ${stepMs / 1000} s while its token is fetched`, async (t) => {
+    const left: number[] = [];
+    const address = await fakeService(t, {
+      GetAlert: (call, callback) => {
+        left.push(Number(call.getDeadline()) - Number(new Date()));
+        callback(null, { alert: { alertId: 7 } });
+      },
+    });
+    t.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
+    const token = () => {
+      t.mock.timers.setTime(1_700_000_000_000 + stepMs);
+      return Promise.resolve('t');
+    };
+    const client = closeAfter(t, createClient({ address, identity: { token } }));
+    await client.getAlert({ alertId: 7 }, { timeoutMs: 5000 });
+    assert.ok(left[0]! > 1000 && left[0]! <= 5000, `${left[0]} ms were left`);
+  });
+}
+
 test('identity and trace travel as metadata', async (t) => {
   let metadata = new grpc.Metadata();
   const address = await fakeService(t, {

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Arrivals } from '../../../services/lib/kafka/arrivals.js';
+import type { ConsumerClient } from '../../../services/lib/kafka/consumer-client.js';
+import { ConsumerPauses } from '../../../services/lib/kafka/consumer-pauses.js';
+import { OffsetCommits } from '../../../services/lib/kafka/offset-commits.js';
+import type { PartitionOffset } from '../../../services/lib/kafka/incoming-record.js';
+import { Closers } from '../../../services/lib/lifecycle.js';
+import { silentLogger, type Logger } from '../../../services/lib/logging.js';
+import { wait } from '../../../services/lib/retry.js';
+import { stepClock } from '../../support/clock.js';
+
+/** A client that is connected and whose every call succeeds. */
+function client(commits: PartitionOffset[][] = []): ConsumerClient {
+  const raw = {
+    commitCb: (offsets: PartitionOffset[], done: (error: null) => void) => {
+      commits.push(offsets);
+      setImmediate(() => done(null));
+    },
+    pause: () => undefined,
+    resume: () => undefined,
+  };
+  return { raw, generation: 1, isUsable: true, isClosed: false, assignment: [] } as unknown as ConsumerClient;
+}
+
+const HOUR_MS = 3_600_000;
+
+for (const stepMs of [-HOUR_MS, HOUR_MS]) {
+  const stepped = `the clock steps ${stepMs < 0 ? 'back' : 'ahead'} by an hour`;
+
+  test(`commits of offsets go on while ${stepped}`, async (t) => {
+    const sent: PartitionOffset[][] = [];
+    const commits = new OffsetCommits(client(sent), silentLogger());
+    const at = (offset: number) => [{ topic: 't', partition: 0, offset }];
+    commits.add(at(1));
+    await commits.flush();
+    stepClock(t, stepMs);
+    commits.add(at(2));
+    commits.add(at(3));
+    assert.equal(sent.length, 1, 'those of the next 100 ms go together');
+    await wait(300);
+    assert.deepEqual(sent, [at(1), at(3)]);
+  });
+
+  test(`a pause lasts as long as it is meant to while ${stepped}`, async (t) => {
+    const pauses = new ConsumerPauses(client(), new Arrivals(), silentLogger(), () => Promise.resolve([]));
+    const started = performance.now();
+    const idle = pauses.idle(400, AbortSignal.timeout(3000));
+    stepClock(t, stepMs);
+    await idle;
+    const ms = performance.now() - started;
+    assert.ok(ms > 350 && ms < 1500, `${Math.round(ms)} ms`);
+    assert.ok(pauses.activeSince >= started, 'active from now on, as the watch for stalls counts');
+  });
+}
+
+test('when records were asked for and handed out is not moved by a step of the clock', (t) => {
+  const arrivals = new Arrivals();
+  arrivals.noteAsked();
+  arrivals.noteTaken(true);
+  const { askedAt, drainedAt } = arrivals;
+  stepClock(t, -HOUR_MS);
+  arrivals.noteAsked();
+  arrivals.noteTaken(true);
+  assert.ok(arrivals.askedAt >= askedAt && arrivals.askedAt < askedAt + 1000);
+  assert.ok(arrivals.drainedAt >= drainedAt && arrivals.drainedAt < drainedAt + 1000);
+});
+
+test('how long closing took is told right while the clock steps', async (t) => {
+  const closed: { ms: number }[] = [];
+  const logger = { debug: (fields: { ms: number }) => closed.push(fields) } as unknown as Logger;
+  const closers = new Closers(logger);
+  closers.add('something', () => stepClock(t, -HOUR_MS));
+  await closers.close();
+  assert.ok(closed[0]!.ms >= 0 && closed[0]!.ms < 1000, `${closed[0]!.ms} ms`);
+});
