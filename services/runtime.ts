@@ -19,6 +19,7 @@ import { metricsSender } from './lib/telemetry/metrics-sender.js';
 import { resourceOf } from './lib/telemetry/resource.js';
 import { Tracing } from './lib/telemetry/tracing.js';
 import { Breakers } from './runtime/breakers.js';
+import { Jobs } from './runtime/jobs.js';
 import { KafkaClients, type Publishing } from './runtime/kafka-clients.js';
 import { countRetries, observePool, observeReadiness, observeSpans } from './runtime/observe.js';
 import { RoleReadiness } from './runtime/readiness.js';
@@ -48,6 +49,7 @@ export class Runtime {
   readonly database: Database;
   readonly grpc: GrpcServer;
   readonly registry: RegistryClient;
+  readonly jobs: Jobs;
   readonly #closers: Closers;
   readonly #readiness: RoleReadiness;
   readonly #breakers: Breakers;
@@ -70,6 +72,7 @@ export class Runtime {
     const readiness = new RoleReadiness(logger, optional, (ready) => this.grpc.setServing(ready));
     const breakers = new Breakers(metrics, logger, readiness);
     this.alarms = new Alarms(config, logger, metrics);
+    this.jobs = new Jobs(logger, metrics);
     this.database = new Database(backends.databaseUrl, config, logger, (state) => breakers.note('postgresql', state));
     breakers.add('postgresql', this.database.breaker);
     this.registry = new RegistryClient(
@@ -121,6 +124,11 @@ export class Runtime {
     const breaker = this.#breakers.create(name, isOutage);
     this.#closers.add(`circuit breaker ${name}`, () => breaker.close());
     return breaker;
+  }
+
+  /** Shows in /readyz something that does not decide whether the role is ready. */
+  show(name: string, ok: boolean, reason: string): void {
+    this.#readiness.show(name, ok, reason);
   }
 
   /** Something to close when the runtime closes, before what was added earlier. */

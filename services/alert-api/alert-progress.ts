@@ -40,6 +40,7 @@ export async function progressOf(
     missingUserIds: progress.closed ? [] : [...arrivals.missing],
     deadLetters: deadLetters.letters,
     deadLetterCount: deadLetters.count,
+    deadLettered: deadLetters.pending > 0 && progress.completedAt === null && !progress.closed,
     nextCheckAt: optionalTimestamp(progress.nextCheckAt),
     checks: progress.checks,
     closed: progress.closed,

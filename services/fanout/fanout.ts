@@ -18,6 +18,7 @@ import type { Runtime } from '../runtime.js';
 import { DirectoryCache } from '../store/directory-cache.js';
 import { markFannedOut } from '../store/progress.js';
 import { FanoutTracing, type FanoutTrace, type Take } from './fanout-trace.js';
+import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Reconciler } from './reconcile.js';
 import { Retention } from './retention.js';
 
@@ -59,6 +60,7 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
   runtime.metrics.cache('directory_fanout', () => directories.lookups);
   const reconciler = new Reconciler(runtime, directories);
   const retention = new Retention(runtime);
+  const keeper = new DeadLetterKeeper(runtime);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'fanout' } },
   ]);
@@ -77,7 +79,8 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
       const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
       await Promise.all([
         loop.run(consumer, signal),
-        reconciler.run(producer, events, signal, options.reconcileAtStart ?? false),
+        reconciler.run(producers, events, signal, options.reconcileAtStart ?? false),
+        keeper.run(producer, events, signal),
         retention.run(signal),
       ]);
     },

@@ -1,4 +1,3 @@
-import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import type { Runtime } from '../runtime.js';
 import {
@@ -35,12 +34,7 @@ export class Retention {
   async run(signal: AbortSignal): Promise<void> {
     if (this.runtime.config.alertRetentionDays === 0) return;
     await wait((INTERVAL_MS / 10) * Math.random(), signal);
-    await every(
-      INTERVAL_MS,
-      signal,
-      () => this.remove(signal),
-      (error) => this.runtime.logger.warn({ err: error }, 'old alerts could not be removed; trying again in an hour'),
-    );
+    await this.runtime.jobs.every('retention', INTERVAL_MS, signal, () => this.remove(signal));
   }
 
   /** One run, if no other instance is at it or has just been. */

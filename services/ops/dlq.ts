@@ -1,8 +1,8 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import type { Config } from '../lib/config/load.js';
 import type { Letter } from '../lib/kafka/dead-letter-topic.js';
+import type { IncomingRecord } from '../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../lib/kafka/producer.js';
-import type { Database } from '../lib/postgres.js';
+import type { KeptLetter } from '../store/dead-letters.js';
 import { examples, type AddCommands } from './command.js';
 import { FAILED, INTERRUPTED, OK, print, say, type Context } from './context.js';
 import { count, oneLine } from './text.js';
@@ -16,20 +16,23 @@ interface Filter {
   readonly key?: string;
   readonly all?: boolean;
   readonly json?: boolean;
-  readonly limit: number;
+  readonly limit?: number;
 }
 
 interface ChangeFlags extends Filter {
   readonly yes?: boolean;
 }
 
+/** A dead letter, and where its record is. */
+interface Found extends Letter {
+  readonly place: 'topic' | 'waiting' | 'outbox';
+}
+
 interface Tools {
-  readonly config: Config;
-  readonly database: Database;
-  letters(filter: Filter): AsyncGenerator<Letter>;
-  publish(letters: readonly Letter[]): Promise<void>;
-  forget(letters: readonly Letter[]): Promise<void>;
-  markPurged(letters: readonly Letter[]): Promise<void>;
+  letters(filter: Filter): AsyncGenerator<Found>;
+  publish(letters: readonly Found[]): Promise<void>;
+  forget(letters: readonly Found[]): Promise<void>;
+  markPurged(letters: readonly Found[]): Promise<void>;
 }
 
 /** Letters that are published, acknowledged and forgotten together. */
@@ -41,8 +44,8 @@ export const addDlq: AddCommands = (program, context, done) => {
     .command('dlq')
     .summary('dead letters: records that could not be handled')
     .description(
-      'Records that no consumer could handle lie in <topic>-dlq, as they were, with the reason. Mend the cause, then redrive ' +
-        'them. These commands speak to Kafka and PostgreSQL themselves, as the environment variables of the service name them.',
+      'Records that no consumer could handle lie in <topic>-dlq, as they were, with the reason. What that topic does not take waits ' +
+        'in PostgreSQL, and alerts that Kafka does not take are here too. Mend the cause, then redrive them. These commands speak to Kafka and PostgreSQL themselves, as the environment variables of the service name them.',
     );
 
   filterFlags(dlq.command('list'))
@@ -67,8 +70,8 @@ export const addDlq: AddCommands = (program, context, done) => {
   filterFlags(dlq.command('redrive'))
     .summary('send them back to their topics')
     .description(
-      'Sends dead letters back to the topics they came from, in the order in which they were given up. Says what it would ' +
-        'do, and does it with --yes. It may be interrupted and repeated: what arrives twice has no effect.',
+      'Sends dead letters back to the topics they came from, in the order in which they were given up, those that are in ' +
+        'PostgreSQL first; alerts go to the outbox. Says what it would do, and does it with --yes. It may be interrupted and repeated: what arrives twice has no effect.',
     )
     .option('--yes', 'do it')
     .addHelpText(
@@ -99,7 +102,7 @@ function filterFlags(command: Command): Command {
     .option('--until <time>', 'only given up before this', parseTime)
     .option('--reason <text>', 'only those whose class or reason has this text')
     .option('--key <key>', 'only with this key (a user or an alert)')
-    .option('--limit <n>', 'at most this many', parseLimit, Infinity);
+    .option('--limit <n>', 'at most this many (default: all)', parseLimit);
 }
 
 function parseLimit(value: string): number {
@@ -151,14 +154,16 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
     say(context, `For a Kafka of its own set PROFILE=dev or prod, or ${missing.join(', ')}.`);
     return FAILED;
   }
-  const [{ Database }, { silentLogger }, { Consumer }, { Producer }, letters, store] = await Promise.all([
-    import('../lib/postgres.js'),
-    import('../lib/logging.js'),
-    import('../lib/kafka/consumer.js'),
-    import('../lib/kafka/producer.js'),
-    import('../lib/kafka/dead-letter-topic.js'),
-    import('../store/dead-letters.js'),
-  ]);
+  const [{ Database }, { silentLogger }, { Consumer }, { Producer }, { UnknownTopic }, letters, store] =
+    await Promise.all([
+      import('../lib/postgres.js'),
+      import('../lib/logging.js'),
+      import('../lib/kafka/consumer.js'),
+      import('../lib/kafka/producer.js'),
+      import('../lib/kafka/topic-offsets.js'),
+      import('../lib/kafka/dead-letter-topic.js'),
+      import('../store/dead-letters.js'),
+    ]);
   const logger = silentLogger();
   const brokers = { bootstrapServers: config.kafkaBootstrapServers, inProcess: false };
   const database = new Database(config.databaseUrl, config, logger);
@@ -168,26 +173,44 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
   });
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
   let producer: KafkaProducer | undefined;
+  /** Those in PostgreSQL, then those in the topic, each once. */
+  async function* lettersOf(topic: string): AsyncGenerator<Found & { purged: boolean }> {
+    const kept = new Set<string>();
+    for await (const each of store.keptLetters(database, topic)) {
+      const letter = letters.toLetter(toRecord(each));
+      if (letter === undefined) continue;
+      kept.add(nameOf(letter));
+      yield { ...letter, place: each.place, purged: each.purged };
+    }
+    try {
+      for await (const letter of letters.readLetters(consumer, topic))
+        if (!kept.has(nameOf(letter))) yield { ...letter, place: 'topic', purged: false };
+    } catch (error) {
+      if (!(error instanceof UnknownTopic)) throw error;
+      say(context, error.message);
+    }
+  }
   try {
     return await work({
-      config,
-      database,
       async *letters(filter) {
         const asked = filter.topic === undefined ? topics : [filter.topic.replace(/-dlq$/, '')];
         const pending = filter.all ? undefined : await store.pendingDeadLetters(database, asked);
         let found = 0;
         for (const topic of asked) {
-          for await (const letter of letters.readLetters(consumer, topic)) {
-            if (pending?.has(letters.letterName(letter)) === false || !wanted(letter, filter)) continue;
-            if (found >= filter.limit) return;
+          for await (const { purged, ...letter } of lettersOf(topic)) {
+            if (purged && !filter.all) continue;
+            if (pending?.has(nameOf(letter)) === false || !wanted(letter, filter)) continue;
+            if (found >= (filter.limit ?? Infinity)) return;
             found += 1;
             yield letter;
           }
         }
       },
       async publish(some) {
+        const records = some.filter(({ place }) => place !== 'outbox');
+        if (records.length === 0) return;
         producer ??= await Producer.connect(brokers, config, logger, { clientId: 'ssom-alert-dlq' });
-        await producer.publish(some.map(letters.redriven));
+        await producer.publish(records.map(letters.redriven));
       },
       forget: (some) => store.forgetDeadLetters(database, some),
       markPurged: (some) => store.purgeDeadLetters(database, some),
@@ -198,6 +221,18 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
     await database.close();
   }
 }
+
+/** As it would be read from its dead-letter topic. */
+function toRecord({ topic, key, value, headers, createdAt }: KeptLetter): IncomingRecord {
+  const read = { partition: -1, offset: -1, timestamp: createdAt, key: key?.toString() ?? null, rawKey: key };
+  return { topic: `${topic}-dlq`, ...read, value, headers };
+}
+
+const PLACES: Readonly<Record<Found['place'], string>> = {
+  topic: '',
+  waiting: ' waits in PostgreSQL',
+  outbox: ' an alert that could not be published',
+};
 
 const nameOf = ({ topic, partition, offset }: Letter) => `${topic}-${partition}@${offset}`;
 
@@ -211,24 +246,24 @@ async function list(context: Context, tools: Tools, filter: Filter): Promise<num
   return OK;
 }
 
-function toLine(letter: Letter): string {
-  const { added, record, redrives } = letter;
+function toLine(letter: Found): string {
+  const { added, record, redrives, place } = letter;
   const key = record.key === null ? '(no key)' : oneLine(record.key.slice(0, KEY_SHOWN));
   const again = redrives > 0 ? ` redriven ${redrives}x` : '';
   return (
     `${added['dlq-last-failure-at'] ?? '?'}  ${nameOf(letter)}  ${added['dlq-error-class'] ?? '?'}, ` +
-    `${count(Number(added['dlq-attempts'] ?? 0), 'attempt')}${again}  ${key}  ${oneLine(added['dlq-error-message'] ?? '')}`
+    `${count(Number(added['dlq-attempts'] ?? 0), 'attempt')}${again}${PLACES[place]}  ${key}  ${oneLine(added['dlq-error-message'] ?? '')}`
   );
 }
 
-function toJson(letter: Letter) {
-  const { topic, partition, offset, added, record, redrives } = letter;
+function toJson(letter: Found) {
+  const { topic, partition, offset, added, record, redrives, place } = letter;
   const own = Object.fromEntries(Object.entries(added).map(([name, value]) => [name.replace(/^dlq-/, ''), value]));
-  return { name: nameOf(letter), topic, partition, offset, key: record.key, redrives, ...own };
+  return { name: nameOf(letter), topic, partition, offset, key: record.key, redrives, place, ...own };
 }
 
 async function show(context: Context, tools: Tools, { topic, name }: Name): Promise<number> {
-  for await (const letter of tools.letters({ topic, all: true, limit: Infinity })) {
+  for await (const letter of tools.letters({ topic, all: true })) {
     if (nameOf(letter) !== name) continue;
     const { record } = letter;
     await print(context, `key: ${record.key === null ? '(none)' : oneLine(record.key)}`);
@@ -257,7 +292,7 @@ export function* hexDump(bytes: Buffer): Generator<string> {
 async function change(context: Context, tools: Tools, flags: ChangeFlags, what: 'redrive' | 'purge'): Promise<number> {
   const signal = context.interrupted();
   const verb = what === 'redrive' ? 'sent back to their topics' : 'taken off the list';
-  let batch: Letter[] = [];
+  let batch: Found[] = [];
   let total = 0;
   const flush = async () => {
     if (what === 'purge') await tools.markPurged(batch);

@@ -22,7 +22,8 @@ function wayReasons(progress: AlertProgress__Output, states: readonly RoleState[
   const missing = missingCount(progress);
   if (missing === 0) return [];
   const letters = letterReasons(progress);
-  if (progress.publishedAt === null) return [...outboxReasons(states), ...letters];
+  if (progress.publishedAt === null)
+    return letters.length === 0 ? outboxReasons(states) : [...letters, ...checkReasons(progress, false, now)];
   const problems = progress.fannedOutAt === null ? problemsOf('fanout', states) : [];
   // A large one is delivered while it is being fanned out, and that it was may be noted late.
   if (problems.length === 0 || progress.delivered > 0) problems.push(...problemsOf('delivery', states));
@@ -44,9 +45,10 @@ function letterReasons({ deadLetters, deadLetterCount }: AlertProgress__Output):
   return lines;
 }
 
-function describeLetter({ name, userId, reason, purged }: DeadLetter__Output): string {
+function describeLetter({ name, userId, reason, purged, waitsFor }: DeadLetter__Output): string {
   const whose = userId === '' ? 'the whole alert' : oneLine(userId);
-  return `dead letter ${oneLine(name)} (${whose})${purged ? ', given up for good' : ''}: ${oneLine(reason)}`;
+  const where = waitsFor === '' ? '' : `; it waits in PostgreSQL, as its topic does not take it: ${oneLine(waitsFor)}`;
+  return `dead letter ${oneLine(name)} (${whose})${purged ? ', given up for good' : ''}: ${oneLine(reason)}${where}`;
 }
 
 function outboxReasons(states: readonly RoleState[]): string[] {

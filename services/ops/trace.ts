@@ -114,6 +114,9 @@ export function verdictOf(alert: Alert__Output, progress: AlertProgress__Output)
     const slow = slowest === undefined ? '' : `; ${duration(slowest.afterMs!)} of it until it was ${slowest.name}`;
     return `it is in the inbox of every recipient${took}${slow}`;
   }
+  const ofAll = progress.deadLetters.some(({ userId, purged }) => userId === '' && !purged);
+  if (progress.deadLettered && (ofAll || progress.deadLetterCount >= missing))
+    return `it waits in the dead letters: it is missing in ${count(missing, 'inbox')} of ${recipients.toLocaleString('en')}`;
   if (progress.publishedAt === null) return 'it waits to be published to Kafka';
   if (delivered === 0 && progress.fannedOutAt === null) return 'it waits to be fanned out';
   return `it is missing in ${count(missing, 'inbox')} of ${recipients.toLocaleString('en')}`;

@@ -6,14 +6,12 @@ import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { withTimeout } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
 import type { Publishing, Runtime } from '../runtime.js';
-import { rememberDeadLetter } from '../store/dead-letters.js';
+import { keepDeadLetter, NO_PARTITION, rememberDeadLetter } from '../store/dead-letters.js';
 import type { ClaimedPush } from '../store/pushes.js';
 import type { FcmError } from './fcm.js';
 
 /** A record that Kafka takes later than this may be there twice: the push is tried again meanwhile. */
 const PATIENCE_MS = 10_000;
-/** No record of the topic failed, so there is no partition to name. */
-const NO_PARTITION = -1;
 
 /** Puts pushes that cannot be sent among the dead letters, each as the inbox change that it came from. */
 export class PushDeadLetters {
@@ -44,6 +42,7 @@ export class PushDeadLetters {
           userId: key ?? undefined,
           reason: error.message,
         }),
+      keep: (record, letter, waitsFor) => keepDeadLetter(database, record, letter, waitsFor),
     });
   }
 

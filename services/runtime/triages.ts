@@ -7,7 +7,7 @@ import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
-import { rememberDeadLetter } from '../store/dead-letters.js';
+import { keepDeadLetter, rememberDeadLetter } from '../store/dead-letters.js';
 import { countRetries } from './observe.js';
 
 export type Identify = (record: IncomingRecord) => { alertId?: number; userId?: string };
@@ -57,6 +57,7 @@ export class Triages {
         const { alertId, userId } = identify(record);
         await rememberDeadLetter(database, { topic, partition, offset, alertId, userId, reason: error.message });
       },
+      keep: (record, letter, waitsFor) => keepDeadLetter(database, record, letter, waitsFor),
     });
   }
 

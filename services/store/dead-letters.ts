@@ -1,17 +1,40 @@
 import type { Database, Queryable } from '../lib/postgres.js';
+import { OPEN } from './progress.js';
 
-/** Where a dead letter came from, and whom it was about if that could be read. */
-export interface DeadLetter {
+/** Where a dead letter came from. */
+export interface LetterPlace {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
+}
+
+/** Where a dead letter came from, and whom it was about if that could be read. */
+export interface DeadLetter extends LetterPlace {
   readonly alertId: number | undefined;
   readonly userId: string | undefined;
   readonly reason: string;
 }
 
+/** A record as its dead-letter topic is to have it. */
+export interface LetterRecord {
+  readonly key: string | Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers?: readonly Readonly<Record<string, Buffer | string>>[] | undefined;
+}
+
 /** Characters of a user id, twice what the directory takes. */
 const USER_ID_MAX = 256;
+const REASON_MAX = 2000;
+
+/** How many dead letters wait here for their topics, and how many bytes they have together. */
+export const WAITING_LETTERS_MAX = 10_000;
+export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Dead letters of one statement. */
+const PAGE = 10_000;
+
+/** In a dead letter that is no record: of an alert that could not be published, or of a push. */
+export const NO_PARTITION = -1;
 
 /** What is no id of ours stays out of the table: it may be beyond a bigint, or too long for an index. */
 function possibleAlertId(alertId: number | undefined): number | null {
@@ -22,23 +45,212 @@ function possibleUserId(userId: string | undefined): string | null {
   return userId === undefined || userId.length > USER_ID_MAX || userId.includes('\0') ? null : userId;
 }
 
+/** PostgreSQL's text has no U+0000, and a reason may quote what was refused for it. */
+function possibleText(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').slice(0, REASON_MAX);
+}
+
 /** Remembers a record that was given up. Doing it again has no effect. */
 export async function rememberDeadLetter(database: Database, letter: DeadLetter): Promise<void> {
   await database.query({
     name: 'remember-dead-letter',
     text: `INSERT INTO dead_letters (topic, partition, "offset", alert_id, user_id, reason) VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (topic, partition, "offset") DO UPDATE
-           SET alert_id = excluded.alert_id, user_id = excluded.user_id, reason = excluded.reason`,
+           SET alert_id = excluded.alert_id, user_id = excluded.user_id, reason = excluded.reason, place = 'topic',
+               record_key = NULL, record_value = NULL, record_headers = NULL, waits_for = NULL, due_at = NULL`,
     values: [
       letter.topic,
       letter.partition,
       letter.offset,
       possibleAlertId(letter.alertId),
       possibleUserId(letter.userId),
-      // PostgreSQL's text has no U+0000, and the reason may quote what was refused for it.
-      letter.reason.replaceAll('\0', '\uFFFD').slice(0, 2000),
+      possibleText(letter.reason),
     ],
   });
+}
+
+/**
+ * Keeps the bytes of a dead letter that is remembered, until its topic takes them.
+ * @returns false if so many are kept already that this one has no room
+ */
+export async function keepDeadLetter(
+  database: Database,
+  place: LetterPlace,
+  record: LetterRecord,
+  waitsFor: string,
+): Promise<boolean> {
+  const { rowCount } = await database.query({
+    name: 'keep-dead-letter',
+    text: `
+      UPDATE dead_letters d
+      SET place = 'waiting', record_key = $4, record_value = $5, record_headers = $6::jsonb, waits_for = $7, attempts = 0,
+          due_at = now()
+      FROM (
+        SELECT count(*) AS letters, COALESCE(sum(octet_length(record_value) + octet_length(record_headers::text)), 0) AS bytes
+        FROM dead_letters WHERE place = 'waiting'
+      ) kept
+      WHERE d.topic = $1 AND d.partition = $2 AND d."offset" = $3
+        AND (d.place = 'waiting'
+          OR kept.letters < ${WAITING_LETTERS_MAX} AND kept.bytes + octet_length($5::bytea) <= ${WAITING_BYTES_MAX})`,
+    values: [
+      place.topic,
+      place.partition,
+      place.offset,
+      record.key === null ? null : Buffer.from(record.key),
+      record.value ?? Buffer.alloc(0),
+      JSON.stringify({ isNull: record.value === null, headers: toHeaderList(record) }),
+      possibleText(waitsFor),
+    ],
+  });
+  return rowCount === 1;
+}
+
+/** Names and values in base64: a header's bytes need be no text. */
+function toHeaderList({ headers = [] }: LetterRecord): [string, string][] {
+  return headers.flatMap((header) =>
+    Object.entries(header).map(([name, value]): [string, string] => [
+      Buffer.from(name).toString('base64'),
+      Buffer.from(value).toString('base64'),
+    ]),
+  );
+}
+
+/** A dead letter whose record is in no topic. */
+export interface KeptLetter extends LetterPlace {
+  readonly place: 'waiting' | 'outbox';
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly Readonly<Record<string, Buffer>>[];
+  readonly attempts: number;
+  readonly purged: boolean;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+}
+
+interface KeptRow extends Record<string, unknown> {
+  topic: string;
+  partition: number;
+  offset: number;
+  place: 'waiting' | 'outbox';
+  record_key: Buffer | null;
+  record_value: Buffer | null;
+  record_headers: { isNull: boolean; headers: [string, string][] };
+  attempts: number;
+  purged: boolean;
+  created_at: number;
+}
+
+const KEPT_COLUMNS =
+  'topic, partition, "offset", place, record_key, record_value, record_headers, attempts, purged, created_at';
+
+function toKeptLetter(row: KeptRow): KeptLetter {
+  const { isNull, headers } = row.record_headers;
+  return {
+    topic: row.topic,
+    partition: row.partition,
+    offset: row.offset,
+    place: row.place,
+    key: row.record_key,
+    value: isNull ? null : row.record_value,
+    headers: headers.map(([name, value]) => ({
+      [Buffer.from(name, 'base64').toString()]: Buffer.from(value, 'base64'),
+    })),
+    attempts: row.attempts,
+    purged: row.purged,
+    createdAt: row.created_at,
+  };
+}
+
+/** What the next attempt waits for in seconds: 5 after the first, doubling, at most 5 minutes. */
+const PUT_OFF_S = '(5 * power(2, LEAST(attempts, 6)))';
+
+/** Dead letters that their topics are to be asked for now, those given up first before others. */
+export async function dueLetters(database: Queryable, limit: number): Promise<KeptLetter[]> {
+  const { rows } = await database.query<KeptRow>({
+    // One that is put off further than any is was put off by a clock that was wrong.
+    text: `
+      SELECT ${KEPT_COLUMNS} FROM dead_letters
+      WHERE place = 'waiting' AND (due_at <= now() OR due_at > now() + interval '301 seconds')
+      ORDER BY created_at, "offset" LIMIT $1`,
+    values: [limit],
+  });
+  return rows.map(toKeptLetter);
+}
+
+/** The dead letters of these topics that are in no topic, those given up first before others. */
+export async function* keptLetters(database: Queryable, topic: string): AsyncGenerator<KeptLetter> {
+  let last = { partition: -2, offset: -1 };
+  for (let full = true; full;) {
+    const { rows } = await database.query<KeptRow>({
+      text: `
+        SELECT ${KEPT_COLUMNS} FROM dead_letters
+        WHERE place <> 'topic' AND topic = $1 AND (partition, "offset") > ($2, $3) ORDER BY partition, "offset" LIMIT 100`,
+      values: [topic, last.partition, last.offset],
+    });
+    yield* rows.map(toKeptLetter);
+    full = rows.length === 100;
+    last = rows.at(-1) ?? last;
+  }
+}
+
+/** Their topics have these dead letters now. */
+export async function letGoOfLetters(database: Queryable, letters: readonly LetterPlace[]): Promise<void> {
+  await database.query({
+    text: `
+      UPDATE dead_letters
+      SET place = 'topic', record_key = NULL, record_value = NULL, record_headers = NULL, waits_for = NULL, due_at = NULL
+      FROM unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
+      WHERE topic = d.t AND partition = d.p AND "offset" = d.o AND place = 'waiting'`,
+    values: places(letters),
+  });
+}
+
+/** Their topics do not take these dead letters yet. */
+export async function putLettersOff(
+  database: Queryable,
+  letters: readonly (LetterPlace & { waitsFor: string })[],
+): Promise<void> {
+  await database.query({
+    text: `
+      UPDATE dead_letters
+      SET waits_for = d.why, due_at = now() + LEAST(${PUT_OFF_S}, 300) * interval '1 second', attempts = attempts + 1
+      FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[]) AS d(t, p, o, why)
+      WHERE topic = d.t AND partition = d.p AND "offset" = d.o AND place = 'waiting'`,
+    values: [...places(letters), letters.map(({ waitsFor }) => possibleText(waitsFor))],
+  });
+}
+
+export interface LettersState {
+  /** Alerts that are not complete since dead letters hold them up; counted up to 10,000. */
+  readonly alerts: number;
+  /** Dead letters that wait here for their topics, and their bytes. */
+  readonly waiting: number;
+  readonly bytes: number;
+  /** Of one topic that does not take them. */
+  readonly waitsFor: { readonly topic: string; readonly reason: string } | undefined;
+}
+
+export async function lettersState(database: Queryable): Promise<LettersState> {
+  const { rows } = await database.query<{
+    alerts: number;
+    waiting: number;
+    bytes: number;
+    topic: string | null;
+    waits_for: string | null;
+  }>({
+    text: `
+      SELECT
+        (SELECT count(*) FROM (
+          SELECT 1 FROM dead_letters d JOIN alert_progress p USING (alert_id)
+          WHERE NOT d.purged AND p.completed_at IS NULL AND p.${OPEN} GROUP BY d.alert_id LIMIT 10000
+        ) held) AS alerts,
+        count(*) AS waiting, COALESCE(sum(octet_length(record_value)), 0) AS bytes,
+        min(topic) AS topic, (array_agg(waits_for ORDER BY topic))[1] AS waits_for
+      FROM dead_letters WHERE place = 'waiting'`,
+  });
+  const { alerts, waiting, bytes, topic, waits_for } = rows[0]!;
+  const waitsFor = topic === null ? undefined : { topic, reason: waits_for ?? '' };
+  return { alerts, waiting, bytes, waitsFor };
 }
 
 /** Of all that were given up, those that were neither redriven nor purged, as `topic-partition@offset`. */
@@ -59,24 +271,32 @@ export interface HoldingLetter {
   readonly userId: string;
   readonly reason: string;
   readonly purged: boolean;
+  /** Why its topic does not have it; empty: it does, or is not to. */
+  readonly waitsFor: string;
 }
 
-/** The dead letters that an alert is held up by, those about all of it first; a recipient who has it is not waiting. */
+/**
+ * The dead letters that an alert is held up by, those about all of it first; a recipient who has it is not waiting.
+ * @returns also how many there are, and how many of them were not given up for good
+ */
 export async function deadLettersOf(
   database: Queryable,
   alertId: number,
   limit: number,
-): Promise<{ count: number; letters: HoldingLetter[] }> {
+): Promise<{ count: number; pending: number; letters: HoldingLetter[] }> {
   const { rows } = await database.query<{
     name: string;
     user_id: string | null;
     reason: string;
     purged: boolean;
+    waits_for: string | null;
     count: number;
+    pending: number;
   }>({
     // Compared to 0, so that it stays a look-up by key for each letter.
     text: `
-      SELECT topic || '-' || partition || '@' || "offset" AS name, user_id, reason, purged, count(*) OVER () AS count
+      SELECT topic || '-' || partition || '@' || "offset" AS name, user_id, reason, purged, waits_for, count(*) OVER () AS count,
+             count(*) FILTER (WHERE NOT purged) OVER () AS pending
       FROM dead_letters d
       WHERE alert_id = $1
         AND (SELECT count(*) FROM alert_statuses s WHERE s.user_id = d.user_id AND s.alert_id = d.alert_id) = 0
@@ -85,40 +305,121 @@ export async function deadLettersOf(
   });
   return {
     count: rows[0]?.count ?? 0,
-    letters: rows.map(({ name, user_id, reason, purged }) => ({ name, userId: user_id ?? '', reason, purged })),
+    pending: rows[0]?.pending ?? 0,
+    letters: rows.map(({ name, user_id, reason, purged, waits_for }) => ({
+      name,
+      userId: user_id ?? '',
+      reason,
+      purged,
+      waitsFor: waits_for ?? '',
+    })),
   };
 }
 
-/** Forgets all: the broker that had them is gone. @returns how many there were */
-export async function forgetAllDeadLetters(database: Database): Promise<number> {
-  return (await database.query({ text: 'DELETE FROM dead_letters' })).rowCount ?? 0;
+/** SQL: the alerts of a list are looked at again as soon as can be, whether they were thought complete or not. */
+const lookAgain = (alertIds: string) => `
+  UPDATE alert_progress SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
+  WHERE alert_id IN (${alertIds}) AND ${OPEN}`;
+
+/** Forgets all that were in topics, as the broker that had them is gone: what they held up is looked at again. */
+export async function loseAllDeadLetters(database: Database): Promise<void> {
+  await database.query({
+    text: `
+      WITH lost AS (DELETE FROM dead_letters WHERE place = 'topic' AND NOT purged RETURNING alert_id)
+      ${lookAgain('SELECT alert_id FROM lost WHERE alert_id IS NOT NULL')}`,
+  });
+}
+
+/**
+ * A page of the dead letters that are said to be in a topic, behind `after`. Not those of the last 5 minutes: a role that is
+ * being replaced remembers them before it publishes them.
+ */
+export async function lettersInTopic(
+  database: Queryable,
+  topic: string,
+  after: Pick<LetterPlace, 'partition' | 'offset'>,
+  limit: number,
+): Promise<LetterPlace[]> {
+  const { rows } = await database.query<{ topic: string; partition: number; offset: number }>({
+    text: `
+      SELECT topic, partition, "offset" FROM dead_letters
+      WHERE topic = $1 AND (partition, "offset") > ($2, $3) AND place = 'topic' AND (NOT purged OR alert_id IS NULL)
+        AND (created_at < now() - interval '5 minutes' OR created_at > now())
+      ORDER BY partition, "offset" LIMIT $4`,
+    values: [topic, after.partition, after.offset, limit],
+  });
+  return rows;
+}
+
+/** Forgets dead letters that their topic does not have any more: what they held up is looked at again. */
+export async function loseDeadLetters(database: Database, letters: readonly LetterPlace[]): Promise<void> {
+  for (let from = 0; from < letters.length; from += PAGE) {
+    await database.query({
+      text: `
+        WITH lost AS (
+          DELETE FROM dead_letters USING unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
+          WHERE topic = d.t AND partition = d.p AND "offset" = d.o AND place = 'topic' RETURNING alert_id, purged
+        )
+        ${lookAgain('SELECT alert_id FROM lost WHERE alert_id IS NOT NULL AND NOT purged')}`,
+      values: places(letters.slice(from, from + PAGE)),
+    });
+  }
+}
+
+/**
+ * Takes it back that alerts are complete although a recipient waits in the dead letters, as versions said that run beside this one
+ * during a deploy. One page of dead letters, behind `after`.
+ * @returns the last of the page; undefined: there are no more
+ */
+export async function reopenHeld(database: Queryable, after: LetterPlace): Promise<LetterPlace | undefined> {
+  const { rows } = await database.query<{ topic: string; partition: number; offset: number }>({
+    text: `
+      WITH page AS (
+        SELECT topic, partition, "offset", alert_id, user_id FROM dead_letters
+        WHERE (topic, partition, "offset") > ($1, $2, $3) AND NOT purged ORDER BY topic, partition, "offset" LIMIT ${PAGE}
+      ), reopened AS (
+        UPDATE alert_progress p SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
+        FROM page d
+        WHERE p.alert_id = d.alert_id AND d.user_id IS NOT NULL AND p.completed_at IS NOT NULL AND p.${OPEN}
+          AND (SELECT count(*) FROM alert_statuses s WHERE s.user_id = d.user_id AND s.alert_id = d.alert_id) = 0
+      )
+      SELECT topic, partition, "offset" FROM page ORDER BY topic DESC, partition DESC, "offset" DESC LIMIT 1`,
+    values: [after.topic, after.partition, after.offset],
+  });
+  return rows[0];
 }
 
 /** Gives records up for good. */
-export async function purgeDeadLetters(
-  database: Database,
-  letters: readonly Pick<DeadLetter, 'topic' | 'partition' | 'offset'>[],
-): Promise<void> {
+export async function purgeDeadLetters(database: Database, letters: readonly LetterPlace[]): Promise<void> {
   await database.query({
-    text: `UPDATE dead_letters SET purged = true FROM unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
-           WHERE topic = d.t AND partition = d.p AND "offset" = d.o`,
+    text: `
+      WITH given_up AS (
+        UPDATE dead_letters SET purged = true FROM unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
+        WHERE topic = d.t AND partition = d.p AND "offset" = d.o RETURNING alert_id
+      )
+      ${lookAgain('SELECT alert_id FROM given_up WHERE alert_id IS NOT NULL')}`,
     values: places(letters),
   });
 }
 
-/** Forgets records that were sent back to their topics. */
-export async function forgetDeadLetters(
-  database: Database,
-  letters: readonly Pick<DeadLetter, 'topic' | 'partition' | 'offset'>[],
-): Promise<void> {
+/** Forgets records that were sent back to their topics, and puts the alerts among them into the outbox again. */
+export async function forgetDeadLetters(database: Database, letters: readonly LetterPlace[]): Promise<void> {
   await database.query({
-    text: `DELETE FROM dead_letters USING unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
-           WHERE topic = d.t AND partition = d.p AND "offset" = d.o`,
+    text: `
+      WITH forgotten AS (
+        DELETE FROM dead_letters USING unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
+        WHERE topic = d.t AND partition = d.p AND "offset" = d.o RETURNING alert_id, place
+      ), queued AS (
+        INSERT INTO outbox (alert_id, created_at)
+        SELECT alert_id, a.created_at FROM forgotten f JOIN alerts a USING (alert_id) WHERE f.place = 'outbox'
+        ON CONFLICT DO NOTHING
+      )
+      ${lookAgain('SELECT alert_id FROM forgotten WHERE alert_id IS NOT NULL')}`,
     values: places(letters),
   });
 }
 
-function places(letters: readonly Pick<DeadLetter, 'topic' | 'partition' | 'offset'>[]) {
+function places(letters: readonly LetterPlace[]) {
   return [
     letters.map(({ topic }) => topic),
     letters.map(({ partition }) => partition),

@@ -233,14 +233,27 @@ async function findRows(connection: Connection, pairs: readonly Delivery[]): Pro
   );
 }
 
-/** Of the given deliveries, those whose row does not exist and whose event does not lie among the dead letters. */
-export async function missingDeliveries(database: Database, deliveries: readonly Delivery[]): Promise<Delivery[]> {
-  const { rows } = await database.query<{ user_id: string; alert_id: number }>({
+/**
+ * Of the given deliveries those whose row does not exist: what is missing, and the alerts of what waits among the dead letters. What
+ * was given up there for good is neither.
+ */
+export async function missingDeliveries(
+  database: Database,
+  deliveries: readonly Delivery[],
+): Promise<{ missing: Delivery[]; held: Set<number> }> {
+  const { rows } = await database.query<{ user_id: string; alert_id: number; held: boolean | null }>({
     text: `
-      SELECT p.user_id, p.alert_id FROM unnest($1::text[], $2::bigint[]) AS p(user_id, alert_id)
+      SELECT p.user_id, p.alert_id, d.held FROM unnest($1::text[], $2::bigint[]) AS p(user_id, alert_id)
+      LEFT JOIN LATERAL (
+        SELECT bool_or(NOT purged) AS held FROM dead_letters d WHERE d.alert_id = p.alert_id AND d.user_id = p.user_id
+      ) d ON true
       WHERE NOT EXISTS (SELECT 1 FROM alert_statuses s WHERE s.user_id = p.user_id AND s.alert_id = p.alert_id)
-        AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.alert_id = p.alert_id AND d.user_id = p.user_id)`,
+        AND d.held IS NOT FALSE`,
     values: [deliveries.map(({ userId }) => userId), deliveries.map(({ alertId }) => alertId)],
   });
-  return rows.map(({ user_id, alert_id }) => ({ userId: user_id, alertId: alert_id }));
+  const missing = rows.filter(({ held }) => held === null);
+  return {
+    missing: missing.map(({ user_id, alert_id }) => ({ userId: user_id, alertId: alert_id })),
+    held: new Set(rows.filter(({ held }) => held === true).map(({ alert_id }) => alert_id)),
+  };
 }

@@ -7,8 +7,9 @@ import * as presence from './migrations/0003-presence.js';
 import * as retention from './migrations/0004-retention.js';
 import * as push from './migrations/0005-push.js';
 import * as pushPlan from './migrations/0006-push-plan.js';
+import * as deadLetterPlaces from './migrations/0009-dead-letter-places.js';
 
-const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan];
+const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan, deadLetterPlaces];
 
 /** As the pool hands it out: pg's. */
 interface Connection {

@@ -1,7 +1,7 @@
 import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
 
 /** SQL condition: retention has not closed the alert. */
-const OPEN = 'alert_id > (SELECT closed_to FROM service_state)';
+export const OPEN = 'alert_id > (SELECT closed_to FROM service_state)';
 
 export interface Progress {
   readonly publishedAt: number | null;
@@ -67,7 +67,9 @@ export async function findProgress(database: Queryable, alertId: number): Promis
   }>({
     name: 'find-progress',
     text: `
-      SELECT COALESCE(p.published_at, CASE WHEN o.alert_id IS NULL THEN p.created_at END) AS published_at, p.fanned_out_at,
+      SELECT COALESCE(p.published_at, CASE WHEN o.alert_id IS NULL AND NOT EXISTS (
+               SELECT 1 FROM dead_letters d WHERE d.alert_id = p.alert_id AND d.place = 'outbox'
+             ) THEN p.created_at END) AS published_at, p.fanned_out_at,
              p.completed_at, p.reconcile_at, p.reconcile_attempts, p.${OPEN} AS open, a.traceparent
       FROM alert_progress p JOIN alerts a USING (alert_id) LEFT JOIN outbox o USING (alert_id) WHERE p.alert_id = $1`,
     values: [alertId],
@@ -102,13 +104,14 @@ export async function incompleteAlerts(database: Queryable, graceMs: number, lim
   return rows.map(({ alert_id }) => alert_id);
 }
 
-/** Notes that these alerts are in the inbox of every recipient. */
+/** Notes that these alerts are in the inbox of every recipient, so that whether they can be published matters no more. */
 export async function markComplete(
   database: Queryable,
   alerts: readonly { alertId: number; recipients: number }[],
 ): Promise<void> {
   await database.query({
     text: `
+      WITH settled AS (DELETE FROM dead_letters WHERE alert_id = ANY($1::bigint[]) AND place = 'outbox')
       UPDATE alert_progress p
       SET completed_at = now(), recipients = c.recipients, published_at = COALESCE(p.published_at, now()),
           fanned_out_at = COALESCE(p.fanned_out_at, now())

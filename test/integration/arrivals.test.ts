@@ -90,5 +90,5 @@ test('an alert without recipients, and one that nobody has', async (t) => {
   assert.deepEqual(await arrivalsOf(database, 1, [], 20), { ...nothing, missing: [] });
   assert.deepEqual(await arrivalsOf(database, 1, ['a', 'b'], 1), { ...nothing, missing: ['a'] });
   assert.equal(await countUnplanned(database, 1, ['a']), 0);
-  assert.deepEqual(await deadLettersOf(database, 1, 5), { count: 0, letters: [] });
+  assert.deepEqual(await deadLettersOf(database, 1, 5), { count: 0, pending: 0, letters: [] });
 });

@@ -32,7 +32,8 @@ export async function* readLetters(consumer: Consumer, topic: string): AsyncGene
   }
 }
 
-function toLetter(record: IncomingRecord): Letter | undefined {
+/** Undefined: it is no dead letter. */
+export function toLetter(record: IncomingRecord): Letter | undefined {
   const added: Record<string, string> = {};
   for (const header of record.headers) {
     for (const [name, value] of Object.entries(header)) if (ADDED.has(name)) added[name] = value.toString();

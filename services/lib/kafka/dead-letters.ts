@@ -1,11 +1,12 @@
 import { deathReason } from '../failure.js';
 import type { Logger } from '../logging.js';
+import { withTimeout } from '../retry.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, KAFKA, SPAN } from '../telemetry/names.js';
 import { SpanBudget } from '../telemetry/span-budget.js';
 import { failSpan, isSampled, SpanKind, spanTime, traceIdOf, type Tracing } from '../telemetry/tracing.js';
 import type { IncomingRecord } from './consumer.js';
-import type { OutgoingHeader, Producer } from './producer.js';
+import { PublishFailed, type OutgoingHeader, type OutgoingRecord, type Producer } from './producer.js';
 import { recordTraceparent } from './record-traceparent.js';
 
 /** Why a record was given up. */
@@ -38,6 +39,10 @@ export const DLQ_HEADER = {
 } as const;
 
 const MESSAGE_MAX = 2000;
+/** How long a dead-letter topic may take. A record that it takes later is there, and kept in PostgreSQL until it is there twice. */
+const PATIENCE_MS = 5000;
+/** How long a topic that took none is not asked again for the next one: a thousand bad records would wait one after the other. */
+const REFUSING_MS = 10_000;
 
 export function dlqTopicOf(topic: string): string {
   return `${topic}-dlq`;
@@ -53,14 +58,40 @@ export interface DeadLettersDeps {
   readonly identify: (record: IncomingRecord) => { alertId?: number | undefined };
   /** Told before the record is published, so that nobody sends it again meanwhile. It may be told of a record twice. */
   readonly remember: (record: IncomingRecord, reason: DeadLetterReason) => Promise<void>;
+  /** Keeps what its topic does not take, until it does. @returns false if there is no room for it */
+  readonly keep: (record: IncomingRecord, letter: OutgoingRecord, waitsFor: string) => Promise<boolean>;
+}
+
+/** What a dead letter has besides the record's own headers. */
+export function letterHeaders(
+  { topic, partition, offset, timestamp }: Pick<IncomingRecord, 'topic' | 'partition' | 'offset' | 'timestamp'>,
+  group: string,
+  reason: DeadLetterReason,
+): OutgoingHeader[] {
+  const added = {
+    [DLQ_HEADER.topic]: topic,
+    [DLQ_HEADER.partition]: String(partition),
+    [DLQ_HEADER.offset]: String(offset),
+    [DLQ_HEADER.timestamp]: String(timestamp),
+    [DLQ_HEADER.group]: group,
+    [DLQ_HEADER.errorClass]: reason.errorClass,
+    [DLQ_HEADER.errorMessage]: describe(reason.error).slice(0, MESSAGE_MAX),
+    [DLQ_HEADER.attempts]: String(reason.attempts),
+    [DLQ_HEADER.firstFailureAt]: new Date(reason.firstFailureAt).toISOString(),
+    [DLQ_HEADER.lastFailureAt]: new Date(reason.lastFailureAt).toISOString(),
+  };
+  return Object.entries(added).map(([name, value]) => ({ [name]: value }));
 }
 
 /**
  * Where records go that cannot be handled: `<topic>-dlq`, key, value and headers byte for byte, with the reason in added
- * headers. A record may get there twice, if a process dies before it has committed.
+ * headers. A record may get there twice, if a process dies before it has committed. What the topic does not take waits in
+ * PostgreSQL, and the records behind it go on.
  */
 export class DeadLetters {
   readonly #count;
+  /** Topics that took nothing, and until when they are not asked; by performance.now(). */
+  readonly #refusing = new Map<string, { until: number; error: Error }>();
   readonly #budget = new SpanBudget();
 
   constructor(private readonly deps: DeadLettersDeps) {
@@ -70,34 +101,22 @@ export class DeadLetters {
     );
   }
 
-  /** @throws PublishFailed when Kafka does not take it */
+  /** @throws when neither Kafka nor PostgreSQL takes it */
   async send(record: IncomingRecord, reason: DeadLetterReason): Promise<void> {
-    const { producer, group, logger, identify, remember } = this.deps;
+    const { group, logger, identify, remember, keep } = this.deps;
     const startedAt = spanTime();
     await remember(record, reason);
-    const added = {
-      [DLQ_HEADER.topic]: record.topic,
-      [DLQ_HEADER.partition]: String(record.partition),
-      [DLQ_HEADER.offset]: String(record.offset),
-      [DLQ_HEADER.timestamp]: String(record.timestamp),
-      [DLQ_HEADER.group]: group,
-      [DLQ_HEADER.errorClass]: reason.errorClass,
-      [DLQ_HEADER.errorMessage]: describe(reason.error).slice(0, MESSAGE_MAX),
-      [DLQ_HEADER.attempts]: String(reason.attempts),
-      [DLQ_HEADER.firstFailureAt]: new Date(reason.firstFailureAt).toISOString(),
-      [DLQ_HEADER.lastFailureAt]: new Date(reason.lastFailureAt).toISOString(),
+    const letter = {
+      topic: dlqTopicOf(record.topic),
+      key: record.rawKey,
+      value: record.value,
+      headers: [...record.headers, ...letterHeaders(record, group, reason)],
     };
-    await producer.publish([
-      {
-        topic: dlqTopicOf(record.topic),
-        key: record.rawKey,
-        value: record.value,
-        headers: [
-          ...record.headers,
-          ...Object.entries(added).map(([name, value]): OutgoingHeader => ({ [name]: value })),
-        ],
-      },
-    ]);
+    const refusal = await this.#publish(letter);
+    if (refusal !== undefined && !(await keep(record, letter, refusal.message)))
+      throw new PublishFailed(`no room in PostgreSQL for more dead letters, and ${refusal.message}`, {
+        cause: refusal,
+      });
     const { topic, partition, offset } = record;
     const why = reason.errorClass === 'exhausted' ? 'exhausted' : (reason.why ?? deathReason(reason.error));
     const { alertId } = identify(record);
@@ -114,9 +133,29 @@ export class DeadLetters {
         offset,
         class: reason.errorClass,
         attempts: reason.attempts,
+        ...(refusal === undefined ? {} : { waits_for: refusal.message }),
       },
-      `a record cannot be handled; it is in ${dlqTopicOf(topic)} now (ssom-alert dlq show)`,
+      refusal === undefined
+        ? `a record cannot be handled; it is in ${letter.topic} now (ssom-alert dlq show)`
+        : `a record cannot be handled; it waits in PostgreSQL, as ${letter.topic} does not take it (ssom-alert dlq show)`,
     );
+  }
+
+  /** @returns why the topic does not take it; undefined: it does */
+  async #publish(letter: OutgoingRecord): Promise<Error | undefined> {
+    const refusing = this.#refusing.get(letter.topic);
+    if (refusing !== undefined && performance.now() < refusing.until) return refusing.error;
+    try {
+      await withTimeout(this.deps.producer.publish([letter]), PATIENCE_MS, `publishing to ${letter.topic}`);
+      this.#refusing.delete(letter.topic);
+      return undefined;
+    } catch (reason) {
+      const error = reason as Error;
+      // What it refuses for good is about this record; the next one may be small enough.
+      if (!(error instanceof PublishFailed && error.permanent))
+        this.#refusing.set(letter.topic, { until: performance.now() + REFUSING_MS, error });
+      return error;
+    }
   }
 
   /** In the alert's own trace: that it went no further is why one looks at the trace. */

@@ -7,7 +7,15 @@ import { partitionName, type PartitionOffset, type TopicPartition } from './inco
 
 export const METADATA_TIMEOUT_MS = 5000;
 
-/** Partition numbers of a topic. @throws if it does not exist or no broker answers */
+/** Brokers answer, and know no topic of that name. */
+export class UnknownTopic extends Error {
+  constructor(topic: string, where: string) {
+    super(`the topic ${topic} does not exist at ${where}; deploy/kafka/create-topics.sh makes it`);
+    this.name = 'UnknownTopic';
+  }
+}
+
+/** Partition numbers of a topic. @throws UnknownTopic if it does not exist; another error if no broker answers */
 export async function partitionsOf(client: ConsumerClient, topic: string): Promise<number[]> {
   const metadata = await new Promise<{ topics: { name: string; partitions: { id: number }[] }[] }>(
     (resolve, reject) => {
@@ -17,11 +25,7 @@ export async function partitionsOf(client: ConsumerClient, topic: string): Promi
     },
   );
   const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
-  if (partitions.length === 0) {
-    throw new Error(
-      `the topic ${topic} does not exist at ${client.bootstrapServers}; deploy/kafka/create-topics.sh makes it`,
-    );
-  }
+  if (partitions.length === 0) throw new UnknownTopic(topic, client.bootstrapServers);
   return partitions.map(({ id }) => id).sort((a, b) => a - b);
 }
 

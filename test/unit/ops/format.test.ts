@@ -113,6 +113,7 @@ test('an inbox entry and an alert with its progress', () => {
     missingUserIds: ['op3'],
     deadLetters: [],
     deadLetterCount: 0,
+    deadLettered: false,
     unplannedPushes: 0,
     pushCounts: [
       { state: 'PUSH_STATE_FAILED' as const, count: 1 },

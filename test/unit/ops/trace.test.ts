@@ -52,6 +52,7 @@ const DELIVERED: AlertProgress__Output = {
   missingUserIds: [],
   deadLetters: [],
   deadLetterCount: 0,
+  deadLettered: false,
   nextCheckAt: at(90),
   checks: 0,
   closed: false,
@@ -170,18 +171,38 @@ test('not fanned out: the role is away, behind, paused, not ready, or its circui
 
 test('missing in some inboxes: dead letters by name, the role behind, or reconcile', () => {
   assert.equal(verdictOf(alert, PARTLY), 'it is missing in 2 inboxes of 3');
-  const letter = { name: 'user-alert-topic-3@7', userId: 'op2', reason: 'user op2 does\nnot exist', purged: false };
-  const held = { ...PARTLY, deadLetters: [letter], deadLetterCount: 22 };
+  const reason = 'user op2 does\nnot exist';
+  const letter = { name: 'user-alert-topic-3@7', userId: 'op2', reason, purged: false, waitsFor: '' };
+  const held = { ...PARTLY, deadLetters: [letter], deadLetterCount: 22, deadLettered: true };
+  assert.equal(verdictOf(alert, held), 'it waits in the dead letters: it is missing in 2 inboxes of 3');
   const reasons = reasonsOf(held, system(), now);
   assert.deepEqual(reasons, [
     'dead letter user-alert-topic-3@7 (op2): user op2 does\\nnot exist',
     'and 21 dead letters more',
     "'ssom-alert dlq show user-alert-topic-3@7' shows it; mend the cause, then 'ssom-alert dlq redrive'",
   ]);
+  // One of two: the other is to be found elsewhere.
+  assert.equal(verdictOf(alert, { ...held, deadLetterCount: 1 }), 'it is missing in 2 inboxes of 3');
+  const waiting = { ...held, deadLetters: [{ ...letter, waitsFor: 'no such topic' }], deadLetterCount: 1 };
+  assert.match(
+    reasonsOf(waiting, system(), now)[0]!,
+    /not exist; it waits in PostgreSQL, as its topic does not take it: no such topic$/,
+  );
   const due = { ...PARTLY, nextCheckAt: at(10), checks: 2 };
   assert.match(reasonsOf(due, system(), now).at(-1)!, /^reconcile looks at it at its next run.*incomplete 2 times$/);
   // The lag of another group is not why.
   assert.doesNotMatch(reasonsOf(PARTLY, system(roleState('push', [lag('g-push', 9)])), now).join(), /behind/);
+});
+
+test('an alert that could not be published waits in the dead letters, not for the sweeper', () => {
+  const letter = { name: 'alert-created-topic--1@17', userId: '', reason: 'too large', purged: false, waitsFor: '' };
+  const refused = { ...NOT_PUBLISHED, deadLetters: [letter], deadLetterCount: 1, deadLettered: true };
+  assert.equal(verdictOf(alert, refused), 'it waits in the dead letters: it is missing in 3 inboxes of 3');
+  assert.deepEqual(reasonsOf(refused, system(), now), [
+    'dead letter alert-created-topic--1@17 (the whole alert): too large',
+    "'ssom-alert dlq show alert-created-topic--1@17' shows it; mend the cause, then 'ssom-alert dlq redrive'",
+    'reconcile looks at it in 30.0 s and sends what is missing',
+  ]);
 });
 
 test('in one process of all roles only what concerns a role is its problem', () => {

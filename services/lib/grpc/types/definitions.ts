@@ -274,6 +274,10 @@ export const DEFINITIONS = {
           "traceSampled": {
            "type": "bool",
            "id": 22
+          },
+          "deadLettered": {
+           "type": "bool",
+           "id": 30
           }
          }
         },
@@ -294,6 +298,10 @@ export const DEFINITIONS = {
           "purged": {
            "type": "bool",
            "id": 4
+          },
+          "waitsFor": {
+           "type": "string",
+           "id": 5
           }
          }
         },

@@ -72,7 +72,7 @@ export interface AlertProgress {
   'missingUserIds'?: (string)[];
   /**
    * At most 20 dead letters about it whose recipients do not have it. Reconciliation leaves those recipients alone until the
-   * records are redriven.
+   * records are redriven, or are in their dead-letter topics no more.
    */
   'deadLetters'?: (_ssom_alert_v1_DeadLetter)[];
   /**
@@ -99,6 +99,10 @@ export interface AlertProgress {
    * Whether its trace was recorded; otherwise a search for trace_id finds nothing. A collector may still have left it out.
    */
   'traceSampled'?: (boolean);
+  /**
+   * Dead letters that were not given up for good hold it up: until they are redriven or purged it is not complete.
+   */
+  'deadLettered'?: (boolean);
 }
 
 /**
@@ -168,7 +172,7 @@ export interface AlertProgress__Output {
   'missingUserIds': (string)[];
   /**
    * At most 20 dead letters about it whose recipients do not have it. Reconciliation leaves those recipients alone until the
-   * records are redriven.
+   * records are redriven, or are in their dead-letter topics no more.
    */
   'deadLetters': (_ssom_alert_v1_DeadLetter__Output)[];
   /**
@@ -195,4 +199,8 @@ export interface AlertProgress__Output {
    * Whether its trace was recorded; otherwise a search for trace_id finds nothing. A collector may still have left it out.
    */
   'traceSampled': (boolean);
+  /**
+   * Dead letters that were not given up for good hold it up: until they are redriven or purged it is not complete.
+   */
+  'deadLettered': (boolean);
 }

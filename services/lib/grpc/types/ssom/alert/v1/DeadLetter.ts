@@ -21,6 +21,10 @@ export interface DeadLetter {
    * It was given up for good.
    */
   'purged'?: (boolean);
+  /**
+   * Why its dead-letter topic does not take it, so that it waits in PostgreSQL. Empty: the topic has it.
+   */
+  'waitsFor'?: (string);
 }
 
 /**
@@ -43,4 +47,8 @@ export interface DeadLetter__Output {
    * It was given up for good.
    */
   'purged': (boolean);
+  /**
+   * Why its dead-letter topic does not take it, so that it waits in PostgreSQL. Empty: the topic has it.
+   */
+  'waitsFor': (string);
 }

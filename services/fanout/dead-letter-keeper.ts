@@ -1,0 +1,168 @@
+import type { Events } from '../events/events.js';
+import { Consumer } from '../lib/kafka/consumer.js';
+import { letterName, readLetters } from '../lib/kafka/dead-letter-topic.js';
+import { dlqTopicOf } from '../lib/kafka/dead-letters.js';
+import type { Producer } from '../lib/kafka/producer.js';
+import { UnknownTopic } from '../lib/kafka/topic-offsets.js';
+import { every } from '../lib/lifecycle.js';
+import { withTimeout } from '../lib/retry.js';
+import type { Runtime } from '../runtime.js';
+import {
+  dueLetters,
+  letGoOfLetters,
+  lettersInTopic,
+  lettersState,
+  loseDeadLetters,
+  putLettersOff,
+  reopenHeld,
+  WAITING_BYTES_MAX,
+  WAITING_LETTERS_MAX,
+  type KeptLetter,
+  type LettersState,
+  type LetterPlace,
+} from '../store/dead-letters.js';
+
+/** One instance at a time: the holder of this advisory lock. */
+const LOCK = 7_200_006;
+const FORWARD_INTERVAL_MS = 5000;
+/** Letters that are asked for together, and how long their topics may take. */
+const FORWARD_PAGE = 100;
+const PATIENCE_MS = 20_000;
+/** All of the dead-letter topics is read at this interval. */
+const SEARCH_INTERVAL_MS = 600_000;
+/** Letters that are looked for together. */
+const SEARCH_PAGE = 100_000;
+const CHECK = 'dead letters';
+
+/**
+ * Keeps the index of dead letters true. What a topic did not take is brought there once it does. What a topic does not have any more,
+ * since its retention is over or it was made anew, is forgotten, so that reconciliation delivers what it held.
+ */
+export class DeadLetterKeeper {
+  #state: LettersState = { alerts: 0, waiting: 0, bytes: 0, waitsFor: undefined };
+
+  constructor(private readonly runtime: Runtime) {
+    const { metrics } = runtime;
+    metrics.gauge(
+      'ssom.dead_letters.alerts',
+      'Alerts that are not complete since dead letters hold them up; counted up to 10,000.',
+      () => this.#state.alerts,
+    );
+    metrics.gauge(
+      'ssom.dead_letters.waiting',
+      'Dead letters that wait in PostgreSQL, as their topics do not take them.',
+      () => this.#state.waiting,
+    );
+    metrics.queue('dead_letters', () => this.#state.waiting, WAITING_LETTERS_MAX);
+    metrics.queue('dead_letter_bytes', () => this.#state.bytes, WAITING_BYTES_MAX);
+  }
+
+  async run(producer: Producer, events: Events, signal: AbortSignal): Promise<void> {
+    const { jobs, logger } = this.runtime;
+    await Promise.all([
+      every(
+        FORWARD_INTERVAL_MS,
+        signal,
+        () => this.#look(),
+        (error) => logger.debug({ err: error }, 'the dead letters could not be counted'),
+      ),
+      jobs.every('dead_letters', FORWARD_INTERVAL_MS, signal, async () => {
+        if (this.#state.waiting > 0) await this.forward(producer, signal);
+      }),
+      jobs.every('dead_letter_search', SEARCH_INTERVAL_MS, signal, () => this.search(events, signal)),
+    ]);
+  }
+
+  async #look(): Promise<void> {
+    const before = this.#state.waiting;
+    this.#state = await lettersState(this.runtime.database);
+    const { waiting, waitsFor } = this.#state;
+    if (before + waiting === 0) return;
+    const reason =
+      waitsFor === undefined
+        ? 'all in their topics'
+        : `${waiting} wait in PostgreSQL; ${dlqTopicOf(waitsFor.topic)} does not take them: ${waitsFor.reason}`;
+    this.runtime.show(CHECK, waiting === 0, reason);
+  }
+
+  /** Brings what waits to its topics, if no other instance is at it. */
+  async forward(producer: Producer, signal: AbortSignal): Promise<void> {
+    const { database, logger } = this.runtime;
+    await database.withAdvisoryLock(LOCK, async () => {
+      for (let page = FORWARD_PAGE; page === FORWARD_PAGE && !signal.aborted;) {
+        const letters = await dueLetters(database, FORWARD_PAGE);
+        page = letters.length;
+        if (page === 0) return;
+        const refused: (LetterPlace & { waitsFor: string })[] = [];
+        const taken: KeptLetter[] = [];
+        // Each alone, so that one that is too large keeps no other one.
+        const outcomes = await Promise.allSettled(letters.map((letter) => publish(producer, letter)));
+        for (const [index, outcome] of outcomes.entries()) {
+          const letter = letters[index]!;
+          if (outcome.status === 'fulfilled') taken.push(letter);
+          else refused.push({ ...letter, waitsFor: (outcome.reason as Error).message });
+        }
+        if (taken.length > 0) await letGoOfLetters(database, taken);
+        if (refused.length > 0) await putLettersOff(database, refused);
+        if (taken.length > 0)
+          logger.info({ letters: taken.length }, 'dead letters that waited in PostgreSQL are in their topics now');
+        const [first] = refused;
+        if (first !== undefined)
+          logger.error(
+            { letters: refused.length, topic: dlqTopicOf(first.topic), reason: first.waitsFor },
+            'dead letters wait in PostgreSQL, as their topic does not take them',
+          );
+      }
+    });
+  }
+
+  /** Forgets the dead letters that are in their topics no more, and reopens alerts that were called complete in spite of theirs. */
+  async search(events: Events, signal: AbortSignal): Promise<void> {
+    const { database, logger } = this.runtime;
+    let last: LetterPlace | undefined = { topic: '', partition: 0, offset: 0 };
+    while (last !== undefined && !signal.aborted) last = await reopenHeld(database, last);
+    for (const topic of Object.values(events.topics)) {
+      let after = { partition: -2, offset: -1 };
+      for (let page = SEARCH_PAGE; page === SEARCH_PAGE && !signal.aborted;) {
+        const letters = await lettersInTopic(database, topic, after, SEARCH_PAGE);
+        page = letters.length;
+        if (page === 0) break;
+        after = letters.at(-1)!;
+        const lost = await this.#missingIn(topic, letters, signal);
+        if (lost.length === 0) continue;
+        await loseDeadLetters(database, lost);
+        logger.warn(
+          { topic: dlqTopicOf(topic), letters: lost.length },
+          'dead letters are in their topic no more; what they held up is delivered again',
+        );
+      }
+    }
+  }
+
+  /** Those of the letters that their topic does not have. */
+  async #missingIn(topic: string, letters: readonly LetterPlace[], signal: AbortSignal): Promise<LetterPlace[]> {
+    const { backends, config, logger, role } = this.runtime;
+    const byName = new Map(letters.map((letter) => [letterName(letter), letter]));
+    const observer = await Consumer.observe(backends.brokers, config, logger, {
+      clientId: `ssom-${role}-dead-letters`,
+      groupId: `${config.consumerGroup}-dead-letters`,
+    });
+    try {
+      for await (const letter of readLetters(observer, topic)) {
+        byName.delete(letterName(letter));
+        // A search that is broken off has not seen all.
+        if (signal.aborted) return [];
+      }
+    } catch (error) {
+      if (!(error instanceof UnknownTopic)) throw error;
+    } finally {
+      await observer.close();
+    }
+    return [...byName.values()];
+  }
+}
+
+async function publish(producer: Producer, { topic, key, value, headers }: KeptLetter): Promise<void> {
+  const dlq = dlqTopicOf(topic);
+  await withTimeout(producer.publish([{ topic: dlq, key, value, headers }]), PATIENCE_MS, `publishing to ${dlq}`);
+}
