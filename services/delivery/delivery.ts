@@ -53,7 +53,7 @@ export function createDelivery(runtime: Runtime): Service {
     onFailure: () => failures.add(1),
   });
 
-  async function handle(records: readonly IncomingRecord[]): Promise<void> {
+  async function handle(records: readonly IncomingRecord[], patient: boolean): Promise<IncomingRecord[]> {
     const started = performance.now();
     const { producer, events } = publishing!;
     const deliveries: Delivery[] = [];
@@ -69,7 +69,7 @@ export function createDelivery(runtime: Runtime): Service {
     const { userAlert } = events.topics;
     const database = runtime.database.observedBy(trace.start(userAlert));
     try {
-      const { inboxes, created, impossible, closed } = await deliverToInboxes(database, deliveries);
+      const { inboxes, created, impossible, closed, held } = await deliverToInboxes(database, deliveries, patient);
       trace.announce();
       const changes = inboxChangeRecords(events, inboxes, (alertId, userId) => trace.traceparentFor(alertId, userId));
       await (changes.length < BULK ? producer : bulk!).publish(changes);
@@ -89,6 +89,7 @@ export function createDelivery(runtime: Runtime): Service {
       trace.end(userAlert);
       batchSize.record(records.length);
       batchDuration.record((performance.now() - started) / 1000);
+      return held.size === 0 ? [] : sources.filter((_, index) => held.has(deliveries[index]!.userId));
     } catch (error) {
       trace.end(userAlert, error as Error);
       throw error;

@@ -2,7 +2,7 @@ import type { AlertCreatedEvent } from '../events/event-types.js';
 import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { UndecodableRecord } from '../lib/avro.js';
-import { SUSPECT_WAIT_MS } from '../lib/kafka/batch-loop.js';
+import { SUSPECT_WAIT_MS } from '../lib/kafka/set-aside.js';
 import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
@@ -190,6 +190,7 @@ class FanoutLoop {
     const take = this.#traces.take(records);
     const resolve = async (some: readonly IncomingRecord[]) => {
       for (const [record, found] of await this.#resolve(some, take)) resolved.set(record, found);
+      return [];
     };
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -328,43 +329,48 @@ class FanoutLoop {
       this.#complete.push(job);
     }
     this.#jobs = rest;
-    if (this.#complete.length > 0) {
-      this.#marking ??= this.#mark(consumer).finally(() => {
-        this.#marking = undefined;
-      });
-    }
+    if (this.#complete.length > 0) this.#marking ??= this.#mark(consumer);
     // Lets polls, heartbeats and other roles of this process have their turn between two rounds of a large alert.
     if (rest.length > 0) await wait(0);
   }
 
   /** Notes the progress of complete alerts and commits their offsets, many at a time, beside the next rounds. */
   async #mark(consumer: Consumer): Promise<void> {
-    while (this.#complete.length > 0) {
-      await wait(MARK_AFTER_MS);
-      const generation = this.#generation;
-      const complete = this.#complete.splice(0);
-      const recorded = complete.find(({ trace }) => trace !== undefined)?.trace;
-      const statements = recorded && new StatementLog();
-      try {
-        await markFannedOut(
-          this.runtime.database.observedBy(statements),
-          complete.map(({ alertId, recipients, record }) => ({
-            alertId,
-            recipients: recipients.length,
-            publishedAt: record.timestamp,
-          })),
-        );
-      } catch (error) {
-        // The records are published, which is what counts; reconciliation fills in the progress.
-        this.runtime.logger.warn({ err: error, alerts: complete.length }, 'the progress of alerts could not be stored');
+    try {
+      while (this.#complete.length > 0) {
+        await wait(MARK_AFTER_MS);
+        await this.#markOnce(consumer);
       }
-      if (statements !== undefined) recorded!.show(statements);
-      if (this.#generation === generation)
-        this.#finish(
-          consumer,
-          complete.map(({ record }) => record),
-        );
+    } finally {
+      // Here, and not behind the promise: an alert that is complete in between would find somebody who has left already.
+      this.#marking = undefined;
     }
+  }
+
+  async #markOnce(consumer: Consumer): Promise<void> {
+    const generation = this.#generation;
+    const complete = this.#complete.splice(0);
+    const recorded = complete.find(({ trace }) => trace !== undefined)?.trace;
+    const statements = recorded && new StatementLog();
+    try {
+      await markFannedOut(
+        this.runtime.database.observedBy(statements),
+        complete.map(({ alertId, recipients, record }) => ({
+          alertId,
+          recipients: recipients.length,
+          publishedAt: record.timestamp,
+        })),
+      );
+    } catch (error) {
+      // The records are published, which is what counts; reconciliation fills in the progress.
+      this.runtime.logger.warn({ err: error, alerts: complete.length }, 'the progress of alerts could not be stored');
+    }
+    if (statements !== undefined) recorded!.show(statements);
+    if (this.#generation === generation)
+      this.#finish(
+        consumer,
+        complete.map(({ record }) => record),
+      );
   }
 
   #finish(consumer: Consumer, records: readonly IncomingRecord[]): void {

@@ -34,7 +34,7 @@ export class OutcomeWriter {
   note(outcomes: readonly PushOutcome[], dead: readonly DeadDevice[] = []): void {
     for (const outcome of outcomes) this.#outcomes.push(outcome);
     this.#dead.push(...dead);
-    this.#writing ??= this.#write().finally(() => (this.#writing = undefined));
+    this.#writing ??= this.#write();
   }
 
   get waiting(): number {
@@ -61,6 +61,8 @@ export class OutcomeWriter {
         this.logger.warn({ err: error, outcomes: this.#outcomes.length }, 'what became of pushes could not be stored');
       }
     }
+    // Here, and not behind the promise: what is noted in between would find somebody who has left already.
+    this.#writing = undefined;
   }
 
   async #writeBatch(): Promise<void> {

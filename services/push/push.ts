@@ -42,9 +42,10 @@ export function createPush(runtime: Runtime): Service {
     handle,
   });
 
-  async function handle(records: readonly IncomingRecord[]): Promise<void> {
+  async function handle(records: readonly IncomingRecord[]): Promise<IncomingRecord[]> {
     if (planner === undefined) skipped.add(records.length);
     else await planner.handle(publishing!.events, records);
+    return [];
   }
 
   return {

@@ -62,10 +62,21 @@ export class Triages {
   }
 
   #observe(): void {
-    this.surroundings.metrics.gauge(
-      'ssom.triage.suspects',
-      'Records that have failed alone and may be given up, by group.',
-      () => this.#triages.map(({ triage, group }) => ({ value: triage.suspects, attributes: { group } })),
+    const { metrics } = this.surroundings;
+    metrics.gauge('ssom.triage.suspects', 'Records that have failed alone and may be given up, by group.', () =>
+      this.#ofEach((triage) => triage.suspects),
     );
+    metrics.gauge(
+      'ssom.triage.waiting',
+      'Records that were set aside, with what follows of their keys, while others go on; by group.',
+      () => this.#ofEach(({ setAside }) => setAside.size),
+    );
+    metrics.gauge('ssom.triage.age', 'For how many seconds the oldest of them has waited; by group.', () =>
+      this.#ofEach(({ setAside }) => setAside.oldestMs / 1000),
+    );
+  }
+
+  #ofEach(value: (triage: Triage) => number) {
+    return this.#triages.map(({ triage, group }) => ({ value: value(triage), attributes: { group } }));
   }
 }

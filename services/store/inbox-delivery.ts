@@ -1,5 +1,5 @@
 import { changeOfRank, type ChangeType } from '../domain/alert.js';
-import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
+import { LOCK_NOT_AVAILABLE, sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import { type Connection, type Database, type Row, repeatConflicts } from '../lib/postgres.js';
 
 export interface Delivery {
@@ -32,27 +32,57 @@ export interface DeliveryResult {
   readonly impossible: readonly { delivery: Delivery; reason: string }[];
   /** How many were refused because retention has closed their alerts. */
   readonly closed: number;
+  /** Users whose inbox somebody else holds: nothing of theirs was delivered. */
+  readonly held: ReadonlySet<string>;
 }
+
+const NOTHING: DeliveryResult = { inboxes: [], created: 0, impossible: [], closed: 0, held: new Set() };
+
+/** How long a batch waits for inboxes that others hold, most of them for a moment; the rest of it is done without those. */
+const BATCH_WAIT_MS = 10;
+/** How long a delivery waits for inboxes that are being made just now, and in line for one that others hold in turn. */
+const SHORT_WAIT_MS = 50;
+const PATIENT_WAIT_MS = 1000;
+
+const USERS = 'unnest($1::text[], $2::int[], $3::text[]) AS u(user_id, rows, alerts)';
+const ALERTS_ARE_OPEN = `(
+      SELECT count(*) FROM alerts WHERE alert_id = ANY($4::bigint[]) AND alert_id > (SELECT closed_to FROM service_state)
+    ) = $5`;
 
 /**
  * The common case in one statement: every row is new, every inbox and every alert exists. The base of each user's numbers
  * comes from the update that also locks the inbox, so numbers become visible in their order. The rows of a user come out of
  * the locked row itself, without a join, so that one plan is right for one row and for thousands.
  */
-const DELIVER_NEW = `
-  WITH locked AS (
-    UPDATE inboxes i SET last_seq = i.last_seq + u.rows, unread_count = i.unread_count + u.rows
-    FROM unnest($1::text[], $2::int[], $3::text[]) AS u(user_id, rows, alerts)
-    WHERE i.user_id = u.user_id AND (
-      SELECT count(*) FROM alerts WHERE alert_id = ANY($4::bigint[]) AND alert_id > (SELECT closed_to FROM service_state)
-    ) = $5
-    RETURNING i.user_id, i.last_seq, i.unread_count, u.rows, u.alerts
-  ), added AS (
+const deliverNewSql = (locked: string) => `
+  WITH ${locked}, added AS (
     INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at)
     SELECT l.user_id, r.alert_id, l.last_seq - l.rows + r.k, l.last_seq - l.rows + r.k, 1, false, now()
     FROM locked l CROSS JOIN LATERAL unnest(l.alerts::bigint[]) WITH ORDINALITY AS r(alert_id, k)
   )
   SELECT user_id, last_seq, unread_count FROM locked`;
+
+/** The condition on the time-out is always true, and evaluated before the first row. */
+const DELIVER_ALL = deliverNewSql(`
+  locked AS (
+    UPDATE inboxes i SET last_seq = i.last_seq + u.rows, unread_count = i.unread_count + u.rows
+    FROM ${USERS}
+    WHERE i.user_id = u.user_id AND (SELECT set_config('lock_timeout', '${BATCH_WAIT_MS}', true)) IS NOT NULL
+      AND ${ALERTS_ARE_OPEN}
+    RETURNING i.user_id, i.last_seq, i.unread_count, u.rows, u.alerts
+  )`);
+
+/** Without inboxes that somebody holds. To lock them first takes a sixth longer, so it is done when it has to be. */
+const DELIVER_FREE = deliverNewSql(`
+  free AS (
+    SELECT i.user_id, u.rows, u.alerts FROM ${USERS} JOIN inboxes i USING (user_id)
+    WHERE ${ALERTS_ARE_OPEN}
+    FOR NO KEY UPDATE OF i SKIP LOCKED
+  ), locked AS (
+    UPDATE inboxes i SET last_seq = i.last_seq + f.rows, unread_count = i.unread_count + f.rows
+    FROM free f WHERE i.user_id = f.user_id
+    RETURNING i.user_id, i.last_seq, i.unread_count, f.rows, f.alerts
+  )`);
 
 /** The deliveries of one user, each alert once, in the order of the batch. */
 type Grouped = Map<string, number[]>;
@@ -70,19 +100,35 @@ function group(deliveries: readonly Delivery[]): Grouped {
 
 /**
  * Puts alerts into inboxes: what is new gets the next numbers of its user's sequence, what is there already stays as it
- * is, and every row is returned in its present state. Doing it again has no effect.
+ * is, and every row is returned in its present state. Doing it again has no effect. An inbox that others hold is left out.
+ * @param patient it waits in line for inboxes that others hold, for a second: for the deliveries of one user
  */
-export async function deliverToInboxes(database: Database, deliveries: readonly Delivery[]): Promise<DeliveryResult> {
-  if (deliveries.length === 0) return { inboxes: [], created: 0, impossible: [], closed: 0 };
+export async function deliverToInboxes(
+  database: Database,
+  deliveries: readonly Delivery[],
+  patient = false,
+): Promise<DeliveryResult> {
+  if (deliveries.length === 0) return NOTHING;
   const grouped = group(deliveries);
-  const done = await deliverNew(database, grouped);
+  const done = patient ? [] : await deliverNew(database, grouped);
   const served = new Set(done.map(({ userId }) => userId));
   const rest = new Map([...grouped].filter(([userId]) => !served.has(userId)));
-  let created = done.reduce((sum, { rows }) => sum + rows.length, 0);
-  if (rest.size === 0) return { inboxes: done, created, impossible: [], closed: 0 };
-  const result = await database.transaction((connection) => deliverAny(connection, rest));
-  created += result.created;
-  return { ...result, inboxes: [...done, ...result.inboxes], created };
+  const created = done.reduce((sum, { rows }) => sum + rows.length, 0);
+  if (rest.size === 0) return { ...NOTHING, inboxes: done, created };
+  const result = await deliverRest(database, rest, patient);
+  return { ...result, inboxes: [...done, ...result.inboxes], created: created + result.created };
+}
+
+async function deliverRest(database: Database, grouped: Grouped, patient: boolean): Promise<DeliveryResult> {
+  try {
+    return await database.transaction(
+      (connection) => deliverAny(connection, grouped, patient),
+      patient ? PATIENT_WAIT_MS : SHORT_WAIT_MS,
+    );
+  } catch (error) {
+    if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+    return { ...NOTHING, held: new Set(grouped.keys()) };
+  }
 }
 
 /** @returns the inboxes that were served; none if a row existed, and not those that do not exist */
@@ -97,14 +143,7 @@ async function deliverNew(database: Database, grouped: Grouped): Promise<InboxSt
     alerts.length,
   ];
   try {
-    // Users are locked in the plan's order. Only after a rebalance do two batches share users, and may deadlock.
-    const { rows } = await repeatConflicts(() =>
-      database.query<{ user_id: string; last_seq: number; unread_count: number }>({
-        name: 'deliver-new',
-        text: DELIVER_NEW,
-        values,
-      }),
-    );
+    const rows = await runDeliverNew(database, values);
     return rows.map(({ user_id, last_seq, unread_count }) => {
       const alertIds = grouped.get(user_id)!;
       const base = last_seq - alertIds.length;
@@ -127,20 +166,40 @@ async function deliverNew(database: Database, grouped: Grouped): Promise<InboxSt
   }
 }
 
-/** The general case: rows may exist, inboxes may be missing, alerts and users may not exist, alerts may be closed. */
-async function deliverAny(connection: Connection, grouped: Grouped): Promise<DeliveryResult> {
+interface ServedInbox extends Row {
+  user_id: string;
+  last_seq: number;
+  unread_count: number;
+}
+
+async function runDeliverNew(database: Database, values: unknown[]): Promise<ServedInbox[]> {
+  const run = async (name: string, text: string) => (await database.query<ServedInbox>({ name, text, values })).rows;
+  try {
+    // Users are locked in the plan's order. Only after a rebalance do two batches share users, and may deadlock.
+    return await repeatConflicts(() => run('deliver-new', DELIVER_ALL));
+  } catch (error) {
+    if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+    return run('deliver-free', DELIVER_FREE);
+  }
+}
+
+/** The general case: rows may exist, inboxes may be missing or held, alerts and users may not exist, alerts may be closed. */
+async function deliverAny(connection: Connection, grouped: Grouped, patient: boolean): Promise<DeliveryResult> {
   const { possible, impossible, closed } = await sortOut(connection, grouped);
   const users = [...possible.keys()];
-  if (users.length === 0) return { inboxes: [], created: 0, impossible, closed };
+  if (users.length === 0) return { ...NOTHING, impossible, closed };
   await connection.query('INSERT INTO inboxes (user_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING', [
     users,
   ]);
   const { rows: inboxes } = await connection.query<{ user_id: string; last_seq: number; unread_count: number }>(
-    'SELECT user_id, last_seq, unread_count FROM inboxes WHERE user_id = ANY($1::text[]) ORDER BY user_id FOR UPDATE',
+    `SELECT user_id, last_seq, unread_count FROM inboxes WHERE user_id = ANY($1::text[]) ORDER BY user_id
+     FOR UPDATE ${patient ? '' : 'SKIP LOCKED'}`,
     [users],
   );
+  const free = new Set(inboxes.map(({ user_id }) => user_id));
+  const held = new Set(users.filter((userId) => !free.has(userId)));
   // Under the lock nobody else adds rows to these inboxes, so what is missing now is new.
-  const pairs = [...possible].flatMap(([userId, alertIds]) => alertIds.map((alertId) => ({ userId, alertId })));
+  const pairs = [...free].flatMap((userId) => possible.get(userId)!.map((alertId) => ({ userId, alertId })));
   const present = await findRows(connection, pairs);
   const created: { userId: string; row: InboxRowState }[] = [];
   const states = inboxes.map(({ user_id: userId, last_seq, unread_count }) => {
@@ -176,7 +235,7 @@ async function deliverAny(connection: Connection, grouped: Grouped): Promise<Del
       ],
     );
   }
-  return { inboxes: states, created: created.length, impossible, closed };
+  return { inboxes: states, created: created.length, impossible, closed, held };
 }
 
 async function sortOut(connection: Connection, grouped: Grouped) {

@@ -10,8 +10,8 @@ import {
   markRead,
   markUnread,
 } from '../../services/store/inboxes.js';
-import { sqlState } from '../../services/lib/postgres-errors.js';
 import type { Database } from '../../services/lib/postgres.js';
+import { wait } from '../../services/lib/retry.js';
 import { newAlert } from '../support/alerts.js';
 import { storeDirectory, users } from '../support/directory.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
@@ -36,15 +36,11 @@ async function addAlerts(database: Database, count: number): Promise<number[]> {
 
 const to = (userId: string, ...alertIds: number[]): Delivery[] => alertIds.map((alertId) => ({ userId, alertId }));
 
-/** Delivers; a deadlock is tried again, as the consumer does with its batch. */
+/** Delivers; what others hold is tried again, as the consumer does. */
 async function deliver(database: Database, deliveries: readonly Delivery[]): Promise<void> {
-  for (;;) {
-    try {
-      await deliverToInboxes(database, deliveries);
-      return;
-    } catch (error) {
-      if (sqlState(error) !== '40P01') throw error;
-    }
+  for (let rest = deliveries; rest.length > 0;) {
+    const { held } = await deliverToInboxes(database, rest);
+    rest = rest.filter(({ userId }) => held.has(userId));
   }
 }
 
@@ -137,7 +133,13 @@ test('an alert twice in one batch is delivered once', async (t) => {
   const twice = [...to('u1', alertIds[0]!), ...to('u1', alertIds[0]!)];
   assert.equal((await deliverToInboxes(database, twice)).created, 1);
   assert.equal((await deliverToInboxes(database, [...twice, ...to('u2', alertIds[0]!)])).created, 1);
-  assert.deepEqual(await deliverToInboxes(database, []), { inboxes: [], created: 0, impossible: [], closed: 0 });
+  assert.deepEqual(await deliverToInboxes(database, []), {
+    inboxes: [],
+    created: 0,
+    impossible: [],
+    closed: 0,
+    held: new Set(),
+  });
 });
 
 test('unknown alerts and users are reported and the rest is delivered', async (t) => {
@@ -193,6 +195,61 @@ test('concurrent batches over overlapping users, 20 rounds: dense, unique, count
   assert.deepEqual(await store.sql('SELECT DISTINCT last_seq, unread_count FROM inboxes'), [
     { last_seq: 120, unread_count: 120 },
   ]);
+});
+
+test('an inbox that somebody holds is left out at once; the others are served, and it is when it is free', async (t) => {
+  const store = await setUp(t, 4);
+  const { database, alertIds, connect } = store;
+  const [a, b, c, d] = alertIds as [number, number, number, number];
+  await deliver(database, [...to('u1', a), ...to('u2', a)]);
+  const holder = connect();
+  await holder.transaction(async (connection) => {
+    await connection.query("SELECT 1 FROM inboxes WHERE user_id = 'u1' FOR UPDATE");
+    const startedAt = performance.now();
+    // New rows alone; with a row that is there; with an inbox that is not.
+    for (const batch of [
+      [...to('u1', b), ...to('u2', b)],
+      [...to('u1', c, a), ...to('u2', c, a)],
+      [...to('u3', c), ...to('u1', c)],
+    ]) {
+      const { held, inboxes } = await deliverToInboxes(database, batch);
+      assert.deepEqual([...held], ['u1']);
+      assert.equal(inboxes.length, 1);
+    }
+    const ms = performance.now() - startedAt;
+    assert.ok(ms < 1000, `${ms} ms`);
+    const { held } = await deliverToInboxes(database, to('u1', b), true);
+    assert.deepEqual([...held], ['u1'], 'in line it waits a second');
+  });
+  const { inboxes } = await deliverToInboxes(database, to('u1', b, c, d));
+  assert.deepEqual(
+    inboxes[0]!.rows.map(({ alertId, sequence }) => [alertId, sequence]),
+    [
+      [b, 2],
+      [c, 3],
+      [d, 4],
+    ],
+  );
+  await assertConsistent(store, true);
+});
+
+test('an inbox that callers hold in turn is never found free: in line it is served', async (t) => {
+  const { database, alertIds, connect } = await setUp(t, 2);
+  await deliver(database, to('u1', alertIds[0]!));
+  let isOver = false;
+  const holders = Array.from({ length: 6 }, async () => {
+    const holder = connect();
+    while (!isOver)
+      await holder.transaction(async (connection) => {
+        await connection.query("SELECT 1 FROM inboxes WHERE user_id = 'u1' FOR UPDATE");
+        await connection.query('SELECT pg_sleep(0.02)');
+      });
+  });
+  await wait(200);
+  const { created } = await deliverToInboxes(database, to('u1', alertIds[1]!), true);
+  isOver = true;
+  await Promise.all(holders);
+  assert.equal(created, 1);
 });
 
 test('reading, unreading and deleting while alerts arrive: every number once, every count right', async (t) => {

@@ -1,11 +1,12 @@
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import type { Consumer, IncomingRecord } from './consumer.js';
-import { positionsAfter } from './offset-tracker.js';
+import { partitionName } from './incoming-record.js';
+import { SUSPECT_WAIT_MS, type WaitingKey } from './set-aside.js';
 import type { Triage } from './triage.js';
 
-/** How long a partition waits before the record that failed alone in it is tried again. */
-export const SUSPECT_WAIT_MS = 1000;
+/** From so many tries on, some 0.6 s, a key waits in line: what others hold in turn is never found free by chance. */
+const PATIENT_AFTER = 5;
 
 export interface BatchLoopOptions {
   readonly batchMax: number;
@@ -15,26 +16,44 @@ export interface BatchLoopOptions {
   readonly logEachBatch: boolean;
   readonly logger: Logger;
   /**
-   * Must have no effect beyond the first when it is called again with the same records, alone or with others.
+   * Must have no effect beyond the first when it is called again with the same records, alone or with others. Two calls may run at
+   * once; they share no key.
+   * @param patient these, of one key, may wait in line for what somebody else holds, about a second
+   * @returns those that have to wait, all of a key from the first on, as somebody holds what they need
    * @throws PoisonRecord for a record that no repetition helps; the others of the batch may or may not be handled then
    */
-  readonly handle: (records: readonly IncomingRecord[]) => Promise<void>;
+  readonly handle: (records: readonly IncomingRecord[], patient: boolean) => Promise<readonly IncomingRecord[]>;
   readonly onFailure?: (error: Error) => void;
+}
+
+/** Who reads, whose records those are, and until when. */
+interface Reading {
+  readonly consumer: Consumer;
+  readonly triage: Triage;
+  readonly generation: number;
+  readonly signal: AbortSignal;
 }
 
 /**
  * Polls, handles and commits batches one after the other. In an outage a batch is tried again with backoff until it
  * succeeds or its partitions are revoked, fetching is paused and the group membership stays alive; what is one record's fault is
- * sorted out by triage. Nothing is committed that was not handled or put among the dead letters.
+ * sorted out by triage. What has to wait is set aside with what follows of its keys and tried beside the batches. Nothing is
+ * committed that was not handled or put among the dead letters.
  */
 export class BatchLoop {
   #working: Promise<unknown> = Promise.resolve();
+  /** A try of what was set aside. */
+  #trying: Promise<unknown> = Promise.resolve();
+  #aside: Promise<void> | undefined;
+  #generation = -1;
+  /** What was committed last, by partition. */
+  readonly #committed = new Map<string, number>();
 
   constructor(private readonly options: BatchLoopOptions) {}
 
   /** Resolves when the batch in hand is done; for the consumer's `onRevoke`. */
   settled = async (): Promise<void> => {
-    await this.#working;
+    await Promise.all([this.#working, this.#trying]);
   };
 
   async run(consumer: Consumer, triage: Triage, signal: AbortSignal): Promise<void> {
@@ -43,10 +62,13 @@ export class BatchLoop {
     try {
       while (!signal.aborted) {
         const records = await this.#next(consumer, signal);
-        if (records.length > 0) await this.#work(consumer, triage, records, consumer.generation, signal);
+        const { generation } = consumer;
+        this.#forgetRevoked(triage, generation);
+        if (records.length > 0) await this.#take({ consumer, triage, generation, signal }, records);
       }
     } finally {
       signal.removeEventListener('abort', interrupt);
+      await this.#aside;
     }
   }
 
@@ -61,17 +83,44 @@ export class BatchLoop {
     }
   }
 
-  async #work(
-    consumer: Consumer,
-    triage: Triage,
-    batch: IncomingRecord[],
-    generation: number,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** After a rebalance what waits belongs to whoever reads its partitions now. */
+  #forgetRevoked(triage: Triage, generation: number): void {
+    if (generation === this.#generation) return;
+    triage.setAside.clear();
+    this.#committed.clear();
+    this.#generation = generation;
+  }
+
+  async #take(reading: Reading, records: readonly IncomingRecord[]): Promise<void> {
+    const { taken, now, refused } = reading.triage.setAside.admit(records);
+    for (const record of refused) reading.consumer.park(record, SUSPECT_WAIT_MS);
+    if (now.length === 0) this.#finish(reading, taken, []);
+    else await this.#work(reading, now, taken);
+  }
+
+  /** What was taken is handled, but for what has to wait. */
+  #finish(reading: Reading, taken: readonly IncomingRecord[], waiting: readonly IncomingRecord[]): void {
+    const { consumer, triage, generation } = reading;
+    if (consumer.generation !== generation) return;
+    triage.setAside.add(taken, waiting);
+    this.#commit(reading);
+    if (triage.setAside.size > 0) this.#aside ??= this.#serveAside(reading);
+  }
+
+  #commit({ consumer, triage, generation }: Reading): void {
+    const moved = triage.setAside
+      .positions()
+      .filter((position) => this.#committed.get(partitionName(position)) !== position.offset);
+    for (const position of moved) this.#committed.set(partitionName(position), position.offset);
+    consumer.commit(moved, generation);
+  }
+
+  async #work(reading: Reading, batch: readonly IncomingRecord[], taken: readonly IncomingRecord[]): Promise<void> {
+    const { consumer, triage, generation, signal } = reading;
     const { logger, onProcessed, logEachBatch } = this.options;
     const started = performance.now();
     for (let attempt = 0; ; attempt += 1) {
-      const error = await this.#attempt(consumer, triage, batch, generation, signal);
+      const error = await this.#attempt(reading, batch, taken);
       if (error === undefined) break;
       this.options.onFailure?.(error);
       // The partitions belong to somebody else now, or came back and start again.
@@ -92,47 +141,110 @@ export class BatchLoop {
 
   /** One attempt. That one takes too long is logged and its end is awaited: a second one beside it would race. */
   async #attempt(
-    consumer: Consumer,
-    triage: Triage,
-    records: IncomingRecord[],
-    generation: number,
-    signal: AbortSignal,
+    reading: Reading,
+    batch: readonly IncomingRecord[],
+    taken: readonly IncomingRecord[],
   ): Promise<Error | undefined> {
+    const { consumer, triage, signal } = reading;
     let error: Error | undefined;
     let ended = false;
-    const handle = (some: readonly IncomingRecord[]) =>
-      this.options.handle(some).catch((reason: unknown) => {
-        this.options.onFailure?.(reason as Error);
-        throw reason;
-      });
-    this.#working = triage.sift(records, handle, signal).then(
-      (suspects) => {
-        ended = true;
-        consumer.commit(positionsAfter(records, suspects), generation);
-        if (consumer.generation !== generation) return;
-        for (const suspect of firstOfEach(suspects)) consumer.park(suspect, SUSPECT_WAIT_MS);
-      },
-      (reason: unknown) => {
-        ended = true;
+    this.#working = triage
+      .sift(batch, (some) => this.#handle(some, false), signal)
+      .then((waiting) => this.#finish(reading, taken, waiting))
+      .catch((reason: unknown) => {
         error = reason as Error;
-      },
-    );
+      })
+      .finally(() => {
+        ended = true;
+      });
     try {
       await withTimeout(this.#working, this.options.attemptTimeoutMs, 'processing a batch');
     } catch (timeout) {
-      this.options.logger.warn({ err: timeout, records: records.length }, 'waiting for the end of a slow batch');
+      this.options.logger.warn({ err: timeout, records: batch.length }, 'waiting for the end of a slow batch');
       while (!ended && !signal.aborted) await consumer.idle(1000, signal);
     }
     return error;
   }
-}
 
-/** The first record of each partition. */
-function firstOfEach(records: readonly IncomingRecord[]): IncomingRecord[] {
-  const first = new Map<string, IncomingRecord>();
-  for (const record of records) {
-    const name = `${record.topic}-${record.partition}`;
-    if ((first.get(name)?.offset ?? Infinity) > record.offset) first.set(name, record);
+  #handle(records: readonly IncomingRecord[], patient: boolean): Promise<readonly IncomingRecord[]> {
+    return this.options.handle(records, patient).catch((reason: unknown) => {
+      this.options.onFailure?.(reason as Error);
+      throw reason;
+    });
   }
-  return [...first.values()];
+
+  /** Tries what was set aside, beside the batches, until nothing is. */
+  async #serveAside({ consumer, triage, signal }: Reading): Promise<void> {
+    const { setAside } = triage;
+    let failures = 0;
+    try {
+      while (setAside.size > 0 && !signal.aborted) {
+        await wait(setAside.nextInMs, signal);
+        const { generation } = consumer;
+        this.#forgetRevoked(triage, generation);
+        if (signal.aborted) return;
+        try {
+          await this.#tryAside({ consumer, triage, generation, signal });
+          failures = 0;
+        } catch (error) {
+          const waitMs = 100 + backoffMs(failures, 200, 5000);
+          failures += 1;
+          this.options.logger.warn(
+            { err: error, records: setAside.size, waitMs: Math.round(waitMs) },
+            'records that were set aside failed and will be tried again',
+          );
+          await wait(waitMs, signal);
+        }
+      }
+    } finally {
+      // Here, and not behind the promise: what is set aside in between would find somebody who has left already.
+      this.#aside = undefined;
+    }
+  }
+
+  async #tryAside(reading: Reading): Promise<void> {
+    const { triage } = reading;
+    const due = triage.setAside.due();
+    const suspects = due.filter(({ records }) => triage.isSuspect(records[0]!));
+    const others = due.filter((key) => !suspects.includes(key));
+    for (const key of suspects) await this.#try(reading, [key], key.records.slice(0, 1), false);
+    const together = others.flatMap(({ records }) => records).slice(0, this.options.batchMax);
+    await this.#try(reading, others, together, false);
+    const [stubborn] = others
+      .filter(({ tries }) => tries >= PATIENT_AFTER)
+      .sort((a, b) => a.inLineAt - b.inLineAt || a.since - b.since);
+    if (stubborn === undefined) return;
+    stubborn.inLineAt = performance.now();
+    await this.#try(reading, [stubborn], stubborn.records.slice(0, this.options.batchMax), true);
+  }
+
+  async #try(
+    reading: Reading,
+    keys: readonly WaitingKey[],
+    records: readonly IncomingRecord[],
+    patient: boolean,
+  ): Promise<void> {
+    if (records.length === 0) return;
+    const { consumer, triage, generation, signal } = reading;
+    const trial = triage
+      .sift(records, (some) => this.#handle(some, patient), signal, 1)
+      .then((waiting) => {
+        if (consumer.generation !== generation) return;
+        const tried = new Set(records);
+        const still = new Set(waiting);
+        for (const key of keys) if (tried.has(key.records[0]!)) triage.setAside.settle(key, tried, still);
+        for (const key of keys) if (key.tries === PATIENT_AFTER && !patient) this.#tellOf(key);
+        this.#commit(reading);
+      });
+    this.#trying = trial.catch(() => undefined);
+    await trial;
+  }
+
+  #tellOf({ records }: WaitingKey): void {
+    const { topic, partition, offset, key } = records[0]!;
+    this.options.logger.warn(
+      { topic, partition, offset, key, records: records.length },
+      'records of a key wait, as somebody holds what they need; the others go on',
+    );
+  }
 }

@@ -45,23 +45,11 @@ export class OffsetTracker {
   }
 }
 
-/**
- * Positions behind a batch of records that were handled.
- * @param except those that were not: nothing from the first of them on is passed in its partition
- */
-export function positionsAfter(
-  records: readonly IncomingRecord[],
-  except: readonly IncomingRecord[] = [],
-): PartitionOffset[] {
-  const limits = new Map<string, number>();
-  for (const { topic, partition, offset } of except) {
-    const name = `${topic}-${partition}`;
-    limits.set(name, Math.min(limits.get(name) ?? Infinity, offset));
-  }
+/** Positions behind a batch of records that were handled. */
+export function positionsAfter(records: readonly IncomingRecord[]): PartitionOffset[] {
   const last = new Map<string, PartitionOffset>();
   for (const { topic, partition, offset } of records) {
     const name = `${topic}-${partition}`;
-    if (offset >= (limits.get(name) ?? Infinity)) continue;
     if ((last.get(name)?.offset ?? 0) <= offset) last.set(name, { topic, partition, offset: offset + 1 });
   }
   return [...last.values()];

@@ -1,10 +1,11 @@
-import { classify, type FailureClass } from '../failure.js';
+import { classify } from '../failure.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import { wallClock } from '../wall-clock.js';
 import type { IncomingRecord } from './consumer.js';
 import type { DeadLetters } from './dead-letters.js';
 import { PoisonRecord } from './poison-record.js';
+import { keyOf, SetAside } from './set-aside.js';
 
 /** A batch failed in a way that is no record's fault; all of it is to be tried again later. */
 export class NotTheRecordsFault extends Error {
@@ -14,9 +15,27 @@ export class NotTheRecordsFault extends Error {
   }
 }
 
-/** Why something is tried again: something that it needs is away, it may work next time, or it fails alone. */
-export const RETRY_REASONS = ['outage', 'transient', 'suspect'] as const;
+/** Why something is tried again: what it needs is away, or held by others; it may work next time; or it fails alone. */
+export const RETRY_REASONS = ['outage', 'contention', 'transient', 'suspect'] as const;
 export type RetryReason = (typeof RETRY_REASONS)[number];
+
+/**
+ * Handles records.
+ * @returns those that have to wait, all of a key from the first on, as somebody holds what they need; the others are handled
+ */
+export type Handle = (records: readonly IncomingRecord[]) => Promise<readonly IncomingRecord[]>;
+
+/** What the parts of one batch have in common. */
+interface Sifting {
+  readonly handle: Handle;
+  readonly signal: AbortSignal;
+  /** Keys of which a record waits: what follows must not overtake it. */
+  readonly held: Set<string>;
+  /** Records that failed alone, one after the other with no success between them. */
+  failuresInARow: number;
+  /** Handles a record that is picked by chance: whether it works tells a few bad neighbours from an outage that looks otherwise. */
+  readonly control: () => Promise<void>;
+}
 
 export interface TriageOptions {
   readonly deadLetters: DeadLetters;
@@ -43,16 +62,16 @@ const FAILURES_IN_A_ROW = 3;
 const SUSPECTS_MAX = 10_000;
 
 /**
- * Finds out which record of a failing batch is at fault, by halving. What can never work goes to the dead letters at once. What
- * fails in an unknown way goes there only after it has failed alone `attempts` times and after each failure some other
- * record has succeeded. What waits for others, or takes too long, is tried again however often: that is no evidence.
+ * Finds out which record of a failing batch is at fault, by halving. What can never work goes to the dead letters at once, and
+ * what fails in an unknown way when it has failed alone `attempts` times and after each failure some other record has
+ * succeeded. A time-out, a lock, a deadlock is no evidence against a record, however often: it waits, and others go on.
  */
 export class Triage {
   readonly #suspects = new Map<string, Suspect>();
   /** Records that were handled so far. */
   #successes = 0;
-  #failuresInARow = 0;
-  #control: () => Promise<void> = () => Promise.resolve();
+  /** What waits while others go on. */
+  readonly setAside = new SetAside((record) => this.isSuspect(record));
 
   constructor(private readonly options: TriageOptions) {}
 
@@ -66,42 +85,52 @@ export class Triage {
     return this.#suspects.size;
   }
 
+  isSuspect(record: IncomingRecord): boolean {
+    return this.#suspects.has(nameOf(record));
+  }
+
   /**
    * Handles records, however they have to be divided. Afterwards each is handled, dead, or in the list that is returned: those
-   * are to be tried again after a while, and nothing behind them in their partitions may be committed.
+   * are to be tried again after a while, and so are records of their keys that follow. Nothing behind them in their
+   * partitions may be committed.
+   * @param attempts how often they are tried as a whole
    * @throws NotTheRecordsFault in an outage; what was handled may be handled again
    */
   async sift(
     records: readonly IncomingRecord[],
-    handle: (records: readonly IncomingRecord[]) => Promise<void>,
+    handle: Handle,
     signal: AbortSignal,
+    attempts = this.options.attempts,
   ): Promise<IncomingRecord[]> {
-    this.#failuresInARow = 0;
-    // A record that is picked by chance: whether it works tells a few bad neighbours from an outage that looks otherwise.
-    this.#control = async () => {
-      const unsuspected = records.filter((record) => !this.#suspects.has(nameOf(record)));
-      const candidates = unsuspected.length > 0 ? unsuspected : records;
-      await handle([candidates[Math.floor(Math.random() * candidates.length)]!]);
-      this.#successes += 1;
-      this.#failuresInARow = 0;
+    const sifting: Sifting = {
+      handle,
+      signal,
+      held: new Set(),
+      failuresInARow: 0,
+      control: async () => {
+        // The first of a key: a later one would overtake it.
+        const first = firstOfKeys(records);
+        const others = first.filter((record) => !sifting.held.has(keyOf(record)) && !this.isSuspect(record));
+        const candidates = others.length > 0 ? others : first;
+        const busy = await handle([candidates[Math.floor(Math.random() * candidates.length)]!]);
+        this.#successes += 1 - busy.length;
+        sifting.failuresInARow = 0;
+      },
     };
-    return this.#sift(records, handle, signal, this.options.attempts);
+    return this.#sift(records, sifting, attempts);
   }
 
-  async #sift(
-    records: readonly IncomingRecord[],
-    handle: (records: readonly IncomingRecord[]) => Promise<void>,
-    signal: AbortSignal,
-    attempts: number,
-  ): Promise<IncomingRecord[]> {
+  async #sift(records: readonly IncomingRecord[], sifting: Sifting, attempts: number): Promise<IncomingRecord[]> {
     const { logger, backoffBaseMs, backoffCapMs } = this.options;
-    let rest = [...records];
+    const { held } = sifting;
+    const waiting = held.size === 0 ? [] : records.filter((record) => held.has(keyOf(record)));
+    let rest = held.size === 0 ? records : records.filter((record) => !held.has(keyOf(record)));
     for (let attempt = 1; rest.length > 0; attempt += 1) {
       let error: Error;
       try {
-        await handle(rest);
-        this.#handled(rest);
-        return [];
+        const busy = await sifting.handle(rest);
+        this.#handled(rest, new Set(busy), sifting);
+        return [...waiting, ...busy];
       } catch (reason) {
         error = reason as Error;
       }
@@ -116,37 +145,65 @@ export class Triage {
       }
       // Known to be the values' fault, and not yet whose: dividing finds it, waiting does not.
       if (failure !== 'poison' && attempt < attempts) {
-        this.noteRetry('transient');
+        this.noteRetry(failure);
         logger.warn({ err: error, records: rest.length, attempt, attempts }, 'a batch failed and is tried again');
-        await wait(backoffMs(attempt - 1, backoffBaseMs, backoffCapMs), signal);
+        await wait(backoffMs(attempt - 1, backoffBaseMs, backoffCapMs), sifting.signal);
         continue;
       }
-      if (rest.length === 1) return this.#judge(rest[0]!, error, failure);
+      if (rest.length === 1) return [...waiting, ...(await this.#judge(rest[0]!, error, failure, sifting))];
       const middle = rest.length >> 1;
       return [
-        ...(await this.#sift(rest.slice(0, middle), handle, signal, 1)),
-        ...(await this.#sift(rest.slice(middle), handle, signal, 1)),
+        ...waiting,
+        ...(await this.#sift(rest.slice(0, middle), sifting, 1)),
+        ...(await this.#sift(rest.slice(middle), sifting, 1)),
       ];
     }
-    return [];
+    return waiting;
   }
 
-  #handled(records: readonly IncomingRecord[]): void {
-    this.#successes += records.length;
-    this.#failuresInARow = 0;
-    if (this.#suspects.size > 0) for (const record of records) this.#suspects.delete(nameOf(record));
+  #handled(records: readonly IncomingRecord[], busy: ReadonlySet<IncomingRecord>, sifting: Sifting): void {
+    this.#successes += records.length - busy.size;
+    sifting.failuresInARow = 0;
+    if (busy.size > 0) this.noteRetry('contention');
+    for (const record of busy) sifting.held.add(keyOf(record));
+    if (this.#suspects.size === 0) return;
+    for (const record of records) if (!busy.has(record)) this.#suspects.delete(nameOf(record));
   }
 
   /** A record failed alone. */
   async #judge(
     record: IncomingRecord,
     error: Error,
-    failure: Exclude<FailureClass, 'outage'>,
+    failure: 'poison' | 'contention' | 'transient',
+    sifting: Sifting,
   ): Promise<IncomingRecord[]> {
     if (failure === 'poison') {
       await this.#bury(record, error, 1);
       return [];
     }
+    const suspect = failure === 'transient' ? this.#strike(record) : undefined;
+    // The first strike needs no success before it, so one more than the attempts proves that many successes.
+    if (suspect !== undefined && suspect.strikes > this.options.attempts) {
+      await this.#bury(record, error, suspect.attempts, 'exhausted', suspect.firstFailureAt);
+      return [];
+    }
+    sifting.held.add(keyOf(record));
+    sifting.failuresInARow += 1;
+    if (sifting.failuresInARow >= FAILURES_IN_A_ROW) {
+      await sifting.control().catch(() => {
+        throw new NotTheRecordsFault(error);
+      });
+    }
+    this.noteRetry(suspect === undefined ? 'contention' : 'suspect');
+    const { topic, partition, offset } = record;
+    this.options.logger.warn(
+      { err: error, topic, partition, offset, strikes: suspect?.strikes, attempts: suspect?.attempts },
+      'a record fails alone; what follows of its key waits, the others go on',
+    );
+    return [record];
+  }
+
+  #strike(record: IncomingRecord): Suspect {
     const name = nameOf(record);
     const suspect = this.#suspects.get(name) ?? {
       strikes: 0,
@@ -155,28 +212,11 @@ export class Triage {
       successes: -1,
     };
     suspect.attempts += 1;
-    if (failure === 'transient' && this.#successes > suspect.successes) suspect.strikes += 1;
+    if (this.#successes > suspect.successes) suspect.strikes += 1;
     suspect.successes = this.#successes;
     this.#suspects.set(name, suspect);
     if (this.#suspects.size > SUSPECTS_MAX) this.#suspects.delete(this.#suspects.keys().next().value!);
-    // The first strike needs no success before it, so one more than the attempts proves that many successes.
-    if (suspect.strikes > this.options.attempts) {
-      await this.#bury(record, error, suspect.attempts, 'exhausted', suspect.firstFailureAt);
-      return [];
-    }
-    this.#failuresInARow += 1;
-    if (this.#failuresInARow >= FAILURES_IN_A_ROW) {
-      await this.#control().catch(() => {
-        throw new NotTheRecordsFault(error);
-      });
-    }
-    this.noteRetry('suspect');
-    const { topic, partition, offset } = record;
-    this.options.logger.warn(
-      { err: error, topic, partition, offset, strikes: suspect.strikes, attempts: suspect.attempts },
-      'a record fails alone; its partition waits, the others go on',
-    );
-    return [record];
+    return suspect;
   }
 
   async #bury(
@@ -199,11 +239,13 @@ export class Triage {
     }
     this.#suspects.delete(nameOf(record));
   }
+}
 
-  /** Forgets what was suspected: the partitions are somebody else's now. */
-  clear(): void {
-    this.#suspects.clear();
-  }
+/** The first record of each key. */
+function firstOfKeys(records: readonly IncomingRecord[]): IncomingRecord[] {
+  const first = new Map<string, IncomingRecord>();
+  for (const record of records) if (!first.has(keyOf(record))) first.set(keyOf(record), record);
+  return [...first.values()];
 }
 
 function nameOf({ topic, partition, offset }: IncomingRecord): string {

@@ -6,7 +6,7 @@ import { runWired } from './wired.js';
 const { poll } = Consumer.prototype;
 Consumer.prototype.poll = async function (max, waitMs) {
   const records = await poll.call(this, max, waitMs);
-  this.commit(positionsAfter(records, []), this.generation);
+  this.commit(positionsAfter(records), this.generation);
   return records;
 };
 await runWired();

@@ -17,6 +17,8 @@ const record = (offset: number): IncomingRecord => ({
   value: Buffer.from([offset & 255]),
   headers: [],
 });
+/** Of one of three keys. */
+const keyed = (offset: number): IncomingRecord => ({ ...record(offset), key: `k${offset % 3}` });
 const records = (count: number) => Array.from({ length: count }, (_, offset) => record(offset));
 const never = new AbortController().signal;
 
@@ -32,14 +34,14 @@ function triageOf(error: (offset: number) => Error | undefined, attempts = 3) {
     },
   } as unknown as DeadLetters;
   const triage = new Triage({ deadLetters, attempts, backoffBaseMs: 1, backoffCapMs: 1, logger: silentLogger() });
-  const handle = (some: readonly IncomingRecord[]) => {
+  const handle = (some: readonly IncomingRecord[]): Promise<IncomingRecord[]> => {
     calls += 1;
     for (const { offset } of some) {
       const reason = error(offset);
       if (reason !== undefined) return Promise.reject(reason);
     }
     for (const { offset } of some) handled.set(offset, (handled.get(offset) ?? 0) + 1);
-    return Promise.resolve();
+    return Promise.resolve([]);
   };
   return { triage, handle, dead, handled, calls: () => calls };
 }
@@ -150,4 +152,68 @@ test('bad neighbours do not pass for an outage', async () => {
   }
   assert.deepEqual([...dead.keys()].sort(), [0, 1, 2, 3, 4, 5]);
   for (let offset = 6; offset < 200; offset += 1) assert.ok(handled.has(offset), `${offset} was not handled`);
+});
+
+test('what follows a suspect of the same key is not handled before it, whatever fails and however it is divided', async () => {
+  for (let culprit = 0; culprit < 12; culprit += 1) {
+    for (const others of [[], [3], [1, 8]]) {
+      const bad = new Set([culprit, ...others]);
+      const { triage, handle, handled, dead } = triageOf((offset) =>
+        bad.has(offset) ? new Error('a bug') : undefined,
+      );
+      const batch = Array.from({ length: 12 }, (_, offset) => keyed(offset));
+      const rest = await triage.sift(batch, handle, never).catch(() => batch);
+      for (const { offset } of batch) {
+        const first = [...bad].filter((each) => each % 3 === offset % 3).sort((a, b) => a - b)[0] ?? Infinity;
+        assert.equal(handled.has(offset), offset < first, `${offset} of ${[...bad].join()}`);
+        if (offset >= first) assert.ok(rest.some((each) => each.offset === offset));
+      }
+      assert.equal(dead.size, 0);
+    }
+  }
+});
+
+test('the record that tells bad neighbours from an outage overtakes none of its key', async () => {
+  // Three keys fail; of the fourth nobody but its first record may be asked.
+  const batch = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((offset) => ({
+    ...record(offset),
+    key: offset < 3 ? `bad${offset}` : 'good',
+  }));
+  for (let pass = 0; pass < 50; pass += 1) {
+    const order: number[] = [];
+    const { triage, handle } = triageOf((offset) => (offset < 3 ? new Error('a bug') : undefined), 1);
+    await triage.sift(
+      batch,
+      async (some) => {
+        const busy = await handle(some);
+        order.push(...some.map(({ offset }) => offset));
+        return busy;
+      },
+      never,
+    );
+    const seen = new Set<number>();
+    for (const offset of order) {
+      for (let before = 3; before < offset; before += 1) assert.ok(seen.has(before), `${offset} came before ${before}`);
+      seen.add(offset);
+    }
+  }
+});
+
+test('what somebody holds waits with what follows of its key, and is no suspect', async () => {
+  const { triage, handle, handled } = triageOf(() => undefined);
+  const batch = Array.from({ length: 9 }, (_, offset) => keyed(offset));
+  const rest = await triage.sift(
+    batch,
+    async (some) => {
+      await handle(some.filter(({ key }) => key !== 'k1'));
+      return some.filter(({ key }) => key === 'k1');
+    },
+    never,
+  );
+  assert.deepEqual(
+    rest.map(({ offset }) => offset),
+    [1, 4, 7],
+  );
+  assert.equal(handled.size, 6);
+  assert.equal(triage.suspects, 0);
 });
