@@ -2,7 +2,7 @@ import type { Events } from '../events/events.js';
 import { api } from '../lib/grpc/protos.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
-import { DirectoryCache } from '../store/directory-cache.js';
+import { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
 import { alertService } from './alert-service.js';
 import { CreateBatcher, QUEUE_CHARACTERS } from './create-batcher.js';
 import { deviceService } from './device-service.js';
@@ -41,7 +41,7 @@ export function createAlertApi(runtime: Runtime): Service {
     { value: directories.size, attributes: { role: 'alert-api' } },
   ]);
   grpc.addService(api.AlertService.service, {
-    ...alertService({ database, batcher, directories, logger, metrics }),
+    ...alertService({ database, batcher, directories, rules: new StaffedRulesCache(database), logger, metrics }),
   });
   grpc.addService(api.InboxService.service, {
     ...inboxService({ database, metrics, logger, tracing, publishing: () => publishing }),

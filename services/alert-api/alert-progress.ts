@@ -5,10 +5,12 @@ import type { Database } from '../lib/postgres.js';
 import { isSampled } from '../lib/telemetry/traceparent.js';
 import { arrivalsOf, countUnplanned } from '../store/arrivals.js';
 import { deadLettersOf } from '../store/dead-letters.js';
+import { unreachedOf } from '../store/alerts.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import { findProgress } from '../store/progress.js';
 import { pushesOf, type PushRecord } from '../store/push-records.js';
 import type { PushState } from '../store/pushes.js';
+import { unreachedMessage } from './create-answer.js';
 
 const PUSHES_MAX = 100;
 const MISSING_MAX = 20;
@@ -51,6 +53,7 @@ export async function progressOf(
     lastPushSentAt: optionalTimestamp(pushes.lastSentAt),
     pushes: pushes.records.map(toPushMessage),
     unplannedPushes: await countUnplanned(database, alertId, recipients),
+    ...unreachedMessage(await unreachedOf(database, alertId)),
   };
 }
 

@@ -1,11 +1,12 @@
 import { AlertError, invalidArgument } from '../domain/errors.js';
-import type { DirectoryCache } from '../store/directory-cache.js';
+import { BOUNDS, Violations } from '../domain/violations.js';
+import type { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
 import type { Database } from '../lib/postgres.js';
 import { databaseStatus } from '../lib/grpc/database-status.js';
 import { requireScope } from '../lib/grpc/identity.js';
-import { readFilter, readPageSize, readPageToken, toAlertMessage, writePageToken } from '../lib/grpc/messages.js';
+import { alertBytes, readFilter, readPage, readPageSize, readPageToken, toAlertMessage } from '../lib/grpc/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
-import { grpcCode } from '../lib/grpc/status.js';
+import { cut, fitting, grpcCode, MESSAGE_BYTES } from '../lib/grpc/status.js';
 import type { BatchCreateAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
 import type { BatchCreateAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
 import type { BatchCreateAlertsResult } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResult.js';
@@ -23,15 +24,15 @@ import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { isInInbox } from '../store/inboxes.js';
 import { readClosedTo } from '../store/state.js';
 import { progressOf } from './alert-progress.js';
+import { createAnswer } from './create-answer.js';
 import { readCreateAlertRequest } from './create-alert-request.js';
 import type { CreateBatcher, CreateResult } from './create-batcher.js';
-
-const BATCH_MAX = 500;
 
 export interface AlertServiceDeps {
   readonly database: Database;
   readonly batcher: CreateBatcher;
   readonly directories: DirectoryCache;
+  readonly rules: StaffedRulesCache;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -48,6 +49,7 @@ export function alertService({
   database: unobserved,
   batcher,
   directories,
+  rules,
   logger,
   metrics,
 }: AlertServiceDeps): Handlers {
@@ -71,29 +73,27 @@ export function alertService({
   async function create(
     request: CreateAlertRequest__Output,
     { identity, traceparent, span }: CallContext,
-  ): Promise<CreateResult> {
-    const result = await batcher.create(readCreateAlertRequest(request, identity.subject, traceparent));
+  ): Promise<CreateAlertResponse> {
+    const alert = readCreateAlertRequest(request, identity.subject, traceparent);
+    const result = await batcher.create(alert);
     if (span?.isRecording() === true) noteAlert(span, result);
-    return result;
+    return createAnswer(alert, result, rules);
   }
 
   return {
     async CreateAlert(request, call) {
       requireScope(call.identity, 'alerts:create');
-      const { alert, replayed } = await create(request, call);
-      return { alert: toAlertMessage(alert), replayed };
+      return create(request, call);
     },
 
     async BatchCreateAlerts({ requests }, call) {
       requireScope(call.identity, 'alerts:create');
-      if (requests.length === 0 || requests.length > BATCH_MAX) {
-        throw invalidArgument([
-          { field: 'requests', description: `must have 1 to ${BATCH_MAX} items, not ${requests.length}` },
-        ]);
-      }
+      const violations = new Violations();
+      violations.fits('requests', requests, BOUNDS['BatchCreateAlertsRequest.requests']);
+      violations.throwIfAny();
       const outcomes = requests.map((request) =>
         create(request, call).then(
-          ({ alert, replayed }): BatchCreateAlertsResult => ({ response: { alert: toAlertMessage(alert), replayed } }),
+          (response): BatchCreateAlertsResult => ({ response }),
           (error: Error): BatchCreateAlertsResult => ({ error: itemError(error, logger) }),
         ),
       );
@@ -123,12 +123,16 @@ export function alertService({
       requireScope(identity, 'alerts:read');
       const database = unobserved.observedBy(statements);
       const limit = readPageSize(request.pageSize);
-      const before = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
-      const filter = readFilter(request.kinds, request.minimumLevel);
-      const alerts = await listAlerts(database, { ...filter, appName: request.appName, before, limit: limit + 1 });
-      const page = alerts.slice(0, limit);
-      const nextPageToken = alerts.length > limit ? writePageToken(page.at(-1)!.alertId) : '';
-      return { alerts: page.map(toAlertMessage), nextPageToken };
+      const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
+      const filter = readFilter(request.kinds, request.minimumLevel, BOUNDS['ListAlertsRequest.kinds']);
+      const { rows, nextPageToken } = await readPage({
+        limit,
+        from,
+        read: (before, count) => listAlerts(database, { ...filter, appName: request.appName, before, limit: count }),
+        keyOf: ({ alertId }) => alertId,
+        bytesOf: alertBytes,
+      });
+      return { alerts: rows.map(toAlertMessage), nextPageToken };
     },
   };
 }
@@ -155,9 +159,10 @@ function itemError(error: Error, logger: Logger) {
   if (known !== undefined) {
     return {
       code: grpcCode(known),
-      message: known.message,
+      message: cut(known.message, MESSAGE_BYTES),
       reason: known.reason,
-      fieldViolations: [...known.violations],
+      // Of 500 items: each with its first ones.
+      fieldViolations: fitting(known.violations),
       retryAfterMs: known.retryAfterMs ?? 0,
     };
   }

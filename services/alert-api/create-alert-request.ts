@@ -2,60 +2,65 @@ import { createHash } from 'node:crypto';
 import {
   ALERT_KINDS,
   ALERT_LEVELS,
+  type Adjustment,
   type AlertKind,
   type AlertLevel,
   type NamedRecipients,
   type NewAlert,
 } from '../domain/alert.js';
-import { invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { characters, isBlank, longerThan, onOneLine, shorten, withoutNul } from '../domain/text.js';
+import { BOUNDS, Violations } from '../domain/violations.js';
 import { fromProto } from '../lib/grpc/messages.js';
 import type { CreateAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { Recipients__Output } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';
 import { wallClock } from '../lib/wall-clock.js';
 
+/**
+ * In characters. What is `kept` of a text, and up to where it is `taken` and shortened. At four bytes a character the largest alert
+ * is of 300 KiB: with its names below the 512 KiB of an event, which Kafka's 1 MiB leaves room for.
+ */
 const LIMITS = {
   requestId: 128,
   sourceId: 256,
   appName: 128,
-  title: 200,
-  message: 16_384,
-  labels: 32,
-  labelKey: 64,
-  labelValue: 256,
-  namedRecipients: 10_000,
+  title: { kept: 200, taken: 4096 },
+  message: { kept: 16_384, taken: 262_144 },
+  labelKey: 317,
+  labelValue: { kept: 1024, taken: 16_384 },
+  name: 128,
 } as const;
-const DAY_MS = 86_400_000;
-const OCCURRED_PAST_MS = 30 * DAY_MS;
-const OCCURRED_AHEAD_MS = 3_600_000;
+const OCCURRED_AHEAD_MS = 86_400_000;
 
-/** Characters as people count them for a limit: Unicode code points. */
-function length(text: string): number {
-  let count = 0;
-  for (const _ of text) count += 1;
-  return count;
+interface TextLimit {
+  readonly kept: number;
+  readonly taken: number;
 }
 
-function tooLong(text: string, limit: number): boolean {
-  // A string has at most as many code points as UTF-16 units, so most need no counting.
-  return text.length > limit && length(text) > limit;
-}
+/** What a request says, as it is stored, and what had to be changed for that. */
+class Reading {
+  readonly violations = new Violations();
+  readonly adjustments: Adjustment[] = [];
 
-class Violations {
-  readonly found: FieldViolation[] = [];
-
-  add(field: string, description: string): void {
-    this.found.push({ field, description });
+  /** A text that is shortened rather than refused. */
+  text(field: string, given: string, { kept, taken }: TextLimit, clean: (text: string) => string): string {
+    if (longerThan(given, taken)) {
+      this.violations.add(field, `must have at most ${taken} characters (${kept} are kept), not ${characters(given)}`);
+      return given;
+    }
+    const cleaned = clean(given);
+    if (cleaned !== given) this.#adjusted(field, 'CLEANED', given);
+    if (!longerThan(cleaned, kept)) return cleaned;
+    this.#adjusted(field, 'SHORTENED', given);
+    return shorten(cleaned, kept);
   }
 
-  text(field: string, value: string, limit: number, required = false): void {
-    if (required && value.trim() === '') this.add(field, `is required: 1 to ${limit} characters`);
-    else if (tooLong(value, limit)) this.add(field, `must have at most ${limit} characters, not ${length(value)}`);
-    else if (value.includes('\0')) this.add(field, 'must not contain the character U+0000');
+  #adjusted(field: string, type: Adjustment['type'], given: string): void {
+    this.adjustments.push({ field, type, originalLength: characters(given), original: '' });
   }
 }
 
 /**
- * Reads a request and finds everything that is wrong with it.
+ * Reads a request: shortens and sets right what it can, and finds everything that is wrong with it.
  * @throws AlertError INVALID_ARGUMENT with every violation, by field path
  */
 export function readCreateAlertRequest(
@@ -64,22 +69,29 @@ export function readCreateAlertRequest(
   traceparent: string | undefined,
   now = wallClock(),
 ): NewAlert {
-  const violations = new Violations();
-  violations.text('request_id', request.requestId, LIMITS.requestId);
-  violations.text('app_name', request.appName, LIMITS.appName, true);
-  violations.text('title', request.title, LIMITS.title, true);
-  violations.text('message', request.message, LIMITS.message);
-  violations.text('source_id', request.sourceId, LIMITS.sourceId);
+  const reading = new Reading();
+  const { violations, adjustments } = reading;
+  const { requestId, appName, sourceId } = request;
+  violations.name('request_id', requestId, LIMITS.requestId);
+  violations.text('app_name', appName, LIMITS.appName, true);
+  const title = readTitle(request.title, reading);
+  const message = reading.text('message', request.message, LIMITS.message, withoutNul);
+  violations.text('source_id', sourceId, LIMITS.sourceId);
   const kind = readEnum(request.kind, 'kind', ALERT_KINDS, 'ALERT_KIND', violations);
   const level = readEnum(request.level, 'level', ALERT_LEVELS, 'ALERT_LEVEL', violations);
-  readLabels(request.labels, violations);
-  const occurredAt = readOccurredAt(request.occurredAt, now, violations);
+  const labels = readLabels(request.labels, reading);
+  const occurredAt = readOccurredAt(request.occurredAt, now, adjustments);
   const recipients = readRecipients(request.recipients, violations);
-  if (violations.found.length > 0) throw invalidArgument(violations.found);
-  const { appName, title, message, sourceId, labels, requestId } = request;
+  violations.throwIfAny();
   const content = { kind: kind!, appName, level: level!, title, message, sourceId, labels, occurredAt };
-  const requestHash = requestId === '' ? Buffer.alloc(0) : hashRequest(content, recipients);
-  return { ...content, caller, requestId, requestHash, recipients, traceparent };
+  const requestHash = requestId === '' ? Buffer.alloc(0) : hashRequest(request, kind!, level!, recipients);
+  return { ...content, caller, requestId, requestHash, recipients, traceparent, adjustments };
+}
+
+function readTitle(given: string, reading: Reading): string {
+  if (!isBlank(given)) return reading.text('title', given, LIMITS.title, onOneLine);
+  reading.violations.add('title', `is required: 1 to ${LIMITS.title.kept} characters, and one that can be seen`);
+  return given;
 }
 
 function readEnum<T extends string>(
@@ -97,79 +109,93 @@ function readEnum<T extends string>(
   return known;
 }
 
-function readLabels(labels: Readonly<Record<string, string>>, violations: Violations): void {
-  const entries = Object.entries(labels);
-  if (entries.length > LIMITS.labels)
-    violations.add('labels', `must have at most ${LIMITS.labels} entries, not ${entries.length}`);
-  for (const [key, value] of entries.slice(0, LIMITS.labels)) {
+function readLabels(given: Readonly<Record<string, string>>, reading: Reading): Record<string, string> {
+  const { violations } = reading;
+  const entries = Object.entries(given);
+  if (!violations.fits('labels', entries, BOUNDS['CreateAlertRequest.labels'])) return {};
+  const kept = entries.map(([key, value]) => {
     const field = `labels[${JSON.stringify(key.slice(0, LIMITS.labelKey))}]`;
-    if (key === '' || tooLong(key, LIMITS.labelKey))
+    if (key === '' || longerThan(key, LIMITS.labelKey))
       violations.add(field, `must have a key of 1 to ${LIMITS.labelKey} characters`);
-    if (tooLong(value, LIMITS.labelValue))
-      violations.add(field, `must have a value of at most ${LIMITS.labelValue} characters`);
-    if (key.includes('\0') || value.includes('\0')) violations.add(field, 'must not contain the character U+0000');
-  }
+    if (key.includes('\0')) violations.add(field, 'must not contain the character U+0000');
+    return [key, reading.text(field, value, LIMITS.labelValue, withoutNul)] as const;
+  });
+  return Object.fromEntries(kept);
 }
 
-function readOccurredAt(
-  timestamp: { seconds: number; nanos: number } | null,
-  now: number,
-  violations: Violations,
-): number | undefined {
-  if (timestamp === null) return undefined;
-  const ms = timestamp.seconds * 1000 + Math.floor(timestamp.nanos / 1e6);
-  const validNanos = timestamp.nanos >= 0 && timestamp.nanos < 1e9;
-  if (validNanos && ms >= now - OCCURRED_PAST_MS && ms <= now + OCCURRED_AHEAD_MS) return ms;
-  const given = validNanos && Math.abs(ms) < 8.64e15 ? `, not ${new Date(ms).toISOString()}` : '';
-  violations.add('occurred_at', `must be from 30 days ago to 1 hour ahead${given}; leave it out for now`);
+interface GivenTime {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** Milliseconds since 1970; NaN for what is no time. */
+function millisOf({ seconds, nanos }: GivenTime): number {
+  return nanos >= 0 && nanos < 1e9 ? seconds * 1000 + Math.floor(nanos / 1e6) : Number.NaN;
+}
+
+function readOccurredAt(given: GivenTime | null, now: number, adjustments: Adjustment[]): number | undefined {
+  if (given === null) return undefined;
+  const ms = millisOf(given);
+  if (ms >= 0 && ms <= now + OCCURRED_AHEAD_MS) return ms;
+  const original = Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString() : `${given.seconds} s, ${given.nanos} ns`;
+  adjustments.push({ field: 'occurred_at', type: 'REPLACED', originalLength: 0, original });
   return undefined;
 }
 
 function readRecipients(recipients: Recipients__Output | null, violations: Violations): NamedRecipients | undefined {
   if (recipients === null) return undefined;
   const { userIds, departments, githubLogins } = recipients;
-  const total = userIds.length + departments.length + githubLogins.length;
-  if (total === 0) {
+  if (userIds.length + departments.length + githubLogins.length === 0) {
     violations.add(
       'recipients',
       'must name at least one user, department or login; leave it out to use the routing rules',
     );
   }
-  if (userIds.length + githubLogins.length > LIMITS.namedRecipients || departments.length > LIMITS.namedRecipients) {
-    violations.add('recipients', `must name at most ${LIMITS.namedRecipients} users; name departments instead`);
-    return undefined;
+  const lists = { user_ids: userIds, departments, github_logins: githubLogins } as const;
+  for (const [name, list] of Object.entries(lists) as [keyof typeof lists, readonly string[]][]) {
+    const path = `recipients.${name}`;
+    if (!violations.fits(path, list, BOUNDS[`Recipients.${name}`])) return undefined;
+    list.forEach((entry, index) => violations.name(`${path}[${index}]`, entry, LIMITS.name, true));
   }
-  const lists = { user_ids: userIds, departments, github_logins: githubLogins };
-  for (const [name, list] of Object.entries(lists)) {
-    list.forEach((entry, index) => violations.text(`recipients.${name}[${index}]`, entry, 128, true));
-  }
+  const { max } = BOUNDS['Recipients.user_ids'];
+  if (userIds.length + githubLogins.length > max)
+    violations.add('recipients', `must name at most ${max} users; name departments instead`);
   return {
     userIds: [...new Set(userIds)],
     departments: [...new Set(departments)],
-    githubLogins: [...new Set(githubLogins.map((login) => login.toLowerCase()))],
+    githubLogins: distinctLogins(githubLogins),
   };
 }
 
-/** SHA-256 over the normalised fields: labels and recipients sorted, an absent occurred_at as such. */
+/** Each once, spelt as it was given first: so it is named if there is none such. */
+function distinctLogins(logins: readonly string[]): string[] {
+  const spellings = new Map<string, string>();
+  for (const login of logins) {
+    const name = login.toLowerCase();
+    if (!spellings.has(name)) spellings.set(name, login);
+  }
+  return [...spellings.values()];
+}
+
+/**
+ * SHA-256 over the request as it was given, before anything is shortened or replaced: so a repeat has the same hash whatever
+ * "now" is, and two long texts that differ only in what is left out are two. Labels and recipients are sorted, logins in lower
+ * case; an absent occurred_at stands as such.
+ */
 function hashRequest(
-  content: {
-    kind: AlertKind;
-    appName: string;
-    level: AlertLevel;
-    title: string;
-    message: string;
-    sourceId: string;
-    labels: Readonly<Record<string, string>>;
-    occurredAt: number | undefined;
-  },
+  request: CreateAlertRequest__Output,
+  kind: AlertKind,
+  level: AlertLevel,
   recipients: NamedRecipients | undefined,
 ): Buffer {
-  const { kind, appName, level, title, message, sourceId, labels, occurredAt } = content;
+  const { appName, title, message, sourceId, labels, occurredAt } = request;
   const sortedLabels = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
   const named =
     recipients === undefined
       ? null
-      : [recipients.userIds, recipients.departments, recipients.githubLogins].map((list) => [...list].sort());
+      : [recipients.userIds, recipients.departments, recipients.githubLogins.map((login) => login.toLowerCase())].map(
+          (list) => [...list].sort(),
+        );
   const normal = JSON.stringify([
     kind,
     appName,
@@ -178,8 +204,14 @@ function hashRequest(
     message,
     sourceId,
     sortedLabels,
-    occurredAt ?? null,
+    occurredAt === null ? null : hashedTime(occurredAt),
     named,
   ]);
   return createHash('sha256').update(normal).digest();
+}
+
+/** In milliseconds; what cannot be told by them as it was given. */
+function hashedTime(given: GivenTime): number | readonly [number, number] {
+  const ms = millisOf(given);
+  return Number.isSafeInteger(ms) ? ms : [given.seconds, given.nanos];
 }

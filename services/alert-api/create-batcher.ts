@@ -4,12 +4,20 @@ import { createdAlert, type CreatedAlert } from '../events/records.js';
 import { isDataError } from '../lib/postgres-errors.js';
 import { repeatConflicts, type Database } from '../lib/postgres.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
-import { findReplays, insertAlerts, unknownRecipients, type Inserted } from '../store/alerts.js';
+import {
+  findReplays,
+  insertAlerts,
+  unknownRecipients,
+  type Inserted,
+  type Reach,
+  type Replayed,
+} from '../store/alerts.js';
 import { CommitTrace } from './commit-trace.js';
 
 export interface CreateResult {
   readonly alert: StoredAlert;
   readonly replayed: boolean;
+  readonly reach: Reach;
 }
 
 interface Waiting {
@@ -181,7 +189,7 @@ export class CreateBatcher {
       else {
         const created = createdAlert(waiting.request, result);
         stored.push(created);
-        this.#succeed(waiting, created.alert, waiting.request.requestHash);
+        this.#succeed(waiting, { alert: created.alert, reach: result.reach, requestHash: waiting.request.requestHash });
       }
     });
     if (stored.length > 0) onStored(stored);
@@ -219,7 +227,7 @@ export class CreateBatcher {
       for (const waiting of replays) {
         const first = byKey.get(keyOf(waiting.request)!);
         if (first === undefined) throw new Error('a replayed request is not to be found');
-        this.#finish(waiting, (each) => answer(each, first.alert, first.requestHash, true));
+        this.#finish(waiting, (each) => answer(each, first));
       }
     } catch (error) {
       for (const waiting of replays) this.#finish(waiting, (each) => each.reject(error as Error));
@@ -251,16 +259,14 @@ export class CreateBatcher {
     if (waiting.request.requestId === '') return false;
     const [first] = await findReplays(this.options.database, [waiting.request]);
     if (first === undefined) return false;
-    this.#finish(waiting, (each) => {
-      answer(each, first.alert, first.requestHash, true);
-    });
+    this.#finish(waiting, (each) => answer(each, first));
     return true;
   }
 
-  #succeed(waiting: Waiting, alert: StoredAlert, hash: Buffer): void {
+  #succeed(waiting: Waiting, stored: StoredRequest): void {
     const followers = this.#release(waiting);
-    waiting.resolve({ alert, replayed: false });
-    for (const follower of followers) answer(follower, alert, hash, true);
+    waiting.resolve({ alert: stored.alert, reach: stored.reach, replayed: false });
+    for (const follower of followers) answer(follower, stored);
   }
 
   #finish(waiting: Waiting, settle: (each: Waiting) => void): void {
@@ -287,8 +293,12 @@ function keyOf({ caller, requestId }: NewAlert): string | undefined {
   return requestId === '' ? undefined : `${caller}\0${requestId}`;
 }
 
-function answer({ request, resolve, reject }: Waiting, alert: StoredAlert, hash: Buffer, replayed: boolean): void {
-  if (hash.equals(request.requestHash)) return resolve({ alert, replayed });
+/** An alert, and what it was made of. */
+type StoredRequest = Pick<Replayed, 'alert' | 'reach' | 'requestHash'>;
+
+/** The first answer again, or that it was to another request. */
+function answer({ request, resolve, reject }: Waiting, { alert, reach, requestHash }: StoredRequest): void {
+  if (requestHash.equals(request.requestHash)) return resolve({ alert, reach, replayed: true });
   reject(
     new AlertError(
       'FAILED_PRECONDITION',

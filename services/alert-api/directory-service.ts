@@ -1,8 +1,10 @@
-import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { AlertError } from '../domain/errors.js';
 import { ROUTING_MATCHES, type RoutingRule } from '../domain/routing.js';
+import { BOUNDS, Violations } from '../domain/violations.js';
 import { requireScope } from '../lib/grpc/identity.js';
-import { fromProto, readPageSize, readPageToken, writePageToken } from '../lib/grpc/messages.js';
+import { fromProto, readPage, readPageSize, readPageToken } from '../lib/grpc/messages.js';
 import type { UnaryHandler } from '../lib/grpc/server.js';
+import type { DirectoryWarning } from '../lib/grpc/types/ssom/alert/v1/DirectoryWarning.js';
 import type { GetRoutingRulesRequest__Output } from '../lib/grpc/types/ssom/alert/v1/GetRoutingRulesRequest.js';
 import type { GetRoutingRulesResponse } from '../lib/grpc/types/ssom/alert/v1/GetRoutingRulesResponse.js';
 import type { ListUsersRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListUsersRequest.js';
@@ -15,10 +17,15 @@ import type { UpsertUsersResponse } from '../lib/grpc/types/ssom/alert/v1/Upsert
 import type { User__Output } from '../lib/grpc/types/ssom/alert/v1/User.js';
 import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import type { Database } from '../lib/postgres.js';
-import { currentRoutingRules, listUsers, setRoutingRules, upsertUsers } from '../store/directory.js';
+import {
+  currentRoutingRules,
+  listUsers,
+  setRoutingRules,
+  unstaffedDepartments,
+  upsertUsers,
+  type User,
+} from '../store/directory.js';
 
-const USERS_MAX = 500;
-const RULES_MAX = 200;
 const NAME_MAX = 128;
 const DISPLAY_NAME_MAX = 200;
 
@@ -37,7 +44,7 @@ export function directoryService({ database: unobserved }: { database: Database 
       const database = unobserved.observedBy(statements);
       checkUsers(users);
       try {
-        return { directoryVersion: await upsertUsers(database, users) };
+        return { directoryVersion: await upsertUsers(database, users), warnings: await warningsOf(database) };
       } catch (error) {
         if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
         const [, login = ''] = /=\((.*)\) already/.exec((error as { detail?: string }).detail ?? '') ?? [];
@@ -53,16 +60,23 @@ export function directoryService({ database: unobserved }: { database: Database 
       requireScope(identity, 'directory:admin');
       const database = unobserved.observedBy(statements);
       const limit = readPageSize(request.pageSize);
-      const after = readPageToken(request.pageToken, 'string') ?? '';
-      const users = await listUsers(database, { after, department: request.department, limit: limit + 1 });
-      const page = users.slice(0, limit);
-      return { users: page, nextPageToken: users.length > limit ? writePageToken(page.at(-1)!.userId) : '' };
+      const { rows, nextPageToken } = await readPage({
+        limit,
+        from: readPageToken(request.pageToken, 'string') ?? '',
+        read: (after, count) => listUsers(database, { after, department: request.department, limit: count }),
+        keyOf: ({ userId }) => userId,
+        bytesOf: userBytes,
+      });
+      return { users: rows, nextPageToken };
     },
 
     async SetRoutingRules({ rules }, { identity, statements }) {
       requireScope(identity, 'directory:admin');
       const database = unobserved.observedBy(statements);
-      return { directoryVersion: await setRoutingRules(database, readRules(rules)) };
+      return {
+        directoryVersion: await setRoutingRules(database, readRules(rules)),
+        warnings: await warningsOf(database),
+      };
     },
 
     async GetRoutingRules(_request, { identity, statements }) {
@@ -81,60 +95,67 @@ export function directoryService({ database: unobserved }: { database: Database 
   };
 }
 
-function checkText(violations: FieldViolation[], field: string, value: string, max: number, required: boolean): void {
-  if (required && value.trim() === '') violations.push({ field, description: `is required: 1 to ${max} characters` });
-  // eslint-disable-next-line @typescript-eslint/no-misused-spread -- code points are what the limits count
-  else if ([...value].length > max) violations.push({ field, description: `must have at most ${max} characters` });
-  else if (value.includes('\0')) violations.push({ field, description: 'must not contain the character U+0000' });
+const WARNINGS_MAX = 100;
+
+/** What in the directory as it is now reaches nobody. */
+async function warningsOf(database: Database): Promise<DirectoryWarning[]> {
+  const departments = await unstaffedDepartments(database, WARNINGS_MAX);
+  return departments.map(({ department, inRules, hasUsers }) => {
+    const type = !inRules
+      ? 'DEPARTMENT_WITHOUT_ACTIVE_USER'
+      : hasUsers
+        ? 'RULE_WITHOUT_ACTIVE_USER'
+        : 'RULE_WITHOUT_USERS';
+    return { type: `DIRECTORY_WARNING_TYPE_${type}`, department };
+  });
+}
+
+/** At most so many bytes a user takes in a response. */
+function userBytes({ userId, displayName, department, githubLogin }: User): number {
+  return 32 + Buffer.byteLength(userId + displayName + department + githubLogin);
 }
 
 function checkUsers(users: readonly User__Output[]): void {
-  const violations: FieldViolation[] = [];
-  if (users.length === 0 || users.length > USERS_MAX) {
-    throw invalidArgument([{ field: 'users', description: `must have 1 to ${USERS_MAX} items, not ${users.length}` }]);
+  const violations = new Violations();
+  if (violations.fits('users', users, BOUNDS['UpsertUsersRequest.users'])) {
+    const ids = new Set<string>();
+    const logins = new Set<string>();
+    users.forEach(({ userId, displayName, department, githubLogin }, index) => {
+      const path = `users[${index}]`;
+      violations.name(`${path}.user_id`, userId, NAME_MAX, true);
+      // It is how the user is named by a token or by metadata, which carry neither.
+      if (/\p{Cc}/u.test(userId) || userId !== userId.trim())
+        violations.add(`${path}.user_id`, 'must have no control characters, and no space at either end');
+      violations.text(`${path}.display_name`, displayName, DISPLAY_NAME_MAX);
+      violations.name(`${path}.department`, department, NAME_MAX, true);
+      violations.name(`${path}.github_login`, githubLogin, NAME_MAX);
+      const login = githubLogin.toLowerCase();
+      if (ids.has(userId)) violations.add(`${path}.user_id`, `'${userId}' is there twice`);
+      if (login !== '' && logins.has(login)) violations.add(`${path}.github_login`, `'${githubLogin}' is there twice`);
+      ids.add(userId);
+      logins.add(login);
+    });
   }
-  const ids = new Set<string>();
-  const logins = new Set<string>();
-  users.forEach(({ userId, displayName, department, githubLogin }, index) => {
-    const path = `users[${index}]`;
-    checkText(violations, `${path}.user_id`, userId, NAME_MAX, true);
-    // It is how the user is named by a token or by metadata, which carry neither.
-    if (/\p{Cc}/u.test(userId) || userId !== userId.trim())
-      violations.push({
-        field: `${path}.user_id`,
-        description: 'must have no control characters, and no space at either end',
-      });
-    checkText(violations, `${path}.display_name`, displayName, DISPLAY_NAME_MAX, false);
-    checkText(violations, `${path}.department`, department, NAME_MAX, true);
-    checkText(violations, `${path}.github_login`, githubLogin, NAME_MAX, false);
-    const login = githubLogin.toLowerCase();
-    if (ids.has(userId)) violations.push({ field: `${path}.user_id`, description: `'${userId}' is there twice` });
-    if (login !== '' && logins.has(login))
-      violations.push({ field: `${path}.github_login`, description: `'${githubLogin}' is there twice` });
-    ids.add(userId);
-    logins.add(login);
-  });
-  if (violations.length > 0) throw invalidArgument(violations);
+  violations.throwIfAny();
 }
 
 function readRules(rules: readonly RoutingRule__Output[]): RoutingRule[] {
-  const violations: FieldViolation[] = [];
-  if (rules.length > RULES_MAX)
-    violations.push({ field: 'rules', description: `must have at most ${RULES_MAX} items, not ${rules.length}` });
-  const read = rules.map(({ department, match, appPattern }, index): RoutingRule => {
+  const violations = new Violations();
+  const fits = violations.fits('rules', rules, BOUNDS['SetRoutingRulesRequest.rules']);
+  const read = (fits ? rules : []).map(({ department, match, appPattern }, index): RoutingRule => {
     const path = `rules[${index}]`;
-    checkText(violations, `${path}.department`, department, NAME_MAX, true);
+    violations.name(`${path}.department`, department, NAME_MAX, true);
     const known = fromProto(ROUTING_MATCHES, 'ROUTING_MATCH', match);
     if (known === undefined) {
       const names = ROUTING_MATCHES.map((name) => `ROUTING_MATCH_${name}`).join(', ');
-      violations.push({ field: `${path}.match`, description: `must be one of ${names}` });
+      violations.add(`${path}.match`, `must be one of ${names}`);
     } else if (known === 'ALL' && appPattern !== '') {
-      violations.push({ field: `${path}.app_pattern`, description: 'must be empty with ROUTING_MATCH_ALL' });
+      violations.add(`${path}.app_pattern`, 'must be empty with ROUTING_MATCH_ALL');
     } else if (known !== 'ALL') {
-      checkText(violations, `${path}.app_pattern`, appPattern, NAME_MAX, true);
+      violations.text(`${path}.app_pattern`, appPattern, NAME_MAX, true);
     }
     return { department, match: known ?? 'ALL', appPattern };
   });
-  if (violations.length > 0) throw invalidArgument(violations);
+  violations.throwIfAny();
   return read;
 }

@@ -1,14 +1,15 @@
-import { invalidArgument } from '../domain/errors.js';
+import { BOUNDS, Violations, type Bound } from '../domain/violations.js';
 import { inboxChangeRecords } from '../events/inbox-publisher.js';
 import type { Database } from '../lib/postgres.js';
 import {
+  alertBytes,
   optionalTimestamp,
   readFilter,
+  readPage,
   readPageSize,
   readPageToken,
   toAlertMessage,
   toTimestamp,
-  writePageToken,
 } from '../lib/grpc/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
 import type { GetUnreadCountRequest__Output } from '../lib/grpc/types/ssom/alert/v1/GetUnreadCountRequest.js';
@@ -27,8 +28,6 @@ import type { Publishing } from '../runtime.js';
 import type { InboxState } from '../store/inbox-delivery.js';
 import { deleteFromInbox, inboxPosition, listInbox, markAllRead, markRead, markUnread } from '../store/inboxes.js';
 import { activeOwner } from './active-user.js';
-
-const IDS_MAX = 1000;
 
 export interface InboxServiceDeps {
   readonly database: Database;
@@ -91,15 +90,13 @@ export function inboxService({
     return { changed: state.rows.length, unreadCount: state.unreadCount };
   }
 
-  function mutation(change: typeof markRead, written: (rows: number) => void): Mutation {
+  function mutation(change: typeof markRead, written: (rows: number) => void, bound: Bound): Mutation {
     return async ({ userId, alertIds }, call) => {
       const database = observed(call);
       const owner = await activeOwner(database, call.identity, userId);
-      if (alertIds.length === 0 || alertIds.length > IDS_MAX) {
-        throw invalidArgument([
-          { field: 'alert_ids', description: `must have 1 to ${IDS_MAX} entries, not ${alertIds.length}` },
-        ]);
-      }
+      const violations = new Violations();
+      violations.fits('alert_ids', alertIds, bound);
+      violations.throwIfAny();
       const state = await change(database, owner, alertIds);
       written(state.rows.length);
       return announce(state, false, call.traceparent);
@@ -111,33 +108,33 @@ export function inboxService({
       const database = observed(call);
       const userId = await activeOwner(database, call.identity, request.userId);
       const limit = readPageSize(request.pageSize);
-      const before = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
-      const filter = readFilter(request.kinds, request.minimumLevel);
-      const entries = await listInbox(database, {
-        ...filter,
-        userId,
-        unreadOnly: request.unreadOnly,
-        before,
-        limit: limit + 1,
+      const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
+      const filter = readFilter(request.kinds, request.minimumLevel, BOUNDS['ListInboxRequest.kinds']);
+      const query = { ...filter, userId, unreadOnly: request.unreadOnly };
+      const { rows, nextPageToken } = await readPage({
+        limit,
+        from,
+        read: (before, count) => listInbox(database, { ...query, before, limit: count }),
+        keyOf: ({ alert }) => alert.alertId,
+        bytesOf: ({ alert }) => alertBytes(alert),
       });
-      const page = entries.slice(0, limit);
       const { unreadCount } = await inboxPosition(database, userId);
       return {
-        entries: page.map(({ alert, isRead, readAt, sequence, deliveredAt }) => ({
+        entries: rows.map(({ alert, isRead, readAt, sequence, deliveredAt }) => ({
           alert: toAlertMessage(alert),
           isRead,
           readAt: optionalTimestamp(readAt),
           sequence,
           deliveredAt: toTimestamp(deliveredAt),
         })),
-        nextPageToken: entries.length > limit ? writePageToken(page.at(-1)!.alert.alertId) : '',
+        nextPageToken,
         unreadCount,
       };
     },
 
-    MarkRead: mutation(markRead, writes.READ),
-    MarkUnread: mutation(markUnread, writes.UNREAD),
-    DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED),
+    MarkRead: mutation(markRead, writes.READ, BOUNDS['MarkReadRequest.alert_ids']),
+    MarkUnread: mutation(markUnread, writes.UNREAD, BOUNDS['MarkUnreadRequest.alert_ids']),
+    DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED, BOUNDS['DeleteFromInboxRequest.alert_ids']),
 
     async MarkAllRead({ userId }, call) {
       const database = observed(call);

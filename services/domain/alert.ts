@@ -25,7 +25,7 @@ export function changeOfRank(rank: number): ChangeType {
   return CHANGE_TYPES[rank - 1] ?? 'CREATED';
 }
 
-/** Who a caller wants to reach. Lists hold each name once; logins are in lower case. */
+/** Who a caller wants to reach. Lists hold each name once, as it was given; of logins upper and lower case are equal. */
 export interface NamedRecipients {
   readonly userIds: readonly string[];
   readonly departments: readonly string[];
@@ -45,16 +45,50 @@ export interface AlertContent {
   readonly occurredAt: number | undefined;
 }
 
+export type AdjustmentType = 'SHORTENED' | 'CLEANED' | 'REPLACED';
+
+/** A field that is stored otherwise than it was given. */
+export interface Adjustment {
+  /** Its path, for example title or labels["k"]. */
+  readonly field: string;
+  readonly type: AdjustmentType;
+  /** In characters; 0 for a time. */
+  readonly originalLength: number;
+  /** A time as text; empty for other fields. */
+  readonly original: string;
+}
+
+/** By what a recipient was named; the order is that in which they are told. */
+export const RECIPIENT_LISTS = ['USER_IDS', 'DEPARTMENTS', 'GITHUB_LOGINS', 'ROUTING_RULES'] as const;
+export type RecipientList = (typeof RECIPIENT_LISTS)[number];
+export type UnreachedReason = 'UNKNOWN' | 'INACTIVE' | 'NO_ACTIVE_USER';
+
+/** A name under which an alert reaches nobody. */
+export interface UnreachedRecipient {
+  readonly list: RecipientList;
+  /** As it was given. */
+  readonly name: string;
+  readonly reason: UnreachedReason;
+}
+
+/** Names under which an alert reaches nobody: the first ones, and how many there are. */
+export interface Unreached {
+  readonly names: readonly UnreachedRecipient[];
+  readonly count: number;
+}
+
 /** A valid request to store an alert. */
 export interface NewAlert extends AlertContent {
   readonly caller: string;
   /** Empty: no deduplication. */
   readonly requestId: string;
-  /** Of the normalised request; empty without a requestId. */
+  /** Of the normalised request as it was given; empty without a requestId. */
   readonly requestHash: Buffer;
   /** Undefined: by the routing rules. */
   readonly recipients: NamedRecipients | undefined;
   readonly traceparent: string | undefined;
+  /** What is stored otherwise than it was given. */
+  readonly adjustments: readonly Adjustment[];
 }
 
 /** An alert as it is stored; it never changes. */

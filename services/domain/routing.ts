@@ -15,6 +15,17 @@ export function matches(rule: RoutingRule, appName: string): boolean {
   return rule.match === 'APP_CONTAINS' ? contains : !contains;
 }
 
+/** The departments that receive an alert by the rules, each once. */
+export function routedDepartments(rules: readonly RoutingRule[], appName: string): string[] {
+  return [...new Set(rules.filter((rule) => matches(rule, appName)).map(({ department }) => department))];
+}
+
+/** The routing rules of one version of the directory, and which of their departments have an active user. */
+export interface StaffedRules {
+  readonly rules: readonly RoutingRule[];
+  readonly staffed: ReadonlySet<string>;
+}
+
 /** Whom a caller named: user ids (logins are resolved), and departments that are still to be expanded. */
 export interface ResolvedRecipients {
   readonly userIds: readonly string[];
@@ -48,10 +59,7 @@ export class Directory {
 
   /** The user ids that receive an alert, each once. */
   recipientsOf({ appName, named }: Addressing): readonly string[] {
-    if (named === undefined) {
-      const departments = this.rules.filter((rule) => matches(rule, appName)).map(({ department }) => department);
-      return this.#union(departments);
-    }
+    if (named === undefined) return this.#union(routedDepartments(this.rules, appName));
     if (named.departments.length === 0) return named.userIds;
     return [...new Set([...named.userIds, ...this.#union(named.departments)])];
   }

@@ -1,3 +1,4 @@
+import { ALERT_LEVELS } from '../domain/alert.js';
 import type { AlertCreatedEvent } from '../events/event-types.js';
 import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
@@ -102,6 +103,7 @@ class FanoutLoop {
   #generation = -1;
   #round: Promise<void> = Promise.resolve();
   readonly #recipients;
+  readonly #withoutRecipients;
   readonly #traces;
 
   constructor(
@@ -118,6 +120,12 @@ class FanoutLoop {
       userAlertTopic: events.topics.userAlert,
     });
     this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
+    this.#withoutRecipients = runtime.metrics.counter(
+      'ssom.fanout.without_recipients',
+      'Alerts that reach nobody, by level.',
+      // An alarm asks for their increase, and the first one may be the only one.
+      ALERT_LEVELS.map((level) => ({ level })),
+    );
     runtime.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
     runtime.metrics.gauge(
       'ssom.fanout.uncommitted',
@@ -233,7 +241,11 @@ class FanoutLoop {
       const found = resolved.get(record);
       // Dead letters, and the empty records of the in-process broker.
       if (found === undefined) done.push(record);
-      else this.#jobs.push(this.#job(record, found.event, found.recipients, take));
+      else {
+        const { event, recipients } = found;
+        if (recipients.length === 0) this.#withoutRecipients.add(1, { level: event.level });
+        this.#jobs.push(this.#job(record, event, recipients, take));
+      }
     }
     this.#finish(consumer, done);
     for (const suspect of stops.values()) consumer.park(suspect, SUSPECT_WAIT_MS);

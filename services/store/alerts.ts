@@ -4,7 +4,10 @@ import {
   type AlertKind,
   type NamedRecipients,
   type NewAlert,
+  type RecipientList,
   type StoredAlert,
+  type Unreached,
+  type UnreachedReason,
 } from '../domain/alert.js';
 import type { ResolvedRecipients } from '../domain/routing.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
@@ -18,12 +21,23 @@ export type Inserted =
       readonly directoryVersion: number;
       /** Null: nobody was named, or more than an event carries. */
       readonly namedRecipients: ResolvedRecipients | null;
+      readonly reach: Reach;
     }
   /** The caller has used this request id before. */
   | { readonly outcome: 'replay' }
-  /** Somebody who was named does not exist or is inactive. */
+  /** Nobody who was named exists and is active. */
   | { readonly outcome: 'unknown-recipients' };
 
+/** Whom an alert reaches, as far as it was known when it was stored. */
+export interface Reach {
+  readonly directoryVersion: number;
+  readonly unreached: Unreached;
+  /** Whether somebody who was named gets it. Undefined: nobody was named, so the routing rules decide. */
+  readonly reachesNamed: boolean | undefined;
+}
+
+/** Names that reach nobody, kept and told. */
+const UNREACHED_KEPT = 100;
 /** Named recipients up to this number travel in the event, which saves fan-out a query; more are read from here. */
 const NAMES_IN_EVENT = 100;
 
@@ -37,45 +51,59 @@ const COLUMNS = `alert_id, kind, app_name, level, title, message, labels, source
 const INSERT = `
   WITH resolved AS MATERIALIZED (
     SELECT nextval('alert_ids') AS alert_id, i.*, u.user_ids, d.departments,
-           COALESCE(u.found, 0) + COALESCE(d.found, 0) = i.names AS accepted
+           i.names = 0 OR u.found + d.found > 0 AS accepted,
+           CASE WHEN u.missing > 0 OR d.missing > 0 THEN jsonb_build_object(
+             'count', u.missing + d.missing,
+             'names', to_jsonb((COALESCE(u.missing_names, '{}') || COALESCE(d.missing_names, '{}'))[1:${UNREACHED_KEPT}]),
+             'reached', u.found + d.staffed > 0) END AS unreached
     FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[],
                 $9::text[], $10::text[], $11::float8[], $12::text[], $13::boolean[], $14::int[], $15::jsonb[], $16::jsonb[],
                 $17::jsonb[])
       WITH ORDINALITY AS i(caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels,
                            occurred_at, traceparent, recipients_named, names, named_users, named_logins, named_departments, n)
-    -- Every name that exists counts, so that one who is named twice, by id and by login, counts twice. LIMIT keeps the look-up of
-    -- one name a look-up: as a join it may become a scan of all users for each alert.
+    -- LIMIT keeps the look-up of one name a look-up: as a join it may become a scan of all users for each alert.
     LEFT JOIN LATERAL (
-      SELECT array_agg(DISTINCT user_id) AS user_ids, count(*) AS found
+      SELECT array_agg(DISTINCT user_id) FILTER (WHERE active) AS user_ids, count(*) FILTER (WHERE active) AS found,
+             count(*) FILTER (WHERE active IS NOT TRUE) AS missing,
+             array_agg(jsonb_build_array(list, name, CASE WHEN active IS NULL THEN 'UNKNOWN' ELSE 'INACTIVE' END)
+                       ORDER BY part, place) FILTER (WHERE active IS NOT TRUE) AS missing_names
       FROM (
-        SELECT user_id FROM jsonb_array_elements_text(i.named_users) name
-        CROSS JOIN LATERAL (
-          SELECT user_id FROM users WHERE user_id = name AND valid_to IS NULL AND active LIMIT 1
-        ) by_id
+        SELECT 1 AS part, 'USER_IDS' AS list, name, place, by_id.user_id, by_id.active
+        FROM jsonb_array_elements_text(i.named_users) WITH ORDINALITY AS named_user(name, place)
+        LEFT JOIN LATERAL (
+          SELECT user_id, active FROM users WHERE user_id = name AND valid_to IS NULL LIMIT 1
+        ) by_id ON true
         UNION ALL
-        SELECT user_id FROM jsonb_array_elements_text(i.named_logins) name
-        CROSS JOIN LATERAL (
-          SELECT user_id FROM users
-          WHERE lower(github_login) = name AND github_login <> '' AND valid_to IS NULL AND active LIMIT 1
-        ) by_login
+        SELECT 2, 'GITHUB_LOGINS', name, place, by_login.user_id, by_login.active
+        FROM jsonb_array_elements_text(i.named_logins) WITH ORDINALITY AS named_login(name, place)
+        LEFT JOIN LATERAL (
+          SELECT user_id, active FROM users
+          WHERE lower(github_login) = lower(name) AND github_login <> '' AND valid_to IS NULL LIMIT 1
+        ) by_login ON true
       ) named
       WHERE i.names > 0
     ) u ON true
-    -- A department counts but is expanded at fan-out.
+    -- A department counts, with active users or without, and is expanded at fan-out.
     LEFT JOIN LATERAL (
-      SELECT array_agg(name) AS departments, count(*) AS found
-      FROM jsonb_array_elements_text(i.named_departments) name
-      CROSS JOIN LATERAL (SELECT FROM users WHERE department = name AND valid_to IS NULL LIMIT 1) member
+      SELECT array_agg(name) FILTER (WHERE known) AS departments, count(known) AS found, count(has_active) AS staffed,
+             count(*) FILTER (WHERE has_active IS NULL) AS missing,
+             array_agg(jsonb_build_array('DEPARTMENTS', name, CASE WHEN known THEN 'NO_ACTIVE_USER' ELSE 'UNKNOWN' END)
+                       ORDER BY place) FILTER (WHERE has_active IS NULL) AS missing_names
+      FROM jsonb_array_elements_text(i.named_departments) WITH ORDINALITY AS named(name, place)
+      LEFT JOIN LATERAL (SELECT true AS known FROM users WHERE department = name AND valid_to IS NULL LIMIT 1) member ON true
+      LEFT JOIN LATERAL (
+        SELECT true AS has_active FROM users WHERE department = name AND valid_to IS NULL AND active LIMIT 1
+      ) active_member ON true
       WHERE i.names > 0
     ) d ON true
   ),
   inserted AS (
     INSERT INTO alerts (alert_id, caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels,
-                        occurred_at, created_at, directory_version, recipients_named, departments, traceparent)
+                        occurred_at, created_at, directory_version, recipients_named, departments, traceparent, unreached)
     SELECT alert_id, caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels::jsonb,
            COALESCE(to_timestamp(occurred_at / 1000), date_trunc('milliseconds', now())),
            date_trunc('milliseconds', now()), (SELECT directory_version FROM service_state), recipients_named,
-           COALESCE(departments, '{}'), traceparent
+           COALESCE(departments, '{}'), traceparent, unreached
     FROM resolved
     WHERE accepted
     -- Two instances with the same request ids then wait for each other instead of deadlocking.
@@ -96,7 +124,7 @@ const INSERT = `
   )
   SELECT n::int AS n, alert_id, accepted, (alert_id IN (SELECT alert_id FROM inserted)) AS stored,
          date_trunc('milliseconds', now()) AS created_at, (SELECT directory_version FROM service_state) AS directory_version,
-         departments, CASE WHEN cardinality(user_ids) <= ${NAMES_IN_EVENT} THEN user_ids END AS user_ids
+         departments, CASE WHEN cardinality(user_ids) <= ${NAMES_IN_EVENT} THEN user_ids END AS user_ids, unreached
   FROM resolved`;
 
 const NOBODY: NamedRecipients = { userIds: [], githubLogins: [], departments: [] };
@@ -145,6 +173,20 @@ interface InsertedRow extends Row {
   directory_version: number;
   user_ids: string[] | null;
   departments: string[] | null;
+  unreached: UnreachedJson | null;
+}
+
+/** As alerts.unreached holds it. */
+interface UnreachedJson {
+  readonly count: number;
+  /** Whether somebody else who was named gets it. */
+  readonly reached: boolean;
+  readonly names: readonly (readonly [list: RecipientList, name: string, reason: UnreachedReason])[];
+}
+
+function toUnreached(json: UnreachedJson | null): Unreached {
+  if (json === null) return { names: [], count: 0 };
+  return { count: json.count, names: json.names.map(([list, name, reason]) => ({ list, name, reason })) };
 }
 
 function toInserted(row: InsertedRow, { recipients }: NewAlert): Inserted {
@@ -159,6 +201,11 @@ function toInserted(row: InsertedRow, { recipients }: NewAlert): Inserted {
       recipients !== undefined && countNames(recipients) <= NAMES_IN_EVENT
         ? { userIds: row.user_ids ?? [], departments: row.departments ?? [] }
         : null,
+    reach: {
+      directoryVersion: row.directory_version,
+      unreached: toUnreached(row.unreached),
+      reachesNamed: recipients === undefined ? undefined : (row.unreached?.reached ?? true),
+    },
   };
 }
 
@@ -166,7 +213,7 @@ function countNames({ userIds, githubLogins, departments }: NamedRecipients): nu
   return userIds.length + githubLogins.length + departments.length;
 }
 
-/** Of the given names, those that no alert can be sent to. `githubLogins` are in lower case. */
+/** Of the given names, those that no alert can be sent to. */
 export async function unknownRecipients(
   database: Queryable,
   names: { userIds: readonly string[]; githubLogins: readonly string[]; departments: readonly string[] },
@@ -183,7 +230,7 @@ export async function unknownRecipients(
       UNION ALL
       SELECT 'github_logins', name, u.user_id IS NOT NULL, 2, n
       FROM unnest($2::text[]) WITH ORDINALITY AS named(name, n)
-      LEFT JOIN users u ON lower(u.github_login) = name AND u.github_login <> '' AND u.valid_to IS NULL
+      LEFT JOIN users u ON lower(u.github_login) = lower(name) AND u.github_login <> '' AND u.valid_to IS NULL
       WHERE u.active IS NOT TRUE
       UNION ALL
       SELECT 'departments', name, false, 3, n
@@ -195,14 +242,32 @@ export async function unknownRecipients(
   return rows;
 }
 
+interface ReplayRow extends AlertRow {
+  caller: string;
+  request_id: string;
+  request_hash: Buffer;
+  directory_version: number;
+  recipients_named: boolean;
+  unreached: UnreachedJson | null;
+}
+
+/** An alert that was stored under a caller's request id. */
+export interface Replayed {
+  readonly caller: string;
+  readonly requestId: string;
+  readonly requestHash: Buffer;
+  readonly alert: StoredAlert;
+  readonly reach: Reach;
+}
+
 /** Alerts that were stored under these callers' request ids, with the hash of their request. */
 export async function findReplays(
   database: Queryable,
   requests: readonly { caller: string; requestId: string }[],
-): Promise<{ caller: string; requestId: string; requestHash: Buffer; alert: StoredAlert }[]> {
-  const { rows } = await database.query<AlertRow & { caller: string; request_id: string; request_hash: Buffer }>({
+): Promise<Replayed[]> {
+  const { rows } = await database.query<ReplayRow>({
     text: `
-      SELECT a.caller, a.request_id, a.request_hash, ${COLUMNS}
+      SELECT a.caller, a.request_id, a.request_hash, a.directory_version, a.recipients_named, a.unreached, ${COLUMNS}
       FROM unnest($1::text[], $2::text[]) r(caller, request_id)
       JOIN alerts a ON a.caller = r.caller AND a.request_id = r.request_id AND a.request_id <> ''`,
     values: [requests.map(({ caller }) => caller), requests.map(({ requestId }) => requestId)],
@@ -212,7 +277,22 @@ export async function findReplays(
     requestId: row.request_id,
     requestHash: row.request_hash,
     alert: toStoredAlert(row),
+    reach: {
+      directoryVersion: row.directory_version,
+      unreached: toUnreached(row.unreached),
+      reachesNamed: row.recipients_named ? (row.unreached?.reached ?? true) : undefined,
+    },
   }));
+}
+
+/** Names under which an alert reaches nobody, as of when it was stored. */
+export async function unreachedOf(database: Queryable, alertId: number): Promise<Unreached> {
+  const { rows } = await database.query<{ unreached: UnreachedJson | null }>({
+    name: 'unreached-of',
+    text: 'SELECT unreached FROM alerts WHERE alert_id = $1',
+    values: [alertId],
+  });
+  return toUnreached(rows[0]?.unreached ?? null);
 }
 
 export interface AlertRow extends Row {

@@ -1,11 +1,34 @@
 import { LRUCache } from 'lru-cache';
-import type { Directory, ResolvedRecipients } from '../domain/routing.js';
+import type { Directory, ResolvedRecipients, StaffedRules } from '../domain/routing.js';
 import type { Database } from '../lib/postgres.js';
 import { findRoutableAlerts, namedRecipients } from './alerts.js';
-import { loadDirectory } from './directory.js';
+import { loadDirectory, loadStaffedRules } from './directory.js';
 
 /** Versions kept: the present one, and those that alerts in flight were stored under. 100,000 users take about 10 MB each. */
 const VERSIONS_MAX = 8;
+
+/** Rules are small, and only those of the versions at which alerts are being created are asked for. */
+const RULES_MAX = 8;
+
+/** The routing rules by version, with what it takes to see that an alert reaches nobody; without the users themselves. */
+export class StaffedRulesCache {
+  readonly #versions = new LRUCache<number, StaffedRules | Promise<StaffedRules>>({ max: RULES_MAX });
+
+  constructor(private readonly database: Database) {}
+
+  /** At once, where they were read before: every alert that is created asks. */
+  at(version: number): StaffedRules | Promise<StaffedRules> {
+    const known = this.#versions.get(version);
+    if (known !== undefined) return known;
+    const reading = loadStaffedRules(this.database, version);
+    this.#versions.set(version, reading);
+    reading.then(
+      (rules) => this.#versions.set(version, rules),
+      () => this.#versions.delete(version),
+    );
+    return reading;
+  }
+}
 
 /** What is needed to find an alert's recipients. */
 export interface Routable {

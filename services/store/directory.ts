@@ -1,4 +1,4 @@
-import { Directory, type RoutingMatch, type RoutingRule } from '../domain/routing.js';
+import { Directory, type RoutingMatch, type RoutingRule, type StaffedRules } from '../domain/routing.js';
 import type { Connection, Database, Queryable, Row } from '../lib/postgres.js';
 
 export interface User {
@@ -134,6 +134,41 @@ export async function loadDirectory(database: Queryable, version: number): Promi
   });
   const users = rows.map(({ user_id, department }) => ({ userId: user_id, department }));
   return new Directory(version, users, await rulesAt(database, version));
+}
+
+/** The rules of one version, and which of their departments had an active user then. */
+export async function loadStaffedRules(database: Queryable, version: number): Promise<StaffedRules> {
+  const rules = await rulesAt(database, version);
+  const { rows } = await database.query<{ department: string }>({
+    text: `SELECT DISTINCT department FROM users WHERE ${VALID_AT} AND active AND department = ANY($2::text[])`,
+    values: [version, rules.map(({ department }) => department)],
+  });
+  return { rules, staffed: new Set(rows.map(({ department }) => department)) };
+}
+
+/** A department of the present directory that alerts cannot reach. */
+export interface UnstaffedDepartment {
+  readonly department: string;
+  /** A routing rule names it. */
+  readonly inRules: boolean;
+  /** It has users, all of them inactive. */
+  readonly hasUsers: boolean;
+}
+
+/** Departments without an active user, those of the rules first; at most `limit`. */
+export async function unstaffedDepartments(database: Queryable, limit: number): Promise<UnstaffedDepartment[]> {
+  const { rows } = await database.query<{ department: string; in_rules: boolean; has_users: boolean }>({
+    text: `
+      WITH present AS (
+        SELECT department, bool_or(active) AS staffed FROM users WHERE valid_to IS NULL GROUP BY department
+      ), ruled AS (SELECT DISTINCT department FROM routing_rules WHERE valid_to IS NULL)
+      SELECT department, r.department IS NOT NULL AS in_rules, p.department IS NOT NULL AS has_users
+      FROM present p FULL JOIN ruled r USING (department)
+      WHERE staffed IS NOT TRUE
+      ORDER BY in_rules DESC, department LIMIT $1`,
+    values: [limit],
+  });
+  return rows.map(({ department, in_rules, has_users }) => ({ department, inRules: in_rules, hasUsers: has_users }));
 }
 
 /** Users with an id above `after`, ascending. */

@@ -8,8 +8,9 @@ import * as retention from './migrations/0004-retention.js';
 import * as push from './migrations/0005-push.js';
 import * as pushPlan from './migrations/0006-push-plan.js';
 import * as deadLetterPlaces from './migrations/0009-dead-letter-places.js';
+import * as unreached from './migrations/0011-unreached.js';
 
-const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan, deadLetterPlaces];
+const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan, deadLetterPlaces, unreached];
 
 /** As the pool hands it out: pg's. */
 interface Connection {

@@ -1,5 +1,6 @@
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { readResumeToken, ResumeTokenWriter, tokenExpired } from '../domain/resume-token.js';
+import { BOUNDS } from '../domain/violations.js';
 import { inboxOwner } from '../lib/grpc/identity.js';
 import { readFilter } from '../lib/grpc/messages.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
@@ -75,7 +76,7 @@ export function streamAlerts(
 
 function readStreamFilter({ filter }: StreamAlertsRequest__Output): StreamFilter {
   if (filter === null) return new StreamFilter([], 0, false);
-  const { kinds, minimumRank } = readFilter(filter.kinds, filter.minimumLevel, 'filter.');
+  const { kinds, minimumRank } = readFilter(filter.kinds, filter.minimumLevel, BOUNDS['StreamFilter.kinds'], 'filter.');
   return new StreamFilter(kinds, minimumRank, filter.unreadOnly);
 }
 

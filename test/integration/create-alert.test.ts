@@ -4,7 +4,7 @@ import { CreateBatcher, type CreateResult } from '../../services/alert-api/creat
 import { AlertError } from '../../services/domain/errors.js';
 import type { NewAlert } from '../../services/domain/alert.js';
 import type { Database } from '../../services/lib/postgres.js';
-import { insertAlerts } from '../../services/store/alerts.js';
+import { insertAlerts, unreachedOf } from '../../services/store/alerts.js';
 import { upsertUsers } from '../../services/store/directory.js';
 import { DirectoryCache } from '../../services/store/directory-cache.js';
 import { newAlert } from '../support/alerts.js';
@@ -75,7 +75,7 @@ test('what is stored comes back unchanged', async (t) => {
   });
   const first = await batcher.create(request);
   const again = await batcher.create(request);
-  assert.deepEqual(again, { alert: first.alert, replayed: true });
+  assert.deepEqual(again, { ...first, replayed: true });
   const { title, message, labels, occurredAt, sourceId } = again.alert;
   assert.deepEqual(
     { title, message, labels, occurredAt, sourceId },
@@ -95,7 +95,7 @@ test('a request id belongs to its caller: same body replays, another body is ref
   const make = (title: string, caller = 'a', requestId = 'r1') => newAlert({ requestId, title }, caller);
   const first = await batcher.create(make('one'));
   assert.equal(first.replayed, false);
-  assert.deepEqual(await batcher.create(make('one')), { alert: first.alert, replayed: true });
+  assert.deepEqual(await batcher.create(make('one')), { ...first, replayed: true });
   const refusal = await refusalOf(batcher.create(make('two')));
   assert.deepEqual(
     [refusal.code, refusal.reason, refusal.metadata],
@@ -122,19 +122,61 @@ test('repeats inside a batch: one alert, and the one with another body is refuse
   ]);
   assert.ok(first.status === 'fulfilled' && second.status === 'fulfilled' && alone.status === 'fulfilled');
   assert.equal(first.value.replayed, false);
-  assert.deepEqual(second.value, { alert: first.value.alert, replayed: true });
+  assert.deepEqual(second.value, { ...first.value, replayed: true });
   assert.ok(third.status === 'rejected' && (third.reason as AlertError).reason === 'REQUEST_ID_REUSED');
   assert.equal(stored.length, 2);
   assert.deepEqual(await sql('SELECT count(*) AS n FROM alerts'), [{ n: 2 }]);
 });
 
-test('unknown and inactive recipients are named, the first ten and how many more', async (t) => {
+test('those who are known get it, the others are named as they were given, in the answer, a replay and what is stored', async (t) => {
+  const { database, sql } = await setUp(t);
+  await upsertUsers(database, [user('night1', 'NIGHT', { active: false })]);
+  const { batcher } = batcherOn(database);
+  const request = newAlert({
+    requestId: 'r',
+    recipients: {
+      userIds: ['Ghost', 'op1', 'core3'],
+      githubLogins: ['OctoCat', 'CORE-ONE', 'Core-Three', 'octocat'],
+      departments: ['MOON', 'CHANNEL', 'NIGHT'],
+    },
+  });
+  const first = await batcher.create(request);
+  const named = first.reach.unreached.names.map(({ list, name, reason }) => [list, name, reason]);
+  assert.deepEqual(named, [
+    ['USER_IDS', 'Ghost', 'UNKNOWN'],
+    ['USER_IDS', 'core3', 'INACTIVE'],
+    ['GITHUB_LOGINS', 'OctoCat', 'UNKNOWN'],
+    ['GITHUB_LOGINS', 'Core-Three', 'INACTIVE'],
+    ['DEPARTMENTS', 'MOON', 'UNKNOWN'],
+    ['DEPARTMENTS', 'NIGHT', 'NO_ACTIVE_USER'],
+  ]);
+  assert.deepEqual([first.reach.unreached.count, first.reach.reachesNamed], [6, true]);
+  const recipients = await new DirectoryCache(database).recipientsOf([first.alert.alertId]);
+  assert.deepEqual([...recipients.get(first.alert.alertId)!].sort(), ['chan1', 'chan2', 'core1', 'op1']);
+  assert.deepEqual(await batcher.create(request), { ...first, replayed: true });
+  assert.deepEqual(await unreachedOf(database, first.alert.alertId), first.reach.unreached);
+  // A department that exists is no unknown name, even if nobody of it is active: the alert is stored, and reaches nobody.
+  const night = newAlert({ requestId: 'n', recipients: { departments: ['NIGHT'] } });
+  const stored = await batcher.create(night);
+  assert.deepEqual([stored.reach.reachesNamed, stored.reach.unreached.count], [false, 1]);
+  assert.deepEqual(await batcher.create(night), { ...stored, replayed: true });
+  // Of thousands the first hundred are kept.
+  const many = Array.from({ length: 5000 }, (_, index) => `ghost${index}`);
+  const large = await batcher.create(
+    newAlert({ recipients: { userIds: [...many.slice(1), 'op1'], githubLogins: many } }),
+  );
+  assert.deepEqual([large.reach.unreached.count, large.reach.unreached.names.length], [9999, 100]);
+  assert.equal(large.reach.unreached.names[99]!.name, 'ghost100');
+  assert.deepEqual(await sql("SELECT count(*) AS n FROM alerts WHERE (unreached->>'count')::int > 0"), [{ n: 3 }]);
+});
+
+test('where nobody is known, unknown and inactive recipients are named, the first ten and how many more', async (t) => {
   const { database, sql } = await setUp(t);
   const { batcher } = batcherOn(database);
-  const userIds = ['op1', 'core3', ...Array.from({ length: 12 }, (_, index) => `ghost${index}`)];
+  const userIds = ['core3', ...Array.from({ length: 12 }, (_, index) => `ghost${index}`)];
   const refusal = await refusalOf(
     batcher.create(
-      newAlert({ recipients: { userIds, githubLogins: ['nobody', 'core-three'], departments: ['MOON'] } }),
+      newAlert({ recipients: { userIds, githubLogins: ['Nobody', 'core-three'], departments: ['MOON'] } }),
     ),
   );
   assert.equal(refusal.code, 'INVALID_ARGUMENT');
@@ -142,7 +184,7 @@ test('unknown and inactive recipients are named, the first ten and how many more
   // 12 ghosts, core3 twice (by id and by login), nobody, MOON: 16.
   assert.match(refusal.violations[10]!.description, /^and 6 more /);
   const all = await Promise.all(
-    [{ userIds: ['core3'] }, { githubLogins: ['nobody'] }, { departments: ['MOON'] }].map((recipients) =>
+    [{ userIds: ['core3'] }, { githubLogins: ['Nobody'] }, { departments: ['MOON'] }].map((recipients) =>
       refusalOf(batcher.create(newAlert({ recipients }))),
     ),
   );
@@ -150,7 +192,7 @@ test('unknown and inactive recipients are named, the first ten and how many more
     all.map(({ violations: [first] }) => [first!.field, first!.description]),
     [
       ['recipients.user_ids', "'core3' is inactive"],
-      ['recipients.github_logins', "'nobody' does not exist"],
+      ['recipients.github_logins', "'Nobody' does not exist"],
       ['recipients.departments', "'MOON' does not exist"],
     ],
   );
@@ -193,7 +235,7 @@ test('a replay gets the first answer even if a recipient has become inactive sin
   const request = newAlert({ requestId: 'r', recipients: { userIds: ['op2'] } });
   const first = await batcher.create(request);
   await upsertUsers(database, [user('op2', 'OPERATION', { active: false })]);
-  assert.deepEqual(await batcher.create(request), { alert: first.alert, replayed: true });
+  assert.deepEqual(await batcher.create(request), { ...first, replayed: true });
 });
 
 test('beyond the bound: RESOURCE_EXHAUSTED with a time to wait, and the others are stored', async (t) => {

@@ -29,6 +29,7 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   consumer: /^(fcm|ssom-alert-consumer[a-z-]*)$/,
   group: /^ssom-alert-consumer[a-z-]*$/,
   job: /^[a-z_]+$/,
+  level: /^(INFO|WARNING|ERROR|CRITICAL)$/,
   le: /^(\+Inf|[0-9.]+)$/,
   name: /^(postgresql|schema registry|fcm)$/,
   otel_scope_name: /^ssom-alert$/,

@@ -1,6 +1,7 @@
 import type { AlertKind, AlertLevel, StoredAlert } from '../../domain/alert.js';
 import { ALERT_KINDS, ALERT_LEVELS } from '../../domain/alert.js';
-import { AlertError, invalidArgument, type FieldViolation } from '../../domain/errors.js';
+import { AlertError, invalidArgument } from '../../domain/errors.js';
+import { Violations, type Bound } from '../../domain/violations.js';
 import type { Alert } from './types/ssom/alert/v1/Alert.js';
 import type { AlertKind as ProtoKind } from './types/ssom/alert/v1/AlertKind.js';
 import type { AlertLevel as ProtoLevel } from './types/ssom/alert/v1/AlertLevel.js';
@@ -47,35 +48,33 @@ export function toAlertMessage(alert: StoredAlert): Alert {
   };
 }
 
-/** Reads the kinds and least level of a filter. @throws AlertError INVALID_ARGUMENT naming what is unknown */
+/**
+ * Reads the kinds and least level of a filter; each kind once.
+ * @throws AlertError INVALID_ARGUMENT naming what is unknown
+ */
 export function readFilter(
   kinds: readonly (string | number)[],
   minimumLevel: string | number,
+  bound: Bound,
   path = '',
 ): { kinds: AlertKind[]; minimumRank: number } {
-  const violations: FieldViolation[] = [];
-  const known: AlertKind[] = [];
-  kinds.forEach((name, index) => {
-    const kind = fromProto(ALERT_KINDS, 'ALERT_KIND', name);
-    if (kind !== undefined) known.push(kind);
-    else
-      violations.push({
-        field: `${path}kinds[${index}]`,
-        description: `${name} is no alert kind; leave the list empty for all`,
-      });
-  });
+  const violations = new Violations();
+  const known = new Set<AlertKind>();
+  if (violations.fits(`${path}kinds`, kinds, bound)) {
+    kinds.forEach((name, index) => {
+      const kind = fromProto(ALERT_KINDS, 'ALERT_KIND', name);
+      if (kind !== undefined) known.add(kind);
+      else violations.add(`${path}kinds[${index}]`, `${name} is no alert kind; leave the list empty for all`);
+    });
+  }
   const minimumRank =
     minimumLevel === 'ALERT_LEVEL_UNSPECIFIED'
       ? 0
       : ALERT_LEVELS.findIndex((level) => minimumLevel === `ALERT_LEVEL_${level}`) + 1;
-  if (minimumRank === 0 && minimumLevel !== 'ALERT_LEVEL_UNSPECIFIED') {
-    violations.push({
-      field: `${path}minimum_level`,
-      description: `${minimumLevel} is no alert level; leave it out for all`,
-    });
-  }
-  if (violations.length > 0) throw invalidArgument(violations);
-  return { kinds: known, minimumRank };
+  if (minimumRank === 0 && minimumLevel !== 'ALERT_LEVEL_UNSPECIFIED')
+    violations.add(`${path}minimum_level`, `${minimumLevel} is no alert level; leave it out for all`);
+  violations.throwIfAny();
+  return { kinds: [...known], minimumRank };
 }
 
 const PAGE_DEFAULT = 50;
@@ -89,6 +88,57 @@ export function readPageSize(pageSize: number): number {
     ]);
   }
   return pageSize === 0 ? PAGE_DEFAULT : pageSize;
+}
+
+/** Every gRPC library refuses messages above 4 MiB unless told otherwise. */
+const PAGE_BYTES = 3 * 1_048_576;
+/** Rows of one statement: of the largest alerts they are some 25 MB. */
+const PORTION = 100;
+
+export interface PageRows<Row, Key extends string | number> {
+  /** How many rows the page may have. */
+  readonly limit: number;
+  /** Where it begins. */
+  readonly from: Key;
+  /** Reads at most `limit` rows behind a key. */
+  readonly read: (behind: Key, limit: number) => Promise<readonly Row[]>;
+  readonly keyOf: (row: Row) => Key;
+  /** At most so many bytes in the response. */
+  readonly bytesOf: (row: Row) => number;
+}
+
+/** The rows of a page, which ends at `limit` or at 3 MiB, and the token of the next one; empty if there is none. */
+export async function readPage<Row, Key extends string | number>(
+  page: PageRows<Row, Key>,
+): Promise<{ rows: Row[]; nextPageToken: string }> {
+  const { limit, read, keyOf, bytesOf } = page;
+  const rows: Row[] = [];
+  let bytes = 0;
+  for (let behind = page.from; ;) {
+    const wanted = Math.min(PORTION, limit + 1 - rows.length);
+    const portion = await read(behind, wanted);
+    for (const row of portion) {
+      bytes += bytesOf(row);
+      if (rows.length === limit || (rows.length > 0 && bytes > PAGE_BYTES))
+        return { rows, nextPageToken: writePageToken(keyOf(rows.at(-1)!)) };
+      rows.push(row);
+    }
+    if (portion.length < wanted) return { rows, nextPageToken: '' };
+    behind = keyOf(rows.at(-1)!);
+  }
+}
+
+/** Field numbers, lengths, times and numbers of an inbox entry. */
+const ENTRY_BYTES = 128;
+const LABEL_BYTES = 16;
+
+/** At most so many bytes an alert takes in a response, alone or in an inbox entry. */
+export function alertBytes({ appName, title, message, sourceId, labels }: StoredAlert): number {
+  let bytes = ENTRY_BYTES;
+  for (const text of [appName, title, message, sourceId]) bytes += Buffer.byteLength(text);
+  for (const [key, value] of Object.entries(labels))
+    bytes += LABEL_BYTES + Buffer.byteLength(key) + Buffer.byteLength(value);
+  return bytes;
 }
 
 /** A page token is the key of the page's last row. */

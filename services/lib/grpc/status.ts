@@ -9,7 +9,7 @@ const DETAILS_KEY = 'grpc-status-details-bin';
  * A status travels in headers, of which many clients take 8 KiB; above 64 KiB nghttp2 sends nothing and cuts off the
  * connection with all its calls. In the message a byte may become three characters (%EC), in the details 4/3.
  */
-const MESSAGE_BYTES = 900;
+export const MESSAGE_BYTES = 900;
 const VIOLATION_BYTES = 300;
 const VIOLATIONS_BYTES = 2500;
 
@@ -63,7 +63,7 @@ export function grpcCode(error: AlertError): grpc.status {
 }
 
 /** A text of at most so many bytes, and a sign that there was more. */
-function cut(text: string, bytes: number): string {
+export function cut(text: string, bytes: number): string {
   // A character of UTF-16 has at most three bytes.
   if (text.length * 3 <= bytes || Buffer.byteLength(text) <= bytes) return text;
   const kept = Buffer.from(text)
@@ -74,7 +74,7 @@ function cut(text: string, bytes: number): string {
 }
 
 /** The first violations, as many as a trailer holds, and how many there are besides. */
-function fitting(violations: readonly FieldViolation[]): FieldViolation[] {
+export function fitting(violations: readonly FieldViolation[]): FieldViolation[] {
   const kept: FieldViolation[] = [];
   let bytes = 0;
   for (const violation of violations) {

@@ -58,13 +58,14 @@ test('a valid request is read as it is', () => {
     sourceId: 's',
     labels: { b: '2', a: '1' },
     occurredAt: NOW - HOUR + 250,
-    recipients: { userIds: ['op1'], departments: ['CORE_BANK'], githubLogins: ['octo-cat'] },
+    recipients: { userIds: ['op1'], departments: ['CORE_BANK'], githubLogins: ['Octo-Cat'] },
     traceparent: undefined,
+    adjustments: [],
   });
 });
 
 test('every violation is reported at once, by field path', () => {
-  const labels = { '': 'no key', good: 'v'.repeat(257), ['k'.repeat(65)]: 'long key' };
+  const labels = { '': 'no key', good: 'v'.repeat(16_385), ['k'.repeat(318)]: 'long key' };
   assert.deepEqual(
     refused({
       requestId: 'r'.repeat(129),
@@ -72,21 +73,19 @@ test('every violation is reported at once, by field path', () => {
       level: 'ALERT_LEVEL_UNSPECIFIED',
       appName: '',
       title: '  ',
-      message: 'm'.repeat(16_385),
+      message: 'm'.repeat(262_145),
       sourceId: 's'.repeat(257),
       labels,
-      occurredAt: at(NOW - 31 * DAY),
       recipients: { userIds: ['op1', ''], departments: ['d'.repeat(129)], githubLogins: ['ok', ' '] },
     }),
     [
       'app_name',
       'kind',
-      `labels["${'k'.repeat(64)}"]`,
+      `labels["${'k'.repeat(317)}"]`,
       'labels[""]',
       'labels["good"]',
       'level',
       'message',
-      'occurred_at',
       'recipients.departments[0]',
       'recipients.github_logins[1]',
       'recipients.user_ids[1]',
@@ -99,7 +98,10 @@ test('every violation is reported at once, by field path', () => {
 
 test('the message of the error says what is wrong and what would be right', () => {
   assert.throws(() => read({ title: '' }), /title is required: 1 to 200 characters/);
-  assert.throws(() => read({ title: 'x'.repeat(201) }), /title must have at most 200 characters, not 201/);
+  assert.throws(
+    () => read({ title: 'x'.repeat(4097) }),
+    /title must have at most 4096 characters \(200 are kept\), not 4097/,
+  );
   assert.throws(() => read({ kind: 'ALERT_KIND_UNSPECIFIED' }), /kind is required: one of ALERT_KIND_OPENSEARCH, /);
 });
 
@@ -108,8 +110,8 @@ test('limits count code points, so an emoji is one character', () => {
     ['requestId', 128, 'request_id'],
     ['sourceId', 256, 'source_id'],
     ['appName', 128, 'app_name'],
-    ['title', 200, 'title'],
-    ['message', 16_384, 'message'],
+    ['title', 4096, 'title'],
+    ['message', 262_144, 'message'],
   ];
   for (const [key, limit, field] of cases) {
     for (const character of ['a', '가', EMOJI]) {
@@ -117,8 +119,52 @@ test('limits count code points, so an emoji is one character', () => {
       assert.deepEqual(refused({ [key]: character.repeat(limit + 1) }), [field], `${field}: ${limit + 1} ${character}`);
     }
   }
-  assert.deepEqual(refused({ labels: { [EMOJI.repeat(64)]: EMOJI.repeat(256) } }), []);
-  assert.deepEqual(refused({ labels: { key: EMOJI.repeat(257) } }), ['labels["key"]']);
+  assert.deepEqual(read({ labels: { [EMOJI.repeat(317)]: EMOJI.repeat(1024) } }).adjustments, []);
+  assert.deepEqual(refused({ labels: { key: EMOJI.repeat(16_384) } }), []);
+  assert.deepEqual(refused({ labels: { key: EMOJI.repeat(16_385) } }), ['labels["key"]']);
+});
+
+test('what is too long is shortened, with a sign, and said', () => {
+  const title = 't'.repeat(201);
+  const message = EMOJI.repeat(16_385);
+  const alert = read({
+    title,
+    message,
+    labels: { long: 'v'.repeat(1025), short: 'v', ['__proto__']: 'p'.repeat(1025) },
+  });
+  assert.equal(alert.title, `${'t'.repeat(199)}…`);
+  assert.equal(alert.message, `${EMOJI.repeat(16_383)}…`);
+  assert.deepEqual(Object.entries(alert.labels), [
+    ['long', `${'v'.repeat(1023)}…`],
+    ['short', 'v'],
+    ['__proto__', `${'p'.repeat(1023)}…`],
+  ]);
+  const shortened = (field: string, originalLength: number) => ({
+    field,
+    type: 'SHORTENED',
+    originalLength,
+    original: '',
+  });
+  assert.deepEqual(alert.adjustments, [
+    shortened('title', 201),
+    shortened('message', 16_385),
+    shortened('labels["long"]', 1025),
+    shortened('labels["__proto__"]', 1025),
+  ]);
+});
+
+test('a title is one line, and has something to be seen', () => {
+  const alert = read({ title: 'disk full\r\n\ton\u2028db1\n' });
+  assert.equal(alert.title, 'disk full on db1');
+  assert.deepEqual(alert.adjustments, [{ field: 'title', type: 'CLEANED', originalLength: 19, original: '' }]);
+  for (const title of ['', ' ', '\u200b\u200d\ufeff', '\u3164', '\u2800', '\u00ad\u202e', '\n\0\t', '\ufe0f'])
+    assert.deepEqual(refused({ title }), ['title'], JSON.stringify(title));
+  assert.deepEqual(refused({ appName: '\u200b' }), ['app_name']);
+  // Both at once: it is cleaned, then shortened.
+  assert.deepEqual(
+    read({ title: `a\n${'b'.repeat(300)}` }).adjustments.map(({ type }) => type),
+    ['CLEANED', 'SHORTENED'],
+  );
 });
 
 test('labels: 32 and no more', () => {
@@ -127,18 +173,22 @@ test('labels: 32 and no more', () => {
   assert.deepEqual(refused({ labels: labels(33) }), ['labels']);
 });
 
-test('U+0000 is refused wherever PostgreSQL would refuse it', () => {
+test('U+0000, which PostgreSQL does not take, is replaced in what people read and refused in what is compared', () => {
   const nul = 'a\0b';
   assert.deepEqual(refused({ requestId: nul }), ['request_id']);
   assert.deepEqual(refused({ appName: nul }), ['app_name']);
-  assert.deepEqual(refused({ title: nul }), ['title']);
-  assert.deepEqual(refused({ message: nul }), ['message']);
   assert.deepEqual(refused({ sourceId: nul }), ['source_id']);
-  assert.deepEqual(refused({ labels: { key: nul } }), ['labels["key"]']);
   assert.deepEqual(refused({ labels: { [nul]: 'v' } }).length, 1);
   assert.deepEqual(refused({ recipients: { userIds: [nul] } }), ['recipients.user_ids[0]']);
   assert.deepEqual(refused({ recipients: { departments: [nul] } }), ['recipients.departments[0]']);
   assert.deepEqual(refused({ recipients: { githubLogins: [nul] } }), ['recipients.github_logins[0]']);
+});
+
+test('names that were not well-formed are refused: two of them would be one', () => {
+  const half = 'same\ufffd';
+  assert.deepEqual(refused({ requestId: half }), ['request_id']);
+  assert.deepEqual(refused({ recipients: { userIds: [half] } }), ['recipients.user_ids[0]']);
+  assert.deepEqual(refused({ title: half, message: half, labels: { a: half } }), []);
 });
 
 test('unknown enum numbers are refused', () => {
@@ -147,17 +197,23 @@ test('unknown enum numbers are refused', () => {
   assert.deepEqual(refused({ kind: -1 as never, level: 5 as never }), ['kind', 'level']);
 });
 
-test('occurred_at: from 30 days ago to 1 hour ahead', () => {
-  const field = ['occurred_at'];
-  assert.deepEqual(refused({ occurredAt: at(NOW - 30 * DAY) }), []);
-  assert.deepEqual(refused({ occurredAt: at(NOW - 30 * DAY - 1) }), field);
-  assert.deepEqual(refused({ occurredAt: at(NOW + HOUR) }), []);
-  assert.deepEqual(refused({ occurredAt: at(NOW + HOUR + 1) }), field);
-  assert.deepEqual(refused({ occurredAt: { seconds: 0, nanos: 0 } }), field);
-  assert.deepEqual(refused({ occurredAt: { seconds: '9223372036854775807', nanos: 0 } }), field);
-  assert.deepEqual(refused({ occurredAt: { seconds: '-9223372036854775808', nanos: 0 } }), field);
-  assert.deepEqual(refused({ occurredAt: { seconds: NOW / 1000, nanos: -1 } }), field);
-  assert.deepEqual(refused({ occurredAt: { seconds: NOW / 1000, nanos: 1_000_000_000 } }), field);
+test('occurred_at: as the source says, from 1970 to one day ahead; else now', () => {
+  const kept = (ms: number) => {
+    const alert = read({ occurredAt: at(ms) });
+    assert.deepEqual([alert.occurredAt, alert.adjustments], [ms, []]);
+  };
+  for (const ms of [0, NOW - 31 * DAY, NOW + 9 * HOUR, NOW + DAY]) kept(ms);
+  const replaced = (occurredAt: CreateAlertRequest['occurredAt'], original: string) => {
+    const alert = read({ occurredAt: occurredAt! });
+    assert.equal(alert.occurredAt, undefined);
+    assert.deepEqual(alert.adjustments, [{ field: 'occurred_at', type: 'REPLACED', originalLength: 0, original }]);
+  };
+  replaced(at(NOW + DAY + 1), '2026-06-16T12:00:00.001Z');
+  replaced({ seconds: -1, nanos: 0 }, '1969-12-31T23:59:59.000Z');
+  replaced({ seconds: '9223372036854775807', nanos: 0 }, '9223372036854776000 s, 0 ns');
+  replaced({ seconds: '-9223372036854775808', nanos: 0 }, '-9223372036854776000 s, 0 ns');
+  replaced({ seconds: 1, nanos: -1 }, '1 s, -1 ns');
+  replaced({ seconds: 1, nanos: 1_000_000_000 }, '1 s, 1000000000 ns');
   assert.equal(read().occurredAt, undefined);
 });
 
@@ -165,9 +221,22 @@ test('recipients: at least one, at most 10,000', () => {
   const ids = (count: number) => Array.from({ length: count }, (_, n) => `u${n}`);
   assert.deepEqual(refused({ recipients: {} }), ['recipients']);
   assert.deepEqual(refused({ recipients: { userIds: ids(10_000) } }), []);
-  assert.deepEqual(refused({ recipients: { userIds: ids(10_001) } }), ['recipients']);
+  assert.deepEqual(refused({ recipients: { userIds: ids(10_001) } }), ['recipients.user_ids']);
+  assert.deepEqual(refused({ recipients: { departments: ids(10_001) } }), ['recipients.departments']);
   assert.deepEqual(refused({ recipients: { userIds: ids(6000), githubLogins: ids(4001) } }), ['recipients']);
   assert.equal(read().recipients, undefined);
+});
+
+test('of very many violations the first hundred are named, and how many there are besides', () => {
+  try {
+    read({ recipients: { userIds: Array.from({ length: 10_000 }, () => '') } });
+    assert.fail('it was taken');
+  } catch (error) {
+    assert.ok(error instanceof AlertError);
+    assert.equal(error.violations.length, 101);
+    assert.deepEqual(error.violations.at(-2)!.field, 'recipients.user_ids[99]');
+    assert.deepEqual(error.violations.at(-1), { field: '', description: 'and 9900 more' });
+  }
 });
 
 test('the hash is of the normalised request', () => {
@@ -196,6 +265,31 @@ test('the hash is of the normalised request', () => {
   other({ recipients: { userIds: ['a'] } }, { recipients: { departments: ['a'] } });
   other({ recipients: { userIds: ['a'] } }, { recipients: { githubLogins: ['a'] } });
   other({ title: 'ab', message: 'c' }, { title: 'a', message: 'bc' });
+});
+
+test('the hash is of the request before it is adjusted, and the one that earlier versions stored', () => {
+  const hash = (rest: CreateAlertRequest, now = NOW) =>
+    readCreateAlertRequest(asReceived({ ...VALID, requestId: 'r', ...rest }), 'c', undefined, now).requestHash.toString(
+      'hex',
+    );
+  // As version 0.1.0 computed them, before anything was adjusted.
+  assert.equal(hash({}), '8289c23ed330373c32cb4d3cd99ae92d20b8b87602abfdc626517ee8bffc9121');
+  assert.equal(
+    hash({
+      title: 'a\nb\tc',
+      message: 'm',
+      sourceId: 's',
+      labels: { b: '2', a: '1' },
+      occurredAt: { seconds: NOW / 1000 - 3600, nanos: 250e6 },
+      recipients: { userIds: ['op2', 'op1'], departments: ['X'], githubLogins: ['Octo-Cat', 'a'] },
+    }),
+    '681dc1e2d241a2f3faf0eeab5ac05ee9cce9ba90c1fdd466eda167b6d864f632',
+  );
+  // Two long texts that differ in what is left out are two requests; a repeat is the same one, whatever the time is.
+  assert.notEqual(hash({ title: `${'t'.repeat(300)}a` }), hash({ title: `${'t'.repeat(300)}b` }));
+  const ahead = { occurredAt: at(NOW + 2 * DAY) };
+  assert.equal(hash(ahead), hash(ahead, NOW + 7 * DAY));
+  assert.notEqual(hash({ occurredAt: { seconds: 1, nanos: -1 } }), hash({ occurredAt: { seconds: 2, nanos: -1 } }));
 });
 
 test('without a request_id there is no hash', () => {

@@ -115,6 +115,8 @@ test('an inbox entry and an alert with its progress', () => {
     deadLetterCount: 0,
     deadLettered: false,
     unplannedPushes: 0,
+    unreached: [],
+    unreachedCount: 0,
     pushCounts: [
       { state: 'PUSH_STATE_FAILED' as const, count: 1 },
       { state: 'PUSH_STATE_SENT' as const, count: 2 },

@@ -57,6 +57,8 @@ const DELIVERED: AlertProgress__Output = {
   checks: 0,
   closed: false,
   unplannedPushes: 0,
+  unreached: [],
+  unreachedCount: 0,
 };
 
 const NOT_PUBLISHED: AlertProgress__Output = {

@@ -2,6 +2,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.js';
+import type { Adjustment as _ssom_alert_v1_Adjustment, Adjustment__Output as _ssom_alert_v1_Adjustment__Output } from './ssom/alert/v1/Adjustment.js';
 import type { Alert as _ssom_alert_v1_Alert, Alert__Output as _ssom_alert_v1_Alert__Output } from './ssom/alert/v1/Alert.js';
 import type { AlertProgress as _ssom_alert_v1_AlertProgress, AlertProgress__Output as _ssom_alert_v1_AlertProgress__Output } from './ssom/alert/v1/AlertProgress.js';
 import type { AlertServiceClient as _ssom_alert_v1_AlertServiceClient, AlertServiceDefinition as _ssom_alert_v1_AlertServiceDefinition } from './ssom/alert/v1/AlertService.js';
@@ -20,6 +21,7 @@ import type { ListAlertsResponse as _ssom_alert_v1_ListAlertsResponse, ListAlert
 import type { PushCount as _ssom_alert_v1_PushCount, PushCount__Output as _ssom_alert_v1_PushCount__Output } from './ssom/alert/v1/PushCount.js';
 import type { PushRecord as _ssom_alert_v1_PushRecord, PushRecord__Output as _ssom_alert_v1_PushRecord__Output } from './ssom/alert/v1/PushRecord.js';
 import type { Recipients as _ssom_alert_v1_Recipients, Recipients__Output as _ssom_alert_v1_Recipients__Output } from './ssom/alert/v1/Recipients.js';
+import type { UnreachedRecipient as _ssom_alert_v1_UnreachedRecipient, UnreachedRecipient__Output as _ssom_alert_v1_UnreachedRecipient__Output } from './ssom/alert/v1/UnreachedRecipient.js';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -34,6 +36,8 @@ export interface ProtoGrpcType {
   ssom: {
     alert: {
       v1: {
+        Adjustment: MessageTypeDefinition<_ssom_alert_v1_Adjustment, _ssom_alert_v1_Adjustment__Output>
+        AdjustmentType: EnumTypeDefinition
         Alert: MessageTypeDefinition<_ssom_alert_v1_Alert, _ssom_alert_v1_Alert__Output>
         AlertKind: EnumTypeDefinition
         AlertLevel: EnumTypeDefinition
@@ -57,7 +61,10 @@ export interface ProtoGrpcType {
         PushCount: MessageTypeDefinition<_ssom_alert_v1_PushCount, _ssom_alert_v1_PushCount__Output>
         PushRecord: MessageTypeDefinition<_ssom_alert_v1_PushRecord, _ssom_alert_v1_PushRecord__Output>
         PushState: EnumTypeDefinition
+        RecipientList: EnumTypeDefinition
         Recipients: MessageTypeDefinition<_ssom_alert_v1_Recipients, _ssom_alert_v1_Recipients__Output>
+        UnreachedReason: EnumTypeDefinition
+        UnreachedRecipient: MessageTypeDefinition<_ssom_alert_v1_UnreachedRecipient, _ssom_alert_v1_UnreachedRecipient__Output>
       }
     }
   }

@@ -10,6 +10,7 @@ import type { Recipients as _ssom_alert_v1_Recipients, Recipients__Output as _ss
 import type { StreamAlertsRequest as _ssom_alert_v1_StreamAlertsRequest, StreamAlertsRequest__Output as _ssom_alert_v1_StreamAlertsRequest__Output } from './ssom/alert/v1/StreamAlertsRequest.js';
 import type { StreamAlertsResponse as _ssom_alert_v1_StreamAlertsResponse, StreamAlertsResponse__Output as _ssom_alert_v1_StreamAlertsResponse__Output } from './ssom/alert/v1/StreamAlertsResponse.js';
 import type { StreamFilter as _ssom_alert_v1_StreamFilter, StreamFilter__Output as _ssom_alert_v1_StreamFilter__Output } from './ssom/alert/v1/StreamFilter.js';
+import type { UnreachedRecipient as _ssom_alert_v1_UnreachedRecipient, UnreachedRecipient__Output as _ssom_alert_v1_UnreachedRecipient__Output } from './ssom/alert/v1/UnreachedRecipient.js';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -34,11 +35,14 @@ export interface ProtoGrpcType {
         AlertStreamService: SubtypeConstructor<typeof grpc.Client, _ssom_alert_v1_AlertStreamServiceClient> & { service: _ssom_alert_v1_AlertStreamServiceDefinition }
         InboxChange: MessageTypeDefinition<_ssom_alert_v1_InboxChange, _ssom_alert_v1_InboxChange__Output>
         InboxChangeType: EnumTypeDefinition
+        RecipientList: EnumTypeDefinition
         Recipients: MessageTypeDefinition<_ssom_alert_v1_Recipients, _ssom_alert_v1_Recipients__Output>
         StreamAlertsRequest: MessageTypeDefinition<_ssom_alert_v1_StreamAlertsRequest, _ssom_alert_v1_StreamAlertsRequest__Output>
         StreamAlertsResponse: MessageTypeDefinition<_ssom_alert_v1_StreamAlertsResponse, _ssom_alert_v1_StreamAlertsResponse__Output>
         StreamFilter: MessageTypeDefinition<_ssom_alert_v1_StreamFilter, _ssom_alert_v1_StreamFilter__Output>
         StreamStart: EnumTypeDefinition
+        UnreachedReason: EnumTypeDefinition
+        UnreachedRecipient: MessageTypeDefinition<_ssom_alert_v1_UnreachedRecipient, _ssom_alert_v1_UnreachedRecipient__Output>
       }
     }
   }

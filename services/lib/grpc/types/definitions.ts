@@ -83,6 +83,52 @@ export const DEFINITIONS = {
           "replayed": {
            "type": "bool",
            "id": 2
+          },
+          "adjustments": {
+           "rule": "repeated",
+           "type": "Adjustment",
+           "id": 3
+          },
+          "unreached": {
+           "rule": "repeated",
+           "type": "UnreachedRecipient",
+           "id": 4
+          },
+          "unreachedCount": {
+           "type": "int32",
+           "id": 5
+          },
+          "reachesNobody": {
+           "type": "bool",
+           "id": 6
+          }
+         }
+        },
+        "AdjustmentType": {
+         "values": {
+          "ADJUSTMENT_TYPE_UNSPECIFIED": 0,
+          "ADJUSTMENT_TYPE_SHORTENED": 1,
+          "ADJUSTMENT_TYPE_CLEANED": 2,
+          "ADJUSTMENT_TYPE_REPLACED": 3
+         }
+        },
+        "Adjustment": {
+         "fields": {
+          "field": {
+           "type": "string",
+           "id": 1
+          },
+          "type": {
+           "type": "AdjustmentType",
+           "id": 2
+          },
+          "originalLength": {
+           "type": "int32",
+           "id": 3
+          },
+          "original": {
+           "type": "string",
+           "id": 4
           }
          }
         },
@@ -278,6 +324,15 @@ export const DEFINITIONS = {
           "deadLettered": {
            "type": "bool",
            "id": 30
+          },
+          "unreached": {
+           "rule": "repeated",
+           "type": "UnreachedRecipient",
+           "id": 23
+          },
+          "unreachedCount": {
+           "type": "int32",
+           "id": 24
           }
          }
         },
@@ -484,6 +539,39 @@ export const DEFINITIONS = {
           "githubLogins": {
            "rule": "repeated",
            "type": "string",
+           "id": 3
+          }
+         }
+        },
+        "RecipientList": {
+         "values": {
+          "RECIPIENT_LIST_UNSPECIFIED": 0,
+          "RECIPIENT_LIST_USER_IDS": 1,
+          "RECIPIENT_LIST_DEPARTMENTS": 2,
+          "RECIPIENT_LIST_GITHUB_LOGINS": 3,
+          "RECIPIENT_LIST_ROUTING_RULES": 4
+         }
+        },
+        "UnreachedReason": {
+         "values": {
+          "UNREACHED_REASON_UNSPECIFIED": 0,
+          "UNREACHED_REASON_UNKNOWN": 1,
+          "UNREACHED_REASON_INACTIVE": 2,
+          "UNREACHED_REASON_NO_ACTIVE_USER": 3
+         }
+        },
+        "UnreachedRecipient": {
+         "fields": {
+          "list": {
+           "type": "RecipientList",
+           "id": 1
+          },
+          "name": {
+           "type": "string",
+           "id": 2
+          },
+          "reason": {
+           "type": "UnreachedReason",
            "id": 3
           }
          }
@@ -887,6 +975,31 @@ export const DEFINITIONS = {
           "directoryVersion": {
            "type": "int64",
            "id": 1
+          },
+          "warnings": {
+           "rule": "repeated",
+           "type": "DirectoryWarning",
+           "id": 2
+          }
+         }
+        },
+        "DirectoryWarningType": {
+         "values": {
+          "DIRECTORY_WARNING_TYPE_UNSPECIFIED": 0,
+          "DIRECTORY_WARNING_TYPE_RULE_WITHOUT_USERS": 1,
+          "DIRECTORY_WARNING_TYPE_RULE_WITHOUT_ACTIVE_USER": 2,
+          "DIRECTORY_WARNING_TYPE_DEPARTMENT_WITHOUT_ACTIVE_USER": 3
+         }
+        },
+        "DirectoryWarning": {
+         "fields": {
+          "type": {
+           "type": "DirectoryWarningType",
+           "id": 1
+          },
+          "department": {
+           "type": "string",
+           "id": 2
           }
          }
         },
@@ -957,6 +1070,11 @@ export const DEFINITIONS = {
           "directoryVersion": {
            "type": "int64",
            "id": 1
+          },
+          "warnings": {
+           "rule": "repeated",
+           "type": "DirectoryWarning",
+           "id": 2
           }
          }
         },

@@ -2,6 +2,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { DirectoryServiceClient as _ssom_alert_v1_DirectoryServiceClient, DirectoryServiceDefinition as _ssom_alert_v1_DirectoryServiceDefinition } from './ssom/alert/v1/DirectoryService.js';
+import type { DirectoryWarning as _ssom_alert_v1_DirectoryWarning, DirectoryWarning__Output as _ssom_alert_v1_DirectoryWarning__Output } from './ssom/alert/v1/DirectoryWarning.js';
 import type { GetRoutingRulesRequest as _ssom_alert_v1_GetRoutingRulesRequest, GetRoutingRulesRequest__Output as _ssom_alert_v1_GetRoutingRulesRequest__Output } from './ssom/alert/v1/GetRoutingRulesRequest.js';
 import type { GetRoutingRulesResponse as _ssom_alert_v1_GetRoutingRulesResponse, GetRoutingRulesResponse__Output as _ssom_alert_v1_GetRoutingRulesResponse__Output } from './ssom/alert/v1/GetRoutingRulesResponse.js';
 import type { ListUsersRequest as _ssom_alert_v1_ListUsersRequest, ListUsersRequest__Output as _ssom_alert_v1_ListUsersRequest__Output } from './ssom/alert/v1/ListUsersRequest.js';
@@ -26,6 +27,8 @@ export interface ProtoGrpcType {
          * directory; an alert goes to the recipients of the version at which it was stored.
          */
         DirectoryService: SubtypeConstructor<typeof grpc.Client, _ssom_alert_v1_DirectoryServiceClient> & { service: _ssom_alert_v1_DirectoryServiceDefinition }
+        DirectoryWarning: MessageTypeDefinition<_ssom_alert_v1_DirectoryWarning, _ssom_alert_v1_DirectoryWarning__Output>
+        DirectoryWarningType: EnumTypeDefinition
         GetRoutingRulesRequest: MessageTypeDefinition<_ssom_alert_v1_GetRoutingRulesRequest, _ssom_alert_v1_GetRoutingRulesRequest__Output>
         GetRoutingRulesResponse: MessageTypeDefinition<_ssom_alert_v1_GetRoutingRulesResponse, _ssom_alert_v1_GetRoutingRulesResponse__Output>
         ListUsersRequest: MessageTypeDefinition<_ssom_alert_v1_ListUsersRequest, _ssom_alert_v1_ListUsersRequest__Output>

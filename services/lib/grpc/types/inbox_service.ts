@@ -18,6 +18,7 @@ import type { MarkReadResponse as _ssom_alert_v1_MarkReadResponse, MarkReadRespo
 import type { MarkUnreadRequest as _ssom_alert_v1_MarkUnreadRequest, MarkUnreadRequest__Output as _ssom_alert_v1_MarkUnreadRequest__Output } from './ssom/alert/v1/MarkUnreadRequest.js';
 import type { MarkUnreadResponse as _ssom_alert_v1_MarkUnreadResponse, MarkUnreadResponse__Output as _ssom_alert_v1_MarkUnreadResponse__Output } from './ssom/alert/v1/MarkUnreadResponse.js';
 import type { Recipients as _ssom_alert_v1_Recipients, Recipients__Output as _ssom_alert_v1_Recipients__Output } from './ssom/alert/v1/Recipients.js';
+import type { UnreachedRecipient as _ssom_alert_v1_UnreachedRecipient, UnreachedRecipient__Output as _ssom_alert_v1_UnreachedRecipient__Output } from './ssom/alert/v1/UnreachedRecipient.js';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -53,7 +54,10 @@ export interface ProtoGrpcType {
         MarkReadResponse: MessageTypeDefinition<_ssom_alert_v1_MarkReadResponse, _ssom_alert_v1_MarkReadResponse__Output>
         MarkUnreadRequest: MessageTypeDefinition<_ssom_alert_v1_MarkUnreadRequest, _ssom_alert_v1_MarkUnreadRequest__Output>
         MarkUnreadResponse: MessageTypeDefinition<_ssom_alert_v1_MarkUnreadResponse, _ssom_alert_v1_MarkUnreadResponse__Output>
+        RecipientList: EnumTypeDefinition
         Recipients: MessageTypeDefinition<_ssom_alert_v1_Recipients, _ssom_alert_v1_Recipients__Output>
+        UnreachedReason: EnumTypeDefinition
+        UnreachedRecipient: MessageTypeDefinition<_ssom_alert_v1_UnreachedRecipient, _ssom_alert_v1_UnreachedRecipient__Output>
       }
     }
   }

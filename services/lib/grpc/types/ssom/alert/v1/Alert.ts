@@ -26,7 +26,7 @@ export interface Alert {
    */
   'level'?: (_ssom_alert_v1_AlertLevel);
   /**
-   * One line of text.
+   * One line of text, at most 200 characters.
    */
   'title'?: (string);
   /**
@@ -46,7 +46,7 @@ export interface Alert {
    */
   'sourceId'?: (string);
   /**
-   * Free key-value pairs.
+   * Free key-value pairs, at most 32.
    */
   'labels'?: ({[key: string]: string});
 }
@@ -72,7 +72,7 @@ export interface Alert__Output {
    */
   'level': (_ssom_alert_v1_AlertLevel__Output);
   /**
-   * One line of text.
+   * One line of text, at most 200 characters.
    */
   'title': (string);
   /**
@@ -92,7 +92,7 @@ export interface Alert__Output {
    */
   'sourceId': (string);
   /**
-   * Free key-value pairs.
+   * Free key-value pairs, at most 32.
    */
   'labels': ({[key: string]: string});
 }

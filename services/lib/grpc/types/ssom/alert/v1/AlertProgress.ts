@@ -4,6 +4,7 @@ import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _goo
 import type { PushCount as _ssom_alert_v1_PushCount, PushCount__Output as _ssom_alert_v1_PushCount__Output } from '../../../ssom/alert/v1/PushCount.js';
 import type { PushRecord as _ssom_alert_v1_PushRecord, PushRecord__Output as _ssom_alert_v1_PushRecord__Output } from '../../../ssom/alert/v1/PushRecord.js';
 import type { DeadLetter as _ssom_alert_v1_DeadLetter, DeadLetter__Output as _ssom_alert_v1_DeadLetter__Output } from '../../../ssom/alert/v1/DeadLetter.js';
+import type { UnreachedRecipient as _ssom_alert_v1_UnreachedRecipient, UnreachedRecipient__Output as _ssom_alert_v1_UnreachedRecipient__Output } from '../../../ssom/alert/v1/UnreachedRecipient.js';
 
 /**
  * How far an alert has come on its way.
@@ -38,7 +39,7 @@ export interface AlertProgress {
    */
   'traceId'?: (string);
   /**
-   * How many pushes there are in each state. A push is the alert for one device.
+   * How many pushes there are in each state, at most 7. A push is the alert for one device.
    */
   'pushCounts'?: (_ssom_alert_v1_PushCount)[];
   /**
@@ -100,6 +101,14 @@ export interface AlertProgress {
    */
   'traceSampled'?: (boolean);
   /**
+   * Names under which it reaches nobody, at most 100, as of when it was stored. There are unreached_count.
+   */
+  'unreached'?: (_ssom_alert_v1_UnreachedRecipient)[];
+  /**
+   * How many there are.
+   */
+  'unreachedCount'?: (number);
+  /**
    * Dead letters that were not given up for good hold it up: until they are redriven or purged it is not complete.
    */
   'deadLettered'?: (boolean);
@@ -138,7 +147,7 @@ export interface AlertProgress__Output {
    */
   'traceId': (string);
   /**
-   * How many pushes there are in each state. A push is the alert for one device.
+   * How many pushes there are in each state, at most 7. A push is the alert for one device.
    */
   'pushCounts': (_ssom_alert_v1_PushCount__Output)[];
   /**
@@ -199,6 +208,14 @@ export interface AlertProgress__Output {
    * Whether its trace was recorded; otherwise a search for trace_id finds nothing. A collector may still have left it out.
    */
   'traceSampled': (boolean);
+  /**
+   * Names under which it reaches nobody, at most 100, as of when it was stored. There are unreached_count.
+   */
+  'unreached': (_ssom_alert_v1_UnreachedRecipient__Output)[];
+  /**
+   * How many there are.
+   */
+  'unreachedCount': (number);
   /**
    * Dead letters that were not given up for good hold it up: until they are redriven or purged it is not complete.
    */

@@ -36,6 +36,9 @@ export interface AlertServiceClient extends grpc.Client {
    * Stores an alert and answers at once; everything after that is asynchronous. An answer of OK means that the alert
    * will be in the inbox of every recipient. Needs the scope alerts:create.
    * 
+   * What a machine sends about trouble is not refused for its form where it can be understood: it is shortened or set right, and
+   * adjustments says what was changed. Refused is what has no meaning, or is far beyond a limit.
+   * 
    * Errors: INVALID_ARGUMENT (BadRequest lists the violations, as many as fit into 8 KiB), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
    * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
    * UNAVAILABLE (the database is away). The last two carry a RetryInfo where trying again helps.
@@ -47,6 +50,9 @@ export interface AlertServiceClient extends grpc.Client {
   /**
    * Stores an alert and answers at once; everything after that is asynchronous. An answer of OK means that the alert
    * will be in the inbox of every recipient. Needs the scope alerts:create.
+   * 
+   * What a machine sends about trouble is not refused for its form where it can be understood: it is shortened or set right, and
+   * adjustments says what was changed. Refused is what has no meaning, or is far beyond a limit.
    * 
    * Errors: INVALID_ARGUMENT (BadRequest lists the violations, as many as fit into 8 KiB), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
    * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),
@@ -102,6 +108,9 @@ export interface AlertServiceHandlers extends grpc.UntypedServiceImplementation 
   /**
    * Stores an alert and answers at once; everything after that is asynchronous. An answer of OK means that the alert
    * will be in the inbox of every recipient. Needs the scope alerts:create.
+   * 
+   * What a machine sends about trouble is not refused for its form where it can be understood: it is shortened or set right, and
+   * adjustments says what was changed. Refused is what has no meaning, or is far beyond a limit.
    * 
    * Errors: INVALID_ARGUMENT (BadRequest lists the violations, as many as fit into 8 KiB), FAILED_PRECONDITION (REQUEST_ID_REUSED: the same
    * request_id with another body), RESOURCE_EXHAUSTED (too many requests wait, or the message is too large),

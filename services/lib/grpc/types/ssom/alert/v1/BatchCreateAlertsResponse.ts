@@ -7,7 +7,7 @@ import type { BatchCreateAlertsResult as _ssom_alert_v1_BatchCreateAlertsResult,
  */
 export interface BatchCreateAlertsResponse {
   /**
-   * As many as there were requests, in their order.
+   * As many as there were requests, at most 500, in their order.
    */
   'results'?: (_ssom_alert_v1_BatchCreateAlertsResult)[];
 }
@@ -17,7 +17,7 @@ export interface BatchCreateAlertsResponse {
  */
 export interface BatchCreateAlertsResponse__Output {
   /**
-   * As many as there were requests, in their order.
+   * As many as there were requests, at most 500, in their order.
    */
   'results': (_ssom_alert_v1_BatchCreateAlertsResult__Output)[];
 }

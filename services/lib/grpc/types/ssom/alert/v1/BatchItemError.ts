@@ -20,7 +20,7 @@ export interface BatchItemError {
    */
   'reason'?: (string);
   /**
-   * The violations of the item's fields.
+   * The violations of the item's fields, at most 101: the first ones, and how many there are besides.
    */
   'fieldViolations'?: (_ssom_alert_v1_FieldViolation)[];
   /**
@@ -46,7 +46,7 @@ export interface BatchItemError__Output {
    */
   'reason': (string);
   /**
-   * The violations of the item's fields.
+   * The violations of the item's fields, at most 101: the first ones, and how many there are besides.
    */
   'fieldViolations': (_ssom_alert_v1_FieldViolation__Output)[];
   /**

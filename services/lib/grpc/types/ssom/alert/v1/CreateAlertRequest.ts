@@ -27,15 +27,16 @@ export interface CreateAlertRequest {
    */
   'level'?: (_ssom_alert_v1_AlertLevel);
   /**
-   * One line of text, 1 to 200 characters.
+   * One line of text, at least one visible character. Kept to 200 characters, of at most 4,096; line breaks and control characters
+   * become spaces.
    */
   'title'?: (string);
   /**
-   * The whole text, at most 16,384 characters.
+   * The whole text. Kept to 16,384 characters, of at most 262,144.
    */
   'message'?: (string);
   /**
-   * When it happened: from 30 days ago to 1 hour ahead. Absent means now.
+   * When it happened, as the source says: from 1970 to one day ahead. Any other time is replaced by now. Absent means now.
    */
   'occurredAt'?: (_google_protobuf_Timestamp | null);
   /**
@@ -43,7 +44,7 @@ export interface CreateAlertRequest {
    */
   'sourceId'?: (string);
   /**
-   * At most 32 pairs; a key has 1 to 64 characters, a value at most 256.
+   * At most 32 pairs. A key has 1 to 317 characters; a value is kept to 1,024, of at most 16,384.
    */
   'labels'?: ({[key: string]: string});
   /**
@@ -74,15 +75,16 @@ export interface CreateAlertRequest__Output {
    */
   'level': (_ssom_alert_v1_AlertLevel__Output);
   /**
-   * One line of text, 1 to 200 characters.
+   * One line of text, at least one visible character. Kept to 200 characters, of at most 4,096; line breaks and control characters
+   * become spaces.
    */
   'title': (string);
   /**
-   * The whole text, at most 16,384 characters.
+   * The whole text. Kept to 16,384 characters, of at most 262,144.
    */
   'message': (string);
   /**
-   * When it happened: from 30 days ago to 1 hour ahead. Absent means now.
+   * When it happened, as the source says: from 1970 to one day ahead. Any other time is replaced by now. Absent means now.
    */
   'occurredAt': (_google_protobuf_Timestamp__Output | null);
   /**
@@ -90,7 +92,7 @@ export interface CreateAlertRequest__Output {
    */
   'sourceId': (string);
   /**
-   * At most 32 pairs; a key has 1 to 64 characters, a value at most 256.
+   * At most 32 pairs. A key has 1 to 317 characters; a value is kept to 1,024, of at most 16,384.
    */
   'labels': ({[key: string]: string});
   /**

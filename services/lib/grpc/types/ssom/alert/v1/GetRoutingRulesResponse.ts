@@ -8,7 +8,7 @@ import type { Long } from '@grpc/proto-loader';
  */
 export interface GetRoutingRulesResponse {
   /**
-   * The rules in the order in which they were set.
+   * The rules, at most 200, in the order in which they were set.
    */
   'rules'?: (_ssom_alert_v1_RoutingRule)[];
   /**
@@ -22,7 +22,7 @@ export interface GetRoutingRulesResponse {
  */
 export interface GetRoutingRulesResponse__Output {
   /**
-   * The rules in the order in which they were set.
+   * The rules, at most 200, in the order in which they were set.
    */
   'rules': (_ssom_alert_v1_RoutingRule__Output)[];
   /**

@@ -8,7 +8,7 @@ import type { AlertLevel as _ssom_alert_v1_AlertLevel, AlertLevel__Output as _ss
  */
 export interface ListAlertsRequest {
   /**
-   * 1 to 500; 0 means 50.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
    */
   'pageSize'?: (number);
   /**
@@ -16,7 +16,7 @@ export interface ListAlertsRequest {
    */
   'pageToken'?: (string);
   /**
-   * Only these kinds; empty means all.
+   * Only these kinds, at most 100; empty means all.
    */
   'kinds'?: (_ssom_alert_v1_AlertKind)[];
   /**
@@ -34,7 +34,7 @@ export interface ListAlertsRequest {
  */
 export interface ListAlertsRequest__Output {
   /**
-   * 1 to 500; 0 means 50.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
    */
   'pageSize': (number);
   /**
@@ -42,7 +42,7 @@ export interface ListAlertsRequest__Output {
    */
   'pageToken': (string);
   /**
-   * Only these kinds; empty means all.
+   * Only these kinds, at most 100; empty means all.
    */
   'kinds': (_ssom_alert_v1_AlertKind__Output)[];
   /**

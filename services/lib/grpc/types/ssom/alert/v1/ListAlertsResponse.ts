@@ -7,7 +7,7 @@ import type { Alert as _ssom_alert_v1_Alert, Alert__Output as _ssom_alert_v1_Ale
  */
 export interface ListAlertsResponse {
   /**
-   * The page, newest first.
+   * The page, newest first: at most page_size, and at most 3 MiB unless it is a single alert.
    */
   'alerts'?: (_ssom_alert_v1_Alert)[];
   /**
@@ -21,7 +21,7 @@ export interface ListAlertsResponse {
  */
 export interface ListAlertsResponse__Output {
   /**
-   * The page, newest first.
+   * The page, newest first: at most page_size, and at most 3 MiB unless it is a single alert.
    */
   'alerts': (_ssom_alert_v1_Alert__Output)[];
   /**

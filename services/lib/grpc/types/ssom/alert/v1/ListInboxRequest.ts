@@ -12,7 +12,7 @@ export interface ListInboxRequest {
    */
   'userId'?: (string);
   /**
-   * 1 to 500; 0 means 50.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
    */
   'pageSize'?: (number);
   /**
@@ -24,7 +24,7 @@ export interface ListInboxRequest {
    */
   'unreadOnly'?: (boolean);
   /**
-   * Only these kinds; empty means all.
+   * Only these kinds, at most 100; empty means all.
    */
   'kinds'?: (_ssom_alert_v1_AlertKind)[];
   /**
@@ -42,7 +42,7 @@ export interface ListInboxRequest__Output {
    */
   'userId': (string);
   /**
-   * 1 to 500; 0 means 50.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
    */
   'pageSize': (number);
   /**
@@ -54,7 +54,7 @@ export interface ListInboxRequest__Output {
    */
   'unreadOnly': (boolean);
   /**
-   * Only these kinds; empty means all.
+   * Only these kinds, at most 100; empty means all.
    */
   'kinds': (_ssom_alert_v1_AlertKind__Output)[];
   /**

@@ -7,7 +7,7 @@ import type { InboxEntry as _ssom_alert_v1_InboxEntry, InboxEntry__Output as _ss
  */
 export interface ListInboxResponse {
   /**
-   * The page, newest alert first.
+   * The page, newest alert first: at most page_size, and at most 3 MiB unless it is a single entry.
    */
   'entries'?: (_ssom_alert_v1_InboxEntry)[];
   /**
@@ -25,7 +25,7 @@ export interface ListInboxResponse {
  */
 export interface ListInboxResponse__Output {
   /**
-   * The page, newest alert first.
+   * The page, newest alert first: at most page_size, and at most 3 MiB unless it is a single entry.
    */
   'entries': (_ssom_alert_v1_InboxEntry__Output)[];
   /**

@@ -6,7 +6,7 @@
  */
 export interface ListUsersRequest {
   /**
-   * 1 to 500; 0 means 50.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
    */
   'pageSize'?: (number);
   /**
@@ -24,7 +24,7 @@ export interface ListUsersRequest {
  */
 export interface ListUsersRequest__Output {
   /**
-   * 1 to 500; 0 means 50.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
    */
   'pageSize': (number);
   /**

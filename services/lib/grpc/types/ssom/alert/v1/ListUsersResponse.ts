@@ -7,7 +7,7 @@ import type { User as _ssom_alert_v1_User, User__Output as _ssom_alert_v1_User__
  */
 export interface ListUsersResponse {
   /**
-   * The page.
+   * The page: at most page_size, and at most 3 MiB.
    */
   'users'?: (_ssom_alert_v1_User)[];
   /**
@@ -21,7 +21,7 @@ export interface ListUsersResponse {
  */
 export interface ListUsersResponse__Output {
   /**
-   * The page.
+   * The page: at most page_size, and at most 3 MiB.
    */
   'users': (_ssom_alert_v1_User__Output)[];
   /**

@@ -8,8 +8,8 @@ import type { Long } from '@grpc/proto-loader';
  */
 export interface StreamAlertsResponse {
   /**
-   * In the order of their sequence; many while catching up, few when live. None: this is a checkpoint. The first
-   * checkpoint says that the stream has caught up and is live.
+   * In the order of their sequence; many while catching up (at most some 64 KiB, unless it is a single one), few when live.
+   * None: this is a checkpoint. The first checkpoint says that the stream has caught up and is live.
    */
   'changes'?: (_ssom_alert_v1_InboxChange)[];
   /**
@@ -32,8 +32,8 @@ export interface StreamAlertsResponse {
  */
 export interface StreamAlertsResponse__Output {
   /**
-   * In the order of their sequence; many while catching up, few when live. None: this is a checkpoint. The first
-   * checkpoint says that the stream has caught up and is live.
+   * In the order of their sequence; many while catching up (at most some 64 KiB, unless it is a single one), few when live.
+   * None: this is a checkpoint. The first checkpoint says that the stream has caught up and is live.
    */
   'changes': (_ssom_alert_v1_InboxChange__Output)[];
   /**

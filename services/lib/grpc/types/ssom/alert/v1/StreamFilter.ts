@@ -8,7 +8,7 @@ import type { AlertLevel as _ssom_alert_v1_AlertLevel, AlertLevel__Output as _ss
  */
 export interface StreamFilter {
   /**
-   * Only these kinds; empty means all.
+   * Only these kinds, at most 100; empty means all.
    */
   'kinds'?: (_ssom_alert_v1_AlertKind)[];
   /**
@@ -26,7 +26,7 @@ export interface StreamFilter {
  */
 export interface StreamFilter__Output {
   /**
-   * Only these kinds; empty means all.
+   * Only these kinds, at most 100; empty means all.
    */
   'kinds': (_ssom_alert_v1_AlertKind__Output)[];
   /**

@@ -1,5 +1,6 @@
 // Original file: proto/ssom/alert/v1/directory_service.proto
 
+import type { DirectoryWarning as _ssom_alert_v1_DirectoryWarning, DirectoryWarning__Output as _ssom_alert_v1_DirectoryWarning__Output } from '../../../ssom/alert/v1/DirectoryWarning.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -10,6 +11,10 @@ export interface UpsertUsersResponse {
    * The directory's version after the change. Unchanged if the request changed nothing.
    */
   'directoryVersion'?: (number | string | Long);
+  /**
+   * What in the whole directory, as it is now, reaches nobody. At most 100.
+   */
+  'warnings'?: (_ssom_alert_v1_DirectoryWarning)[];
 }
 
 /**
@@ -20,4 +25,8 @@ export interface UpsertUsersResponse__Output {
    * The directory's version after the change. Unchanged if the request changed nothing.
    */
   'directoryVersion': (number);
+  /**
+   * What in the whole directory, as it is now, reaches nobody. At most 100.
+   */
+  'warnings': (_ssom_alert_v1_DirectoryWarning__Output)[];
 }

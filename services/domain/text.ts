@@ -1,0 +1,63 @@
+/** Ends a text of which the rest is left out. */
+const SIGN = '…';
+/** UTF-16 units on each side of a cut that are looked at: a family of four has 11, and segmenting a whole message takes 50 ms. */
+const AROUND_CUT = 128;
+
+const clusters = new Intl.Segmenter('und', { granularity: 'grapheme' });
+
+/** Characters as people count them for a limit: Unicode code points. */
+export function characters(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+export function longerThan(text: string, limit: number): boolean {
+  // A string has at most as many code points as UTF-16 units, so most need no counting.
+  return text.length > limit && characters(text) > limit;
+}
+
+/**
+ * A text of at most so many characters: cut between two grapheme clusters, and ended by a sign. A cluster that is longer than
+ * any real one is cut between two characters.
+ */
+export function shorten(text: string, limit: number): string {
+  if (!longerThan(text, limit)) return text;
+  const at = unitsOf(text, limit - SIGN.length);
+  const from = startOfCharacter(text, Math.max(0, at - AROUND_CUT));
+  const cluster = clusters.segment(text.slice(from, at + AROUND_CUT)).containing(at - from);
+  const end = cluster === undefined || (cluster.index === 0 && from > 0) ? at : from + cluster.index;
+  // A copy: a slice keeps the whole text in memory for as long as the alert waits.
+  return Buffer.from(text.slice(0, end).trimEnd() + SIGN).toString();
+}
+
+/** How many UTF-16 units the first so many characters have. */
+function unitsOf(text: string, count: number): number {
+  let units = 0;
+  for (let left = count; left > 0 && units < text.length; left -= 1) units += text.codePointAt(units)! > 0xffff ? 2 : 1;
+  return units;
+}
+
+function startOfCharacter(text: string, at: number): number {
+  const isSecondHalf = at > 0 && /[\uDC00-\uDFFF]/.test(text[at] ?? '') && /[\uD800-\uDBFF]/.test(text[at - 1]!);
+  return isSecondHalf ? at - 1 : at;
+}
+
+/** White space, control and format characters, and what shows as nothing: fillers, joiners, the empty Braille cell. */
+const UNSEEN = /^[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]*$/u;
+
+/** Whether nothing of a text can be seen. */
+export function isBlank(text: string): boolean {
+  return UNSEEN.test(text);
+}
+
+/** One line: line breaks and other control characters become spaces. A text that has none stays as it is. */
+export function onOneLine(text: string): string {
+  const controls = /[\p{Cc}\u2028\u2029]+/gu;
+  return controls.test(text) ? text.replace(controls, ' ').trim() : text;
+}
+
+/** Without what PostgreSQL cannot store. */
+export function withoutNul(text: string): string {
+  return text.replaceAll('\0', '\uFFFD');
+}

@@ -1,0 +1,77 @@
+import { invalidArgument, type FieldViolation } from './errors.js';
+import { characters, isBlank, longerThan } from './text.js';
+
+/** What is wrong beyond this number is counted: a request can hold a hundred thousand wrong items. */
+const VIOLATIONS_MAX = 100;
+
+/** What is wrong with a request, by the paths of its fields; the first ones, and how many there are besides. */
+export class Violations {
+  readonly #kept: FieldViolation[] = [];
+  #more = 0;
+
+  add(field: string, description: string): void {
+    if (this.#kept.length < VIOLATIONS_MAX) this.#kept.push({ field, description });
+    else this.#more += 1;
+  }
+
+  /** A text that is kept as it is given, or not at all. */
+  text(field: string, value: string, limit: number, required = false): void {
+    if (required && isBlank(value)) this.add(field, `is required: 1 to ${limit} characters, and one that can be seen`);
+    else if (longerThan(value, limit))
+      this.add(field, `must have at most ${limit} characters, not ${characters(value)}`);
+    else if (value.includes('\0')) this.add(field, 'must not contain the character U+0000');
+  }
+
+  /** The same, of a name that is compared: what was not well-formed would be equal to something else. */
+  name(field: string, value: string, limit: number, required = false): void {
+    this.text(field, value, limit, required);
+    if (value.includes('\uFFFD'))
+      this.add(field, 'must not contain the character U+FFFD, which stands for text that is not well-formed UTF-8');
+  }
+
+  /**
+   * Whether a list is no longer than it may be; what is in a longer one is not worth looking at.
+   * @param bound what the field's comment in the proto file says
+   */
+  fits(field: string, list: readonly unknown[], bound: Bound): boolean {
+    const { min = 0, max } = bound;
+    if (list.length >= min && list.length <= max) return true;
+    const range = min === 0 ? `at most ${max}` : `${min} to ${max}`;
+    this.add(field, `must have ${range} entries, not ${list.length}`);
+    return false;
+  }
+
+  get isEmpty(): boolean {
+    return this.#kept.length === 0;
+  }
+
+  /** @throws AlertError INVALID_ARGUMENT if there are any */
+  throwIfAny(): void {
+    if (this.#kept.length === 0) return;
+    const rest = this.#more === 0 ? [] : [{ field: '', description: `and ${this.#more} more` }];
+    throw invalidArgument([...this.#kept, ...rest]);
+  }
+}
+
+/** How many items a repeated field of a request may have. */
+export interface Bound {
+  readonly min?: number;
+  readonly max: number;
+}
+
+/** Of every repeated field of a request, by message and field. A test holds the proto files and the methods against it. */
+export const BOUNDS = {
+  'CreateAlertRequest.labels': { max: 32 },
+  'Recipients.user_ids': { max: 10_000 },
+  'Recipients.departments': { max: 10_000 },
+  'Recipients.github_logins': { max: 10_000 },
+  'BatchCreateAlertsRequest.requests': { min: 1, max: 500 },
+  'ListAlertsRequest.kinds': { max: 100 },
+  'ListInboxRequest.kinds': { max: 100 },
+  'StreamFilter.kinds': { max: 100 },
+  'MarkReadRequest.alert_ids': { min: 1, max: 1000 },
+  'MarkUnreadRequest.alert_ids': { min: 1, max: 1000 },
+  'DeleteFromInboxRequest.alert_ids': { min: 1, max: 1000 },
+  'UpsertUsersRequest.users': { min: 1, max: 500 },
+  'SetRoutingRulesRequest.rules': { max: 200 },
+} as const satisfies Readonly<Record<string, Bound>>;
