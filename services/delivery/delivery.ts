@@ -1,7 +1,6 @@
 import type { UserAlertEvent } from '../events/event-types.js';
-import type { Events } from '../events/events.js';
 import { inboxChangeRecords } from '../events/inbox-publisher.js';
-import { UndecodableRecord } from '../lib/avro.js';
+import { countOtherEpoch, readUserAlert } from '../events/read-records.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Producer } from '../lib/kafka/producer.js';
@@ -31,6 +30,7 @@ export function createDelivery(runtime: Runtime): Service {
     'ssom.deliveries.closed',
     'Events of alerts that are older than ALERT_RETENTION_DAYS; they are dropped.',
   );
+  const setAside = countOtherEpoch(metrics, logger, config.topicUserAlert);
   const failures = metrics.counter('ssom.delivery.failures', 'Attempts at a batch that failed.');
   // The in-process broker makes a topic by an empty record. Anywhere else one is nobody's, and a dead letter.
   const opensTopics = runtime.backends.brokers.inProcess;
@@ -61,15 +61,16 @@ export function createDelivery(runtime: Runtime): Service {
     const trace = traces.begin();
     for (const record of records) {
       if (record.value === null && opensTopics) continue;
-      const { alertId, userId } = await decode(events, record);
-      deliveries.push({ alertId, userId });
+      const { alertId, userId, epoch = 0 } = await readUserAlert(events, record);
+      deliveries.push({ alertId, userId, epoch });
       sources.push(record);
       trace.add(alertId, userId, record);
     }
     const { userAlert } = events.topics;
     const database = runtime.database.observedBy(trace.start(userAlert));
     try {
-      const { inboxes, created, impossible, closed, held } = await deliverToInboxes(database, deliveries, patient);
+      const result = await deliverToInboxes(database, deliveries, patient);
+      const { inboxes, created, impossible, closed, otherEpoch, held } = result;
       trace.announce();
       const changes = inboxChangeRecords(events, inboxes, (alertId, userId) => trace.traceparentFor(alertId, userId));
       await (changes.length < BULK ? producer : bulk!).publish(changes);
@@ -79,6 +80,7 @@ export function createDelivery(runtime: Runtime): Service {
       if (created === deliveries.length)
         latency.note(deliveries, (alertId, userId) => trace.traceparentFor(alertId, userId));
       refused.add(closed);
+      setAside(otherEpoch);
       for (const { delivery } of impossible) trace.refuse(delivery.alertId, delivery.userId);
       const [first] = impossible;
       if (first !== undefined) {
@@ -96,10 +98,11 @@ export function createDelivery(runtime: Runtime): Service {
     }
   }
 
-  /** A record that is a dead letter may be unreadable; its key is the user in any case. */
+  /** A record that is a dead letter may be unreadable; its key is the user then. If the two disagree it is nobody's. */
   function identify({ key, value }: IncomingRecord): Partial<UserAlertEvent> {
     try {
-      return publishing!.events.userAlert.decodeKnown(value) ?? {};
+      const event = publishing!.events.userAlert.decodeKnown(value);
+      return event?.userId === key ? event : {};
     } catch {
       return key === null ? {} : { userId: key };
     }
@@ -116,13 +119,4 @@ export function createDelivery(runtime: Runtime): Service {
     },
     close: () => loop.settled(),
   };
-}
-
-/** @throws PoisonRecord for bytes that no schema fits; other errors when the registry is away */
-async function decode(events: Events, record: IncomingRecord): Promise<UserAlertEvent> {
-  try {
-    return events.userAlert.decodeKnown(record.value) ?? (await events.userAlert.decode(record.value));
-  } catch (error) {
-    throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
-  }
 }

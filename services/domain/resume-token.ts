@@ -37,7 +37,7 @@ export class ResumeTokenWriter {
   /** @param epoch changes when the database is restored from a backup, which makes older tokens expire */
   constructor(
     userId: string,
-    private readonly epoch: number,
+    readonly epoch: number,
   ) {
     const hash = userHash(userId);
     this.#userHigh = hash.readUInt32BE(0);
@@ -58,7 +58,7 @@ export class ResumeTokenWriter {
 /**
  * The sequence number that a token stands for.
  * @throws AlertError INVALID_ARGUMENT if it is no token, PERMISSION_DENIED if it is another user's, OUT_OF_RANGE
- * (RESUME_TOKEN_EXPIRED) if it was made before the database was restored
+ * (RESUME_TOKEN_EXPIRED) if it was made in another epoch of the database
  */
 export function readResumeToken(token: string, userId: string, epoch: number): number {
   const bytes = Buffer.from(token, 'base64url');

@@ -1,6 +1,11 @@
 import type { AlertKind, AlertLevel, ChangeType } from '../domain/alert.js';
 import type { ResolvedRecipients } from '../domain/routing.js';
 
+/*
+ * The epoch of each is that of the database which its numbers are of (store/state.ts); 0 or absent: not known, as from an older writer.
+ * Numbers of another epoch may mean other alerts and other changes: whoever reads them sets the record aside.
+ */
+
 /** An alert was stored. Times are milliseconds since 1970; what an older writer did not know is 0 or empty. */
 export interface AlertCreatedEvent {
   readonly alertId: number;
@@ -18,12 +23,14 @@ export interface AlertCreatedEvent {
   readonly recipientsNamed: boolean;
   /** Null: nobody was named, or so many that they are in PostgreSQL alone. */
   readonly namedRecipients: ResolvedRecipients | null;
+  readonly epoch?: number;
 }
 
 /** An alert is for this user. */
 export interface UserAlertEvent {
   readonly alertId: number;
   readonly userId: string;
+  readonly epoch?: number;
 }
 
 /** Rows of a user's inbox as they are after a change. */
@@ -39,4 +46,5 @@ export interface InboxChangedEvent {
     readonly isRead: boolean;
     readonly traceparent: string;
   }[];
+  readonly epoch?: number;
 }

@@ -9,6 +9,8 @@ export interface ChangedInbox {
   readonly userId: string;
   readonly lastSequence: number;
   readonly unreadCount: number;
+  /** The database's, as of the change. */
+  readonly epoch?: number;
   readonly rows: readonly { alertId: number; sequence: number; change: ChangeType; isRead: boolean }[];
 }
 
@@ -24,11 +26,12 @@ export function inboxChangeRecords(
   inboxes: readonly ChangedInbox[],
   traceparentOf: (alertId: number, userId: string) => string | undefined,
 ): OutgoingRecord[] {
-  return inboxes.map(({ userId, lastSequence, unreadCount, rows }) => {
+  return inboxes.map(({ userId, lastSequence, unreadCount, epoch = 0, rows }) => {
     const event: InboxChangedEvent = {
       userId,
       lastSequence,
       unreadCount,
+      epoch,
       changes: rows.slice(0, CHANGES_MAX).map(({ alertId, sequence, change, isRead }) => ({
         alertId,
         sequence,

@@ -11,16 +11,17 @@ export interface CreatedAlert {
   readonly recipientsNamed: boolean;
   /** Null: nobody was named, or so many that they are in PostgreSQL alone. */
   readonly namedRecipients: ResolvedRecipients | null;
+  readonly epoch?: number;
   readonly traceparent: string | undefined;
 }
 
 /** Joins a request with what the database made of it. */
 export function createdAlert(
   request: NewAlert,
-  stored: { alertId: number; createdAt: number; directoryVersion: number; namedRecipients: ResolvedRecipients | null },
+  stored: Omit<CreatedAlert, 'alert' | 'recipientsNamed' | 'traceparent'> & { alertId: number; createdAt: number },
 ): CreatedAlert {
   const { kind, appName, level, title, message, sourceId, labels, occurredAt } = request;
-  const { alertId, createdAt, directoryVersion, namedRecipients } = stored;
+  const { alertId, createdAt, directoryVersion, namedRecipients, epoch = 0 } = stored;
   return {
     alert: {
       alertId,
@@ -37,6 +38,7 @@ export function createdAlert(
     directoryVersion,
     recipientsNamed: request.recipients !== undefined,
     namedRecipients,
+    epoch,
     traceparent: request.traceparent,
   };
 }
@@ -51,9 +53,10 @@ export function alertCreatedRecord(
   created: CreatedAlert,
   traceparent: string | undefined,
 ): OutgoingRecord {
-  const { alert, directoryVersion, recipientsNamed, namedRecipients } = created;
+  const { alert, directoryVersion, recipientsNamed, namedRecipients, epoch = 0 } = created;
   const { kind: alertKind, ...rest } = alert;
-  const value = events.alertCreated.encode({ ...rest, alertKind, directoryVersion, recipientsNamed, namedRecipients });
+  const recipients = { directoryVersion, recipientsNamed, namedRecipients };
+  const value = events.alertCreated.encode({ ...rest, ...recipients, alertKind, epoch });
   return { topic: events.topics.alertCreated, key: String(alert.alertId), value, headers: traceHeaders(traceparent) };
 }
 

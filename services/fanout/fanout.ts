@@ -2,7 +2,7 @@ import { ALERT_LEVELS } from '../domain/alert.js';
 import type { AlertCreatedEvent } from '../events/event-types.js';
 import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
-import { UndecodableRecord } from '../lib/avro.js';
+import { countOtherEpoch, readAlertCreated } from '../events/read-records.js';
 import { SUSPECT_WAIT_MS } from '../lib/kafka/set-aside.js';
 import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
@@ -17,6 +17,7 @@ import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
 import { DirectoryCache } from '../store/directory-cache.js';
+import { KnownEpoch } from '../store/known-epoch.js';
 import { markFannedOut } from '../store/progress.js';
 import { FanoutTracing, type FanoutTrace, type Take } from './fanout-trace.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
@@ -32,6 +33,8 @@ interface Resolved {
 interface Job {
   readonly record: IncomingRecord;
   readonly alertId: number;
+  /** Of its event, so that its records are set aside with it. */
+  readonly epoch: number;
   readonly recipients: readonly string[];
   /** How many recipients' records were handed to Kafka. */
   next: number;
@@ -59,7 +62,8 @@ const BULK = 200;
 export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
   const directories = new DirectoryCache(runtime.database);
   runtime.metrics.cache('directory_fanout', () => directories.lookups);
-  const reconciler = new Reconciler(runtime, directories);
+  const epoch = new KnownEpoch(runtime.database, () => directories.clear());
+  const reconciler = new Reconciler(runtime, directories, epoch);
   const retention = new Retention(runtime);
   const keeper = new DeadLetterKeeper(runtime);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
@@ -73,10 +77,8 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
       const publishing = await runtime.publishing(signal);
       const { producer, events } = publishing;
       const producers = { fast: producer, bulk: await runtime.bulkProducer(signal) };
-      const triage = runtime.triage(publishing, '-fanout', ({ key }) =>
-        Number(key) > 0 ? { alertId: Number(key) } : {},
-      );
-      loop = new FanoutLoop(runtime, directories, producers, events, triage);
+      const triage = runtime.triage(publishing, '-fanout', (record) => identify(events, record));
+      loop = new FanoutLoop(runtime, { directories, epoch }, producers, events, triage);
       const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
       await Promise.all([
         loop.run(consumer, signal),
@@ -87,6 +89,18 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
     },
     close: () => loop?.settled() ?? Promise.resolve(),
   };
+}
+
+/** A record that is a dead letter may be unreadable; its key is the alert then. If the two disagree it is nobody's. */
+function identify(events: Events, { key, value }: IncomingRecord): { alertId?: number } {
+  const alertId = Number(key);
+  if (!(alertId > 0)) return {};
+  try {
+    const event = events.alertCreated.decodeKnown(value);
+    return event === undefined || event.alertId === alertId ? { alertId } : {};
+  } catch {
+    return { alertId };
+  }
 }
 
 /**
@@ -104,11 +118,12 @@ class FanoutLoop {
   #round: Promise<void> = Promise.resolve();
   readonly #recipients;
   readonly #withoutRecipients;
+  readonly #setAside;
   readonly #traces;
 
   constructor(
     private readonly runtime: Runtime,
-    private readonly directories: DirectoryCache,
+    private readonly known: { readonly directories: DirectoryCache; readonly epoch: KnownEpoch },
     private readonly producers: { readonly fast: Producer; readonly bulk: Producer },
     private readonly events: Events,
     private readonly triage: Triage,
@@ -119,6 +134,7 @@ class FanoutLoop {
       slowMs: runtime.config.slowProcessingMs,
       userAlertTopic: events.topics.userAlert,
     });
+    this.#setAside = countOtherEpoch(runtime.metrics, runtime.logger, events.topics.alertCreated);
     this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
     this.#withoutRecipients = runtime.metrics.counter(
       'ssom.fanout.without_recipients',
@@ -239,7 +255,7 @@ class FanoutLoop {
     const done: IncomingRecord[] = [];
     for (const record of accepted) {
       const found = resolved.get(record);
-      // Dead letters, and the empty records of the in-process broker.
+      // Dead letters, records of another epoch, and the empty ones of the in-process broker.
       if (found === undefined) done.push(record);
       else {
         const { event, recipients } = found;
@@ -252,20 +268,24 @@ class FanoutLoop {
   }
 
   async #resolve(records: readonly IncomingRecord[], { statements }: Take): Promise<Map<IncomingRecord, Resolved>> {
-    const known: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
+    const read: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
     for (const record of records) {
       // The in-process broker makes a topic by an empty record. Anywhere else one is nobody's, and a dead letter.
       if (record.value === null && this.runtime.backends.brokers.inProcess) continue;
-      known.push({ record, event: await this.#decode(record) });
+      read.push({ record, event: await readAlertCreated(this.events, record) });
     }
+    const { directories, epoch } = this.known;
+    const others = await epoch.others(read.map(({ event }) => event.epoch));
+    const known = read.filter(({ event }) => !others.has(event.epoch));
+    this.#setAside(read.length - known.length);
     // Events of writers that did not know the directory's version are completed from PostgreSQL.
     const bare = known.filter(({ event }) => event.directoryVersion === 0).map(({ event }) => event.alertId);
-    const recipients = await this.directories.resolve(
+    const recipients = await directories.resolve(
       known.filter(({ event }) => event.directoryVersion > 0).map(({ event }) => event),
       this.runtime.database.observedBy(statements),
     );
     if (bare.length > 0) {
-      for (const [alertId, list] of await this.directories.recipientsOf(bare)) recipients.set(alertId, list);
+      for (const [alertId, list] of await directories.recipientsOf(bare)) recipients.set(alertId, list);
     }
     return new Map(
       known.map(({ record, event }) => {
@@ -276,14 +296,6 @@ class FanoutLoop {
     );
   }
 
-  async #decode(record: IncomingRecord): Promise<AlertCreatedEvent> {
-    try {
-      return await this.events.alertCreated.decode(record.value);
-    } catch (error) {
-      throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
-    }
-  }
-
   #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[], take: Take): Job {
     const trace = this.#traces.begin(record, event, recipients.length, take);
     const parent = trace?.traceparent ?? recordTraceparent(record);
@@ -292,6 +304,7 @@ class FanoutLoop {
     return {
       record,
       alertId: event.alertId,
+      epoch: event.epoch ?? 0,
       recipients,
       next: 0,
       since: take.since,
@@ -320,7 +333,7 @@ class FanoutLoop {
         positions.set(job, to);
         for (let index = from; index < to; index += 1) {
           const userId = job.recipients[index]!;
-          records.push(userAlertRecord(this.events, { alertId: job.alertId, userId }, job.headers));
+          records.push(userAlertRecord(this.events, { alertId: job.alertId, userId, epoch: job.epoch }, job.headers));
         }
         progress ||= to > from;
       }

@@ -9,6 +9,7 @@ import type { Runtime } from '../runtime.js';
 import { alertTraceparents } from '../store/alerts.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import { loseAllDeadLetters } from '../store/dead-letters.js';
+import type { KnownEpoch } from '../store/known-epoch.js';
 import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
 import { deferReconcile, incompleteAlerts, markComplete } from '../store/progress.js';
 
@@ -49,6 +50,7 @@ export class Reconciler {
   constructor(
     private readonly runtime: Runtime,
     private readonly directories: DirectoryCache,
+    private readonly epoch: KnownEpoch,
   ) {
     this.#republished = runtime.metrics.counter(
       'ssom.reconcile.republished',
@@ -86,6 +88,8 @@ export class Reconciler {
     await database.withAdvisoryLock(LOCK, async () => {
       try {
         for (let republished = 1; republished > 0 && !signal.aborted;) {
+          // Before what is looked up: if it is renewed meanwhile, what is published here is set aside, and found again.
+          await this.epoch.refresh();
           const suspects = await this.#findSuspects(graceMs, signal);
           if (suspects.alertIds.length === 0) break;
           const keys = suspects.alertIds.map(String);
@@ -155,8 +159,9 @@ export class Reconciler {
 
   async #publish(lost: readonly Delivery[], { fast, bulk }: ReconcileProducers, events: Events): Promise<void> {
     const spans = await this.#startSpans(lost, events.topics.userAlert);
+    const epoch = this.epoch.current;
     const records = lost.map((delivery) =>
-      userAlertRecord(events, delivery, traceHeaders(traceparentOf(spans.get(delivery.alertId)))),
+      userAlertRecord(events, { ...delivery, epoch }, traceHeaders(traceparentOf(spans.get(delivery.alertId)))),
     );
     try {
       await (records.length < BULK ? fast : bulk).publish(records);

@@ -25,13 +25,14 @@ export const addRepair: AddCommands = (program, context, done) => {
 
   program
     .command('epoch')
-    .summary('resume tokens after a backup was restored')
-    .description('The epoch of the database, which every resume token carries.')
+    .summary('numbers and resume tokens after a backup was restored')
+    .description('The epoch of the database, which every resume token and every record in Kafka carries.')
     .command('renew')
-    .summary('make all resume tokens expire')
+    .summary('begin a new epoch: no number is given twice, resume tokens expire')
     .description(
-      'After a backup was restored its sequence numbers are given out a second time, so an old resume token would skip changes. ' +
-        'Run this before the roles start: every client then reloads its inbox (OUT_OF_RANGE, RESUME_TOKEN_EXPIRED).',
+      'After a backup was restored, or a failover lost commits, numbers would be given out a second time. A new epoch makes ' +
+        'alert numbers jump beyond all that were given, records in Kafka of the epoch before are set aside and counted, and every ' +
+        'client reloads its inbox (OUT_OF_RANGE, RESUME_TOKEN_EXPIRED). Run this before the roles start.',
     )
     .option('--yes', 'do it')
     .addHelpText('after', examples('ssom-alert epoch renew --yes'))
@@ -77,11 +78,12 @@ async function renew(context: Context, database: Database, { yes }: { yes?: bool
   if (yes !== true) {
     await print(
       context,
-      `the epoch is ${await readEpoch(database)}; with --yes it is renewed and every resume token expires`,
+      `the epoch is ${await readEpoch(database)}; with --yes it is renewed, alert numbers jump and every resume token expires`,
     );
     return OK;
   }
   const before = await readEpoch(database);
-  await print(context, `the epoch was ${before} and is ${await renewEpoch(database)} now; restart the stream gateways`);
+  const { epoch, alertIdsAbove } = await renewEpoch(database);
+  await print(context, `the epoch was ${before} and is ${epoch} now; alert numbers go on above ${alertIdsAbove}`);
   return OK;
 }

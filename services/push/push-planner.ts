@@ -1,13 +1,14 @@
+import type { InboxChangedEvent } from '../events/event-types.js';
 import type { Events } from '../events/events.js';
-import { UndecodableRecord } from '../lib/avro.js';
+import { countOtherEpoch, readInboxChanged } from '../events/read-records.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
-import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import { every } from '../lib/lifecycle.js';
 import { spanTime } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
 import { ALERT_LEVELS } from '../domain/alert.js';
 import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
+import { KnownEpoch } from '../store/known-epoch.js';
 import { pushBacklog, retryFailedPushes } from '../store/push-records.js';
 import { pruneDevices } from '../store/devices.js';
 import { TTL_MS } from './fcm-message.js';
@@ -26,6 +27,8 @@ export class PushPlanner {
   readonly #planned;
   readonly #swept;
   readonly #pruned;
+  readonly #setAside;
+  readonly #epoch;
   readonly #options: PlanOptions;
   /** As of the last sweep. */
   #backlog = { due: 0, oldestMs: 0 };
@@ -35,7 +38,9 @@ export class PushPlanner {
     /** Called when something is due. */
     private readonly onPlanned: () => void,
   ) {
-    const { metrics, config } = runtime;
+    const { metrics, config, database, logger } = runtime;
+    this.#setAside = countOtherEpoch(metrics, logger, config.topicInboxChange);
+    this.#epoch = new KnownEpoch(database);
     this.#planned = metrics.counter('ssom.push.planned', 'Pushes and dismissals that were planned, by what they are.');
     this.#swept = metrics.counter('ssom.push.swept', 'Users whose inbox was ahead although no record of it had come.');
     this.#pruned = metrics.counter('ssom.push.devices.pruned', 'Devices that were not renewed for too long.');
@@ -54,15 +59,17 @@ export class PushPlanner {
 
   /** Handles a batch of records. @throws PoisonRecord for one that is not what it should be */
   async handle(events: Events, records: readonly IncomingRecord[]): Promise<void> {
-    const users = new Set<string>();
+    const read: { record: IncomingRecord; event: InboxChangedEvent }[] = [];
     for (const record of records) {
       // The in-process broker makes a topic by an empty record.
       if (record.value === null && this.runtime.backends.brokers.inProcess) continue;
-      if (record.key === null) throw new PoisonRecord(record, new Error('the record has no key, which is the user'));
-      users.add(record.key);
-      if (isRedriven(record)) await this.#retry(events, record);
+      read.push({ record, event: await readInboxChanged(events, record) });
     }
-    await this.#plan([...users]);
+    const others = await this.#epoch.others(read.map(({ event }) => event.epoch));
+    const known = read.filter(({ event }) => !others.has(event.epoch));
+    this.#setAside(read.length - known.length);
+    for (const { record, event } of known) if (isRedriven(record)) await this.#retry(record, event);
+    await this.#plan([...new Set(known.map(({ event }) => event.userId))]);
   }
 
   async #plan(users: readonly string[]): Promise<void> {
@@ -73,21 +80,12 @@ export class PushPlanner {
   }
 
   /** A dead letter that was sent back: what failed is tried anew. */
-  async #retry(events: Events, record: IncomingRecord): Promise<void> {
-    const { userId, changes } = await this.#decode(events, record);
+  async #retry(record: IncomingRecord, { userId, changes }: InboxChangedEvent): Promise<void> {
     const alertIds = changes.map(({ alertId }) => alertId);
     const startedAt = spanTime();
     if ((await retryFailedPushes(this.runtime.database, userId, alertIds)) === 0) return;
     showRedrive(this.runtime.tracing, record, alertIds, startedAt);
     this.onPlanned();
-  }
-
-  async #decode(events: Events, record: IncomingRecord) {
-    try {
-      return events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
-    } catch (error) {
-      throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
-    }
   }
 
   /**

@@ -22,6 +22,7 @@ export type Inserted =
       /** Null: nobody was named, or more than an event carries. */
       readonly namedRecipients: ResolvedRecipients | null;
       readonly reach: Reach;
+      readonly epoch: number;
     }
   /** The caller has used this request id before. */
   | { readonly outcome: 'replay' }
@@ -124,6 +125,7 @@ const INSERT = `
   )
   SELECT n::int AS n, alert_id, accepted, (alert_id IN (SELECT alert_id FROM inserted)) AS stored,
          date_trunc('milliseconds', now()) AS created_at, (SELECT directory_version FROM service_state) AS directory_version,
+         (SELECT epoch FROM service_state) AS epoch,
          departments, CASE WHEN cardinality(user_ids) <= ${NAMES_IN_EVENT} THEN user_ids END AS user_ids, unreached
   FROM resolved`;
 
@@ -171,6 +173,7 @@ interface InsertedRow extends Row {
   stored: boolean;
   created_at: number;
   directory_version: number;
+  epoch: number;
   user_ids: string[] | null;
   departments: string[] | null;
   unreached: UnreachedJson | null;
@@ -197,6 +200,7 @@ function toInserted(row: InsertedRow, { recipients }: NewAlert): Inserted {
     alertId: row.alert_id,
     createdAt: row.created_at,
     directoryVersion: row.directory_version,
+    epoch: row.epoch,
     namedRecipients:
       recipients !== undefined && countNames(recipients) <= NAMES_IN_EVENT
         ? { userIds: row.user_ids ?? [], departments: row.departments ?? [] }
@@ -374,14 +378,17 @@ export interface RoutableAlert {
   readonly recipientsNamed: boolean;
   /** Not read: fan-out looks them up. */
   readonly namedRecipients: null;
+  /** The database's. */
+  readonly epoch: number;
   readonly traceparent: string | undefined;
 }
 
 export async function findRoutableAlerts(database: Queryable, alertIds: readonly number[]): Promise<RoutableAlert[]> {
   const { rows } = await database.query<
-    AlertRow & { directory_version: number; recipients_named: boolean; traceparent: string | null }
+    AlertRow & { directory_version: number; recipients_named: boolean; traceparent: string | null; epoch: number }
   >({
-    text: `SELECT ${COLUMNS}, directory_version, recipients_named, traceparent FROM alerts WHERE alert_id = ANY($1::bigint[])`,
+    text: `SELECT ${COLUMNS}, directory_version, recipients_named, traceparent, (SELECT epoch FROM service_state) AS epoch
+           FROM alerts WHERE alert_id = ANY($1::bigint[])`,
     values: [alertIds],
   });
   return rows.map((row) => ({
@@ -389,6 +396,7 @@ export async function findRoutableAlerts(database: Queryable, alertIds: readonly
     directoryVersion: row.directory_version,
     recipientsNamed: row.recipients_named,
     namedRecipients: null,
+    epoch: row.epoch,
     traceparent: row.traceparent ?? undefined,
   }));
 }

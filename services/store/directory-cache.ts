@@ -60,6 +60,11 @@ export class DirectoryCache {
     return this.#versions.size;
   }
 
+  /** Forgets what is in memory: the database is another one now. */
+  clear(): void {
+    this.#versions.clear();
+  }
+
   /** One version of the directory. Versions never change, so they are read once. */
   at(version: number, database = this.database): Promise<Directory> {
     let directory = this.#versions.get(version);

@@ -5,6 +5,8 @@ import { type Connection, type Database, type Row, repeatConflicts } from '../li
 export interface Delivery {
   readonly userId: string;
   readonly alertId: number;
+  /** Of the record that says so; 0 or absent: not known. */
+  readonly epoch?: number;
 }
 
 /** A row of an inbox as it is, with the number of its last change. */
@@ -20,6 +22,8 @@ export interface InboxState {
   readonly userId: string;
   readonly lastSequence: number;
   readonly unreadCount: number;
+  /** The database's. */
+  readonly epoch: number;
   /** The rows of the batch, new or not, by sequence. */
   readonly rows: readonly InboxRowState[];
 }
@@ -32,11 +36,20 @@ export interface DeliveryResult {
   readonly impossible: readonly { delivery: Delivery; reason: string }[];
   /** How many were refused because retention has closed their alerts. */
   readonly closed: number;
+  /** How many were refused because their numbers are of another epoch than the database's. */
+  readonly otherEpoch: number;
   /** Users whose inbox somebody else holds: nothing of theirs was delivered. */
   readonly held: ReadonlySet<string>;
 }
 
-const NOTHING: DeliveryResult = { inboxes: [], created: 0, impossible: [], closed: 0, held: new Set() };
+const NOTHING: DeliveryResult = {
+  inboxes: [],
+  created: 0,
+  impossible: [],
+  closed: 0,
+  otherEpoch: 0,
+  held: new Set(),
+};
 
 /** How long a batch waits for inboxes that others hold, most of them for a moment; the rest of it is done without those. */
 const BATCH_WAIT_MS = 10;
@@ -48,6 +61,8 @@ const USERS = 'unnest($1::text[], $2::int[], $3::text[]) AS u(user_id, rows, ale
 const ALERTS_ARE_OPEN = `(
       SELECT count(*) FROM alerts WHERE alert_id = ANY($4::bigint[]) AND alert_id > (SELECT closed_to FROM service_state)
     ) = $5`;
+/** 0: the records do not know it. */
+const EPOCH_IS_OURS = '$6::bigint IN (0, (SELECT epoch FROM service_state))';
 
 /**
  * The common case in one statement: every row is new, every inbox and every alert exists. The base of each user's numbers
@@ -60,7 +75,7 @@ const deliverNewSql = (locked: string) => `
     SELECT l.user_id, r.alert_id, l.last_seq - l.rows + r.k, l.last_seq - l.rows + r.k, 1, false, now()
     FROM locked l CROSS JOIN LATERAL unnest(l.alerts::bigint[]) WITH ORDINALITY AS r(alert_id, k)
   )
-  SELECT user_id, last_seq, unread_count FROM locked`;
+  SELECT user_id, last_seq, unread_count, (SELECT epoch FROM service_state) AS epoch FROM locked`;
 
 /** The condition on the time-out is always true, and evaluated before the first row. */
 const DELIVER_ALL = deliverNewSql(`
@@ -68,7 +83,7 @@ const DELIVER_ALL = deliverNewSql(`
     UPDATE inboxes i SET last_seq = i.last_seq + u.rows, unread_count = i.unread_count + u.rows
     FROM ${USERS}
     WHERE i.user_id = u.user_id AND (SELECT set_config('lock_timeout', '${BATCH_WAIT_MS}', true)) IS NOT NULL
-      AND ${ALERTS_ARE_OPEN}
+      AND ${ALERTS_ARE_OPEN} AND ${EPOCH_IS_OURS}
     RETURNING i.user_id, i.last_seq, i.unread_count, u.rows, u.alerts
   )`);
 
@@ -76,7 +91,7 @@ const DELIVER_ALL = deliverNewSql(`
 const DELIVER_FREE = deliverNewSql(`
   free AS (
     SELECT i.user_id, u.rows, u.alerts FROM ${USERS} JOIN inboxes i USING (user_id)
-    WHERE ${ALERTS_ARE_OPEN}
+    WHERE ${ALERTS_ARE_OPEN} AND ${EPOCH_IS_OURS}
     FOR NO KEY UPDATE OF i SKIP LOCKED
   ), locked AS (
     UPDATE inboxes i SET last_seq = i.last_seq + f.rows, unread_count = i.unread_count + f.rows
@@ -110,29 +125,42 @@ export async function deliverToInboxes(
 ): Promise<DeliveryResult> {
   if (deliveries.length === 0) return NOTHING;
   const grouped = group(deliveries);
-  const done = patient ? [] : await deliverNew(database, grouped);
+  const epochs = epochsOf(deliveries);
+  // Of two epochs one at least is not the database's.
+  const done = patient || epochs.length > 1 ? [] : await deliverNew(database, grouped, epochs[0] ?? 0);
   const served = new Set(done.map(({ userId }) => userId));
-  const rest = new Map([...grouped].filter(([userId]) => !served.has(userId)));
+  const rest = deliveries.filter(({ userId }) => !served.has(userId));
   const created = done.reduce((sum, { rows }) => sum + rows.length, 0);
-  if (rest.size === 0) return { ...NOTHING, inboxes: done, created };
+  if (rest.length === 0) return { ...NOTHING, inboxes: done, created };
   const result = await deliverRest(database, rest, patient);
   return { ...result, inboxes: [...done, ...result.inboxes], created: created + result.created };
 }
 
-async function deliverRest(database: Database, grouped: Grouped, patient: boolean): Promise<DeliveryResult> {
+/** The epochs that records name. */
+function epochsOf(deliveries: readonly Delivery[]): number[] {
+  const epochs = new Set(deliveries.map(({ epoch = 0 }) => epoch));
+  epochs.delete(0);
+  return [...epochs];
+}
+
+async function deliverRest(
+  database: Database,
+  deliveries: readonly Delivery[],
+  patient: boolean,
+): Promise<DeliveryResult> {
   try {
     return await database.transaction(
-      (connection) => deliverAny(connection, grouped, patient),
+      (connection) => deliverAny(connection, deliveries, patient),
       patient ? PATIENT_WAIT_MS : SHORT_WAIT_MS,
     );
   } catch (error) {
     if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
-    return { ...NOTHING, held: new Set(grouped.keys()) };
+    return { ...NOTHING, held: new Set(deliveries.map(({ userId }) => userId)) };
   }
 }
 
 /** @returns the inboxes that were served; none if a row existed, and not those that do not exist */
-async function deliverNew(database: Database, grouped: Grouped): Promise<InboxState[]> {
+async function deliverNew(database: Database, grouped: Grouped, epoch: number): Promise<InboxState[]> {
   const lists = [...grouped.values()];
   const alerts = [...new Set(lists.flat())];
   const values = [
@@ -141,16 +169,18 @@ async function deliverNew(database: Database, grouped: Grouped): Promise<InboxSt
     lists.map((alertIds) => `{${alertIds.join(',')}}`),
     alerts,
     alerts.length,
+    epoch,
   ];
   try {
     const rows = await runDeliverNew(database, values);
-    return rows.map(({ user_id, last_seq, unread_count }) => {
+    return rows.map(({ user_id, last_seq, unread_count, epoch: present }) => {
       const alertIds = grouped.get(user_id)!;
       const base = last_seq - alertIds.length;
       return {
         userId: user_id,
         lastSequence: last_seq,
         unreadCount: unread_count,
+        epoch: present,
         rows: alertIds.map((alertId, index) => ({
           alertId,
           sequence: base + index + 1,
@@ -170,6 +200,7 @@ interface ServedInbox extends Row {
   user_id: string;
   last_seq: number;
   unread_count: number;
+  epoch: number;
 }
 
 async function runDeliverNew(database: Database, values: unknown[]): Promise<ServedInbox[]> {
@@ -183,11 +214,24 @@ async function runDeliverNew(database: Database, values: unknown[]): Promise<Ser
   }
 }
 
-/** The general case: rows may exist, inboxes may be missing or held, alerts and users may not exist, alerts may be closed. */
-async function deliverAny(connection: Connection, grouped: Grouped, patient: boolean): Promise<DeliveryResult> {
-  const { possible, impossible, closed } = await sortOut(connection, grouped);
+/**
+ * The general case: rows may exist, inboxes may be missing or held, alerts and users may not exist, alerts may be closed, records
+ * may be of another epoch.
+ */
+async function deliverAny(
+  connection: Connection,
+  deliveries: readonly Delivery[],
+  patient: boolean,
+): Promise<DeliveryResult> {
+  const state = await connection.query<{ closed_to: number; epoch: number }>(
+    'SELECT closed_to, epoch FROM service_state',
+  );
+  const { closed_to: closedTo = 0, epoch = 0 } = state.rows[0] ?? {};
+  const ours = deliveries.filter(({ epoch: named = 0 }) => named === 0 || named === epoch);
+  const otherEpoch = deliveries.length - ours.length;
+  const { possible, impossible, closed } = await sortOut(connection, group(ours), closedTo);
   const users = [...possible.keys()];
-  if (users.length === 0) return { ...NOTHING, impossible, closed };
+  if (users.length === 0) return { ...NOTHING, impossible, closed, otherEpoch };
   await connection.query('INSERT INTO inboxes (user_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING', [
     users,
   ]);
@@ -213,7 +257,7 @@ async function deliverAny(connection: Connection, grouped: Grouped, patient: boo
       return row;
     });
     rows.sort((a, b) => a.sequence - b.sequence);
-    return { userId, lastSequence: last, unreadCount: unread_count + (last - last_seq), rows };
+    return { userId, lastSequence: last, unreadCount: unread_count + (last - last_seq), epoch, rows };
   });
   if (created.length > 0) {
     await connection.query(
@@ -235,10 +279,10 @@ async function deliverAny(connection: Connection, grouped: Grouped, patient: boo
       ],
     );
   }
-  return { inboxes: states, created: created.length, impossible, closed, held };
+  return { inboxes: states, created: created.length, impossible, closed, otherEpoch, held };
 }
 
-async function sortOut(connection: Connection, grouped: Grouped) {
+async function sortOut(connection: Connection, grouped: Grouped, closedTo: number) {
   const { rows: alerts } = await connection.query<{ alert_id: number }>(
     'SELECT alert_id FROM alerts WHERE alert_id = ANY($1::bigint[])',
     [[...new Set([...grouped.values()].flat())]],
@@ -247,8 +291,6 @@ async function sortOut(connection: Connection, grouped: Grouped) {
     'SELECT user_id FROM users WHERE user_id = ANY($1::text[]) AND valid_to IS NULL',
     [[...grouped.keys()]],
   );
-  const { rows: state } = await connection.query<{ closed_to: number }>('SELECT closed_to FROM service_state');
-  const closedTo = state[0]?.closed_to ?? 0;
   const knownAlerts = new Set(alerts.map(({ alert_id }) => alert_id));
   const knownUsers = new Set(users.map(({ user_id }) => user_id));
   const possible: Grouped = new Map();

@@ -53,7 +53,7 @@ const mutationSql = ({ where, set, change, unread }: Mutation) => `
     WHERE user_id = $1
     RETURNING last_seq, unread_count
   )
-  SELECT n.last_seq, n.unread_count, c.alert_id, c.seq, c.is_read FROM counted n LEFT JOIN changed c ON true ORDER BY c.seq`;
+  SELECT n.last_seq, n.unread_count, (SELECT epoch FROM service_state) AS epoch, c.alert_id, c.seq, c.is_read FROM counted n LEFT JOIN changed c ON true ORDER BY c.seq`;
 
 async function mutate(
   database: Database,
@@ -67,6 +67,7 @@ async function mutate(
     const { rows } = await connection.query<{
       last_seq: number;
       unread_count: number;
+      epoch: number;
       alert_id: number | null;
       seq: number;
       is_read: boolean;
@@ -76,6 +77,7 @@ async function mutate(
       userId,
       lastSequence: rows[0]?.last_seq ?? 0,
       unreadCount: rows[0]?.unread_count ?? 0,
+      epoch: rows[0]?.epoch ?? 0,
       rows: changed.map(({ alert_id, seq, is_read }) => ({
         alertId: alert_id!,
         sequence: seq,
@@ -176,13 +178,18 @@ export interface InboxCursor {
   readonly limit: number;
 }
 
-export type InboxPage = InboxPosition & { readonly changes: InboxChangeRow[] };
+export type InboxPage = InboxPosition & {
+  readonly changes: InboxChangeRow[];
+  /** The database's; undefined for a user who has received nothing yet. */
+  readonly epoch: number | undefined;
+};
 
 interface ChangeRow extends Row {
   place: number;
   last_seq: number;
   pruned_seq: number;
   unread_count: number;
+  epoch: number;
   alert_id: number | null;
   seq: number;
   created_seq: number;
@@ -199,7 +206,7 @@ export async function changesAfter(database: Queryable, cursors: readonly InboxC
   const { rows } = await database.query<ChangeRow>({
     name: 'changes-after',
     text: `
-      SELECT w.place, i.last_seq, i.pruned_seq, i.unread_count, c.alert_id, c.seq, c.created_seq, c.change, c.is_read
+      SELECT w.place, i.last_seq, i.pruned_seq, i.unread_count, (SELECT epoch FROM service_state) AS epoch, c.alert_id, c.seq, c.created_seq, c.change, c.is_read
       FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w(user_id, after, wanted, place)
       JOIN inboxes i ON i.user_id = w.user_id
       LEFT JOIN LATERAL (
@@ -213,13 +220,26 @@ export async function changesAfter(database: Queryable, cursors: readonly InboxC
     lastSequence: 0,
     prunedSequence: 0,
     unreadCount: 0,
+    epoch: undefined as number | undefined,
     changes: [] as InboxChangeRow[],
   }));
-  for (const { place, last_seq, pruned_seq, unread_count, alert_id, seq, created_seq, change, is_read } of rows) {
+  for (const {
+    place,
+    last_seq,
+    pruned_seq,
+    unread_count,
+    epoch,
+    alert_id,
+    seq,
+    created_seq,
+    change,
+    is_read,
+  } of rows) {
     const page = pages[place - 1]!;
     page.lastSequence = last_seq;
     page.prunedSequence = pruned_seq;
     page.unreadCount = unread_count;
+    page.epoch = epoch;
     if (alert_id === null) continue;
     page.changes.push({
       alertId: alert_id,
@@ -232,20 +252,24 @@ export async function changesAfter(database: Queryable, cursors: readonly InboxC
   return pages;
 }
 
-/** The last numbers of these users, and whether they are active; users without an inbox have 0. */
+/** The last numbers of these users, and whether they are active; users without an inbox have 0. With the database's epoch. */
 export async function lastSequences(
   database: Queryable,
   userIds: readonly string[],
-): Promise<Map<string, { lastSequence: number; active: boolean }>> {
-  const { rows } = await database.query<{ user_id: string; last_seq: number | null; active: boolean }>({
+): Promise<{ epoch: number; users: Map<string, { lastSequence: number; active: boolean }> }> {
+  const { rows } = await database.query<{ epoch: number; user_id: string | null; last_seq: number; active: boolean }>({
     name: 'last-sequences',
     text: `
-      SELECT u.user_id, i.last_seq, u.active
-      FROM users u LEFT JOIN inboxes i USING (user_id)
-      WHERE u.user_id = ANY($1::text[]) AND u.valid_to IS NULL`,
+      SELECT s.epoch, u.user_id, COALESCE(i.last_seq, 0) AS last_seq, u.active
+      FROM service_state s
+      LEFT JOIN (users u LEFT JOIN inboxes i USING (user_id)) ON u.user_id = ANY($1::text[]) AND u.valid_to IS NULL`,
     values: [userIds],
   });
-  return new Map(rows.map(({ user_id, last_seq, active }) => [user_id, { lastSequence: last_seq ?? 0, active }]));
+  const known = rows.filter(({ user_id }) => user_id !== null);
+  return {
+    epoch: rows[0]?.epoch ?? 0,
+    users: new Map(known.map(({ user_id, last_seq, active }) => [user_id!, { lastSequence: last_seq, active }])),
+  };
 }
 
 /** Whether an alert is in an active user's inbox and not deleted. */

@@ -48,6 +48,13 @@ export class AlertContents {
     return { hits: this.#hits, misses: this.#misses };
   }
 
+  /** Forgets all: the database is another one now. */
+  clear(): void {
+    this.#cache.clear();
+    this.#last = undefined;
+    this.announced?.clear();
+  }
+
   get bytes(): number {
     return this.#cache.calculatedSize;
   }

@@ -29,6 +29,8 @@ export interface StreamHost {
   sent(changes: number): void;
   /** A live stream noticed that changes are missing. */
   gap(): void;
+  /** What came by Kafka is behind the stream, or of another epoch: perhaps the inbox is not the one that it was. */
+  suspect(stream: AlertStream): void;
   /** A new alert is written to a stream that was there before it, and whose client did not hold it up. */
   arrived(alert: AlertContent, traceparent: string): void;
   /** A stream is ended because its client takes nothing. */
@@ -104,6 +106,11 @@ export class AlertStream {
     call.on('error', () => this.end());
   }
 
+  /** The database's when it was opened: its numbers and tokens mean nothing in another one. */
+  get epoch(): number {
+    return this.tokens.epoch;
+  }
+
   get cursor(): number {
     return this.#cursor;
   }
@@ -133,6 +140,13 @@ export class AlertStream {
 
   /** A change of the user's inbox came by Kafka; the contents of its alerts are in the cache, if they could be loaded. */
   offer(event: InboxChangedEvent): void {
+    if (this.#ended) return;
+    const isOther = (event.epoch ?? 0) !== 0 && event.epoch !== this.epoch;
+    if (isOther || event.lastSequence < this.#cursor) return this.host.suspect(this);
+    this.#receive(event);
+  }
+
+  #receive(event: InboxChangedEvent): void {
     if (this.#ended || event.lastSequence <= this.#cursor) return;
     this.inboxEnd = Math.max(this.inboxEnd, event.lastSequence);
     if (this.#live && !this.#blocked) return this.#apply(event);
@@ -193,9 +207,10 @@ export class AlertStream {
     const full = !complete && bytes > RESPONSE_BYTES;
     if (complete || full) this.#count(event.unreadCount, event.lastSequence);
     if (full) {
-      this.#write(changes);
+      // The count is of the event's end, which this response does not reach.
+      this.#write(changes, event.lastSequence - cursor);
       // The rest, at once or when the client has made room.
-      return this.offer(event);
+      return this.#receive(event);
     }
     if (changes.length > 0 && complete) this.#write(changes);
     else if (changes.length > 0) this.#cursor = changes[0]!.sequence - 1;
@@ -271,7 +286,7 @@ export class AlertStream {
     const events = this.#takeBuffer();
     const overflowed = this.#overflowed;
     this.#overflowed = false;
-    for (const event of events) this.offer(event);
+    for (const event of events) this.#receive(event);
     if (overflowed && this.#live) this.#fallBehind();
   }
 
@@ -316,9 +331,9 @@ export class AlertStream {
     this.#unreadAsOf = asOf;
   }
 
-  #write(changes: readonly EncodableChange[]): void {
+  /** @param behind how many numbers come after it, as far as is known */
+  #write(changes: readonly EncodableChange[], behind = this.#live ? 0 : this.behind): void {
     const cursor = this.#cursor;
-    const behind = this.#live ? 0 : this.behind;
     const bytes = encodeResponse(changes, this.tokens.write(cursor), this.#unreadCount, behind);
     const now = performance.now();
     if (this.#pending === 0) this.#progressAt = now;

@@ -19,7 +19,11 @@ export class AnnouncedAlerts {
     sizeCalculation: (value, key) => value.length + key.length + ENTRY_BYTES,
   });
 
-  constructor(private readonly codec: AvroCodec<AlertCreatedEvent>) {}
+  /** @param epoch the database's, 0 if it is not known: alerts of another one are not handed out */
+  constructor(
+    private readonly codec: AvroCodec<AlertCreatedEvent>,
+    private readonly epoch: () => number = () => 0,
+  ) {}
 
   get bytes(): number {
     return this.#values.calculatedSize;
@@ -37,6 +41,7 @@ export class AnnouncedAlerts {
     this.#values.delete(key);
     try {
       const event = this.codec.decodeKnown(value);
+      if (this.#isOther(event?.epoch ?? 0)) return undefined;
       // The first version of the event has no contents, and with them no time.
       if (event === undefined || event.alertId !== alertId || event.createdAt === 0) return undefined;
       return {
@@ -54,5 +59,14 @@ export class AnnouncedAlerts {
     } catch {
       return undefined; // fan-out reports what cannot be decoded
     }
+  }
+
+  #isOther(epoch: number): boolean {
+    const present = this.epoch();
+    return epoch !== 0 && present !== 0 && epoch !== present;
+  }
+
+  clear(): void {
+    this.#values.clear();
   }
 }

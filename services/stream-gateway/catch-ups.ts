@@ -18,6 +18,8 @@ interface CatchUpDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
+  /** A stream has come further than its inbox goes. */
+  readonly onBeyondInbox: (stream: AlertStream) => void;
 }
 
 /** A stream and how many changes are read for it. */
@@ -141,7 +143,10 @@ export class CatchUps {
     const contents = await this.deps.contents.load(alertIds, observer);
     for (const [index, { stream, limit }] of turns.entries()) {
       const page = pages[index]!;
-      if (stream.cursor < page.prunedSequence) stream.end(tokenExpired());
+      if (page.epoch !== undefined && page.epoch !== stream.epoch) stream.end(tokenExpired());
+      // Read after the stream had come that far.
+      else if (page.lastSequence < cursors[index]!.after) this.deps.onBeyondInbox(stream);
+      else if (stream.cursor < page.prunedSequence) stream.end(tokenExpired());
       else stream.take(page.changes, page.changes.length < limit, page, contents);
     }
   }

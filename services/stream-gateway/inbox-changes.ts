@@ -1,5 +1,6 @@
 import type { Events } from '../events/events.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
+import { countOtherEpoch, readInboxChanged } from '../events/read-records.js';
 import type { Config } from '../lib/config/load.js';
 import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { every } from '../lib/lifecycle.js';
@@ -14,7 +15,7 @@ import { AnnouncedAlerts } from './announced-alerts.js';
 import { StreamTracing, type HandOutFailure } from './stream-trace.js';
 
 interface InboxChangesDeps {
-  readonly config: Pick<Config, 'slowProcessingMs'>;
+  readonly config: Pick<Config, 'slowProcessingMs' | 'topicInboxChange'>;
   readonly contents: AlertContents;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -22,6 +23,8 @@ interface InboxChangesDeps {
   readonly tracing: Tracing;
   /** The streams that a user holds here; undefined if there is none. */
   readonly streamsOf: (userId: string) => ReadonlySet<AlertStream> | undefined;
+  /** The database's; 0: not known. */
+  readonly epoch: () => number;
 }
 
 /** A change and the streams that it is for. */
@@ -51,6 +54,8 @@ const HAND_OUT_CHANGES = 1000;
 /** Hands the streams of this gateway what Kafka brings of all users. */
 export class InboxChanges {
   readonly #skipped;
+  readonly #refused;
+  readonly #setAside;
   readonly #traces;
 
   constructor(private readonly deps: InboxChangesDeps) {
@@ -59,13 +64,18 @@ export class InboxChanges {
       'ssom.stream.records.skipped',
       'Inbox-change records of users who are not connected here.',
     );
+    this.#refused = deps.metrics.counter(
+      'ssom.stream.records.refused',
+      'Inbox-change records that cannot be decoded, or whose key is another user than their value.',
+    );
+    this.#setAside = countOtherEpoch(deps.metrics, deps.logger, deps.config.topicInboxChange);
   }
 
   /** Reads the inbox changes of all users, and the alerts that they will be about, until the signal aborts. */
   async consume(consumer: Consumer, events: Events, signal: AbortSignal): Promise<void> {
     const { contents, logger } = this.deps;
     const { alertCreated, inboxChange } = events.topics;
-    contents.announced = new AnnouncedAlerts(events.alertCreated);
+    contents.announced = new AnnouncedAlerts(events.alertCreated, this.deps.epoch);
     const interrupt = () => consumer.interrupt();
     signal.addEventListener('abort', interrupt, { once: true });
     const newPartitions = every(
@@ -93,6 +103,7 @@ export class InboxChanges {
     let wanted: Wanted[] = [];
     let changes = 0;
     let skipped = 0;
+    let otherEpoch = 0;
     for (const record of records) {
       if (record.topic === events.topics.alertCreated) this.deps.contents.announced?.add(record);
     }
@@ -106,14 +117,16 @@ export class InboxChanges {
         continue;
       }
       try {
-        const event = events.inboxChanged.decodeKnown(record.value) ?? (await events.inboxChanged.decode(record.value));
+        const event = await readInboxChanged(events, record);
+        if (isOfNone(event, streams)) otherEpoch += 1;
         wanted.push({ event, streams, topic: record.topic, writtenAt: record.timestamp });
         changes += event.changes.length;
       } catch (error) {
         const { topic, partition, offset } = record;
+        this.#refused.add(1);
         this.deps.logger.error(
           { err: error, topic, partition, offset },
-          'an inbox change cannot be decoded; PostgreSQL has it',
+          'an inbox change is refused; PostgreSQL has it',
         );
       }
       if (changes < HAND_OUT_CHANGES) continue;
@@ -122,6 +135,7 @@ export class InboxChanges {
       changes = 0;
     }
     this.#skipped.add(skipped);
+    this.#setAside(otherEpoch);
     if (wanted.length > 0) await this.#handOut(wanted);
   }
 
@@ -140,6 +154,11 @@ export class InboxChanges {
     trace?.end(failure);
     this.deps.alarms.processed('stream', performance.now() - started, () => processedBy(wanted));
   }
+}
+
+/** Whether it is of another epoch than all of these streams; they refuse it themselves. */
+function isOfNone({ epoch = 0 }: InboxChangedEvent, streams: ReadonlySet<AlertStream>): boolean {
+  return epoch !== 0 && [...streams].every((stream) => stream.epoch !== epoch);
 }
 
 /**

@@ -15,7 +15,8 @@ export function createStreamGateway(runtime: Runtime): Service {
   const presence: Presence = new Presence(database, logger, () => hub.users);
   const hub: StreamHub = new StreamHub({ config, database, contents, logger, metrics, tracing, presence });
   const streamsOf = (userId: string) => hub.streamsOf(userId);
-  const changes = new InboxChanges({ config, contents, logger, metrics, alarms, tracing, streamsOf });
+  const epoch = () => hub.epoch;
+  const changes = new InboxChanges({ config, contents, logger, metrics, alarms, tracing, streamsOf, epoch });
   const openings = new StreamOpenings(database, config.streamsMax, (error, others) =>
     database.breaker.failedToo(error, others),
   );

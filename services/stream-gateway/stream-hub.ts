@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { AlertError } from '../domain/errors.js';
+import { tokenExpired } from '../domain/resume-token.js';
 import type { Config } from '../lib/config/load.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
@@ -43,6 +44,10 @@ const TICK_USERS = 1000;
 const HEAL_PAGE = 1000;
 /** A change that PostgreSQL has may still be on its way through Kafka: it is given this long before it counts as lost. */
 const HEAL_PATIENCE_MS = 500;
+/** That commits were lost shows in all streams at once; it is logged once in so many milliseconds. */
+const SAY_AGAIN_MS = 60_000;
+/** How long users gather whose streams heard something odd, before they are compared. */
+const SUSPECT_MS = 500;
 /** Changes that all streams together may buffer, about 30 MB; without room a stream reads PostgreSQL later. */
 const BUFFERED_MAX = 100_000;
 
@@ -55,6 +60,11 @@ export class StreamHub implements StreamHost {
   readonly #healed;
   readonly #latency;
   readonly #stalled;
+  readonly #beyondInbox;
+  #saidBeyondAt = -Infinity;
+  readonly #suspects = new Set<string>();
+  #looking: NodeJS.Timeout | undefined;
+  #epoch = 0;
   #count = 0;
   #sent = 0;
   #buffered = 0;
@@ -64,7 +74,7 @@ export class StreamHub implements StreamHost {
   constructor(private readonly deps: StreamHubDeps) {
     const { metrics } = deps;
     metrics.total('ssom.stream.changes', 'Inbox changes that were written to streams.', () => this.#sent);
-    this.#catchUps = new CatchUps(deps);
+    this.#catchUps = new CatchUps({ ...deps, onBeyondInbox: (stream) => this.#endBeyondInbox(stream) });
     this.#gaps = metrics.counter(
       'ssom.stream.gaps',
       'Missing numbers that a stream noticed and filled from PostgreSQL.',
@@ -78,6 +88,10 @@ export class StreamHub implements StreamHost {
       "Time from CreateAlert's commit to the alert written to a live stream, for each stream.",
     );
     this.#stalled = metrics.counter('ssom.stream.stalled', 'Streams that were ended since their client took nothing.');
+    this.#beyondInbox = metrics.counter(
+      'ssom.stream.beyond_inbox',
+      'Streams that were ended since they had come further than their inbox goes: PostgreSQL has lost commits.',
+    );
     metrics.gauge('ssom.stream.slow', 'Streams whose client does not take what it was sent, now.', () => this.#slow);
     metrics.cache('contents', () => deps.contents.lookups);
     metrics.queue('streams', () => this.#count, deps.config.streamsMax);
@@ -127,6 +141,11 @@ export class StreamHub implements StreamHost {
     return performance.now() + this.deps.config.streamMaxAgeMs * (1 - Math.random() / 10);
   }
 
+  /** The database's, as of the last comparison; 0: not known yet. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   /** Users who hold a stream here. */
   get users(): Iterable<string> {
     return this.#byUser.keys();
@@ -159,6 +178,8 @@ export class StreamHub implements StreamHost {
       this.deps.presence?.note(stream.userId, true);
     } else streams.add(stream);
     this.#count += 1;
+    if (this.#epoch === 0) this.#epoch = stream.epoch;
+    else if (this.#epoch !== stream.epoch) this.suspect(stream);
     this.catchUp(stream);
   }
 
@@ -201,6 +222,50 @@ export class StreamHub implements StreamHost {
     this.#stalled.add(1);
   }
 
+  suspect({ userId }: AlertStream): void {
+    this.#suspects.add(userId);
+    this.#lookSoon();
+  }
+
+  #lookSoon(): void {
+    if (!this.#closed) this.#looking ??= setTimeout(() => void this.#lookAtSuspects(), SUSPECT_MS).unref();
+  }
+
+  /** If it cannot be done, the next comparison of all does it. */
+  async #lookAtSuspects(): Promise<void> {
+    const users = [...this.#suspects];
+    this.#suspects.clear();
+    try {
+      for (let from = 0; from < users.length && !this.#closed; from += HEAL_PAGE)
+        await this.#compare(users.slice(from, from + HEAL_PAGE));
+    } catch (error) {
+      this.#cannotCompare(error as Error);
+    }
+    this.#looking = undefined;
+    if (this.#suspects.size > 0) this.#lookSoon();
+  }
+
+  /** What it has seen is not in the database any more, so its numbers will be given to other changes. */
+  #endBeyondInbox(stream: AlertStream): void {
+    this.#beyondInbox.add(1);
+    const now = performance.now();
+    if (now - this.#saidBeyondAt > SAY_AGAIN_MS) {
+      this.#saidBeyondAt = now;
+      this.deps.logger.error(
+        'streams are further than their inboxes: PostgreSQL has lost commits, or a backup was restored; run: ssom-alert epoch renew --yes',
+      );
+    }
+    stream.end(tokenExpired());
+  }
+
+  /** What is remembered of the database before goes. */
+  #noteEpoch(epoch: number): void {
+    if (epoch === this.#epoch) return;
+    if (this.#epoch !== 0) this.deps.logger.warn('the database has another epoch: all streams of the one before end');
+    this.#epoch = epoch;
+    this.deps.contents.clear();
+  }
+
   catchUp(stream: AlertStream): void {
     this.#catchUps.add(stream);
   }
@@ -239,7 +304,7 @@ export class StreamHub implements StreamHost {
 
   /**
    * Compares the last numbers of connected users with what their streams have seen: that finds a change whose record never
-   * came. Streams of users who became inactive are ended.
+   * came. Streams of users who became inactive, of another epoch, and those that are further than their inbox, are ended.
    */
   async #compareAll(signal: AbortSignal): Promise<void> {
     const users = [...this.#byUser.keys()];
@@ -253,11 +318,20 @@ export class StreamHub implements StreamHost {
   }
 
   async #compare(users: readonly string[]): Promise<[string, number][]> {
-    const states = await lastSequences(this.deps.database, users);
+    // Only what a stream had reached before the question can be compared with the answer.
+    const reached = new Map<AlertStream, number>();
+    for (const userId of users) for (const stream of this.#streams(userId)) reached.set(stream, stream.cursor);
+    const { epoch, users: states } = await lastSequences(this.deps.database, users);
+    this.#noteEpoch(epoch);
     const ahead: [string, number][] = [];
     for (const userId of users) {
-      const streams = [...(this.#byUser.get(userId) ?? [])];
+      const streams = this.#streams(userId);
       const state = states.get(userId);
+      for (const stream of streams) {
+        if (!reached.has(stream)) continue;
+        if (stream.epoch !== epoch) stream.end(tokenExpired());
+        else if (state !== undefined && reached.get(stream)! > state.lastSequence) this.#endBeyondInbox(stream);
+      }
       if (state === undefined || !state.active) {
         for (const stream of streams)
           stream.end(new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`));
@@ -266,6 +340,10 @@ export class StreamHub implements StreamHost {
       }
     }
     return ahead;
+  }
+
+  #streams(userId: string): AlertStream[] {
+    return [...(this.#byUser.get(userId) ?? [])];
   }
 
   #healUser(userId: string, lastSequence: number): void {
@@ -279,6 +357,7 @@ export class StreamHub implements StreamHost {
   /** Ends all streams so that their clients resume elsewhere. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#looking);
     this.#catchUps.close();
     for (const streams of [...this.#byUser.values()]) for (const stream of [...streams]) leave(stream);
   }

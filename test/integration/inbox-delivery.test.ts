@@ -10,6 +10,7 @@ import {
   markRead,
   markUnread,
 } from '../../services/store/inboxes.js';
+import { readEpoch } from '../../services/store/state.js';
 import type { Database } from '../../services/lib/postgres.js';
 import { wait } from '../../services/lib/retry.js';
 import { newAlert } from '../support/alerts.js';
@@ -108,6 +109,7 @@ test('a repeated batch has no effect and describes what is there now', async (t)
       userId: 'u1',
       lastSequence: 5,
       unreadCount: 1,
+      epoch: await readEpoch(database),
       rows: [
         { alertId: c, sequence: 3, change: 'CREATED', isRead: false },
         { alertId: a, sequence: 4, change: 'READ', isRead: true },
@@ -138,6 +140,7 @@ test('an alert twice in one batch is delivered once', async (t) => {
     created: 0,
     impossible: [],
     closed: 0,
+    otherEpoch: 0,
     held: new Set(),
   });
 });
@@ -385,6 +388,7 @@ test('changesAfter: pages while rows move past the page miss nothing and end at 
     lastSequence: 0,
     prunedSequence: 0,
     unreadCount: 0,
+    epoch: undefined,
   });
 });
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
 import test from 'node:test';
 import { AlertError } from '../../../services/domain/errors.js';
+import { messageType } from '../../../services/lib/grpc/protos.js';
+import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
 import type { AlertStream } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 import {
+  EPOCH,
   fakeContents,
   FakeCall,
   FakeHost,
@@ -21,10 +25,29 @@ function catchUp(stream: AlertStream, inbox: InboxModel, limit = 100): void {
   }
 }
 
-function opened(options: { bufferMax?: number; filter?: StreamFilter; missing?: Set<number> } = {}) {
+const MESSAGE = Buffer.from(
+  messageType('ssom.alert.v1.Alert')
+    .encode({ message: 'x'.repeat(16_000) })
+    .finish(),
+);
+
+/** Five of them are more than a response has room for. */
+function largeContents(): AlertContents {
+  const contents = fakeContents();
+  const plain = contents.get.bind(contents);
+  const get = (alertId: number) => {
+    const content = plain(alertId)!;
+    return { ...content, bytes: Buffer.concat([content.bytes, MESSAGE]) };
+  };
+  return Object.assign(contents, { get });
+}
+
+function opened(
+  options: { bufferMax?: number; filter?: StreamFilter; missing?: Set<number>; contents?: AlertContents } = {},
+) {
   const inbox = new InboxModel();
   const call = new FakeCall();
-  const host = new FakeHost(options.bufferMax, fakeContents(options.missing));
+  const host = new FakeHost(options.bufferMax, options.contents ?? fakeContents(options.missing));
   const stream = newStream(call, host, options.filter === undefined ? {} : { filter: options.filter });
   return { inbox, call, host, stream };
 }
@@ -357,4 +380,29 @@ test('in any order of losses, repeats, slowness and pages the folded stream is t
     assert.equal(position(call.folded.resumeToken), inbox.lastSequence, `seed ${seed}`);
     assert.equal(host.changes, call.folded.changes.length);
   }
+});
+
+test('a badge is of the changes it comes with: a response that ends within an event says how many come after it', async () => {
+  // Alerts of 16,000 bytes: five of them fill a response.
+  const { inbox, call, stream } = opened({ contents: largeContents() });
+  catchUp(stream, inbox);
+  stream.offer(inbox.create(...Array.from({ length: 16 }, (_, index) => index + 1)));
+  // The client takes the first one, and the rest comes.
+  await turn();
+  const cut = call.responses.filter(({ changes }) => changes.length > 0);
+  assert.ok(cut.length > 1, 'the event is several responses');
+  assert.deepEqual(
+    cut.map(({ resumeToken, behind, unreadCount }) => [position(resumeToken) + behind, unreadCount]),
+    cut.map(() => [16, 16]),
+  );
+});
+
+test('a record of another epoch is not shown, and has the inbox looked at', () => {
+  const { inbox, call, host, stream } = opened();
+  catchUp(stream, inbox);
+  stream.offer({ ...inbox.create(1), epoch: EPOCH + 1 });
+  assert.deepEqual([call.sequences, host.suspicions, stream.cursor], [[], 1, 0]);
+  // An older writer does not know it.
+  stream.offer({ ...inbox.create(2), epoch: 0, changes: [] });
+  assert.equal(host.asked, 1);
 });

@@ -29,6 +29,7 @@ export class InboxModel {
   readonly rows = new Map<number, ModelRow>();
   lastSequence = 0;
   prunedSequence = 0;
+  epoch = EPOCH;
 
   get unreadCount(): number {
     return [...this.rows.values()].filter(({ isRead, change }) => !isRead && change !== 'DELETED').length;
@@ -68,7 +69,7 @@ export class InboxModel {
       .map((alertId) => this.rows.get(alertId)!)
       .sort((a, b) => a.sequence - b.sequence)
       .map(({ alertId, sequence, change, isRead }) => ({ alertId, sequence, type: change, isRead, traceparent: '' }));
-    return { userId: USER, lastSequence: this.lastSequence, unreadCount: this.unreadCount, changes };
+    return { userId: USER, lastSequence: this.lastSequence, unreadCount: this.unreadCount, changes, epoch: this.epoch };
   }
 
   /** What changesAfter would read. */
@@ -203,6 +204,12 @@ export class FakeHost implements StreamHost {
 
   gap(): void {
     this.gaps += 1;
+  }
+
+  /** How often a stream doubted its inbox. */
+  suspicions = 0;
+  suspect(): void {
+    this.suspicions += 1;
   }
 
   /** Alerts that came to streams that were there before them. */

@@ -9,12 +9,13 @@ import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { StreamHub } from '../../../services/stream-gateway/stream-hub.js';
 import { defer } from '../../support/defer.js';
 import { untilTrue } from '../../support/until-true.js';
-import { fakeContents, FakeCall, InboxModel, newStream } from './inbox-model.js';
+import { fakeContents, FakeCall, InboxModel, newStream, USER } from './inbox-model.js';
 
 /** What the query of changesAfter answers for one of its cursors. */
 function pageRows(inbox: InboxModel, place: number, after: number, limit: number): object[] {
   const { changes, lastSequence, prunedSequence, unreadCount } = inbox.page(after, limit);
-  const position = { place, last_seq: lastSequence, pruned_seq: prunedSequence, unread_count: unreadCount };
+  const { epoch } = inbox;
+  const position = { place, last_seq: lastSequence, pruned_seq: prunedSequence, unread_count: unreadCount, epoch };
   const ranks = { CREATED: 1, READ: 2, UNREAD: 3, DELETED: 4 };
   const rows = changes.map((row) => ({
     ...position,
@@ -27,11 +28,21 @@ function pageRows(inbox: InboxModel, place: number, after: number, limit: number
   return rows.length === 0 ? [{ ...position, alert_id: null }] : rows;
 }
 
+/** What the query of lastSequences answers. */
+function lastRows(inbox: InboxModel): object[] {
+  return [{ epoch: inbox.epoch, user_id: USER, last_seq: inbox.lastSequence, active: true }];
+}
+
 /** A hub whose PostgreSQL is a model; `answer` is awaited before each page, which is read as of then. */
 function hubOn(t: TestContext, inbox: InboxModel, answer: () => Promise<void>, config: Record<string, string> = {}) {
   let reading = 0;
   let overlapping = 0;
-  const query = async ({ values }: { values: [string[], number[], number[]] }) => {
+  const query = async ({ name, values }: { name: string; values: [string[], number[], number[]] }) => {
+    if (name === 'last-sequences') {
+      const last = lastRows(inbox);
+      await answer();
+      return { rows: last, rowCount: last.length };
+    }
     reading += 1;
     overlapping = Math.max(overlapping, reading);
     const rows = values[1].flatMap((after, index) => pageRows(inbox, index + 1, after, values[2][index]!));
@@ -39,11 +50,13 @@ function hubOn(t: TestContext, inbox: InboxModel, answer: () => Promise<void>, c
     reading -= 1;
     return { rows, rowCount: rows.length };
   };
+  let cleared = 0;
+  const contents = Object.assign(fakeContents(), { clear: () => (cleared += 1) });
   const metrics = new Metrics('test');
   const hub = new StreamHub({
     config: loadConfig(config),
     database: { query } as unknown as Database,
-    contents: fakeContents(),
+    contents,
     logger: silentLogger(),
     metrics,
     tracing: Tracing.off(),
@@ -52,7 +65,7 @@ function hubOn(t: TestContext, inbox: InboxModel, answer: () => Promise<void>, c
     hub.close();
     await metrics.close();
   });
-  return { hub, overlapping: () => overlapping };
+  return { hub, overlapping: () => overlapping, cleared: () => cleared };
 }
 
 test('one stream is never read for twice at a time, even if it falls behind as it goes live', async (t) => {
@@ -160,4 +173,81 @@ test('a database that is away delays streams and loses nothing', async (t) => {
   hub.add(newStream(call, hub));
   await untilTrue(() => call.checkpoints === 1, { what: 'the stream is live' });
   assert.deepEqual(call.sequences, [1, 2]);
+});
+
+/** A live stream of a client, and how it was refused, if it was. */
+async function liveStream(hub: StreamHub) {
+  const call = new FakeCall();
+  const refusals: string[] = [];
+  call.on('error', ({ details }: { details: string }) => refusals.push(details));
+  const stream = newStream(call, hub);
+  hub.add(stream);
+  await untilTrue(() => stream.isLive, { what: 'the stream is live' });
+  return { stream, refusals };
+}
+
+const compare = (hub: StreamHub) => hub.compare(AbortSignal.timeout(5000));
+
+test('a live stream that is further than its inbox ends: PostgreSQL has lost commits', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2, 3);
+  const { hub } = hubOn(t, inbox, () => Promise.resolve());
+  const { stream, refusals } = await liveStream(hub);
+  await compare(hub);
+  assert.deepEqual(refusals, []);
+  inbox.lastSequence = 2;
+  await compare(hub);
+  assert.match(refusals.join(), /too old to go on from/);
+  assert.ok(stream.hasEnded);
+});
+
+test('an answer of before a stream came that far is no proof that commits were lost', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1);
+  let answer = Promise.resolve();
+  const { hub } = hubOn(t, inbox, () => answer);
+  const { stream, refusals } = await liveStream(hub);
+  let goOn!: () => void;
+  answer = new Promise((resolve) => (goOn = resolve));
+  const compared = compare(hub);
+  stream.offer(inbox.create(2));
+  assert.equal(stream.cursor, 2);
+  goOn();
+  await compared;
+  assert.deepEqual(refusals, []);
+});
+
+test('a stream that catches up from beyond its inbox ends, rather than to go live and to drop what comes', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2, 3);
+  const { hub } = hubOn(t, inbox, () => Promise.resolve());
+  const { stream, refusals } = await liveStream(hub);
+  inbox.lastSequence = 1;
+  stream.heal(4);
+  await untilTrue(() => refusals.length > 0, { what: 'the stream is refused' });
+  assert.match(refusals.join(), /too old to go on from/);
+});
+
+test('records that a stream is beyond have its inbox looked at before the next comparison', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1, 2, 3);
+  const { hub } = hubOn(t, inbox, () => Promise.resolve());
+  const { stream, refusals } = await liveStream(hub);
+  inbox.lastSequence = 1;
+  stream.offer(inbox.create(9));
+  await untilTrue(() => refusals.length > 0, { what: 'the stream is refused', timeoutMs: 3000 });
+});
+
+test('a renewed epoch ends the streams of the one before, and what was remembered goes', async (t) => {
+  const inbox = new InboxModel();
+  inbox.create(1);
+  const { hub, cleared } = hubOn(t, inbox, () => Promise.resolve());
+  const { refusals } = await liveStream(hub);
+  await compare(hub);
+  assert.deepEqual([refusals, cleared()], [[], 0]);
+  inbox.epoch += 1;
+  await compare(hub);
+  assert.match(refusals.join(), /too old to go on from/);
+  assert.equal(cleared(), 1);
+  assert.equal(hub.epoch, inbox.epoch);
 });

@@ -1,0 +1,59 @@
+import { UndecodableRecord, type AvroCodec } from '../lib/avro.js';
+import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import { PoisonRecord } from '../lib/kafka/poison-record.js';
+import type { Logger } from '../lib/logging.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+import type { AlertCreatedEvent, InboxChangedEvent, UserAlertEvent } from './event-types.js';
+import type { Events } from './events.js';
+
+/*
+ * Records as their consumers read them. The key decides the partition, and who reads a topic may look at nothing else: so a
+ * record whose key names another alert or user than its value is nobody's, and refused.
+ *
+ * All throw a PoisonRecord for bytes that no schema fits or a key that is another; other errors when the registry is away.
+ */
+
+/** Of alert-created-topic; the key is the alert. */
+export function readAlertCreated({ alertCreated }: Events, record: IncomingRecord): Promise<AlertCreatedEvent> {
+  return read(alertCreated, record, ({ alertId }) => String(alertId));
+}
+
+/** Of user-alert-topic; the key is the user. */
+export function readUserAlert({ userAlert }: Events, record: IncomingRecord): Promise<UserAlertEvent> {
+  return read(userAlert, record, ({ userId }) => userId);
+}
+
+/** Of inbox-change-topic; the key is the user. */
+export function readInboxChanged({ inboxChanged }: Events, record: IncomingRecord): Promise<InboxChangedEvent> {
+  return read(inboxChanged, record, ({ userId }) => userId);
+}
+
+async function read<T>(codec: AvroCodec<T>, record: IncomingRecord, keyOf: (event: T) => string): Promise<T> {
+  let event: T;
+  try {
+    event = codec.decodeKnown(record.value) ?? (await codec.decode(record.value));
+  } catch (error) {
+    throw error instanceof UndecodableRecord ? new PoisonRecord(record, error) : error;
+  }
+  const key = keyOf(event);
+  if (record.key === key) return event;
+  const found = record.key === null ? 'has no key' : `has the key ${JSON.stringify(record.key)}`;
+  throw new PoisonRecord(record, new Error(`the record ${found}, and its value is for ${JSON.stringify(key)}`));
+}
+
+/** @returns what notes that records of a topic were set aside, since their numbers are of another epoch than the database's */
+export function countOtherEpoch(metrics: Metrics, logger: Logger, topic: string): (records: number) => void {
+  const counter = metrics.counter(
+    'ssom.records.other_epoch',
+    "Records that were set aside: their numbers are of another epoch than the database's.",
+    [{ topic }],
+  );
+  return (records) => {
+    if (records === 0) return;
+    counter.add(records, { topic });
+    logger.warn(
+      { topic, records },
+      'records of another epoch of the database were set aside; nothing of them is delivered',
+    );
+  };
+}
