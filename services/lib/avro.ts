@@ -69,7 +69,8 @@ Object.assign(avsc.types.ArrayType.prototype, {
 
 Object.assign(avsc.types.MapType.prototype, {
   _read(this: { valuesType: ItemType }, tap: Tap): Record<string, unknown> {
-    const values: Record<string, unknown> = {};
+    // Without a prototype: a key `__proto__` is a key like any other.
+    const values = Object.create(null) as Record<string, unknown>;
     eachItem(tap, () => {
       const key = tap.readString();
       values[key] = this.valuesType._read(tap);
@@ -84,8 +85,34 @@ Object.assign(avsc.types.MapType.prototype, {
   },
 });
 
-function parseSchema(schema: string): avsc.Type {
-  return avsc.Type.forSchema(JSON.parse(schema) as avsc.Schema, { noAnonymousTypes: false });
+/** Keys of a schema whose value is a type's name, a type, or a list of them. */
+const HOLDS_TYPES = new Set(['type', 'items', 'values', 'fields']);
+
+/**
+ * Avro compares names without their namespace (Schema Resolution), avsc with it: a schema in another one could not be read as
+ * ours. So types are made without, unless two of a schema would have the same name then.
+ */
+function parseSchema(text: string): avsc.Type {
+  const schema = JSON.parse(text) as avsc.Schema;
+  try {
+    return avsc.Type.forSchema(withoutNamespaces(schema) as avsc.Schema, { noAnonymousTypes: false });
+  } catch {
+    return avsc.Type.forSchema(schema, { noAnonymousTypes: false });
+  }
+}
+
+function withoutNamespaces(schema: unknown): unknown {
+  if (typeof schema === 'string') return schema.slice(schema.lastIndexOf('.') + 1);
+  if (Array.isArray(schema)) return schema.map(withoutNamespaces);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  return Object.fromEntries(
+    Object.entries(schema)
+      .filter(([key]) => key !== 'namespace')
+      .map(([key, value]: [string, unknown]) => {
+        const isName = key === 'name' || key === 'aliases';
+        return [key, isName || HOLDS_TYPES.has(key) ? withoutNamespaces(value) : value];
+      }),
+  );
 }
 
 /**

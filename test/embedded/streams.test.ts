@@ -38,12 +38,18 @@ test('streams', async (t) => {
     const request = alertRequest({
       title: '제목 😀',
       message: 'm\n2',
-      labels: { 키: '값' },
+      // Every object has a property of each of the last three.
+      labels: JSON.parse('{"키":"값","__proto__":"a","constructor":"b","toString":"c"}') as Record<string, string>,
       recipients: { userIds: ['live'] },
     });
     const { alert } = await api.call('CreateAlert', request);
     await stream.untilAlerts([alert!.alertId]);
     assert.deepEqual(stream.changes[0]!.alert, alert);
+    const labels = Object.entries(request.labels!).sort();
+    const { alert: got } = await api.call('GetAlert', { alertId: alert!.alertId });
+    const { entries } = await api.call('ListInbox', {}, { user: 'live' });
+    for (const each of [stream.changes[0]!.alert, got, entries[0]!.alert])
+      assert.deepEqual(Object.entries(each!.labels).sort(), labels);
     assert.deepEqual(stream.changes[0]!.type, 'INBOX_CHANGE_TYPE_CREATED');
     await assertFoldEqualsInbox(api, 'live', stream.folded);
   });

@@ -212,3 +212,40 @@ test('incompatibility is found in both directions', () => {
 test('canonical text keeps the order of keys and drops white space', () => {
   assert.equal(canonicalSchema('{ "b": 1,\n "a": [ 1 ] }'), '{"b":1,"a":[1]}');
 });
+
+/** A version of ours as another release might have it. */
+const inNamespace = (schema: string, namespace: string) =>
+  JSON.stringify({ ...(JSON.parse(schema) as object), namespace });
+
+for (const subject of SUBJECTS) {
+  test(`a writer's schema of ${subject} in another namespace is read as ours`, async () => {
+    const newest = versionsOf(subject).at(-1)!;
+    const foreign = inNamespace(newest, 'ssom.alert.events.v9');
+    assert.equal(incompatibility(newest, foreign), undefined);
+    assert.equal(incompatibility(foreign, newest), undefined);
+    const writer = new AvroCodec<object>(foreign, 7, unasked);
+    const reader = new AvroCodec<object>(newest, 8, () => Promise.resolve(foreign));
+    const event = avsc.Type.forSchema(JSON.parse(newest) as avsc.Schema).random() as object;
+    assert.equal(JSON.stringify(await reader.decode(writer.encode(event))), JSON.stringify(event));
+  });
+}
+
+test('names are compared without their namespace wherever they stand, and with it where two would be one', () => {
+  const nested = (namespace: string) => `{"type":"record","name":"E","namespace":"${namespace}","fields":[
+    {"name":"a","type":{"type":"record","name":"${namespace}.In","fields":[{"name":"n","type":"long"}]}},
+    {"name":"b","type":["null","${namespace}.In"]},{"name":"c","type":{"type":"array","items":"In"}}]}`;
+  assert.equal(incompatibility(nested('x.y'), nested('z')), undefined);
+  const two = `{"type":"record","name":"E","fields":[
+    {"name":"a","type":{"type":"record","name":"x.In","fields":[]}},
+    {"name":"b","type":{"type":"record","name":"y.In","fields":[{"name":"n","type":"long"}]}}]}`;
+  assert.equal(incompatibility(two, two), undefined);
+  const other = V1.replace('"Event"', '"Incident"');
+  assert.notEqual(incompatibility(V1, other), undefined);
+});
+
+test('a map has every key that was written, also those that objects have by themselves', () => {
+  const schema = '{"type":"record","name":"E","fields":[{"name":"labels","type":{"type":"map","values":"string"}}]}';
+  const codec = new AvroCodec<{ labels: Record<string, string> }>(schema, 1, unasked);
+  const labels = JSON.parse('{"__proto__":"a","constructor":"b","toString":"c","x":"d"}') as Record<string, string>;
+  assert.deepEqual(Object.entries(codec.decodeKnown(codec.encode({ labels }))!.labels), Object.entries(labels));
+});
