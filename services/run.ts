@@ -3,7 +3,7 @@ import { createAlertApi } from './alert-api/alert-api.js';
 import { createDelivery } from './delivery/delivery.js';
 import { createFanout } from './fanout/fanout.js';
 import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from './lib/config/load.js';
-import { endProcess, shutdownSignal, type Service } from './lib/lifecycle.js';
+import { endOnUnattended, shutdownSignal, type Service } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { checkCredentials, createPush } from './push/push.js';
 import { Runtime, type Backends } from './runtime.js';
@@ -58,10 +58,7 @@ export async function runRole(name: string, environment: Environment): Promise<n
   const logger = createLogger(config, name);
   logger.debug({ config: describeConfig(config) }, 'configuration');
   const signal = shutdownSignal(logger, config.shutdownTimeoutMs);
-  process.on('unhandledRejection', (error) => {
-    logger.fatal({ err: error }, 'a promise failed unattended; ending');
-    endProcess(1);
-  });
+  endOnUnattended(logger);
   try {
     await (name === 'standalone'
       ? runStandalone(config, logger, signal)

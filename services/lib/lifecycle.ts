@@ -73,6 +73,16 @@ export function endProcess(code: number): never {
   process.exit(code);
 }
 
+/** What nobody has caught ends this process, with exit code 1 and one line in the log: its state is not known any more. */
+export function endOnUnattended(logger: Logger): void {
+  const end = (what: string) => (error: unknown) => {
+    logger.fatal({ err: error }, `${what}; ending`);
+    endProcess(1);
+  };
+  process.on('unhandledRejection', end('a promise failed unattended'));
+  process.on('uncaughtException', end('an error was not caught'));
+}
+
 /**
  * An AbortSignal that aborts at the first SIGINT or SIGTERM. The second signal, or `forceAfterMs` after the first,
  * ends the process at once with exit code 1.

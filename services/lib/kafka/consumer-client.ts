@@ -1,9 +1,8 @@
-import { RdKafka } from '@confluentinc/kafka-javascript';
-import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
-import type { IncomingRecord, PartitionOffset } from './incoming-record.js';
+import type { PartitionOffset } from './incoming-record.js';
+import { NativeConsumer, type NativeListeners } from './native-consumer.js';
 
 export interface ClientOptions {
   readonly clientId: string;
@@ -15,30 +14,16 @@ export interface ClientOptions {
 }
 
 /** What the present client tells; nobody listens to one that was replaced. */
-export interface ClientEvents {
-  /** Its queue was empty, and is not any more. */
-  readonly onArrival: () => void;
-  readonly onRebalance: (client: RawClient, assigned: boolean, partitions: PartitionOffset[]) => void;
-  /** Every 5 s, as JSON. */
-  readonly onStatistics: (json: string) => void;
+export interface ClientEvents extends Omit<NativeListeners, 'onRebalance'> {
+  readonly onRebalance: (native: NativeConsumer, assigned: boolean, partitions: PartitionOffset[]) => void;
 }
-
-/** librdkafka's consumer with the methods that its type declarations leave out. */
-export type RawClient = InstanceType<typeof RdKafka.KafkaConsumer> & {
-  commitCb(offsets: PartitionOffset[], done: (error: Error | null) => void): void;
-  incrementalAssign(partitions: readonly PartitionOffset[]): void;
-  assignmentLost(): boolean;
-};
-
-const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS;
 
 /**
  * The client of librdkafka through which a consumer reads at present: it is made, connected, replaced by a new one and
  * closed here. What belongs to the assignment that it has, and must not outlive it, is told by the generation.
  */
 export class ConsumerClient {
-  #raw: RawClient;
-  #lastError: Error | undefined;
+  #native: NativeConsumer;
   #generation = 0;
   #replaced = 0;
   #isReplacing = false;
@@ -51,46 +36,41 @@ export class ConsumerClient {
     private readonly options: ClientOptions,
     private readonly events: ClientEvents,
   ) {
-    this.#raw = this.#create();
+    this.#native = this.#create();
   }
 
-  #create(): RawClient {
+  #create(): NativeConsumer {
     const { brokers, config, logger, options, events } = this;
     // One that was replaced may still call back.
-    const isCurrent = () => this.isCurrent(client);
+    const isCurrent = () => this.isCurrent(native);
     const settings = {
       ...consumerSettings(brokers, config, options.clientId, options.groupId),
       ...(options.fetchMinBytes === undefined ? {} : { 'fetch.min.bytes': options.fetchMinBytes }),
-      queue_non_empty_cb: () => {
+    };
+    const listeners: NativeListeners = {
+      onArrival: () => {
         if (isCurrent()) events.onArrival();
       },
-      rebalance_cb: (error: { code: number } | undefined, partitions: PartitionOffset[]) => {
-        if (isCurrent()) events.onRebalance(client, error?.code === ASSIGN, partitions);
+      onRebalance: (assigned, partitions) => {
+        if (isCurrent()) events.onRebalance(native, assigned, partitions);
         // One that was replaced takes nothing more, and gives up what it has: it cannot leave its group otherwise.
-        else client.unassign();
+        else native.unassign();
+      },
+      onStatistics: (json) => {
+        if (isCurrent()) events.onStatistics(json);
       },
     };
-    // A consumer that has lost its place reads everything again rather than skip: delivering twice has no effect.
-    const client = new RdKafka.KafkaConsumer(settings, { 'auto.offset.reset': 'earliest' }) as RawClient;
-    client.setDefaultConsumeTimeout(0);
-    client.on('event.stats', (stats: { message: string }) => {
-      if (isCurrent()) events.onStatistics(stats.message);
-    });
-    client.on('event.error', (error) => {
-      this.#lastError = error as unknown as Error;
-      logger.debug({ err: error }, 'the Kafka consumer reports an error and goes on');
-    });
-    client.on('rebalance.error', (error) => logger.warn({ err: error }, 'a rebalance failed'));
-    return client;
+    const native = new NativeConsumer(settings, listeners, logger);
+    return native;
   }
 
-  /** For what is asked of librdkafka itself; throws at every question unless the client is usable. */
-  get raw(): RawClient {
-    return this.#raw;
+  /** For what is asked of librdkafka itself. */
+  get native(): NativeConsumer {
+    return this.#native;
   }
 
-  isCurrent(client: RawClient): boolean {
-    return client === this.#raw;
+  isCurrent(native: NativeConsumer): boolean {
+    return native === this.#native;
   }
 
   get bootstrapServers(): string {
@@ -121,34 +101,17 @@ export class ConsumerClient {
 
   /** Neither closed nor not connected yet. */
   get isUsable(): boolean {
-    return !this.#isClosed && !this.#isReplacing;
+    return !this.#isClosed && !this.#isReplacing && this.#native.isOpen;
   }
 
   /** None while it is not usable. */
   get assignment(): readonly PartitionOffset[] {
-    return this.isUsable ? (this.#raw.assignments() as PartitionOffset[]) : [];
+    return this.isUsable ? this.#native.assignment : [];
   }
 
   /** @throws when no broker answers; nothing is left open then */
   async open(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#raw.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
-        if (error === null || error === undefined) return resolve();
-        this.#raw.disconnect();
-        const { message } = this.#lastError ?? error;
-        reject(new Error(`no Kafka broker answered at ${this.bootstrapServers}: ${message}`));
-      });
-    });
-  }
-
-  /** Up to `max` records that are in librdkafka's queue, as it gives them: the key is bytes, and headers may be absent. */
-  consume(max: number): Promise<IncomingRecord[]> {
-    return new Promise((resolve, reject) => {
-      this.#raw.consume(max, (error, messages) => {
-        if (error) reject(error);
-        else resolve(messages as unknown as IncomingRecord[]);
-      });
-    });
+    await this.#native.open(this.options.timeoutMs ?? 3000, this.bootstrapServers);
   }
 
   /** Puts a new client in the place of this one; tries until it is connected and has begun, or everything is closed. */
@@ -158,32 +121,28 @@ export class ConsumerClient {
   }
 
   async #putAnother(begin: () => Promise<void> | void): Promise<void> {
-    const stalled = this.#raw;
+    const stalled = this.#native;
     this.#replaced += 1;
-    this.#raw = this.#create();
+    this.#native = this.#create();
     // It may never answer. Its group membership ends with its session.
-    stalled.disconnect(holdThread());
+    void stalled.close();
     for (let attempt = 0; !this.#isClosed; attempt += 1) {
-      let opened = false;
       try {
         await this.open();
-        opened = true;
         await begin();
         break;
       } catch (error) {
         this.logger.warn({ err: error }, 'the Kafka consumer could not be replaced yet');
-        if (opened) this.#raw.disconnect(holdThread());
+        void this.#native.close();
         await wait(200 + backoffMs(attempt, 200, 5000));
-        if (!this.#isClosed) this.#raw = this.#create();
+        if (!this.#isClosed) this.#native = this.#create();
       }
     }
   }
 
   async close(timeoutMs: number): Promise<void> {
     this.#isClosed = true;
-    const released = holdThread();
-    const disconnected = new Promise<void>((resolve) => this.#raw.disconnect(() => resolve())).then(released);
-    await withTimeout(disconnected, timeoutMs, 'closing the Kafka consumer').catch((error: Error) =>
+    await withTimeout(this.#native.close(), timeoutMs, 'closing the Kafka consumer').catch((error: Error) =>
       this.logger.warn({ err: error }, 'the Kafka consumer did not close in time'),
     );
   }

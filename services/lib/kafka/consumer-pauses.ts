@@ -3,7 +3,9 @@ import { wait } from '../retry.js';
 import type { Arrivals } from './arrivals.js';
 import type { ConsumerClient } from './consumer-client.js';
 import { partitionName, type IncomingRecord, type PartitionOffset } from './incoming-record.js';
-import { METADATA_TIMEOUT_MS } from './topic-offsets.js';
+
+/** A partition that cannot be taken up again for so long has its client replaced. */
+const TAKE_UP_MAX_MS = 30_000;
 
 /**
  * What is not read for a while: everything, while something that all records need is away, or a partition whose record
@@ -24,6 +26,8 @@ export class ConsumerPauses {
     private readonly arrivals: Arrivals,
     private readonly logger: Logger,
     private readonly fetch: (max: number, waitMs: number) => Promise<IncomingRecord[]>,
+    /** Takes a new client in the place of this one. */
+    private readonly renew: (reason: string) => void,
   ) {}
 
   /** Whether everything waits. */
@@ -68,7 +72,7 @@ export class ConsumerPauses {
     const until = performance.now() + ms;
     this.#isPaused = true;
     this.#count += 1;
-    if (client.isUsable) client.raw.pause([...client.assignment]);
+    client.native.pause(client.assignment);
     while (performance.now() < until && !signal.aborted && client.generation === generation && !client.isClosed) {
       await wait(Math.min(250, Math.max(1, until - performance.now())), signal);
       // Polling is what tells the group that we live. Records that slip through the pause are kept for the next poll.
@@ -79,9 +83,7 @@ export class ConsumerPauses {
     if (client.generation !== generation) this.#strays = [];
     this.#isPaused = false;
     this.#activeSince = performance.now();
-    if (client.isUsable) {
-      client.raw.resume(client.assignment.filter((each) => !this.#parked.has(partitionName(each))));
-    }
+    client.native.resume(client.assignment.filter((each) => !this.#parked.has(partitionName(each))));
     arrivals.expect();
   }
 
@@ -91,26 +93,37 @@ export class ConsumerPauses {
     const { generation } = client;
     const partitions = [{ topic, partition }];
     const name = partitionName({ topic, partition });
-    client.raw.pause(partitions);
+    client.native.pause(partitions);
     this.#parked.add(name);
     this.#strays = this.#strays.filter((record) => record.topic !== topic || record.partition !== partition);
-    setTimeout(() => {
-      if (client.isClosed || client.generation !== generation) return;
-      client.raw.seek({ topic, partition, offset }, METADATA_TIMEOUT_MS, (error) => {
-        if (error) this.logger.warn({ err: error, topic, partition }, 'a partition could not be taken up again');
-        if (client.isClosed || client.generation !== generation) return;
-        this.#parked.delete(name);
-        // While everything waits, idle() wakes it with the others.
-        if (!this.#isPaused) client.raw.resume(partitions);
-        arrivals.expect();
-      });
-    }, ms).unref();
+    const isOver = () => client.isClosed || client.generation !== generation;
+    const triedSince = performance.now() + ms;
+    const takeUp = async () => {
+      if (isOver()) return;
+      try {
+        await client.native.seek({ topic, partition, offset });
+      } catch (error) {
+        if (isOver()) return;
+        this.logger.warn({ err: error, topic, partition }, 'a partition could not be taken up again; trying again');
+        // Resumed without it, it would go on behind the record, which would be lost.
+        if (performance.now() > triedSince + TAKE_UP_MAX_MS)
+          return this.renew(`${name} could not be taken up again for ${TAKE_UP_MAX_MS / 1000} s`);
+        return later();
+      }
+      if (isOver()) return;
+      this.#parked.delete(name);
+      // While everything waits, idle() wakes it with the others.
+      if (!this.#isPaused) client.native.resume(partitions);
+      arrivals.expect();
+    };
+    const later = () => void setTimeout(() => void takeUp(), ms).unref();
+    later();
   }
 
   /** Has librdkafka pause these partitions, or not, as everything else. A pause outlives a rebalance there. */
   apply(partitions: PartitionOffset[]): void {
-    if (this.#isPaused) this.client.raw.pause(partitions);
-    else this.client.raw.resume(partitions);
+    if (this.#isPaused) this.client.native.pause(partitions);
+    else this.client.native.resume(partitions);
   }
 
   /** Another assignment: none of its partitions is set aside. */

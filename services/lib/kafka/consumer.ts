@@ -61,11 +61,17 @@ export class Consumer {
     const progress = new ConsumerProgress(options.lags);
     const client = new ConsumerClient(brokers, config, logger, options, {
       onArrival: () => arrivals.announce(),
-      onRebalance: (raw, assigned, partitions) => void membership.rebalance(raw, assigned, partitions),
+      onRebalance: (native, assigned, partitions) => void membership.rebalance(native, assigned, partitions),
       onStatistics: (json) => progress.readStatistics(json, client.assignment, membership.hasJoined),
     });
     const commits = new OffsetCommits(client, logger);
-    const pauses = new ConsumerPauses(client, arrivals, logger, (max, waitMs) => this.#fetch(max, waitMs));
+    const pauses = new ConsumerPauses(
+      client,
+      arrivals,
+      logger,
+      (max, waitMs) => this.#fetch(max, waitMs),
+      (reason) => void this.renew(reason),
+    );
     const membership = new GroupMembership(client, arrivals, pauses, commits, logger, {
       groupId: options.groupId,
       finish: options.onRevoke,
@@ -211,7 +217,7 @@ export class Consumer {
     if (!client.isUsable || this.#membership.isRebalancing) return [];
     arrivals.take();
     const { generation } = client;
-    const records = await client.consume(max);
+    const records = await client.native.consume(max);
     // A rebalance came in between: these belong to an assignment that is gone, and will come again.
     if (generation !== client.generation) return [];
     arrivals.noteTaken(records.length < max);
@@ -287,7 +293,7 @@ export class Consumer {
     for (const partition of await this.partitionsOf(topic)) {
       const { low, high } = await this.watermarks(topic, partition);
       if (low >= high) continue;
-      this.#client.raw.assign([{ topic, partition, offset: low }]);
+      this.#client.native.assign([{ topic, partition, offset: low }]);
       this.#arrivals.expect();
       for (let next = low, heardAt = performance.now(); next < high;) {
         const records = await this.#fetch(500, 500);
@@ -299,7 +305,7 @@ export class Consumer {
           next = record.offset + 1;
         }
       }
-      this.#client.raw.unassign();
+      this.#client.native.unassign();
     }
   }
 
@@ -309,8 +315,8 @@ export class Consumer {
     const fresh = await beginnings(this.#client, topics, assigned);
     if (fresh.length === 0) return 0;
     for (const position of fresh) this.#progress.noteBeginning(position);
-    if (assigned.length === 0) this.#client.raw.assign(fresh);
-    else this.#client.raw.incrementalAssign(fresh);
+    if (assigned.length === 0) this.#client.native.assign(fresh);
+    else this.#client.native.incrementalAssign(fresh);
     this.#arrivals.expect();
     return fresh.length;
   }

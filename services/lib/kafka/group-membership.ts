@@ -1,9 +1,10 @@
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
 import type { Arrivals } from './arrivals.js';
-import type { ConsumerClient, RawClient } from './consumer-client.js';
+import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import { partitionName, type PartitionOffset } from './incoming-record.js';
+import type { NativeConsumer } from './native-consumer.js';
 import type { OffsetCommits } from './offset-commits.js';
 
 const REVOKE_WAIT_MS = 10_000;
@@ -58,7 +59,7 @@ export class GroupMembership {
 
   join(topics: readonly string[]): void {
     this.#unassignedSince = performance.now();
-    this.client.raw.subscribe([...topics]);
+    this.client.native.subscribe(topics);
   }
 
   /** The client is replaced: a rebalance of the old one ends unheard. */
@@ -66,15 +67,15 @@ export class GroupMembership {
     this.#isRebalancing = false;
   }
 
-  /** @param raw whose rebalance it is; it may be replaced while we wait, and gives up what it has then */
-  async rebalance(raw: RawClient, assigned: boolean, partitions: PartitionOffset[]): Promise<void> {
+  /** @param native whose rebalance it is; it may be replaced while we wait, and gives up what it has then */
+  async rebalance(native: NativeConsumer, assigned: boolean, partitions: PartitionOffset[]): Promise<void> {
     try {
       if (assigned) this.#take(partitions);
-      else await this.#giveUp(raw, partitions);
+      else await this.#giveUp(native, partitions);
     } catch (error) {
       if (!this.client.isClosed) this.logger.warn({ err: error }, 'a rebalance failed');
     } finally {
-      if (this.client.isCurrent(raw)) {
+      if (this.client.isCurrent(native)) {
         this.#isRebalancing = false;
         this.arrivals.announce();
       }
@@ -87,15 +88,15 @@ export class GroupMembership {
     this.#unassignedSince = undefined;
     this.#rebalances += 1;
     this.#isRebalancing = false;
-    if (!this.client.isClosed) this.client.raw.assign(partitions);
+    if (!this.client.isClosed) this.client.native.assign(partitions);
     this.pauses.apply(partitions);
     this.logger.info({ group: this.member.groupId, partitions: names(partitions) }, 'partitions assigned');
   }
 
-  async #giveUp(raw: RawClient, partitions: PartitionOffset[]): Promise<void> {
+  async #giveUp(native: NativeConsumer, partitions: PartitionOffset[]): Promise<void> {
     this.#isRebalancing = true;
     this.#unassignedSince = performance.now();
-    const lost = raw.assignmentLost();
+    const lost = native.assignmentLost;
     const { finish, groupId } = this.member;
     if (!lost && finish !== undefined) {
       await withTimeout(finish(), REVOKE_WAIT_MS, 'finishing before a rebalance').catch((error: Error) =>
@@ -103,9 +104,9 @@ export class GroupMembership {
       );
       await withTimeout(this.commits.flush(), REVOKE_WAIT_MS, 'committing before a rebalance').catch(() => undefined);
     }
-    if (!this.client.isCurrent(raw)) return void raw.unassign();
+    if (!this.client.isCurrent(native)) return native.unassign();
     this.member.endAssignment();
-    raw.unassign();
+    native.unassign();
     this.logger.info({ group: groupId, partitions: names(partitions), lost }, 'partitions revoked');
   }
 }

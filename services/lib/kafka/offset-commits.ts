@@ -55,12 +55,9 @@ export class OffsetCommits {
     if (offsets.length > 0) {
       this.#sentAt = performance.now();
       this.#sent += 1;
-      this.#last = new Promise((resolve) => {
-        this.client.raw.commitCb(offsets, (error) => {
-          if (error) this.#failed += 1;
-          if (error) this.logger.warn({ err: error }, 'offsets could not be committed; the records will come again');
-          resolve();
-        });
+      this.#last = this.client.native.commit(offsets).catch((error: Error) => {
+        this.#failed += 1;
+        this.logger.warn({ err: error }, 'offsets could not be committed; the records will come again');
       });
     }
     await this.#last;

@@ -4,6 +4,7 @@ import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import { batchMeans, NO_REQUESTS, requestTimes, type BatchMeans, type ClientStatistics } from './client-statistics.js';
 import { producerSettings, type Brokers, type KafkaConfig } from './client-config.js';
+import { hear } from './hear.js';
 
 /** One header: an object with one property, as a record that was read has them. */
 export type OutgoingHeader = Readonly<Record<string, Buffer | string>>;
@@ -129,16 +130,20 @@ export class Producer {
       this.#noteFatal(client, lastError);
       this.logger.debug({ err: error }, 'the Kafka producer reports an error');
     });
-    client.on('event.stats', (stats: { message: string }) => {
-      if (client === this.#client) this.#readStatistics(stats.message);
-    });
-    client.on('delivery-report', (error, report) => {
-      // Those of a client that was replaced have been counted as failed.
-      if (client === this.#client) this.#noteReport(error as unknown as Error | null | undefined);
-      const failure = error as unknown as Error | null | undefined;
-      this.#noteFatal(client, failure);
-      (report.opaque as Batch).settleOne(failure);
-    });
+    client.on('event.stats', (stats: { message: string }) =>
+      hear(this.logger, 'statistics', () => {
+        if (client === this.#client) this.#readStatistics(stats.message);
+      }),
+    );
+    client.on('delivery-report', (error, report) =>
+      hear(this.logger, 'delivery report', () => {
+        const failure = error as unknown as Error | null | undefined;
+        // Those of a client that was replaced have been counted as failed.
+        if (client === this.#client) this.#noteReport(failure);
+        this.#noteFatal(client, failure);
+        (report.opaque as Batch).settleOne(failure);
+      }),
+    );
     await new Promise<void>((resolve, reject) => {
       client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
         if (error === null || error === undefined) return resolve();
@@ -178,7 +183,8 @@ export class Producer {
     if (this.#client !== broken || this.#closed) return;
     this.#client = undefined;
     this.logger.error({ err: reason }, 'the Kafka producer is replaced');
-    broken.disconnect(holdThread());
+    // It throws for one that has closed itself.
+    hear(this.logger, 'replacement', () => broken.disconnect(holdThread()));
     for (const batch of this.#open) batch.abandon(reason);
     this.#failed += this.#inFlight;
     this.#inFlight = 0;

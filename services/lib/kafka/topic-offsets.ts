@@ -5,8 +5,6 @@
 import type { ConsumerClient } from './consumer-client.js';
 import { partitionName, type PartitionOffset, type TopicPartition } from './incoming-record.js';
 
-export const METADATA_TIMEOUT_MS = 5000;
-
 /** Brokers answer, and know no topic of that name. */
 export class UnknownTopic extends Error {
   constructor(topic: string, where: string) {
@@ -17,14 +15,8 @@ export class UnknownTopic extends Error {
 
 /** Partition numbers of a topic. @throws UnknownTopic if it does not exist; another error if no broker answers */
 export async function partitionsOf(client: ConsumerClient, topic: string): Promise<number[]> {
-  const metadata = await new Promise<{ topics: { name: string; partitions: { id: number }[] }[] }>(
-    (resolve, reject) => {
-      client.raw.getMetadata({ topic, timeout: METADATA_TIMEOUT_MS }, (error, data) =>
-        error ? reject(error) : resolve(data),
-      );
-    },
-  );
-  const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions ?? [];
+  const topics = await client.native.metadata(topic);
+  const partitions = topics.find(({ name }) => name === topic)?.partitions ?? [];
   if (partitions.length === 0) throw new UnknownTopic(topic, client.bootstrapServers);
   return partitions.map(({ id }) => id).sort((a, b) => a - b);
 }
@@ -32,13 +24,10 @@ export async function partitionsOf(client: ConsumerClient, topic: string): Promi
 /** First and next offset of a partition. */
 export async function watermarks(
   client: ConsumerClient,
-  { topic, partition }: TopicPartition,
+  partition: TopicPartition,
 ): Promise<{ low: number; high: number }> {
-  return new Promise((resolve, reject) => {
-    client.raw.queryWatermarkOffsets(topic, partition, METADATA_TIMEOUT_MS, (error, offsets) =>
-      error ? reject(error) : resolve({ low: offsets.lowOffset, high: offsets.highOffset }),
-    );
-  });
+  const { lowOffset, highOffset } = await client.native.watermarks(partition);
+  return { low: lowOffset, high: highOffset };
 }
 
 /** Committed positions of the client's group; -1 where there is none. */
@@ -46,19 +35,8 @@ export async function committedOffsets(
   client: ConsumerClient,
   partitions: readonly TopicPartition[],
 ): Promise<PartitionOffset[]> {
-  return new Promise((resolve, reject) => {
-    client.raw.committed(partitions as never, METADATA_TIMEOUT_MS, (error, offsets) =>
-      error
-        ? reject(error)
-        : resolve(
-            (offsets as (TopicPartition & { offset?: number })[]).map((entry) => ({
-              topic: entry.topic,
-              partition: entry.partition,
-              offset: entry.offset !== undefined && entry.offset >= 0 ? entry.offset : -1,
-            })),
-          ),
-    );
-  });
+  const positions = await client.native.committed(partitions);
+  return positions.map(({ topic, partition, offset = -1 }) => ({ topic, partition, offset: Math.max(offset, -1) }));
 }
 
 /**

@@ -12,15 +12,15 @@ import { stepClock } from '../../support/clock.js';
 
 /** A client that is connected and whose every call succeeds. */
 function client(commits: PartitionOffset[][] = []): ConsumerClient {
-  const raw = {
-    commitCb: (offsets: PartitionOffset[], done: (error: null) => void) => {
+  const native = {
+    commit: (offsets: PartitionOffset[]) => {
       commits.push(offsets);
-      setImmediate(() => done(null));
+      return Promise.resolve();
     },
     pause: () => undefined,
     resume: () => undefined,
   };
-  return { raw, generation: 1, isUsable: true, isClosed: false, assignment: [] } as unknown as ConsumerClient;
+  return { native, generation: 1, isUsable: true, isClosed: false, assignment: [] } as unknown as ConsumerClient;
 }
 
 const HOUR_MS = 3_600_000;
@@ -43,7 +43,13 @@ for (const stepMs of [-HOUR_MS, HOUR_MS]) {
   });
 
   test(`a pause lasts as long as it is meant to while ${stepped}`, async (t) => {
-    const pauses = new ConsumerPauses(client(), new Arrivals(), silentLogger(), () => Promise.resolve([]));
+    const pauses = new ConsumerPauses(
+      client(),
+      new Arrivals(),
+      silentLogger(),
+      () => Promise.resolve([]),
+      () => undefined,
+    );
     const started = performance.now();
     const idle = pauses.idle(400, AbortSignal.timeout(3000));
     stepClock(t, stepMs);
