@@ -13,7 +13,10 @@ const HOMES = [
     what: 'knex',
     allow: ['services/lib/postgres.ts', 'services/store/migrate.ts', 'services/store/migrations/**'],
   },
-  { what: 'pg', allow: ['services/lib/postgres.ts', 'services/standalone/embedded-postgres.ts'] },
+  {
+    what: 'pg',
+    allow: ['services/lib/postgres.ts', 'services/lib/postgres-control.ts', 'services/standalone/embedded-postgres.ts'],
+  },
   { what: '@opentelemetry/*', allow: ['services/lib/telemetry/**'] },
   { what: 'firebase-admin/*', allow: ['services/push/fcm.ts'] },
   { what: 'pino', allow: ['services/lib/logging.ts'] },

@@ -46,7 +46,10 @@ export class Runtime {
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly alarms: Alarms;
+  /** For what somebody waits for, or what streams and inboxes need now: quick statements. */
   readonly database: Database;
+  /** For what takes long, waits for locks, or comes in great number, on connections of its own. */
+  readonly bulkDatabase: Database;
   readonly grpc: GrpcServer;
   readonly registry: RegistryClient;
   readonly jobs: Jobs;
@@ -74,6 +77,7 @@ export class Runtime {
     this.alarms = new Alarms(config, logger, metrics);
     this.jobs = new Jobs(logger, metrics);
     this.database = new Database(backends.databaseUrl, config, logger, (state) => breakers.note('postgresql', state));
+    this.bulkDatabase = this.database.bulk;
     breakers.add('postgresql', this.database.breaker);
     this.registry = new RegistryClient(
       { url: backends.registryUrl, username: config.schemaRegistryUsername, password: config.schemaRegistryPassword },

@@ -102,10 +102,11 @@ export function alertService({
       return { results };
     },
 
-    async GetAlert({ alertId }, { identity, statements }) {
+    async GetAlert({ alertId }, call) {
+      const { identity } = call;
       if (!Number.isSafeInteger(alertId) || alertId < 1)
         throw invalidArgument([{ field: 'alert_id', description: 'must be a number that CreateAlert gave' }]);
-      const database = unobserved.observedBy(statements);
+      const database = unobserved.forCall(call);
       const mayReadAll = identity.scopes.has('alerts:read');
       const visible =
         mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));
@@ -119,9 +120,10 @@ export function alertService({
       return { alert: toAlertMessage(found.alert), progress };
     },
 
-    async ListAlerts(request, { identity, statements }) {
+    async ListAlerts(request, call) {
+      const { identity } = call;
       requireScope(identity, 'alerts:read');
-      const database = unobserved.observedBy(statements);
+      const database = unobserved.bulk.forCall(call);
       const limit = readPageSize(request.pageSize);
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
       const filter = readFilter(request.kinds, request.minimumLevel, BOUNDS['ListAlertsRequest.kinds']);

@@ -27,8 +27,9 @@ interface Handlers {
 /** The handlers of ssom.alert.v1.DeviceService. */
 export function deviceService({ database: unobserved }: { database: Database }): Handlers {
   return {
-    async RegisterDevice(request, { identity, statements }) {
-      const database = unobserved.observedBy(statements);
+    async RegisterDevice(request, call) {
+      const { identity } = call;
+      const database = unobserved.forCall(call);
       const userId = await activeOwner(database, identity, request.userId);
       const device = await registerDevice(database, { userId, ...readDevice(request) });
       // Made inactive since we looked.
@@ -36,15 +37,17 @@ export function deviceService({ database: unobserved }: { database: Database }):
       return { device: toMessage(device) };
     },
 
-    async UnregisterDevice(request, { identity, statements }) {
-      const database = unobserved.observedBy(statements);
+    async UnregisterDevice(request, call) {
+      const { identity } = call;
+      const database = unobserved.forCall(call);
       const userId = await activeOwner(database, identity, request.userId);
       if (await unregisterDevice(database, userId, readReference(request))) return {};
       throw new AlertError('NOT_FOUND', 'DEVICE_NOT_FOUND', `user '${userId}' has no such device`);
     },
 
-    async ListDevices(request, { identity, statements }) {
-      const database = unobserved.observedBy(statements);
+    async ListDevices(request, call) {
+      const { identity } = call;
+      const database = unobserved.forCall(call);
       const devices = await listDevices(database, await activeOwner(database, identity, request.userId));
       return { devices: devices.map(toMessage) };
     },

@@ -39,9 +39,10 @@ interface Handlers {
 /** The handlers of ssom.alert.v1.DirectoryService. */
 export function directoryService({ database: unobserved }: { database: Database }): Handlers {
   return {
-    async UpsertUsers({ users }, { identity, statements }) {
+    async UpsertUsers({ users }, call) {
+      const { identity } = call;
       requireScope(identity, 'directory:admin');
-      const database = unobserved.observedBy(statements);
+      const database = unobserved.bulk.forCall(call);
       checkUsers(users);
       try {
         return { directoryVersion: await upsertUsers(database, users), warnings: await warningsOf(database) };
@@ -56,9 +57,10 @@ export function directoryService({ database: unobserved }: { database: Database 
       }
     },
 
-    async ListUsers(request, { identity, statements }) {
+    async ListUsers(request, call) {
+      const { identity } = call;
       requireScope(identity, 'directory:admin');
-      const database = unobserved.observedBy(statements);
+      const database = unobserved.bulk.forCall(call);
       const limit = readPageSize(request.pageSize);
       const { rows, nextPageToken } = await readPage({
         limit,
@@ -70,18 +72,20 @@ export function directoryService({ database: unobserved }: { database: Database 
       return { users: rows, nextPageToken };
     },
 
-    async SetRoutingRules({ rules }, { identity, statements }) {
+    async SetRoutingRules({ rules }, call) {
+      const { identity } = call;
       requireScope(identity, 'directory:admin');
-      const database = unobserved.observedBy(statements);
+      const database = unobserved.bulk.forCall(call);
       return {
         directoryVersion: await setRoutingRules(database, readRules(rules)),
         warnings: await warningsOf(database),
       };
     },
 
-    async GetRoutingRules(_request, { identity, statements }) {
+    async GetRoutingRules(_request, call) {
+      const { identity } = call;
       requireScope(identity, 'directory:admin');
-      const database = unobserved.observedBy(statements);
+      const database = unobserved.forCall(call);
       const { rules, version } = await currentRoutingRules(database);
       return {
         rules: rules.map(({ department, match, appPattern }) => ({

@@ -58,10 +58,11 @@ export function inboxService({
   publishing,
 }: InboxServiceDeps): Handlers {
   const writes = inboxWrites(metrics);
-  const observed = ({ statements }: CallContext) => unobserved.observedBy(statements);
+  const light = (call: CallContext) => unobserved.forCall(call);
+  const bulk = (call: CallContext) => unobserved.bulk.forCall(call);
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
-  function announce(state: InboxState, bulk: boolean, traceparent: string | undefined): MarkReadResponse {
+  function announce(state: InboxState, isBulk: boolean, traceparent: string | undefined): MarkReadResponse {
     const target = publishing();
     if (state.rows.length > 0 && target !== undefined) {
       const { inboxChange } = target.events.topics;
@@ -78,7 +79,7 @@ export function inboxService({
           })
         : undefined;
       const parent = traceparentOf(span);
-      const records = inboxChangeRecords(target.events, [bulk ? { ...state, rows: [] } : state], () => parent);
+      const records = inboxChangeRecords(target.events, [isBulk ? { ...state, rows: [] } : state], () => parent);
       target.producer.publish(records).then(
         () => span?.end(),
         (error: Error) => {
@@ -92,7 +93,7 @@ export function inboxService({
 
   function mutation(change: typeof markRead, written: (rows: number) => void, bound: Bound): Mutation {
     return async ({ userId, alertIds }, call) => {
-      const database = observed(call);
+      const database = bulk(call);
       const owner = await activeOwner(database, call.identity, userId);
       const violations = new Violations();
       violations.fits('alert_ids', alertIds, bound);
@@ -105,7 +106,7 @@ export function inboxService({
 
   return {
     async ListInbox(request, call) {
-      const database = observed(call);
+      const database = bulk(call);
       const userId = await activeOwner(database, call.identity, request.userId);
       const limit = readPageSize(request.pageSize);
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
@@ -137,14 +138,14 @@ export function inboxService({
     DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED, BOUNDS['DeleteFromInboxRequest.alert_ids']),
 
     async MarkAllRead({ userId }, call) {
-      const database = observed(call);
+      const database = bulk(call);
       const state = await markAllRead(database, await activeOwner(database, call.identity, userId));
       writes.READ(state.rows.length);
       return announce(state, true, call.traceparent);
     },
 
     async GetUnreadCount({ userId }, call) {
-      const database = observed(call);
+      const database = light(call);
       const { unreadCount } = await inboxPosition(database, await activeOwner(database, call.identity, userId));
       return { unreadCount };
     },

@@ -68,7 +68,7 @@ export class CreateToInbox {
     this.#waiting = [];
     const alertIds = [...new Set(arrivals.map(({ alertId }) => alertId))];
     for (let from = 0; from < alertIds.length; from += PAGE) {
-      const createdAt = await creationTimes(this.runtime.database, alertIds.slice(from, from + PAGE));
+      const createdAt = await creationTimes(this.runtime.bulkDatabase, alertIds.slice(from, from + PAGE));
       for (const { alertId, at, recipients, traceparent } of arrivals) {
         const created = createdAt.get(alertId);
         if (created !== undefined) this.#histogram.record((at - created) / 1000, traceparent, recipients);

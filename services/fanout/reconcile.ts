@@ -61,7 +61,7 @@ export class Reconciler {
 
   /** Runs at the configured interval until the signal aborts; at once, without grace, if `atStart`. */
   async run(producers: ReconcileProducers, events: Events, signal: AbortSignal, atStart: boolean): Promise<void> {
-    const { config, jobs, database, backends } = this.runtime;
+    const { config, jobs, bulkDatabase: database, backends } = this.runtime;
     let stale = backends.brokers.inProcess;
     let graceMs = atStart ? 0 : config.reconcileGraceMs;
     if (!atStart) await wait(config.reconcileIntervalMs * Math.random(), signal);
@@ -76,7 +76,7 @@ export class Reconciler {
 
   /** One run, if no other instance is at it: rounds, until none is due or none of those that are can be repaired. */
   async reconcile(producers: ReconcileProducers, events: Events, graceMs: number, signal: AbortSignal): Promise<void> {
-    const { backends, config, logger, role, database } = this.runtime;
+    const { backends, config, logger, role, bulkDatabase: database } = this.runtime;
     const { alertCreated, userAlert } = events.topics;
     const groups = [
       { topic: alertCreated, groupId: `${config.consumerGroup}-fanout` },
@@ -111,7 +111,7 @@ export class Reconciler {
 
   /** Looks at what is due, until more is missing than one round can publish; the rest stays due. */
   async #findSuspects(graceMs: number, signal: AbortSignal): Promise<Suspects> {
-    const { database } = this.runtime;
+    const { bulkDatabase: database } = this.runtime;
     const suspects: Suspects = { alertIds: [], userIds: new Set() };
     for (let lacking = 0; lacking < REPUBLISH_MAX;) {
       const alertIds = await incompleteAlerts(database, graceMs, ALERTS);
@@ -128,7 +128,7 @@ export class Reconciler {
   }
 
   async #markComplete(complete: readonly { alertId: number; recipients: number }[]): Promise<void> {
-    if (complete.length > 0) await markComplete(this.runtime.database, complete);
+    if (complete.length > 0) await markComplete(this.runtime.bulkDatabase, complete);
     this.#completed.add(complete.length);
   }
 
@@ -174,7 +174,7 @@ export class Reconciler {
 
   /** In each alert's own trace, by alert id: that its events were lost and sent again is why it is late. */
   async #startSpans(missing: readonly Delivery[], topic: string): Promise<Map<number, Span>> {
-    const { tracing, database } = this.runtime;
+    const { tracing, bulkDatabase: database } = this.runtime;
     const spans = new Map<number, Span>();
     if (!tracing.enabled) return spans;
     const lost = new Map<number, number>();
@@ -207,7 +207,7 @@ export class Reconciler {
     let pairs: Delivery[] = [];
     const flush = async () => {
       if (pairs.length > 0) {
-        const found = await missingDeliveries(this.runtime.database, pairs);
+        const found = await missingDeliveries(this.runtime.bulkDatabase, pairs);
         missing.push(...found.missing);
         for (const { alertId } of found.missing) lacking.add(alertId);
         for (const alertId of found.held) lacking.add(alertId);

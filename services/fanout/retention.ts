@@ -39,7 +39,7 @@ export class Retention {
 
   /** One run, if no other instance is at it or has just been. */
   async remove(signal: AbortSignal): Promise<void> {
-    const { config, database, logger } = this.runtime;
+    const { config, bulkDatabase: database, logger } = this.runtime;
     const days = config.alertRetentionDays;
     await database.withAdvisoryLock(LOCK, async () => {
       const closedTo = await beginRetention(database);
@@ -57,7 +57,7 @@ export class Retention {
     closedTo: number,
     signal: AbortSignal,
   ): Promise<{ entries: number; held: ReadonlySet<number> }> {
-    const { database } = this.runtime;
+    const { bulkDatabase: database } = this.runtime;
     let entries = 0;
     const held = new Set<number>();
     for (let last: string | undefined = ''; last !== undefined && !signal.aborted;) {
@@ -76,7 +76,7 @@ export class Retention {
   }
 
   async #removeAlerts(closedTo: number, held: ReadonlySet<number>, signal: AbortSignal): Promise<number> {
-    const { database } = this.runtime;
+    const { bulkDatabase: database } = this.runtime;
     let alerts = 0;
     // A run that was cut short has not seen every inbox.
     for (let after = 0, page: number[] = []; !signal.aborted; after = page.at(-1)!) {

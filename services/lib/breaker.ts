@@ -12,6 +12,17 @@ export class CircuitOpen extends Error {
   }
 }
 
+/** A call of several steps, which counts once: whoever says first how it ended is heard. */
+export interface BreakerCall {
+  /** It is done, or has failed. */
+  ended(error?: Error): void;
+  /** It ended before the other side was asked anything. */
+  unasked(): void;
+}
+
+/** Nothing was heard of the other side: no success, and counted only where one call is to try it. */
+const UNASKED = new Error('the other side was not asked');
+
 export interface BreakerOptions {
   /** What is behind it, for messages. */
   readonly what: string;
@@ -49,7 +60,7 @@ export class Breaker {
       rollingCountBuckets: 10,
       rollingPercentilesEnabled: false,
       resetTimeout: RESET_MS,
-      errorFilter: (error) => !options.isOutage(error),
+      errorFilter: (error) => error !== UNASKED && !options.isOutage(error),
     });
     this.#circuit.on('open', () => this.#become('open'));
     this.#circuit.on('halfOpen', () => this.#become('half-open'));
@@ -110,18 +121,54 @@ export class Breaker {
     }
   }
 
+  /** Begins a call. @throws CircuitOpen at once while it is open, or another call tries the other side */
+  begin(): BreakerCall {
+    if (this.#state === 'closed') return this.#counted();
+    if (this.shownState === 'open') throw new CircuitOpen(this.options.what);
+    return this.#trialCall();
+  }
+
+  #counted(): BreakerCall {
+    let open = true;
+    return {
+      ended: (error) => {
+        if (open) this.#count(error);
+        open = false;
+      },
+      unasked: () => (open = false),
+    };
+  }
+
+  #count(error: Error | undefined): void {
+    const outcome = () => (error === undefined ? Promise.resolve() : Promise.reject(error));
+    this.#circuit.fire(outcome).catch(() => undefined);
+  }
+
+  #trialCall(): BreakerCall {
+    let settle!: (error?: Error) => void;
+    const outcome = new Promise<void>((resolve, reject) => {
+      settle = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.#circuit.fire(() => outcome).catch(() => undefined);
+    return { ended: settle, unasked: () => settle(UNASKED) };
+  }
+
   /**
    * Others shared a call that failed: they count as if each had made it. Otherwise it would never open where many wait for few
    * calls. @param callers how many others
    */
   failedToo(error: unknown, callers: number): void {
-    for (let count = 0; count < Math.min(callers, SHARED_MAX); count += 1)
-      this.#circuit.fire(() => Promise.reject(error as Error)).catch(() => undefined);
+    for (let count = 0; count < Math.min(callers, SHARED_MAX); count += 1) this.#count(error as Error);
   }
 
   /** The other side has answered somebody who asks past it: it closes, also where no call comes that could be tried. */
   recovered(): void {
     this.#circuit.close();
+  }
+
+  /** Somebody who asks past it has found that the other side is away: it opens, however few calls have failed. */
+  away(): void {
+    if (!this.#circuit.isShutdown) this.#circuit.open();
   }
 
   close(): void {

@@ -74,6 +74,7 @@ const STATES: Readonly<Record<string, Judgement>> = {
   XX002: ['contention', 'a page of an index is damaged: no record is at fault, and others go on'],
 };
 
+export const READ_ONLY = '25006';
 export const UNIQUE_VIOLATION = '23505';
 /** Somebody else held a row for longer than the lock time-out. */
 export const LOCK_NOT_AVAILABLE = '55P03';
@@ -86,11 +87,13 @@ const POOLERS_FAREWELL: Judgement = ['outage', 'a pooler ended the connection'];
 
 /** Refused by us, before anything was sent. */
 export const POOL_FULL = 'EPOOLFULL';
+export const CALL_ENDED = 'ECALLENDED';
 export const TOO_MANY_BINDINGS = 'ETOOMANYBINDINGS';
 
 /** Codes of Node's errors, and of our own, by how they begin. TLS has a hundred of them. */
 const CODES: readonly (readonly [code: RegExp, ...Judgement])[] = [
   [/^EPOOLFULL$/, 'contention', 'too many wait for a connection already'],
+  [/^ECALLENDED$/, 'contention', 'nobody waits for the result any more, and nothing was done'],
   [/^ETOOMANYBINDINGS$/, 'bug', 'a statement has more bindings than the protocol can count'],
   [/^ECONN|^EPIPE$|^ENOTCONN$|^ESHUTDOWN$|^EPROTO$/, 'outage', 'nobody listens, or the connection broke'],
   [/^ENOTFOUND$|^EAI_/, 'outage', 'the name of the host cannot be resolved now'],

@@ -3,7 +3,18 @@ import pg from 'pg';
 import type { Config } from './config/load.js';
 import { Breaker, type BreakerState } from './breaker.js';
 import type { Logger } from './logging.js';
-import { isConflict, isOutage, POOL_FULL, POSTGRESQL, TOO_MANY_BINDINGS } from './postgres-errors.js';
+import { ControlConnection } from './postgres-control.js';
+import {
+  CALL_ENDED,
+  isConflict,
+  isContention,
+  isOutage,
+  POOL_FULL,
+  POSTGRESQL,
+  READ_ONLY,
+  sqlState,
+  TOO_MANY_BINDINGS,
+} from './postgres-errors.js';
 import { backoffMs, wait } from './retry.js';
 
 /** bigint columns hold ids and sequence numbers below 2^53, so they are read as numbers. */
@@ -20,6 +31,11 @@ const BINDINGS_MAX = 65_535;
 /** How long the news of a statement that the server has ended may be on its way. */
 const ANSWER_MS = 1000;
 
+/** How long a probe waits for the connection that it has, until it tries a new one beside it. */
+const PATIENCE_MS = 500;
+/** All connections are made anew at most once in this time, and a pool that is full asks for a probe as often. */
+const RENEWAL_MS = 1000;
+
 /**
  * What ends a session of ours whose process is gone without a word, with its locks: within half a minute instead of the kernel's
  * two hours. Otherwise the advisory lock of a dead sweeper would keep all others from sweeping.
@@ -27,6 +43,26 @@ const ANSWER_MS = 1000;
 const SESSION =
   '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 ' +
   '-c idle_in_transaction_session_timeout=60000';
+
+/**
+ * What our statements, and the reading of their results, stand on: a server, database or role may have other settings, which
+ * these override. search_path is not among them, since with a schema of its own a role may share a database.
+ */
+const MEANING = [
+  'TimeZone=UTC',
+  'DateStyle=ISO',
+  'IntervalStyle=postgres',
+  'client_encoding=UTF8',
+  'bytea_output=hex',
+  'extra_float_digits=1',
+  'standard_conforming_strings=on',
+  'array_nulls=on',
+  'transform_null_equals=off',
+  // Who has waited for a lock sees what its holder has committed.
+  'default_transaction_isolation=read\\ committed',
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ');
 
 /**
  * Frequent statements look rows up by an index, and are written so that one plan is right for one row and for thousands: it
@@ -53,11 +89,49 @@ export interface StatementObserver {
   ended(summary: string, startedAt: number, endedAt: number, error?: Error): void;
 }
 
-/** The one home of pg and knex: a bounded pool, transactions, and a query builder for statements that vary. */
+/** For whom statements run. */
+interface Call {
+  /** Told of each statement. */
+  readonly statements: StatementObserver | undefined;
+  /** Aborts when nobody waits for the result any more: what waits for a connection is refused, and what runs is stopped. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Nobody waits for the result any more, and the work was not done: a transaction was rolled back. */
+export class CallEnded extends Error {
+  readonly code = CALL_ENDED;
+
+  constructor(cause?: unknown) {
+    super('nobody waits for the result any more', { cause });
+    this.name = 'CallEnded';
+  }
+}
+
+type Work = 'light' | 'bulk';
+
+/** How DATABASE_POOL_MAX connections are shared: one is the control connection, three of eight are for bulk work. */
+export function poolSizes(max: number): Record<Work, number> {
+  const bulk = Math.max(1, Math.floor((max * 3) / 8));
+  return { bulk, light: max - 1 - bulk };
+}
+
+/** What all views of a database share. */
+interface Connections {
+  readonly pools: Record<Work, pg.Pool>;
+  readonly control: ControlConnection;
+  /** When all of them were last made anew. */
+  renewedAt: number;
+  probe: Promise<void> | undefined;
+  probedAt: number;
+  /** No server that can write was found when it was asked for last. */
+  wasReadOnly: boolean;
+}
+
+/** The one home of pg and knex: bounded pools, transactions, and a query builder for statements that vary. */
 export class Database implements Queryable {
-  /** Shared with those that `observedBy` returns. */
-  readonly #pool: { current: pg.Pool };
-  readonly #observer: StatementObserver | undefined;
+  readonly #connections: Connections;
+  readonly #work: Work;
+  readonly #call: Call;
   /** While PostgreSQL is away all but an occasional query fail at once. */
   readonly breaker: Breaker;
   /** Builds SQL only; it owns no connection. */
@@ -71,101 +145,166 @@ export class Database implements Queryable {
     >,
     private readonly logger: Logger,
     onBreaker?: (state: BreakerState) => void,
-    observed?: { readonly database: Database; readonly observer: StatementObserver },
+    view?: { readonly of: Database; readonly work: Work; readonly call: Call },
   ) {
-    this.#observer = observed?.observer;
+    this.#work = view?.work ?? 'light';
+    this.#call = view?.call ?? { statements: undefined, signal: undefined };
     this.breaker =
-      observed?.database.breaker ??
+      view?.of.breaker ??
       new Breaker({ what: POSTGRESQL, isOutage, ...(onBreaker === undefined ? {} : { onChange: onBreaker }) });
-    this.builder = observed?.database.builder ?? knexModule.default({ client: 'pg' });
-    this.#pool = observed === undefined ? { current: this.#open() } : observed.database.#pool;
+    this.builder = view?.of.builder ?? knexModule.default({ client: 'pg' });
+    this.#connections =
+      view !== undefined
+        ? view.of.#connections
+        : {
+            pools: { light: this.#open('light'), bulk: this.#open('bulk') },
+            control: new ControlConnection(() => this.#controlClient()),
+            renewedAt: -Infinity,
+            probe: undefined,
+            probedAt: -Infinity,
+            wasReadOnly: false,
+          };
+  }
+
+  /** The same database on the connections for bulk work: what takes long, or waits for locks, and what nobody waits for. */
+  get bulk(): Database {
+    return this.#view('bulk', this.#call);
   }
 
   /** The same database, connections and breaker included, which tells `observer` of every statement. */
   observedBy(observer: StatementObserver | undefined): Database {
-    if (observer === undefined) return this;
-    return new Database(this.url, this.config, this.logger, undefined, { database: this, observer });
+    return observer === undefined ? this : this.#view(this.#work, { ...this.#call, statements: observer });
   }
 
-  #open(): pg.Pool {
-    const { databasePoolMax, databaseAcquireTimeoutMs, databaseStatementTimeoutMs } = this.config;
-    const pool = new pg.Pool({
+  /** The same database for one call: its statements are observed, and end when nobody waits for the answer any more. */
+  forCall({ statements, signal }: Call): Database {
+    return this.#view(this.#work, { statements, signal });
+  }
+
+  #view(work: Work, call: Call): Database {
+    return new Database(this.url, this.config, this.logger, undefined, { of: this, work, call });
+  }
+
+  #settings(statementTimeoutMs: number) {
+    return {
       connectionString: this.url,
-      max: databasePoolMax,
-      connectionTimeoutMillis: databaseAcquireTimeoutMs,
+      connectionTimeoutMillis: this.config.databaseAcquireTimeoutMs,
+      keepAlive: true,
+      application_name: 'ssom-alert',
+      options: `-c statement_timeout=${statementTimeoutMs} ${MEANING} ${SESSION} ${PLANS}`,
+    };
+  }
+
+  #open(work: Work): pg.Pool {
+    const { databasePoolMax, databaseStatementTimeoutMs } = this.config;
+    const pool = new pg.Pool({
+      ...this.#settings(databaseStatementTimeoutMs),
+      max: poolSizes(databasePoolMax)[work],
       idleTimeoutMillis: 30_000,
       // The server ends a statement in time. If not even that is heard the connection is dead: without a FIN or RST (a host
       // that is gone, a firewall that forgets) the kernel would wait for 15 minutes, and CreateAlert's writers with it.
       query_timeout: databaseStatementTimeoutMs + ANSWER_MS,
-      keepAlive: true,
-      application_name: 'ssom-alert',
-      options: `-c statement_timeout=${databaseStatementTimeoutMs} -c timezone=UTC ${SESSION} ${PLANS}`,
     });
     // An idle connection that the server closes (a restart) is not an error of anybody's query.
     pool.on('error', (error) => this.logger.debug({ err: error }, 'an idle PostgreSQL connection was closed'));
     return pool;
   }
 
+  #controlClient(): pg.Client {
+    const timeoutMs = this.config.databaseAcquireTimeoutMs;
+    return new pg.Client({ ...this.#settings(timeoutMs), query_timeout: timeoutMs });
+  }
+
+  get #pool(): pg.Pool {
+    return this.#connections.pools[this.#work];
+  }
+
   get stats(): { total: number; idle: number; waiting: number } {
-    return {
-      total: this.#pool.current.totalCount,
-      idle: this.#pool.current.idleCount,
-      waiting: this.#pool.current.waitingCount,
-    };
+    const { totalCount, idleCount, waitingCount } = this.#pool;
+    return { total: totalCount, idle: idleCount, waiting: waitingCount };
   }
 
   async query<R extends Row>(statement: { name?: string; text: string; values?: unknown[] }) {
-    this.#requireRoom();
-    requireFewBindings(statement);
-    const run = () => this.breaker.run(() => this.#pool.current.query<R>(statement));
-    return this.#observer === undefined ? run() : observe(this.#observer, statement, run);
+    // Observed here, so that the wait for a connection is seen as well.
+    return observe(this.#call.statements, statement, () =>
+      this.#lend((connection) => connection.query<R>(statement), undefined),
+    );
   }
 
-  #requireRoom(): void {
-    if (this.#pool.current.waitingCount >= WAITING_MAX)
-      throw Object.assign(new Error(`${WAITING_MAX} queries wait for a connection already`), { code: POOL_FULL });
+  /**
+   * Asks whether PostgreSQL is there and can write, past the breaker and whatever else is asked of it. The breaker follows.
+   * @throws why not
+   */
+  probe(): Promise<void> {
+    const connections = this.#connections;
+    connections.probe ??= this.#probe().finally(() => {
+      connections.probe = undefined;
+      connections.probedAt = performance.now();
+    });
+    return connections.probe;
   }
 
-  /** Asks for a sign of life, past the breaker. @throws why there is none */
-  async probe(): Promise<void> {
-    // pg reads query_timeout of a single query too; its types do not know.
-    const statement = { text: 'SELECT 1', query_timeout: this.config.databaseAcquireTimeoutMs };
-    try {
-      await this.#pool.current.query(statement);
-    } catch (error) {
-      if (isSilence(error) && (await this.#answersAnew())) this.#replacePool();
-      throw error;
+  async #probe(): Promise<void> {
+    const connections = this.#connections;
+    const { control } = connections;
+    const known = failureOf(requireWritable((text) => control.query(text)));
+    const early = await Promise.race([known, wait(PATIENCE_MS).then(() => 'slow' as const)]);
+    if (early !== undefined) {
+      // The connection may be all that is dead, or that leads to a server that was the primary.
+      const [failure, anew] = await Promise.all([known, failureOf(this.#askAnew())]);
+      if (failure !== undefined && anew !== undefined) {
+        if (isReadOnly(anew)) {
+          control.leave();
+          connections.wasReadOnly = true;
+        } else if (isOutage(anew)) this.breaker.away();
+        throw anew;
+      }
+      connections.wasReadOnly ||= isReadOnly(failure);
+      if (isSilence(failure)) this.#renew('fell silent');
     }
+    // What the pools hold may still lead to the server that was the primary.
+    if (connections.wasReadOnly) this.#renew('became read-only');
+    connections.wasReadOnly = false;
     this.breaker.recovered();
+    await this.#hearIdle();
   }
 
-  /** Whether a new connection gets an answer: then it is the old one that is dead, and not the server that is slow. */
-  async #answersAnew(): Promise<boolean> {
-    const timeoutMs = this.config.databaseAcquireTimeoutMs;
-    const settings = { connectionString: this.url, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs };
-    const client = new pg.Client({ ...settings, application_name: 'ssom-alert' });
+  async #askAnew(): Promise<void> {
+    const client = this.#controlClient();
     client.on('error', () => undefined);
     try {
       await client.connect();
-      await client.query('SELECT 1');
-      return true;
-    } catch {
-      return false;
+      await requireWritable(async (text) => (await client.query<Writable>(text)).rows);
     } finally {
-      await client.end().catch(() => undefined);
+      client.end().catch(() => undefined);
     }
   }
 
   /**
-   * An idle connection gave no answer: whatever became of its other end (a router forgot it) became of the others' as well.
-   * Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see test/faults.
+   * An idle connection that gives no answer: whatever became of its other end (a router forgot it) became of the others' as
+   * well. Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see test/faults.
    */
-  #replacePool(): void {
-    this.logger.warn('a connection to PostgreSQL fell silent; all of them are made anew');
-    const old = this.#pool.current;
-    this.#pool.current = this.#open();
-    // Resolves when what was lent has come back.
-    old.end().catch((error: unknown) => this.logger.debug({ err: error }, 'old PostgreSQL connections'));
+  async #hearIdle(): Promise<void> {
+    const idle = Object.values(this.#connections.pools).filter((pool) => pool.idleCount > 0);
+    // pg reads query_timeout of a single query too; its types do not know.
+    const statement = { text: 'SELECT 1', query_timeout: this.config.databaseAcquireTimeoutMs };
+    const failures = await Promise.all(idle.map((pool) => failureOf(pool.query(statement))));
+    if (failures.some(isSilence)) this.#renew('fell silent');
+  }
+
+  /** Gives up all connections: idle ones at once, lent ones when they come back. */
+  #renew(what: string): void {
+    const connections = this.#connections;
+    if (performance.now() - connections.renewedAt < RENEWAL_MS) return;
+    connections.renewedAt = performance.now();
+    this.logger.warn(`a connection to PostgreSQL ${what}; all of them are made anew`);
+    connections.control.leave();
+    for (const work of ['light', 'bulk'] as const) {
+      const old = connections.pools[work];
+      connections.pools[work] = this.#open(work);
+      // Resolves when what was lent has come back.
+      old.end().catch((error: unknown) => this.logger.debug({ err: error }, 'old PostgreSQL connections'));
+    }
   }
 
   /** Runs a statement that the query builder made. */
@@ -184,66 +323,184 @@ export class Database implements Queryable {
   }
 
   async #transact<T>(work: (connection: Connection) => Promise<T>, lockWaitMs: number | undefined): Promise<T> {
-    return this.withConnection(async (connection) => {
+    return this.#lend(async (connection, end) => {
       // Both in one message.
       await connection.query(lockWaitMs === undefined ? 'BEGIN' : `BEGIN; SET LOCAL lock_timeout = ${lockWaitMs}`);
       try {
         const result = await work(connection);
-        await connection.query('COMMIT');
+        await end('COMMIT');
         return result;
       } catch (error) {
         // The first error is the one to report. In an outage the connection is closed, which rolls back too.
-        if (!isOutage(error)) await connection.query('ROLLBACK').catch(() => undefined);
+        if (!isOutage(error) && !(error instanceof CallEnded)) await end('ROLLBACK').catch(() => undefined);
         throw error;
       }
-    });
+    }, this.#call.statements);
   }
 
   /** Lends a connection. One whose work has failed is closed rather than reused. */
-  async withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  withConnection<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#lend(work, this.#call.statements);
+  }
+
+  /** @param work gets besides the connection what ends a transaction on it, which nothing stops any more */
+  async #lend<T>(
+    work: (connection: Connection, end: (text: string) => Promise<unknown>) => Promise<T>,
+    statements: StatementObserver | undefined,
+  ): Promise<T> {
+    const { signal } = this.#call;
+    if (signal?.aborted === true) throw new CallEnded();
     this.#requireRoom();
-    const connection = await this.breaker.run(() => this.#pool.current.connect());
+    const asked = this.breaker.begin();
     let broken = false;
+    const failed = (error: Error) => {
+      if (!isOutage(error)) return asked.ended();
+      broken = true;
+      asked.ended(error);
+      // The server was the primary; connections to it are worth nothing, and new ones may find the one that is.
+      if (isReadOnly(error)) this.#renew('became read-only');
+    };
+    const connection = await this.#connect().catch((error: Error) => {
+      if (isOutage(error)) asked.ended(error);
+      else asked.unasked();
+      throw error;
+    });
     // The server may go away while the connection is idle in our hands: unheard, that event would end the process.
     const onError = () => {
       broken = true;
     };
     connection.on('error', onError);
+    const run = async (statement: string | Statement, values?: unknown[]) => {
+      try {
+        const result = await observe(statements, statement, () => connection.query(statement as string, values));
+        if (this.breaker.state !== 'closed') asked.ended();
+        return result;
+      } catch (error) {
+        failed(error as Error);
+        throw error;
+      }
+    };
+    const query = async (statement: string | Statement, values?: unknown[]) => {
+      if (typeof statement !== 'string') requireFewBindings(statement);
+      if (signal === undefined) return run(statement, values);
+      const stop = () => {
+        // What arrives too late would stop somebody else's statement: the connection is not used again.
+        broken = true;
+        this.#stop(connection);
+      };
+      if (signal.aborted) {
+        broken = true;
+        throw new CallEnded();
+      }
+      signal.addEventListener('abort', stop);
+      try {
+        return await run(statement, values);
+      } catch (error) {
+        throw signal.aborted && isContention(error) ? new CallEnded(error) : error;
+      } finally {
+        signal.removeEventListener('abort', stop);
+      }
+    };
     try {
-      return await work(this.#observer === undefined ? connection : observedConnection(connection, this.#observer));
-    } catch (error) {
-      broken ||= isOutage(error);
-      throw error;
+      return await work(Object.create(connection, { query: { value: query } }) as Connection, run);
     } finally {
+      asked.ended();
       connection.release(broken);
       connection.off('error', onError);
     }
   }
 
+  #requireRoom(): void {
+    if (this.#pool.waitingCount >= WAITING_MAX)
+      throw Object.assign(new Error(`${WAITING_MAX} queries wait for a connection already`), { code: POOL_FULL });
+  }
+
+  /** A connection of the pool. @throws CallEnded if nobody waits for it any more */
+  async #connect(): Promise<pg.PoolClient> {
+    const { signal } = this.#call;
+    const lent = this.#pool.connect();
+    try {
+      if (signal === undefined) return await lent;
+      return await orAborted(lent, signal);
+    } catch (error) {
+      // Statements that take long, or a server that has fallen silent.
+      if (isContention(error) && performance.now() - this.#connections.probedAt > RENEWAL_MS)
+        this.probe().catch((reason: unknown) => this.logger.debug({ err: reason }, 'PostgreSQL was asked'));
+      if (error instanceof CallEnded)
+        void lent.then(
+          (connection) => connection.release(),
+          () => undefined,
+        );
+      throw error;
+    }
+  }
+
+  /** Stops what runs on a connection. */
+  #stop(connection: pg.PoolClient): void {
+    const { processID } = connection as unknown as { processID: number };
+    this.#connections.control
+      .query('SELECT pg_cancel_backend($1)', [processID])
+      .catch((error: unknown) => this.logger.debug({ err: error }, 'a statement could not be stopped'));
+  }
+
   /**
-   * Runs `work` while this connection alone holds the lock; returns undefined at once if somebody else has it. The lock
-   * goes with the connection, so a dead holder never keeps it.
+   * Runs `work` while this process alone holds the lock; returns undefined at once if somebody else has it. The lock is the
+   * control connection's and goes with it, so a dead holder never keeps it.
    */
-  async withAdvisoryLock<T>(key: number, work: (connection: Connection) => Promise<T>): Promise<T | undefined> {
-    return this.withConnection(async (connection) => {
-      const { rows } = await connection.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [key]);
-      if (!rows[0]?.locked) return undefined;
-      let failure: unknown;
-      try {
-        return await work(connection);
-      } catch (error) {
-        failure = error;
-        throw error;
-      } finally {
-        // In an outage the connection is closed, and the lock goes with it; so it does if the unlocking fails.
-        if (failure === undefined || !isOutage(failure)) await connection.query('SELECT pg_advisory_unlock($1)', [key]);
-      }
-    });
+  async withAdvisoryLock<T>(key: number, work: () => Promise<T>): Promise<T | undefined> {
+    const unlock = await this.breaker.run(() => this.#connections.control.lock(key));
+    if (unlock === undefined) return undefined;
+    try {
+      return await work();
+    } finally {
+      // In an outage the connection is gone, and the lock with it.
+      await unlock().catch((error: unknown) =>
+        this.logger.debug({ err: error }, 'an advisory lock was not given back'),
+      );
+    }
   }
 
   async close(): Promise<void> {
     this.breaker.close();
-    await this.#pool.current.end();
+    this.#connections.control.close();
+    await Promise.all(Object.values(this.#connections.pools).map((pool) => pool.end()));
+  }
+}
+
+interface Writable extends Row {
+  readonly writable: boolean;
+}
+
+/** @throws READ_ONLY if the server takes no writes: it is a standby, or was made read-only */
+async function requireWritable(ask: (text: string) => Promise<Row[]>): Promise<void> {
+  const [row] = (await ask("SELECT current_setting('transaction_read_only') = 'off' AS writable")) as Writable[];
+  if (row?.writable !== true)
+    throw Object.assign(new Error('PostgreSQL takes no writes: it is read-only'), { code: READ_ONLY });
+}
+
+function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === READ_ONLY;
+}
+
+/** Resolves when it is settled: with why it failed. */
+function failureOf(promise: Promise<unknown>): Promise<Error | undefined> {
+  return promise.then(
+    () => undefined,
+    (error: Error) => error,
+  );
+}
+
+/** @throws CallEnded when the signal aborts; the promise itself goes on */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new CallEnded());
+    signal.addEventListener('abort', onAbort);
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -260,29 +517,26 @@ function requireFewBindings({ values = [] }: Statement): void {
     });
 }
 
-async function observe<T>(observer: StatementObserver, statement: Statement, run: () => Promise<T>): Promise<T> {
+async function observe<T>(
+  observer: StatementObserver | undefined,
+  statement: string | Statement,
+  run: () => Promise<T>,
+): Promise<T> {
+  if (observer === undefined) return run();
   const startedAt = now();
+  const summary = summaryOf(typeof statement === 'string' ? { text: statement } : statement);
   try {
     const result = await run();
-    observer.ended(summaryOf(statement), startedAt, now());
+    observer.ended(summary, startedAt, now());
     return result;
   } catch (error) {
-    observer.ended(summaryOf(statement), startedAt, now(), error as Error);
+    observer.ended(summary, startedAt, now(), error as Error);
     throw error;
   }
 }
 
 function now(): number {
   return performance.timeOrigin + performance.now();
-}
-
-/** The same connection, whose statements are observed. */
-function observedConnection(connection: Connection, observer: StatementObserver): Connection {
-  const query = (statement: string | Statement, values?: unknown[]) =>
-    observe(observer, typeof statement === 'string' ? { text: statement } : statement, () =>
-      connection.query(statement as string, values),
-    );
-  return Object.create(connection, { query: { value: query } }) as Connection;
 }
 
 /** What a statement is called: its name, or what it does to which table. Never anything of its values. */
@@ -295,7 +549,7 @@ function summaryOf({ name, text }: Statement): string {
 
 /** Whether a connection was made and then nothing came over it. */
 function isSilence(error: unknown): boolean {
-  return (error as { message?: string }).message === 'Query read timeout';
+  return (error as { message?: string } | undefined)?.message === 'Query read timeout';
 }
 
 /**

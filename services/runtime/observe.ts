@@ -1,5 +1,5 @@
 /* Metrics of what every role stands on. */
-import { WAITING_MAX, type Database } from '../lib/postgres.js';
+import { poolSizes, WAITING_MAX, type Database } from '../lib/postgres.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import type { RoleReadiness } from './readiness.js';
@@ -14,21 +14,27 @@ export function observeReadiness(metrics: Metrics, readiness: RoleReadiness): vo
 }
 
 export function observePool(metrics: Metrics, database: Database, connectionsMax: number): void {
-  metrics.gauge('db.client.connection.count', 'Connections of the PostgreSQL pool, by state.', () => {
-    const { total, idle, waiting } = database.stats;
-    return [
-      { value: idle, attributes: { state: 'idle' } },
-      { value: total - idle, attributes: { state: 'used' } },
-      { value: waiting, attributes: { state: 'waited_for' } },
-    ];
-  });
-  metrics.gauge(
-    'db.client.connection.pending_requests',
-    'Queries that wait for a connection.',
-    () => database.stats.waiting,
+  const pools = { light: database, bulk: database.bulk };
+  const sizes = poolSizes(connectionsMax);
+  const each = <T>(value: (pool: keyof typeof pools) => T) => (Object.keys(pools) as (keyof typeof pools)[]).map(value);
+  metrics.gauge('db.client.connection.count', 'Connections of the PostgreSQL pools, by state.', () =>
+    each((pool) => {
+      const { total, idle, waiting } = pools[pool].stats;
+      return [
+        { value: idle, attributes: { pool, state: 'idle' } },
+        { value: total - idle, attributes: { pool, state: 'used' } },
+        { value: waiting, attributes: { pool, state: 'waited_for' } },
+      ];
+    }).flat(),
   );
-  metrics.gauge('db.client.connection.max', 'Connections that there may be.', () => connectionsMax);
-  metrics.queue('pool_waiters', () => database.stats.waiting, WAITING_MAX);
+  metrics.gauge('db.client.connection.pending_requests', 'Queries that wait for a connection.', () =>
+    each((pool) => ({ value: pools[pool].stats.waiting, attributes: { pool } })),
+  );
+  metrics.gauge('db.client.connection.max', 'Connections that there may be.', () =>
+    each((pool) => ({ value: sizes[pool], attributes: { pool } })),
+  );
+  metrics.queue('pool_waiters', () => pools.light.stats.waiting, WAITING_MAX);
+  metrics.queue('bulk_pool_waiters', () => pools.bulk.stats.waiting, WAITING_MAX);
 }
 
 export function observeSpans(metrics: Metrics, tracing: Tracing, queueMax: number): void {

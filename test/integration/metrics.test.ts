@@ -33,6 +33,7 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   le: /^(\+Inf|[0-9.]+)$/,
   name: /^(postgresql|schema registry|fcm)$/,
   otel_scope_name: /^ssom-alert$/,
+  pool: /^(light|bulk)$/,
   outcome: /^(raised|limited|own|failed)$/,
   partition: /^[0-9]$/,
   producer: /^(single|bulk)$/,

@@ -103,10 +103,16 @@ export const variables = {
       secret: true,
     },
   ),
-  databasePoolMax: integer('DATABASE_POOL_MAX', 8, [1, 200], 'Connections to PostgreSQL that one process may hold.', {
-    byProfile: { embedded: 12 },
-    spring: 'spring.datasource.hikari.maximum-pool-size',
-  }),
+  databasePoolMax: integer(
+    'DATABASE_POOL_MAX',
+    8,
+    [3, 200],
+    'Connections to PostgreSQL that one process may hold: one for readiness and locks, three of eight for bulk work, the rest for all else.',
+    {
+      byProfile: { embedded: 12 },
+      spring: 'spring.datasource.hikari.maximum-pool-size',
+    },
+  ),
   databaseAcquireTimeoutMs: integer(
     'DATABASE_ACQUIRE_TIMEOUT_MS',
     3000,

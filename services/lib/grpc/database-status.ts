@@ -1,10 +1,13 @@
 import { AlertError } from '../../domain/errors.js';
+import { CallEnded } from '../postgres.js';
 import { judgeDatabaseError } from '../postgres-errors.js';
 
 const RETRY_MS = 1000;
 
 /** What a caller is told of an error of the database; undefined if it is not the database's, or a bug of ours. */
 export function databaseStatus(error: unknown): AlertError | undefined {
+  if (error instanceof CallEnded)
+    return new AlertError('CANCELLED', 'CALL_ENDED', 'nobody waits for the answer any more');
   const judgement = judgeDatabaseError(error);
   switch (judgement?.failure) {
     case 'outage':
