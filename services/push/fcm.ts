@@ -6,6 +6,7 @@ import { applicationDefault, cert, deleteApp, initializeApp, type App, type Cred
 import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
 import { withTimeout } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
+import { PUSH_WAIT_MAX_MS } from '../store/pushes.js';
 
 export type { Message } from 'firebase-admin/messaging';
 
@@ -18,7 +19,7 @@ export type { Message } from 'firebase-admin/messaging';
  * What a failure asks for.
  * - dead: the token is of no use any more.
  * - rejected: this message will never be taken.
- * - throttled, unavailable: it was not taken; everybody is to slow down.
+ * - throttled, unavailable: it was not taken; the device is to wait, or everybody.
  * - credentials: FCM does not accept us, or not for this token.
  * - unheard: no answer came; it may have been taken.
  * - transient: it may work the next time; it may have been taken.
@@ -61,14 +62,19 @@ export class FcmError extends Error {
     readonly failure: FcmFailure,
     readonly code: string,
     message: string,
+    /** By FCM's Retry-After. */
+    readonly retryAfterMs?: number,
   ) {
     super(message);
     this.name = 'FcmError';
   }
 
+  /** Whether it says something of the device alone: others are served. */
+  ofDevice = false;
+
   /** Whether it says something of FCM, or of us, rather than of this message. */
   get isOutage(): boolean {
-    return !['dead', 'rejected', 'throttled'].includes(this.failure);
+    return !this.ofDevice && !['dead', 'rejected', 'throttled'].includes(this.failure);
   }
 }
 
@@ -80,8 +86,6 @@ export interface FcmOptions {
   /** Google's address, or that of a stand-in, which then gives out access tokens too. */
   readonly url: string;
   readonly connections: number;
-  /** Told of every Retry-After, in milliseconds. */
-  readonly onRetryAfter: (ms: number) => void;
 }
 
 /** Sends messages to FCM over connections that are kept. */
@@ -105,12 +109,12 @@ export class Fcm {
   static #count = 0;
 
   #open(): [App, Messaging] {
-    const { credentials, projectId, onRetryAfter } = this.options;
+    const { credentials, projectId } = this.options;
     const project = projectId === '' ? {} : { projectId };
     const credential = readCredential(credentials, this.#agent);
     const app = initializeApp({ credential, ...project, httpAgent: this.#agent }, `push-${(Fcm.#count += 1)}`);
     const messaging = getMessaging(app);
-    tune(messaging, onRetryAfter);
+    tune(messaging);
     return [app, messaging];
   }
 
@@ -153,7 +157,6 @@ export class Fcm {
 }
 
 const GOOGLE = 'https://fcm.googleapis.com';
-const RETRY_AFTER_MAX_MS = 10 * 60_000;
 /** Of all that firebase-admin does for a message, getting an access token included; it gives FCM 15 s for an answer. */
 const DEADLINE_MS = 20_000;
 const RENEWAL_PAUSE_MS = 5000;
@@ -180,7 +183,7 @@ function clean(text: string, token: string): string {
 function retryAfterMs(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - wallClock();
-  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS) : undefined;
+  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), PUSH_WAIT_MAX_MS) : undefined;
 }
 
 /** Reads the credentials anew. @throws Error that names FCM_CREDENTIALS, and shows nothing of the file */
@@ -216,7 +219,7 @@ interface HttpClient {
  * - It does not pass on Retry-After.
  * - It calls every 404 a dead token, and every 400 a wrong message: also those of a proxy, or of a wrong project.
  */
-function tune(messaging: Messaging, onRetryAfter: (ms: number) => void): void {
+function tune(messaging: Messaging): void {
   const parts = messaging as unknown as { messagingRequestHandler?: { httpClient?: HttpClient } };
   const client = parts.messagingRequestHandler?.httpClient;
   if (client === undefined) return;
@@ -228,11 +231,17 @@ function tune(messaging: Messaging, onRetryAfter: (ms: number) => void): void {
     } catch (error) {
       const { response } = error as Refusal;
       if (response === undefined) throw error;
-      const ms = retryAfterMs(response.headers['retry-after']);
-      if (ms !== undefined) onRetryAfter(ms);
-      throw misjudged(response) ?? error;
+      throw throttled(response) ?? misjudged(response) ?? error;
     }
   };
+}
+
+function throttled({ status, headers, text }: NonNullable<Refusal['response']>): FcmError | undefined {
+  const answer = `HTTP ${status}: ${clean(text, '')}`;
+  const wait = retryAfterMs(headers['retry-after']);
+  if (status === 429) return new FcmError('throttled', 'messaging/message-rate-exceeded', answer, wait);
+  if (status === 503) return new FcmError('unavailable', 'messaging/server-unavailable', answer, wait);
+  return undefined;
 }
 
 function misjudged({ status, text }: NonNullable<Refusal['response']>): FcmError | undefined {

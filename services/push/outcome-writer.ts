@@ -1,6 +1,7 @@
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
+import { refuseDevices, relieveDevices, removeHopelessDevices, type DeviceRefusal } from '../store/device-refusals.js';
 import { removeDeadDevices } from '../store/devices.js';
 import { finishPushes, type PushOutcome } from '../store/pushes.js';
 
@@ -9,10 +10,22 @@ const GATHER_MS = 20;
 const BATCH = 500;
 const RETRY_CAP_MS = 1000;
 
-/** A device that FCM does not know any more, as of the time at which it was read (milliseconds, PostgreSQL's clock). */
+/** A device that FCM does not know any more, as it was read: when it was registered or renewed last. */
 export interface DeadDevice {
   readonly deviceId: number;
-  readonly asOf: number;
+  readonly refreshedAt: number;
+}
+
+/** What was learned of a device: it was refused, or served after it had been. */
+export type DeviceNews = DeviceRefusal | { readonly deviceId: number; readonly refusals: number };
+
+export interface OutcomeWriterOptions {
+  readonly database: Database;
+  readonly logger: Logger;
+  /** A device goes that was refused for so long while others were served. */
+  readonly hopelessAfterMs: number;
+  /** Told how many devices were removed. */
+  readonly onRemoved: (devices: number, reason: 'unknown' | 'hopeless') => void;
 }
 
 /**
@@ -22,19 +35,22 @@ export interface DeadDevice {
 export class OutcomeWriter {
   #outcomes: PushOutcome[] = [];
   #dead: DeadDevice[] = [];
+  /** Of each device only the last. */
+  #news = new Map<number, DeviceNews>();
   #writing: Promise<void> | undefined;
   readonly #stopped = new AbortController();
 
-  constructor(
-    private readonly database: Database,
-    private readonly logger: Logger,
-    private readonly onRemoved: (devices: number) => void,
-  ) {}
+  constructor(private readonly options: OutcomeWriterOptions) {}
 
   note(outcomes: readonly PushOutcome[], dead: readonly DeadDevice[] = []): void {
     for (const outcome of outcomes) this.#outcomes.push(outcome);
     this.#dead.push(...dead);
     this.#writing ??= this.#write();
+  }
+
+  /** Is stored with the outcomes that follow. */
+  noteDevice(news: DeviceNews): void {
+    this.#news.set(news.deviceId, news);
   }
 
   get waiting(): number {
@@ -58,7 +74,8 @@ export class OutcomeWriter {
         failures = 0;
       } catch (error) {
         failures += 1;
-        this.logger.warn({ err: error, outcomes: this.#outcomes.length }, 'what became of pushes could not be stored');
+        const outcomes = this.#outcomes.length;
+        this.options.logger.warn({ err: error, outcomes }, 'what became of pushes could not be stored');
       }
     }
     // Here, and not behind the promise: what is noted in between would find somebody who has left already.
@@ -66,11 +83,35 @@ export class OutcomeWriter {
   }
 
   async #writeBatch(): Promise<void> {
+    const { database, onRemoved } = this.options;
     const outcomes = this.#outcomes.slice(0, BATCH);
     const dead = this.#dead.slice(0, BATCH);
-    await finishPushes(this.database, outcomes);
-    if (dead.length > 0) this.onRemoved(await removeDeadDevices(this.database, dead));
+    await finishPushes(database, outcomes);
+    if (dead.length > 0) onRemoved(await removeDeadDevices(database, dead), 'unknown');
+    if (this.#news.size > 0) await this.#writeNews();
     this.#outcomes = this.#outcomes.slice(outcomes.length);
     this.#dead = this.#dead.slice(dead.length);
+  }
+
+  async #writeNews(): Promise<void> {
+    const { database } = this.options;
+    const news = [...this.#news.values()].slice(0, BATCH);
+    const refused = news.filter((each): each is DeviceRefusal => 'waitMs' in each);
+    const served = news.filter((each) => !('waitMs' in each));
+    if (served.length > 0) await relieveDevices(database, served);
+    if (refused.length > 0) await refuseDevices(database, refused);
+    await this.#removeHopeless(refused.filter(({ proven }) => proven).map(({ deviceId }) => deviceId));
+    for (const each of news) if (this.#news.get(each.deviceId) === each) this.#news.delete(each.deviceId);
+  }
+
+  async #removeHopeless(deviceIds: readonly number[]): Promise<void> {
+    if (deviceIds.length === 0) return;
+    const { database, logger, hopelessAfterMs, onRemoved } = this.options;
+    const removed = await removeHopelessDevices(database, deviceIds, hopelessAfterMs);
+    for (const { deviceId, userId, refusals } of removed) {
+      const device = { device_id: deviceId, user_id: userId, refusals };
+      logger.warn(device, 'a device was removed: FCM has refused it for too long while it served others');
+    }
+    if (removed.length > 0) onRemoved(removed.length, 'hopeless');
   }
 }

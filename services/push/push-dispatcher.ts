@@ -5,6 +5,7 @@ import { traceIdOf } from '../lib/telemetry/tracing.js';
 import { wallClock } from '../lib/wall-clock.js';
 import type { Runtime } from '../runtime.js';
 import type { PushOutcome } from '../store/pushes.js';
+import type { DeviceWaits } from './device-waits.js';
 import { FCM_FAILURES, FcmError, type Fcm } from './fcm.js';
 import type { OutcomeWriter } from './outcome-writer.js';
 import type { PushDeadLetters } from './push-dead-letters.js';
@@ -24,16 +25,21 @@ export interface DispatcherDeps {
   readonly fcm: Fcm;
   readonly breaker: Breaker;
   readonly throttle: Throttle;
+  readonly devices: DeviceWaits;
   readonly outcomes: OutcomeWriter;
   readonly deadLetters: PushDeadLetters;
   readonly traces: PushTracing;
 }
 
+/** When a message was sent, and how many FCM had taken by then. */
+interface Sent {
+  readonly sentAt: number;
+  readonly taken: number;
+}
+
 /** Sends one message, and decides what follows from FCM's answer. */
 export class PushDispatcher {
-  /** Messages that FCM has accepted so far. */
-  #successes = 0;
-  /** How many there were when a push failed last. */
+  /** How many messages FCM had taken when a push failed last. */
   readonly #failed = new Map<string, number>();
   #alarmedAt = -ALARM_MS;
   readonly #counters;
@@ -54,13 +60,13 @@ export class PushDispatcher {
   }
 
   async send(job: PushJob): Promise<void> {
-    const { fcm, breaker } = this.deps;
+    const { devices, breaker } = this.deps;
     const started = performance.now();
-    const successes = this.#successes;
+    const sent = { sentAt: started, taken: devices.taken };
     const trace = this.deps.traces.begin(job);
     let result = 'sent';
     try {
-      this.#succeed(job, await breaker.run(() => fcm.send(job.message)));
+      this.#succeed(job, await breaker.run(() => this.#ask(job, sent)));
       trace?.end();
     } catch (error) {
       // The breaker opened while it waited: FCM was not asked.
@@ -68,7 +74,7 @@ export class PushDispatcher {
       trace?.end(error as Error);
       if (!(error instanceof FcmError)) throw error;
       result = error.failure;
-      await this.#fail(job, error, this.#othersSucceeded(job, successes));
+      await this.#fail(job, error, sent);
     }
     this.#counters.messages.add(1, { what: job.dismiss ? 'dismissal' : 'alert', result });
     const ms = performance.now() - started;
@@ -76,52 +82,84 @@ export class PushDispatcher {
     this.deps.runtime.alarms.processed('push', ms, () => processedBy(job));
   }
 
-  /** Gives claims back that were not tried. */
-  release(job: PushJob): void {
-    this.deps.outcomes.note(outcomesOf(job, { state: stateUnsent(job), untried: true }));
+  async #ask({ message, deviceId }: PushJob, { taken }: Sent): Promise<string> {
+    const { fcm, breaker, devices } = this.deps;
+    try {
+      return await fcm.send(message);
+    } catch (error) {
+      if (error instanceof FcmError && breaker.state === 'closed') error.ofDevice = devices.isAlone(deviceId, taken);
+      throw error;
+    }
+  }
+
+  /** Gives claims back that were not tried. @param retryInMs until they are due again */
+  release(job: PushJob, retryInMs = 0): void {
+    this.deps.outcomes.note(outcomesOf(job, { state: stateUnsent(job), retryInMs, untried: true }));
   }
 
   #succeed(job: PushJob, messageName: string): void {
-    this.#successes += 1;
-    this.deps.throttle.succeeded();
+    const { throttle, devices, outcomes } = this.deps;
+    throttle.succeeded();
+    const refusals = devices.served(job.deviceId);
+    if (refusals !== undefined) outcomes.noteDevice({ deviceId: job.deviceId, refusals });
     this.#failed.delete(keyOf(job));
     const { alert } = job.claims[0]!;
     if (!job.dismiss && alert !== null)
       this.#latency.record((wallClock() - alert.createdAt) / 1000, alert.traceparent ?? undefined);
-    this.deps.outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'sent', messageName }));
+    outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'sent', messageName }));
   }
 
   /** Whether others were accepted since this one failed last, or since it was sent: only then the fault may be its own. */
-  #othersSucceeded(job: PushJob, whenSent: number): boolean {
+  #othersSucceeded(job: PushJob, { taken }: Sent): boolean {
     const key = keyOf(job);
-    const since = this.#failed.get(key) ?? whenSent;
+    const now = this.deps.devices.taken;
+    const since = this.#failed.get(key) ?? taken;
     this.#failed.delete(key);
-    this.#failed.set(key, this.#successes);
+    this.#failed.set(key, now);
     if (this.#failed.size > REMEMBERED) this.#failed.delete(this.#failed.keys().next().value!);
-    return this.#successes > since;
+    return now > since;
   }
 
-  async #fail(job: PushJob, error: FcmError, othersSucceeded: boolean): Promise<void> {
-    const { outcomes, throttle } = this.deps;
+  async #fail(job: PushJob, error: FcmError, sent: Sent): Promise<void> {
+    const { outcomes } = this.deps;
     const { failure } = error;
     const text = `${error.code}: ${error.message}`;
-    if (failure === 'throttled' || failure === 'unavailable') throttle.refused(performance.now());
+    const othersSucceeded = this.#othersSucceeded(job, sent);
     if (failure === 'credentials') this.#raiseAlarm(job, error);
     if (failure === 'dead') {
-      const asOf = job.claims[0]!.now;
+      const { refreshedAt } = job.claims[0]!.device!;
       const state = job.dismiss ? 'skipped' : 'failed';
-      return outcomes.note(outcomesOf(job, { state, error: text }), [{ deviceId: job.deviceId, asOf }]);
+      return outcomes.note(outcomesOf(job, { state, error: text }), [{ deviceId: job.deviceId, refreshedAt }]);
     }
     const strike = othersSucceeded && (failure === 'transient' || failure === 'credentials');
+    const unsent = failure === 'throttled' || failure === 'unavailable' || failure === 'rejected';
+    if (unsent || strike) this.#refuse(job, error, sent);
     if (await this.#givesUp(job, error, strike)) {
       this.#failed.delete(keyOf(job));
       return outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'failed', error: text }));
     }
     this.#retry(failure);
-    const { attempts } = job.claims[0]!;
-    const retryInMs = throttle.pausedMs(performance.now()) + backoffMs(attempts - 1, RETRY_BASE_MS, RETRY_CAP_MS);
-    const unsent = ['throttled', 'unavailable', 'credentials', 'rejected'].includes(failure);
-    outcomes.note(outcomesOf(job, { state: unsent ? stateUnsent(job) : null, retryInMs, strike, error: text }));
+    const retryInMs = this.#retryInMs(job);
+    const state = unsent || failure === 'credentials' ? stateUnsent(job) : null;
+    outcomes.note(outcomesOf(job, { state, retryInMs, strike, error: text }));
+  }
+
+  /** The device waits; everybody does where FCM refuses several that it had served. */
+  #refuse({ deviceId }: PushJob, { failure, retryAfterMs }: FcmError, sent: Sent): void {
+    const { devices, throttle, outcomes } = this.deps;
+    const now = performance.now();
+    const wait = devices.refused(deviceId, now, sent, retryAfterMs);
+    if (wait === undefined) return;
+    outcomes.noteDevice({ deviceId, ...wait });
+    if (wait.fresh && (failure === 'throttled' || failure === 'unavailable')) throttle.refused(now, retryAfterMs);
+  }
+
+  #retryInMs({ deviceId, claims }: PushJob): number {
+    const { devices, throttle } = this.deps;
+    const now = performance.now();
+    const waitsMs = devices.waitsMs(deviceId, now);
+    if (waitsMs > 0) return waitsMs;
+    return throttle.pausedMs(now) + backoffMs(claims[0]!.attempts - 1, RETRY_BASE_MS, RETRY_CAP_MS);
   }
 
   /** Whether a push has come to its end, and lies among the dead letters. A dismissal is not worth a letter. */

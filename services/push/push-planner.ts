@@ -4,6 +4,7 @@ import { countOtherEpoch, readInboxChanged } from '../events/read-records.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
 import { every } from '../lib/lifecycle.js';
+import { wait } from '../lib/retry.js';
 import { spanTime } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
 import { ALERT_LEVELS } from '../domain/alert.js';
@@ -18,6 +19,12 @@ import { showRedrive } from './push-trace.js';
 const LOCK = 7_200_005;
 /** Users of one turn of the sweep, and devices of one statement. */
 const PAGE = 500;
+/** Users who are caught up with; of more only the sweep knows. */
+const BEHIND_MAX = 10_000;
+/** Of how many a page is planned by one statement, and how long it is slept when there are none, or when it fails. */
+const TOGETHER = 20;
+const CATCH_UP_IDLE_MS = 60_000;
+const CATCH_UP_RETRY_MS = 1000;
 
 /**
  * Plans what is to be pushed. A record of inbox-change-topic only says whose inbox has changed; what has is read from the
@@ -30,6 +37,9 @@ export class PushPlanner {
   readonly #setAside;
   readonly #epoch;
   readonly #options: PlanOptions;
+  /** Users of whom more is to be planned, in the order of their turns. */
+  readonly #behind = new Set<string>();
+  #idle = new AbortController();
   /** As of the last sweep. */
   #backlog = { due: 0, oldestMs: 0 };
 
@@ -41,9 +51,17 @@ export class PushPlanner {
     const { metrics, config, database, logger } = runtime;
     this.#setAside = countOtherEpoch(metrics, logger, config.topicInboxChange);
     this.#epoch = new KnownEpoch(database);
-    this.#planned = metrics.counter('ssom.push.planned', 'Pushes and dismissals that were planned, by what they are.');
+    this.#planned = metrics.counter(
+      'ssom.push.planned',
+      'Pushes and dismissals that were planned, by what they are; crowded: left out, as too many wait for the device.',
+    );
     this.#swept = metrics.counter('ssom.push.swept', 'Users whose inbox was ahead although no record of it had come.');
     this.#pruned = metrics.counter('ssom.push.devices.pruned', 'Devices that were not renewed for too long.');
+    metrics.gauge(
+      'ssom.push.behind',
+      'Users of whom more pushes are to be planned than one page holds.',
+      () => this.#behind.size,
+    );
     metrics.gauge(
       'ssom.push.due',
       'Pushes that are due, of all instances; counted up to 100,000.',
@@ -73,10 +91,34 @@ export class PushPlanner {
   }
 
   async #plan(users: readonly string[]): Promise<void> {
-    const { planned, dismissed } = await planPushes(this.runtime.database, users, this.#options);
+    const { planned, dismissed, crowded, unfinished } = await planPushes(this.runtime.database, users, this.#options);
     this.#planned.add(planned, { what: 'push' });
     this.#planned.add(dismissed, { what: 'dismissal' });
+    this.#planned.add(crowded, { what: 'crowded' });
     if (planned + dismissed > 0) this.onPlanned();
+    for (const userId of unfinished) if (this.#behind.size < BEHIND_MAX) this.#behind.add(userId);
+    if (this.#behind.size > 0) this.#idle.abort();
+  }
+
+  /**
+   * Plans what is left of users of whom one page was not all, a page of each in turn, until the signal aborts. What a crash forgets
+   * the sweep finds.
+   */
+  async catchUp(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.#idle.abort(), { once: true });
+    while (!signal.aborted) {
+      this.#idle = new AbortController();
+      if (this.#behind.size === 0) await wait(CATCH_UP_IDLE_MS, this.#idle.signal);
+      const users = [...this.#behind].slice(0, TOGETHER);
+      for (const userId of users) this.#behind.delete(userId);
+      try {
+        if (users.length > 0) await this.#plan(users);
+      } catch (error) {
+        for (const userId of users) this.#behind.add(userId);
+        this.runtime.logger.warn({ err: error }, 'pushes could not be planned; trying again');
+        await wait(CATCH_UP_RETRY_MS, signal);
+      }
+    }
   }
 
   /** A dead letter that was sent back: what failed is tried anew. */
@@ -102,8 +144,9 @@ export class PushPlanner {
         await database.withAdvisoryLock(LOCK, async () => {
           for (let after: string | undefined = ''; after !== undefined && !signal.aborted;) {
             const users: string[] = await usersAhead(database, after, PAGE);
-            if (users.length > 0) await this.#plan(users);
-            this.#swept.add(users.length);
+            const missed = users.filter((userId) => !this.#behind.has(userId));
+            if (missed.length > 0) await this.#plan(missed);
+            this.#swept.add(missed.length);
             after = users.length < PAGE ? undefined : users.at(-1);
           }
           for (let pruned = PAGE; pruned === PAGE && !signal.aborted;) {

@@ -1,8 +1,11 @@
+import { levelRank } from '../domain/alert.js';
 import type { Breaker } from '../lib/breaker.js';
 import { wait } from '../lib/retry.js';
 import type { Publishing, Runtime } from '../runtime.js';
-import { claimDismissals, claimPushes, firstShown, type ClaimedPush } from '../store/pushes.js';
+import { claimDismissals, claimPushes, firstShown, horizonMs, type ClaimedPush } from '../store/pushes.js';
+import { DeviceWaits } from './device-waits.js';
 import { Fcm, FcmError } from './fcm.js';
+import { InHand } from './in-hand.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { PushDeadLetters } from './push-dead-letters.js';
 import { HoldUps, type HoldUp } from './hold-ups.js';
@@ -36,6 +39,8 @@ export class PushSender {
   readonly #fcm: Fcm;
   readonly #outcomes: OutcomeWriter;
   readonly #dispatcher: PushDispatcher;
+  readonly #devices = new DeviceWaits();
+  readonly #inHand = new InHand();
   readonly #holdUps = new HoldUps();
   readonly #traces: PushTracing;
   readonly #ended;
@@ -56,11 +61,21 @@ export class PushSender {
       projectId: config.fcmProjectId,
       url: config.fcmUrl,
       connections: config.pushConcurrency,
-      onRetryAfter: (ms) => throttle.pause(performance.now(), ms),
     });
     const breaker = runtime.breaker('fcm', (error) => error instanceof FcmError && error.isOutage);
-    const removed = metrics.counter('ssom.push.tokens.removed', 'Devices that FCM does not know any more.');
-    const outcomes = new OutcomeWriter(database, logger, (devices) => removed.add(devices));
+    const removed = {
+      unknown: metrics.counter('ssom.push.tokens.removed', 'Devices that FCM does not know any more.'),
+      hopeless: metrics.counter(
+        'ssom.push.devices.hopeless',
+        'Devices that were removed as FCM refused them for too long.',
+      ),
+    };
+    const outcomes = new OutcomeWriter({
+      database,
+      logger,
+      hopelessAfterMs: config.pushDeviceRefusedMaxMs,
+      onRemoved: (devices, reason) => removed[reason].add(devices),
+    });
     const deadLetters = new PushDeadLetters(runtime, publishing, group);
     this.#throttle = throttle;
     this.#fcm = fcm;
@@ -74,7 +89,8 @@ export class PushSender {
       holdUps: this.#holdUps,
     });
     this.#traces = traces;
-    this.#dispatcher = new PushDispatcher({ runtime, fcm, breaker, throttle, outcomes, deadLetters, traces });
+    const devices = this.#devices;
+    this.#dispatcher = new PushDispatcher({ runtime, fcm, breaker, throttle, devices, outcomes, deadLetters, traces });
     this.#ended = metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.');
     metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
     metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
@@ -107,7 +123,7 @@ export class PushSender {
 
   async #drain(): Promise<void> {
     const { shutdownTimeoutMs } = this.runtime.config;
-    for (const { job } of this.#queue.splice(0)) this.#dispatcher.release(job);
+    for (const { job } of this.#queue.splice(0)) this.#release(job);
     await this.#untilSent(shutdownTimeoutMs * DRAIN);
     // What is cut now is sent again by whoever claims it next: FCM may have it or not.
     await this.close();
@@ -150,7 +166,7 @@ export class PushSender {
     if (holdUp !== undefined) this.#holdUps.note(holdUp);
     if (holdUp !== undefined || !this.#hasRoom) return 0;
     try {
-      const claims = await claimPushes(this.runtime.database, Math.min(2 * this.#limit, CLAIMS_MAX), CLAIM_MS);
+      const claims = await this.#claimTurns();
       this.#take(alertJobs(claims.filter(({ dismiss }) => !dismiss)));
       const dismissals = claims.filter(({ dismiss }) => dismiss);
       if (dismissals.length > 0) await this.#takeDismissals(dismissals);
@@ -162,17 +178,36 @@ export class PushSender {
     }
   }
 
+  /** Users who have half of all places come after the others; devices that have their share are left out. */
+  async #claimTurns(): Promise<ClaimedPush[]> {
+    const wanted = Math.min(2 * this.#limit - this.#queue.length, CLAIMS_MAX);
+    const busyUsers = this.#inHand.usersWith(Math.ceil(this.#limit / 2));
+    const claims = await this.#claimSome(wanted, busyUsers);
+    if (claims.length === wanted || busyUsers.length === 0) return claims;
+    return [...claims, ...(await this.#claimSome(wanted - claims.length, []))];
+  }
+
+  #claimSome(limit: number, busyUsers: readonly string[]): Promise<ClaimedPush[]> {
+    const busyDevices = this.#inHand.busyDevices((deviceId) => this.#devices.isTried(deviceId));
+    return claimPushes(this.runtime.database, { ...this.#claiming, limit, busyUsers, busyDevices });
+  }
+
+  get #claiming() {
+    return { claimMs: CLAIM_MS, horizonMs: horizonMs(this.runtime.config.pushGraceMs) };
+  }
+
   async #takeDismissals(claims: ClaimedPush[]): Promise<void> {
     const { database } = this.runtime;
     const several = devicesWithSeveral(claims);
     if (several.length === 0) return this.#take(dismissalJobs(claims, new Map()));
-    const all = [...claims, ...(await claimDismissals(database, several, CLAIM_MS))];
+    const all = [...claims, ...(await claimDismissals(database, several, this.#claiming))];
     this.#take(dismissalJobs(all, await firstShown(database, several)));
   }
 
   #take({ jobs, ended }: Prepared): void {
-    const claimedAt = performance.now();
-    for (const job of jobs) this.#queue.push({ job, claimedAt });
+    for (const job of jobs) this.#enqueue(job);
+    // The most urgent first; of the same urgency the first one first.
+    this.#queue.sort((a, b) => urgencyOf(b.job) - urgencyOf(a.job));
     if (ended.length === 0) return;
     for (const { claim, reason } of ended) if (reason === 'expired') this.#traces.expired(claim);
     const outcomes = ended.map(outcomeOf);
@@ -180,13 +215,38 @@ export class PushSender {
     for (const { state, error } of outcomes) if (state !== null) this.#ended.add(1, { reason: error });
   }
 
-  #start(): void {
+  /** A device that waits gets nothing, one that is tried gets one at a time: the others are given back. */
+  #enqueue(job: PushJob): void {
+    const { deviceId } = job;
     const now = performance.now();
-    while (this.#queue.length > 0 && now - this.#queue[0]!.claimedAt > FRESH_MS)
-      this.#dispatcher.release(this.#queue.shift()!.job);
+    const { device } = job.claims[0]!;
+    if (device !== null) this.#devices.learn(deviceId, now, device);
+    const waitsMs = this.#devices.waitsMs(deviceId, now);
+    if (waitsMs > 0) return this.#dispatcher.release(job, waitsMs);
+    if (this.#devices.isTried(deviceId) && this.#inHand.ofDevice(deviceId) > 0) return this.#dispatcher.release(job);
+    this.#inHand.take(job);
+    this.#queue.push({ job, claimedAt: now });
+  }
+
+  #release(job: PushJob): void {
+    this.#inHand.settled(job);
+    this.#dispatcher.release(job, this.#devices.waitsMs(job.deviceId, performance.now()));
+  }
+
+  #start(): void {
+    const fresh = performance.now() - FRESH_MS;
+    const stale = this.#queue.filter(({ claimedAt }) => claimedAt < fresh);
+    if (stale.length > 0) this.#queue = this.#queue.filter(({ claimedAt }) => claimedAt >= fresh);
+    for (const { job } of stale) this.#release(job);
     while (this.#queue.length > 0 && this.#holdUp === undefined) {
+      const { job } = this.#queue.shift()!;
+      // It was claimed before its device was refused.
+      if (this.#devices.waitsMs(job.deviceId, performance.now()) > 0) {
+        this.#release(job);
+        continue;
+      }
       this.#sending += 1;
-      void this.#send(this.#queue.shift()!.job);
+      void this.#send(job);
     }
   }
 
@@ -198,9 +258,14 @@ export class PushSender {
       this.runtime.logger.error({ err: error }, 'a push failed unexpectedly');
     }
     this.#sending -= 1;
+    this.#inHand.settled(job);
     this.#start();
     if (this.#hasRoom) this.wake();
   }
+}
+
+function urgencyOf({ dismiss, claims }: PushJob): number {
+  return dismiss ? 0 : levelRank(claims[0]!.alert!.level);
 }
 
 function outcomeOf({ claim, reason }: Ended) {

@@ -57,7 +57,7 @@ export function createPush(runtime: Runtime): Service {
       if (!off) {
         sender = new PushSender(runtime, publishing, config.consumerGroup + GROUP);
         planner = new PushPlanner(runtime, sender.wake);
-        running.push(sender.run(signal), planner.sweep(signal));
+        running.push(sender.run(signal), planner.sweep(signal), planner.catchUp(signal));
       }
       const consumer = await runtime.subscribe([publishing.events.topics.inboxChange], GROUP, loop.settled, signal, {
         ...(off ? { fetchMinBytes: PATIENT_FETCH_BYTES } : {}),

@@ -79,6 +79,9 @@ export async function registerDevice(
       ON CONFLICT (token_hash) DO UPDATE SET
         device_id = CASE WHEN devices.user_id = excluded.user_id THEN devices.device_id ELSE excluded.device_id END,
         registered_at = CASE WHEN devices.user_id = excluded.user_id THEN devices.registered_at ELSE now() END,
+        refusals = CASE WHEN devices.user_id = excluded.user_id THEN devices.refusals ELSE 0 END,
+        refused_since = CASE WHEN devices.user_id = excluded.user_id THEN devices.refused_since END,
+        waits_until = CASE WHEN devices.user_id = excluded.user_id THEN devices.waits_until END,
         user_id = excluded.user_id, platform = excluded.platform, app_version = excluded.app_version,
         locale = excluded.locale, refreshed_at = now()
       RETURNING ${COLUMNS}`,
@@ -117,18 +120,20 @@ export async function listDevices(database: Queryable, userId: string): Promise<
 }
 
 /**
- * Removes devices that FCM does not know any more, unless they were renewed since `asOf` (milliseconds since 1970).
+ * Removes devices that FCM does not know any more, unless they were renewed since they were read (`refreshedAt`, milliseconds since
+ * 1970): compared, not ordered, as a clock may step back.
  * @returns how many
  */
 export async function removeDeadDevices(
   database: Queryable,
-  dead: readonly { deviceId: number; asOf: number }[],
+  dead: readonly { deviceId: number; refreshedAt: number }[],
 ): Promise<number> {
   const { rowCount } = await database.query({
     text: `
-      DELETE FROM devices d USING unnest($1::bigint[], $2::float8[]) AS x(device_id, as_of)
-      WHERE d.device_id = x.device_id AND d.refreshed_at <= to_timestamp(x.as_of / 1000) + interval '1 ms'`,
-    values: [dead.map(({ deviceId }) => deviceId), dead.map(({ asOf }) => asOf)],
+      DELETE FROM devices d USING unnest($1::bigint[], $2::float8[]) AS x(device_id, refreshed_at)
+      WHERE d.device_id = x.device_id
+        AND abs(EXTRACT(epoch FROM d.refreshed_at - to_timestamp(x.refreshed_at / 1000))) <= 0.001`,
+    values: [dead.map(({ deviceId }) => deviceId), dead.map(({ refreshedAt }) => refreshedAt)],
   });
   return rowCount ?? 0;
 }

@@ -9,8 +9,9 @@ import * as push from './migrations/0005-push.js';
 import * as pushPlan from './migrations/0006-push-plan.js';
 import * as deadLetterPlaces from './migrations/0009-dead-letter-places.js';
 import * as unreached from './migrations/0011-unreached.js';
+import * as pushTurns from './migrations/0013-push-turns.js';
 
-const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan, deadLetterPlaces, unreached];
+const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan, deadLetterPlaces, unreached, pushTurns];
 
 /** As the pool hands it out: pg's. */
 interface Connection {

@@ -1,4 +1,4 @@
-import { levelOfRank, type AlertKind, type AlertLevel } from '../domain/alert.js';
+import { ALERT_LEVELS, levelOfRank, levelRank, type AlertKind, type AlertLevel } from '../domain/alert.js';
 import type { DevicePlatform } from '../domain/device.js';
 import type { Queryable, Row } from '../lib/postgres.js';
 import { platformOfRank } from './devices.js';
@@ -32,11 +32,22 @@ export interface ClaimedPush {
   readonly expiresAt: number;
   readonly now: number;
   /** Null: it is not there any more. */
-  readonly device: { readonly token: string; readonly platform: DevicePlatform } | null;
+  readonly device: ClaimedDevice | null;
   readonly alert: PushedAlert | null;
   /** Null: it is not in the inbox (any more). */
   readonly entry: { readonly sequence: number; readonly isRead: boolean; readonly isDeleted: boolean } | null;
   readonly unreadCount: number;
+}
+
+export interface ClaimedDevice {
+  readonly token: string;
+  readonly platform: DevicePlatform;
+  /** When it was registered or renewed last, in milliseconds since 1970. */
+  readonly refreshedAt: number;
+  /** How often FCM has refused it since it took one. */
+  readonly refusals: number;
+  /** Milliseconds for which it is to get nothing; 0: none. */
+  readonly waitsMs: number;
 }
 
 export interface PushedAlert {
@@ -64,6 +75,9 @@ interface ClaimedRow extends Row {
   now: number;
   token: string | null;
   platform: number | null;
+  refusals: number | null;
+  refreshed_at: number | null;
+  waits_ms: number | null;
   kind: AlertKind | null;
   level: number;
   app_name: string;
@@ -77,9 +91,19 @@ interface ClaimedRow extends Row {
   unread_count: number | null;
 }
 
+/** The longest that a device or a push waits, by its own backoff or FCM's Retry-After. */
+export const PUSH_WAIT_MAX_MS = 5 * 60_000;
+/** Nothing waits for longer, but for PUSH_GRACE_MS: what is due later was dated by a clock that was wrong, and is due now. */
+const HORIZON_MS = PUSH_WAIT_MAX_MS + 60_000;
+
+/** How far ahead a time may lie that was not dated by a wrong clock. */
+export function horizonMs(graceMs: number): number {
+  return Math.max(HORIZON_MS, graceMs + 60_000);
+}
+
 /** @param rows SQL that locks rows and gives their ctid; by these they are found again without a plan that could be wrong. `OFFSET 0` does the same for the other tables. */
-const claimSql = (rows: string) => `
-  WITH claimed AS (
+const claimSql = (rows: string, before = '') => `
+  WITH ${before} claimed AS (
     UPDATE push_deliveries p SET
       due_at = date_trunc('milliseconds', now()) + $2 * interval '1 ms', attempts = p.attempts + 1,
       state = CASE p.state WHEN 'waiting' THEN 'sending' ELSE p.state END
@@ -87,11 +111,14 @@ const claimSql = (rows: string) => `
     RETURNING p.device_id, p.alert_id, p.user_id, p.due_at, p.attempts, p.strikes, p.dismiss,
               p.planned_for, p.error, p.expires_at
   )
-  SELECT c.*, now() AS now, d.token, d.platform, a.kind, a.level, a.app_name, a.title, a.message, a.created_at, a.traceparent,
+  SELECT c.*, now() AS now, d.token, d.platform, d.refusals, d.refreshed_at,
+         EXTRACT(epoch FROM d.waits_until - now())::float8 * 1000 AS waits_ms,
+         a.kind, a.level, a.app_name, a.title, a.message, a.created_at, a.traceparent,
          s.seq, s.is_read, s.is_deleted, i.unread_count
   FROM claimed c
   LEFT JOIN LATERAL (
-    SELECT token, platform FROM devices d WHERE d.device_id = c.device_id AND d.user_id = c.user_id OFFSET 0
+    SELECT token, platform, refusals, refreshed_at, waits_until FROM devices d
+    WHERE d.device_id = c.device_id AND d.user_id = c.user_id OFFSET 0
   ) d ON true
   LEFT JOIN LATERAL (
     SELECT kind, level, app_name, title, left(message, 4096) AS message, created_at, traceparent
@@ -103,23 +130,75 @@ const claimSql = (rows: string) => `
   ) s ON true
   LEFT JOIN LATERAL (SELECT unread_count FROM inboxes i WHERE i.user_id = c.user_id OFFSET 0) i ON true`;
 
-const CLAIM_DUE = claimSql('SELECT ctid FROM push_deliveries WHERE due_at <= now() ORDER BY due_at LIMIT $1');
+/** For rows that were found otherwise: in this form no index of due times is read for it. */
+const isDue = (horizon: string) => `COALESCE(due_at <= now() OR due_at > now() + ${horizon} * interval '1 ms', false)`;
+
+/** Rows of a device that one claim takes: enough to keep it busy, and few that FCM refuses in vain. */
+export const OF_DEVICE = 10;
+/** Rows that are looked at for each that is claimed, so that users and devices get their turns, and how many at least. */
+const LOOK = 4;
+const LOOK_MIN = 500;
+
+/** The turns, the most urgent first; dismissals have none of their own, and are last. */
+const TURNS = [...ALERT_LEVELS.map(levelRank).reverse(), 0];
+
+/** The condition of the index by turns, in a form that no other index of due times has: it may not be taken instead. */
+const IN_TURNS = `COALESCE(due_at, 'infinity') < 'infinity'`;
+
+/** What is due at each level. Compared as pairs, in the order of that index. */
+const lanes = TURNS.flatMap((level) =>
+  [
+    `(level, due_at) >= (${level}, '-infinity') AND (level, due_at) <= (${level}, now())`,
+    `(level, due_at) > (${level}, now() + $5 * interval '1 ms') AND (level, due_at) <= (${level}, 'infinity')`,
+  ].map(
+    (due) => `(
+      SELECT ctid, device_id, user_id, level, due_at FROM push_deliveries
+      WHERE ${IN_TURNS} AND ${due} AND user_id <> ALL($3::text[]) AND device_id <> ALL($4::bigint[]) ORDER BY level, due_at
+    )`,
+  ),
+).join(' UNION ALL ');
+
+const CLAIM_DUE = claimSql(
+  `SELECT ctid FROM push_deliveries WHERE ctid = ANY(ARRAY(SELECT ctid FROM chosen)) AND ${isDue('$5')}`,
+  `candidates AS MATERIALIZED (SELECT * FROM (${lanes}) l LIMIT GREATEST(${LOOK_MIN}, ${LOOK} * $1::bigint)),
+   ranked AS (
+     SELECT ctid, level, due_at, row_number() OVER (PARTITION BY user_id ORDER BY level DESC, due_at) AS of_user,
+            row_number() OVER (PARTITION BY device_id ORDER BY level DESC, due_at) AS of_device
+     FROM candidates
+   ),
+   chosen AS (
+     SELECT ctid FROM ranked WHERE of_device <= ${OF_DEVICE} ORDER BY level DESC, of_user, due_at LIMIT $1::bigint
+   ),`,
+);
 
 /** Dismissals that are claimed at once for the devices of one statement. */
 const DISMISSALS = 5000;
 const CLAIM_DISMISSALS = claimSql(
-  `SELECT ctid FROM push_deliveries WHERE device_id = ANY($1::bigint[]) AND dismiss AND due_at <= now() LIMIT ${DISMISSALS}`,
+  `SELECT ctid FROM push_deliveries WHERE device_id = ANY($1::bigint[]) AND dismiss AND ${isDue('$3')} LIMIT ${DISMISSALS}`,
 );
 
+export interface ClaimOptions {
+  readonly limit: number;
+  /** How long they are the caller's. */
+  readonly claimMs: number;
+  readonly horizonMs: number;
+  /** Users and devices that have enough in hand, and are passed over. */
+  readonly busyUsers: readonly string[];
+  readonly busyDevices: readonly number[];
+}
+
 /**
- * Claims up to `limit` deliveries that are due, the ones due for longest first. Several processes never claim the same.
- * @param claimMs how long they are the caller's
+ * Claims up to `limit` deliveries that are due: the most urgent level first, in it each user in turn, of each the ones due for
+ * longest first. Several processes never claim the same.
  */
-export async function claimPushes(database: Queryable, limit: number, claimMs: number): Promise<ClaimedPush[]> {
+export async function claimPushes(
+  database: Queryable,
+  { limit, claimMs, horizonMs, busyUsers, busyDevices }: ClaimOptions,
+): Promise<ClaimedPush[]> {
   const { rows } = await database.query<ClaimedRow>({
     name: 'claim-pushes',
     text: CLAIM_DUE,
-    values: [limit, claimMs],
+    values: [limit, claimMs, busyUsers, busyDevices, horizonMs],
   });
   return rows.map(toClaimed);
 }
@@ -128,12 +207,12 @@ export async function claimPushes(database: Queryable, limit: number, claimMs: n
 export async function claimDismissals(
   database: Queryable,
   deviceIds: readonly number[],
-  claimMs: number,
+  { claimMs, horizonMs }: Pick<ClaimOptions, 'claimMs' | 'horizonMs'>,
 ): Promise<ClaimedPush[]> {
   const { rows } = await database.query<ClaimedRow>({
     name: 'claim-dismissals',
     text: CLAIM_DISMISSALS,
-    values: [deviceIds, claimMs],
+    values: [deviceIds, claimMs, horizonMs],
   });
   return rows.map(toClaimed);
 }
@@ -151,7 +230,16 @@ function toClaimed(row: ClaimedRow): ClaimedPush {
     lastError: row.error,
     expiresAt: row.expires_at,
     now: row.now,
-    device: row.token === null ? null : { token: row.token, platform: platformOfRank(row.platform!) },
+    device:
+      row.token === null
+        ? null
+        : {
+            token: row.token,
+            platform: platformOfRank(row.platform!),
+            refreshedAt: row.refreshed_at!,
+            refusals: row.refusals!,
+            waitsMs: Math.min(PUSH_WAIT_MAX_MS, Math.max(0, row.waits_ms ?? 0)),
+          },
     alert:
       row.kind === null
         ? null
@@ -198,6 +286,7 @@ export async function finishPushes(database: Queryable, outcomes: readonly PushO
           WHEN o.state IS NULL OR o.state = 'waiting' AND NOT p.dismiss THEN now() + o.retry_in * interval '1 ms'
           WHEN o.state = 'sent' AND p.dismiss THEN now()
         END,
+        level = CASE WHEN o.state = 'sent' AND p.dismiss THEN 0 ELSE p.level END,
         attempts = p.attempts - o.untried::int,
         strikes = p.strikes + o.strike::int,
         sent_at = CASE WHEN o.state = 'sent' THEN now() ELSE p.sent_at END,

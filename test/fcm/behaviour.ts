@@ -20,7 +20,11 @@ interface Standing {
   readonly id: number;
   readonly rule: Rule;
   left: number;
+  /** Of a rule with perMinute: when each token was let through in the last minute. */
+  readonly letThrough: Map<string, number[]>;
 }
+
+const MINUTE_MS = 60_000;
 
 /** The rules that say what happens to requests. */
 export class Behaviour {
@@ -31,7 +35,7 @@ export class Behaviour {
 
   add(rule: Rule): number {
     const id = this.#nextId++;
-    this.#standing.push({ id, rule, left: rule.times ?? Infinity });
+    this.#standing.push({ id, rule, left: rule.times ?? Infinity, letThrough: new Map() });
     return id;
   }
 
@@ -56,12 +60,23 @@ export class Behaviour {
     return { delayMs, rule: undefined };
   }
 
-  #applies({ id, rule }: Standing, token: string | undefined, connection: Connection): boolean {
+  #applies({ id, rule, letThrough }: Standing, token: string | undefined, connection: Connection): boolean {
     if (rule.token !== undefined && rule.token !== token) return false;
+    if (rule.perMinute !== undefined && isWithin(letThrough, token ?? '', rule.perMinute)) return false;
     if (rule.share === undefined) return true;
     if (rule.perConnection !== true) return this.random.chance(rule.share);
     const drawn = connection.draws.get(id) ?? this.random.chance(rule.share);
     connection.draws.set(id, drawn);
     return drawn;
   }
+}
+
+/** Whether a token had fewer messages than that within the last minute; then this one is counted. */
+function isWithin(letThrough: Map<string, number[]>, token: string, perMinute: number): boolean {
+  const now = performance.now();
+  const recent = (letThrough.get(token) ?? []).filter((at) => now - at < MINUTE_MS);
+  letThrough.set(token, recent);
+  if (recent.length >= perMinute) return false;
+  recent.push(now);
+  return true;
 }

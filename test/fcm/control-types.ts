@@ -37,6 +37,8 @@ export interface Rule {
   readonly share?: number;
   /** The share is one of connections: drawn once for each. */
   readonly perConnection?: boolean;
+  /** Only to a token that had so many messages within the last minute: 240 is Google's limit for an Android device. */
+  readonly perMinute?: number;
   /** The rule ends after so many requests. Default: it stays until `reset` or `removeRule`. */
   readonly times?: number;
 

@@ -71,6 +71,7 @@ const RULE_FIELDS: Readonly<Record<keyof Rule, Check>> = {
   token: 'string',
   share: 'number',
   perConnection: 'boolean',
+  perMinute: 'number',
   times: 'number',
   delayMs: 'number',
   error: Object.keys(CONDITIONS),

@@ -92,8 +92,10 @@ test('devices that nobody renews are pruned; a dead one stays if it was renewed 
   const [{ device_id: deviceId, refreshed_at: refreshedAt }] = (await sql<{ device_id: number; refreshed_at: number }>(
     'SELECT device_id, refreshed_at FROM devices',
   )) as [{ device_id: number; refreshed_at: number }];
-  assert.equal(await removeDeadDevices(database, [{ deviceId, asOf: refreshedAt - 1000 }]), 0);
-  assert.equal(await removeDeadDevices(database, [{ deviceId, asOf: refreshedAt }]), 1);
+  assert.equal(await removeDeadDevices(database, [{ deviceId, refreshedAt: refreshedAt - 1000 }]), 0);
+  // Renewed after a clock had stepped back: the later time is the older one.
+  assert.equal(await removeDeadDevices(database, [{ deviceId, refreshedAt: refreshedAt + 3_600_000 }]), 0);
+  assert.equal(await removeDeadDevices(database, [{ deviceId, refreshedAt }]), 1);
 });
 
 test('the devices of a user who is made inactive go, and no new ones come', async (t) => {

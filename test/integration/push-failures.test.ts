@@ -149,6 +149,71 @@ describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
     });
   }
 
+  it("a device over its quota waits by itself: its user's other device and CRITICAL pushes of others go at once", async (t) => {
+    const push = await startPushCluster(t);
+    const role = await push.start();
+    const others = ['op2', 'core1', 'core2', 'chan1', 'chan2'];
+    const [busy, second] = [await push.register('op1'), await push.register('op1')];
+    const tokens = new Map<string, string>();
+    for (const userId of others) tokens.set(userId, await push.register(userId));
+    const rule = await push.fcm.rule({ token: busy, perMinute: 20, error: 'QUOTA_EXCEEDED', retryAfter: 20 });
+    for (let count = 0; count < 60; count += 1) await push.create(['op1']);
+    await untilTrue(async () => (await push.fcm.received(busy)).some(({ status }) => status === 429), {
+      what: 'it is over its quota',
+    });
+    const waits = await Promise.all(
+      others.map(async (userId) => {
+        const created = performance.now();
+        await push.create([userId], { level: 'ALERT_LEVEL_CRITICAL' });
+        await push.receives(tokens.get(userId)!, 1);
+        return performance.now() - created;
+      }),
+    );
+    const slowest = Math.max(...waits);
+    t.diagnostic(`the slowest of ${others.length} took ${Math.round(slowest)} ms`);
+    assert.ok(slowest < 3000, `a push of somebody else took ${Math.round(slowest)} ms`);
+    await push.receives(second, 60);
+    assert.match(await metricsOf(role), /ssom_push_paused\{[^}]*\} 0\b/);
+    const refused = (await push.fcm.received(busy)).filter(({ status }) => status === 429).length;
+    assert.ok(refused <= 20, `${refused} refused requests`);
+    await push.fcm.removeRule(rule);
+    await push.receives(busy, 60);
+    assert.deepEqual(await push.cluster.store.sql('SELECT 1 FROM dead_letters'), []);
+  });
+
+  it('a device of which every message is refused makes few dead letters, and goes in the end', async (t) => {
+    const push = await startPushCluster(t, { PUSH_DEVICE_REFUSED_MAX_MS: '3600000' });
+    const { sql } = push.cluster.store;
+    const role = await push.start();
+    const log = logOf(role);
+    const [hopeless, fine] = [await push.register('op1'), await push.register('op2')];
+    await push.fcm.rule({ token: hopeless, error: 'INVALID_ARGUMENT' });
+    for (let count = 0; count < 100; count += 1) await push.create(['op1', 'op2']);
+    await push.receives(fine, 100);
+    const dead = await sql('SELECT 1 FROM dead_letters');
+    assert.ok(dead.length <= 20, `${dead.length} dead letters`);
+    const [{ waiting }] = (await sql<{ waiting: number }>(
+      `SELECT count(*) AS waiting FROM push_deliveries WHERE state = 'waiting'`,
+    )) as [{ waiting: number }];
+    assert.ok(waiting >= 70, `${waiting} wait`);
+    // As after an hour of it.
+    await sql(`UPDATE devices SET refusals = 20, refused_since = now() - interval '61 minutes' WHERE refusals > 0`);
+    await untilTrue(
+      async () => {
+        await push.create(['op2']);
+        return (await push.api.call('ListDevices', {}, { user: 'op1' })).devices.length === 0;
+      },
+      { what: 'the device is gone', intervalMs: 500, timeoutMs: 60_000 },
+    );
+    assert.match(await metricsOf(role), /ssom_push_devices_hopeless_total\{[^}]*\} 1\b/);
+    assert.ok(log.some(({ level, text }) => level === 'warn' && text.includes('FCM has refused it for too long')));
+    for (const { text } of log) assert.ok(!text.includes(hopeless), text);
+    await untilTrue(async () => (await sql(`SELECT 1 FROM push_deliveries WHERE due_at IS NOT NULL`)).length === 0, {
+      what: 'nothing waits for it any more',
+      timeoutMs: 60_000,
+    });
+  });
+
   it('a push that fails while others succeed goes to the dead letters; one that fails as all do does not', async (t) => {
     const push = await startPushCluster(t, { ALERT_PROCESSING_MAX_RETRY_ATTEMPTS: '3' });
     const role = await push.start();

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { refuseDevices, relieveDevices, removeHopelessDevices } from '../../services/store/device-refusals.js';
 import { pruneDevices, registerDevice } from '../../services/store/devices.js';
 import { planPushes } from '../../services/store/push-plans.js';
 import { pushesOf } from '../../services/store/push-records.js';
 import { removePushes } from '../../services/store/retention.js';
 import { claimDismissals, claimPushes, finishPushes, firstShown } from '../../services/store/pushes.js';
 import { assertLooksUp, explaining, type Explained } from '../support/plans.js';
+import { claiming } from '../support/push.js';
 import { createTestDatabase } from '../support/postgres.js';
 
 test('every statement of push looks rows up by an index, with the one plan that is made for all values', async (t) => {
@@ -25,14 +27,17 @@ test('every statement of push looks rows up by an index, with the one plan that 
   const watched = explaining(database, plans);
 
   await planPushes(watched, ['u1', 'u2'], { graceMs: 0, ttlMs: [1000, 1000, 1000, 1000] });
-  const claims = await claimPushes(watched, 20, 60_000);
+  const claims = await claimPushes(watched, claiming(20));
   assert.equal(claims.length, 20);
   await finishPushes(
     watched,
     claims.map((claim) => ({ claim, state: 'sent' })),
   );
-  await claimDismissals(watched, [1, 2], 60_000);
+  await claimDismissals(watched, [1, 2], claiming(20));
   await firstShown(watched, [1, 2]);
+  await refuseDevices(watched, [{ deviceId: 1, waitMs: 1000, refusals: 10, proven: true }]);
+  await relieveDevices(watched, [{ deviceId: 2, refusals: 0 }]);
+  assert.deepEqual(await removeHopelessDevices(watched, [1, 2], 60_000), []);
   await pushesOf(watched, 17, 100);
   assert.equal(await removePushes(watched, [50, 51, 52], 2), 2);
   assert.equal(await removePushes(watched, [50, 51, 52], 2), 1);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { claimPushes, finishPushes } from '../../services/store/pushes.js';
-import { acceptedBy, dataOf, metricsOf, startPushCluster } from '../support/push.js';
+import { acceptedBy, claiming, dataOf, metricsOf, startPushCluster } from '../support/push.js';
 import { collectStream } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
 
@@ -192,7 +192,7 @@ describe('push', { concurrency: 3 }, () => {
     await sql(`UPDATE push_deliveries SET state = 'waiting', due_at = now(), attempts = 0 WHERE alert_id = $1`, [
       alertId,
     ]);
-    const [claim] = await claimPushes(database, 1, 500);
+    const [claim] = await claimPushes(database, claiming(1, 500));
     assert.equal(claim!.alertId, alertId);
     await push.start();
     await push.receives(token, 2);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import type { DevicePlatform } from '../../services/lib/grpc/types/ssom/alert/v1/DevicePlatform.js';
+import { horizonMs, type ClaimOptions } from '../../services/store/pushes.js';
 import { serviceAccountFile, startFcm, type Fcm, type FcmOptions } from '../fcm/client.js';
 import type { Received } from '../fcm/control-types.js';
 import { alertRequest } from './alerts.js';
@@ -42,6 +43,11 @@ export async function metricsOf({ runtime }: RunningRole): Promise<string> {
   } finally {
     await endpoint.close();
   }
+}
+
+/** How a test claims pushes that are due. */
+export function claiming(limit: number, claimMs = 60_000): ClaimOptions {
+  return { limit, claimMs, horizonMs: horizonMs(0), busyUsers: [], busyDevices: [] };
 }
 
 export interface PushRow extends Record<string, unknown> {

@@ -581,6 +581,12 @@ export const variables = {
     [1, 3650],
     'A device that was not registered again for so long is removed. FCM expires tokens after 270 days.',
   ),
+  pushDeviceRefusedMaxMs: integer(
+    'PUSH_DEVICE_REFUSED_MAX_MS',
+    21_600_000,
+    [1000, 2_592_000_000],
+    'A device that FCM refuses for so long, at least ten times in a row, while others are served is removed. Its app registers it again.',
+  ),
   alertRetentionDays: integer(
     'ALERT_RETENTION_DAYS',
     90,

@@ -40,7 +40,6 @@ async function sender(t: TestContext): Promise<(message: Message) => Promise<Rec
     projectId: '',
     url: fcm.url,
     connections: 1,
-    onRetryAfter: () => undefined,
   });
   t.after(() => client.close());
   return async (message) => {

@@ -1,0 +1,88 @@
+import type { Queryable } from '../lib/postgres.js';
+import { PUSH_WAIT_MAX_MS } from './pushes.js';
+
+/*
+ * Devices that FCM refuses. Such a device waits, and what is planned for it waits with it; others are served meanwhile.
+ */
+
+export interface DeviceRefusal {
+  readonly deviceId: number;
+  readonly waitMs: number;
+  /** How often it has been refused since it was served, as of now. */
+  readonly refusals: number;
+  /** Whether others were served meanwhile, so that it is the device's own fault. */
+  readonly proven: boolean;
+}
+
+/** What is moved to the end of a device's wait by one statement; what is left comes with its next refusal. */
+const PARKED = 5000;
+
+/** Has devices wait, and their pushes that were not tried yet with them. */
+export async function refuseDevices(database: Queryable, refusals: readonly DeviceRefusal[]): Promise<void> {
+  await database.query({
+    name: 'refuse-devices',
+    text: `
+      WITH refused AS (
+        UPDATE devices d SET
+          refusals = r.refusals,
+          refused_since = CASE WHEN r.proven THEN LEAST(d.refused_since, now()) ELSE d.refused_since END,
+          waits_until = now() + r.wait * interval '1 ms'
+        FROM unnest($1::bigint[], $2::float8[], $3::int[], $4::bool[]) AS r(device_id, wait, refusals, proven)
+        WHERE d.device_id = r.device_id
+        RETURNING d.device_id, d.waits_until
+      )
+      UPDATE push_deliveries p SET due_at = r.waits_until
+      FROM refused r CROSS JOIN LATERAL (
+        SELECT ctid FROM push_deliveries w
+        WHERE w.device_id = r.device_id AND w.state = 'waiting' AND w.due_at < r.waits_until
+        LIMIT ${PARKED} FOR UPDATE SKIP LOCKED
+      ) w
+      WHERE p.ctid = w.ctid`,
+    values: [
+      refusals.map(({ deviceId }) => deviceId),
+      refusals.map(({ waitMs }) => Math.min(waitMs, PUSH_WAIT_MAX_MS)),
+      refusals.map((refusal) => refusal.refusals),
+      refusals.map(({ proven }) => proven),
+    ],
+  });
+}
+
+/** Devices that were refused and have been served: @param served with what is left of their refusals */
+export async function relieveDevices(
+  database: Queryable,
+  served: readonly { deviceId: number; refusals: number }[],
+): Promise<void> {
+  await database.query({
+    name: 'relieve-devices',
+    text: `
+      UPDATE devices d SET refusals = s.refusals, refused_since = NULL, waits_until = NULL
+      FROM unnest($1::bigint[], $2::int[]) AS s(device_id, refusals) WHERE d.device_id = s.device_id`,
+    values: [served.map(({ deviceId }) => deviceId), served.map(({ refusals }) => refusals)],
+  });
+}
+
+/** So many refusals in a row at least, whatever a clock says, before a device goes. */
+const HOPELESS = 10;
+
+/** Removes those of these devices that have been refused for longer than `afterMs` while others were served; what waits for them ends. */
+export async function removeHopelessDevices(
+  database: Queryable,
+  deviceIds: readonly number[],
+  afterMs: number,
+): Promise<{ deviceId: number; userId: string; refusals: number }[]> {
+  const { rows } = await database.query<{ device_id: number; user_id: string; refusals: number }>({
+    name: 'remove-hopeless-devices',
+    text: `
+      WITH gone AS (
+        DELETE FROM devices
+        WHERE device_id = ANY($1::bigint[]) AND refusals >= ${HOPELESS} AND refused_since < now() - $2 * interval '1 ms'
+        RETURNING device_id, user_id, refusals
+      ), ended AS (
+        UPDATE push_deliveries SET due_at = now()
+        WHERE state = 'waiting' AND device_id IN (SELECT device_id FROM gone)
+      )
+      SELECT * FROM gone`,
+    values: [deviceIds, afterMs],
+  });
+  return rows.map(({ device_id, user_id, refusals }) => ({ deviceId: device_id, userId: user_id, refusals }));
+}

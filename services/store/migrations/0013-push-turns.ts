@@ -1,0 +1,23 @@
+import type { Knex } from 'knex';
+
+export const name = '0013-push-turns';
+
+export async function up(knex: Knex): Promise<void> {
+  await knex.raw(`
+    -- A device that FCM refuses waits by itself. refusals: how often since FCM took one, each that it takes counts one off;
+    -- refused_since: since when, while other devices were served; waits_until: until when it gets nothing.
+    ALTER TABLE devices ADD COLUMN refusals integer NOT NULL DEFAULT 0;
+    ALTER TABLE devices ADD COLUMN refused_since timestamptz;
+    ALTER TABLE devices ADD COLUMN waits_until timestamptz;
+
+    -- The turn: the alert's level, or 0 for a dismissal. What an older version plans counts as an ERROR.
+    ALTER TABLE push_deliveries ADD COLUMN level smallint NOT NULL DEFAULT 3;
+    CREATE INDEX push_deliveries_turn ON push_deliveries (level, due_at) WHERE COALESCE(due_at, 'infinity') < 'infinity';
+    -- What has not been tried yet, of one device.
+    CREATE INDEX push_deliveries_waiting ON push_deliveries (device_id) WHERE state = 'waiting';
+  `);
+}
+
+export async function down(): Promise<void> {
+  throw new Error('0013-push-turns cannot be undone; restore a backup');
+}
