@@ -41,6 +41,11 @@ export class DeviceWaits {
     return this.#taken;
   }
 
+  /** Devices that wait or are tried. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** Whether it is asked with one message at a time. */
   isTried(deviceId: number): boolean {
     return this.#waiting.has(deviceId);

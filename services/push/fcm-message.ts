@@ -1,14 +1,65 @@
-import type { AlertLevel } from '../domain/alert.js';
+import { ALERT_LEVELS, type AlertLevel } from '../domain/alert.js';
+import type { Config } from '../lib/config/load.js';
 import type { PushedAlert } from '../store/pushes.js';
-import type { Message } from './fcm.js';
+import type { Aps, Message } from './fcm.js';
 
-/** How old an alert may become before it is not pushed any more, in milliseconds. */
-export const TTL_MS: Readonly<Record<AlertLevel, number>> = {
-  INFO: 4 * 3_600_000,
-  WARNING: 12 * 3_600_000,
-  ERROR: 24 * 3_600_000,
-  CRITICAL: 24 * 3_600_000,
+const HOUR_MS = 3_600_000;
+
+/** How a level shows itself on each platform. */
+interface LevelForm {
+  /** How old an alert may become before it is not pushed any more. */
+  readonly ttlMs: number;
+  /** The app makes these channels; the user sets sound and exceptions from Do Not Disturb for each. */
+  readonly channelId: string;
+  /** Whether Android wakes up for it, and how it stands out where there are no channels (before Android 8). */
+  readonly android: readonly ['normal' | 'high', 'low' | 'default' | 'high' | 'max'];
+  readonly apnsPriority: '5' | '10';
+  readonly urgency: 'normal' | 'high';
+}
+
+const LEVELS: Readonly<Record<AlertLevel, LevelForm>> = {
+  INFO: {
+    ttlMs: 4 * HOUR_MS,
+    channelId: 'alerts-info',
+    android: ['normal', 'low'],
+    apnsPriority: '5',
+    urgency: 'normal',
+  },
+  WARNING: {
+    ttlMs: 12 * HOUR_MS,
+    channelId: 'alerts-warning',
+    android: ['normal', 'default'],
+    apnsPriority: '5',
+    urgency: 'normal',
+  },
+  ERROR: {
+    ttlMs: 24 * HOUR_MS,
+    channelId: 'alerts-error',
+    android: ['high', 'high'],
+    apnsPriority: '10',
+    urgency: 'high',
+  },
+  CRITICAL: {
+    ttlMs: 24 * HOUR_MS,
+    channelId: 'alerts-critical',
+    android: ['high', 'max'],
+    apnsPriority: '10',
+    urgency: 'high',
+  },
 };
+
+/** How old an alert of each level may become before it is not pushed any more, in milliseconds, INFO first. */
+export const TTLS_MS: readonly number[] = ALERT_LEVELS.map((level) => LEVELS[level].ttlMs);
+
+/** How a CRITICAL alert breaks through on an iPhone: Focus alone, or silent mode too, for which Apple has to entitle the app. */
+export type ApnsCritical = Config['pushApnsCritical'];
+
+/** What is not in it is `active`, APNs' default. */
+function interruption(level: AlertLevel, critical: ApnsCritical): Aps {
+  if (level !== 'CRITICAL') return { sound: 'default' };
+  if (critical === 'time-sensitive') return { sound: 'default', 'interruption-level': 'time-sensitive' };
+  return { sound: { critical: true, name: 'default', volume: 1 }, 'interruption-level': 'critical' };
+}
 
 /** FCM and APNs take 4,096 bytes of payload; the rest is for what they add. */
 const PAYLOAD_BYTES = 4000;
@@ -34,6 +85,7 @@ export interface Notice {
   readonly ttlMs: number;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
+  readonly apnsCritical: ApnsCritical;
 }
 
 /** An alert as a notification. A text that is too long is shortened between characters as people see them. */
@@ -54,9 +106,10 @@ export function alertMessage(notice: Notice): Message {
   return compose(notice, '');
 }
 
-function compose({ token, alertId, alert, sequence, unreadCount, ttlMs, expiresAt }: Notice, body: string): Message {
+function compose(notice: Notice, body: string): Message {
+  const { token, alertId, alert, sequence, unreadCount, ttlMs, expiresAt } = notice;
   const key = collapseKey(alertId);
-  const urgent = alert.level === 'ERROR' || alert.level === 'CRITICAL';
+  const { channelId, android, apnsPriority, urgency } = LEVELS[alert.level];
   const ttlSeconds = Math.max(0, Math.floor(ttlMs / 1000));
   return {
     token,
@@ -72,24 +125,25 @@ function compose({ token, alertId, alert, sequence, unreadCount, ttlMs, expiresA
     },
     android: {
       collapseKey: key,
-      priority: urgent ? 'high' : 'normal',
+      priority: android[0],
       ttl: ttlSeconds * 1000,
-      notification: { tag: key, notificationCount: unreadCount },
+      notification: { tag: key, notificationCount: unreadCount, channelId, priority: android[1] },
     },
     apns: {
       headers: {
         'apns-collapse-id': key,
-        'apns-priority': urgent ? '10' : '5',
+        'apns-priority': apnsPriority,
         'apns-expiration': String(Math.floor(expiresAt / 1000)),
         'apns-push-type': 'alert',
       },
       payload: {
-        aps: { badge: unreadCount, sound: 'default', threadId: alert.appName },
+        aps: { badge: unreadCount, threadId: alert.appName, ...interruption(alert.level, notice.apnsCritical) },
       },
     },
     webpush: {
-      headers: { TTL: String(ttlSeconds), Urgency: urgent ? 'high' : 'normal', Topic: key },
-      notification: { tag: key },
+      headers: { TTL: String(ttlSeconds), Urgency: urgency, Topic: key },
+      // A browser leaves it there until somebody has seen it.
+      notification: { tag: key, ...(alert.level === 'CRITICAL' ? { requireInteraction: true } : {}) },
     },
   };
 }

@@ -8,7 +8,7 @@ import { withTimeout } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { PUSH_WAIT_MAX_MS } from '../store/pushes.js';
 
-export type { Message } from 'firebase-admin/messaging';
+export type { Aps, Message } from 'firebase-admin/messaging';
 
 /*
  * The home of firebase-admin. `send` of that package goes over HTTP/1.1 with the app's agent, one request a message, which a

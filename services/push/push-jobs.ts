@@ -1,6 +1,6 @@
 import type { ClaimedPush } from '../store/pushes.js';
 import type { Message } from './fcm.js';
-import { alertMessage, DISMISSED_MAX, dismissMessage } from './fcm-message.js';
+import { alertMessage, DISMISSED_MAX, dismissMessage, type ApnsCritical } from './fcm-message.js';
 
 /** One message to a device, and the claims that it settles: one alert, or dismissals. */
 export interface PushJob {
@@ -32,7 +32,7 @@ export interface Prepared {
 }
 
 /** The messages that claimed pushes of alerts need, one each. */
-export function alertJobs(claims: readonly ClaimedPush[]): Prepared {
+export function alertJobs(claims: readonly ClaimedPush[], apnsCritical: ApnsCritical): Prepared {
   const jobs: PushJob[] = [];
   const ended: Ended[] = [];
   for (const claim of claims) {
@@ -50,6 +50,7 @@ export function alertJobs(claims: readonly ClaimedPush[]): Prepared {
       unreadCount,
       ttlMs: expiresAt - now,
       expiresAt,
+      apnsCritical,
     });
     jobs.push({ deviceId, dismiss: false, claims: [claim], message });
   }

@@ -7,12 +7,11 @@ import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import { spanTime } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime.js';
-import { ALERT_LEVELS } from '../domain/alert.js';
 import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { pushBacklog, retryFailedPushes } from '../store/push-records.js';
 import { pruneDevices } from '../store/devices.js';
-import { TTL_MS } from './fcm-message.js';
+import { TTLS_MS } from './fcm-message.js';
 import { showRedrive } from './push-trace.js';
 
 /** One sweeper among all instances: the holder of this advisory lock. */
@@ -72,7 +71,7 @@ export class PushPlanner {
       'Seconds for which the oldest of them has been due.',
       () => this.#backlog.oldestMs / 1000,
     );
-    this.#options = { graceMs: config.pushGraceMs, ttlMs: ALERT_LEVELS.map((level) => TTL_MS[level]) };
+    this.#options = { graceMs: config.pushGraceMs, ttlMs: TTLS_MS };
   }
 
   /** Handles a batch of records. @throws PoisonRecord for one that is not what it should be */

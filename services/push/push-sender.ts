@@ -96,6 +96,11 @@ export class PushSender {
     metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
     metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
     metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => outcomes.waiting);
+    metrics.gauge(
+      'ssom.push.devices.waiting',
+      'Devices that FCM refused, and that wait or are tried again.',
+      () => this.#devices.waiting,
+    );
     const { pushConcurrency } = config;
     metrics.queue('push', () => this.#queue.length, pushConcurrency + Math.min(2 * pushConcurrency, CLAIMS_MAX));
     metrics.queue('push_outcomes', () => outcomes.waiting, OUTCOMES_MAX);
@@ -167,7 +172,8 @@ export class PushSender {
     if (holdUp !== undefined || !this.#hasRoom) return 0;
     try {
       const claims = await this.#claimTurns();
-      this.#take(alertJobs(claims.filter(({ dismiss }) => !dismiss)));
+      const alerts = claims.filter(({ dismiss }) => !dismiss);
+      this.#take(alertJobs(alerts, this.runtime.config.pushApnsCritical));
       const dismissals = claims.filter(({ dismiss }) => dismiss);
       if (dismissals.length > 0) await this.#takeDismissals(dismissals);
       return claims.length;

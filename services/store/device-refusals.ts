@@ -78,8 +78,11 @@ export async function removeHopelessDevices(
         WHERE device_id = ANY($1::bigint[]) AND refusals >= ${HOPELESS} AND refused_since < now() - $2 * interval '1 ms'
         RETURNING device_id, user_id, refusals
       ), ended AS (
-        UPDATE push_deliveries SET due_at = now()
-        WHERE state = 'waiting' AND device_id IN (SELECT device_id FROM gone)
+        UPDATE push_deliveries p SET due_at = now()
+        FROM gone g CROSS JOIN LATERAL (
+          SELECT ctid FROM push_deliveries w WHERE w.device_id = g.device_id AND w.state = 'waiting' FOR UPDATE SKIP LOCKED
+        ) w
+        WHERE p.ctid = w.ctid
       )
       SELECT * FROM gone`,
     values: [deviceIds, afterMs],

@@ -108,7 +108,7 @@ function apsFields(aps: Fields): Violation {
   const known: Readonly<Record<string, (value: unknown) => boolean>> = {
     alert: (value) => typeof value === 'string' || isObject(value),
     badge: (value) => Number.isInteger(value) && (value as number) >= 0,
-    sound: (value) => typeof value === 'string' || isObject(value),
+    sound: (value) => typeof value === 'string' || isCriticalSound(value),
     'content-available': (value) => value === 1,
     'mutable-content': (value) => value === 1,
     'thread-id': (value) => typeof value === 'string',
@@ -120,6 +120,14 @@ function apsFields(aps: Fields): Violation {
   if (Object.keys(aps).length === 0) return { field: 'message.apns.payload', description: 'aps is empty' };
   const wrong = Object.keys(aps).find((key) => Object.hasOwn(known, key) && !known[key]!(aps[key]));
   return wrong === undefined ? undefined : violation(wrong);
+}
+
+/** Apple's dictionary for critical alerts: a name is required, the volume is from 0 to 1. */
+function isCriticalSound(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { critical = 0, name, volume = 1, ...others } = value;
+  const loud = typeof volume === 'number' && volume >= 0 && volume <= 1;
+  return (critical === 0 || critical === 1) && typeof name === 'string' && loud && Object.keys(others).length === 0;
 }
 
 function apnsSize(payload: Fields): Violation {

@@ -88,6 +88,9 @@ const REFUSED: readonly [string, unknown, RegExp][] = [
     apns({}, { aps: { alert: 'x'.repeat(4096 - '{"aps":{"alert":""}}'.length + 1) } }),
     /^APNS payload/,
   ],
+  ['a sound that is too loud', apns({}, { aps: { sound: { critical: 1, name: 'a', volume: 2 } } }), /^Invalid sound/],
+  ['a critical sound without a name', apns({}, { aps: { sound: { critical: 1 } } }), /^Invalid sound/],
+  ['an interruption level that is none', apns({}, { aps: { 'interruption-level': 'loud' } }), /^Invalid interruption/],
   ['a Web Push TTL with its unit', message({ webpush: { headers: { TTL: '60s' } } }), /^Invalid TTL/],
   ['a Web Push topic of 33 characters', message({ webpush: { headers: { Topic: 'x'.repeat(33) } } }), /^Invalid Topic/],
   ['an urgency that is none', message({ webpush: { headers: { Urgency: 'now' } } }), /^Invalid Urgency/],
@@ -112,6 +115,13 @@ const ACCEPTED: readonly [string, unknown][] = [
   ['whole emoji', message({ notification: { body: 'on fire 🔥' } })],
   ['a TTL of 0', message({ android: { ttl: '0s' } })],
   ['a TTL of four weeks', message({ android: { ttl: '2419200s' } })],
+  [
+    'a critical sound',
+    apns(
+      {},
+      { aps: { alert: 'x', sound: { critical: 1, name: 'default', volume: 1 }, 'interruption-level': 'critical' } },
+    ),
+  ],
   ['a collapse id of 64 bytes', apns({ 'apns-collapse-id': 'x'.repeat(64) })],
   ['priority 5 for a message that shows nothing', apns({ 'apns-priority': '5' }, { aps: { 'content-available': 1 } })],
 ];

@@ -581,6 +581,12 @@ export const variables = {
     [1, 3650],
     'A device that was not registered again for so long is removed. FCM expires tokens after 270 days.',
   ),
+  pushApnsCritical: choice(
+    'PUSH_APNS_CRITICAL',
+    'time-sensitive',
+    ['time-sensitive', 'critical'],
+    "How a CRITICAL alert breaks through on an iPhone: `time-sensitive` through Focus; `critical` through silent mode too, at full volume, for which the app needs Apple's entitlement for Critical Alerts.",
+  ),
   pushDeviceRefusedMaxMs: integer(
     'PUSH_DEVICE_REFUSED_MAX_MS',
     21_600_000,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Message } from 'firebase-admin/messaging';
-import { alertMessage, dismissMessage, TTL_MS, type Notice } from '../../../services/push/fcm-message.js';
+import { alertMessage, dismissMessage, type Notice } from '../../../services/push/fcm-message.js';
+import type { AlertLevel } from '../../../services/domain/alert.js';
 import { startFcm, type Fcm } from '../../fcm/client.js';
 import { Fcm as FcmClient } from '../../../services/push/fcm.js';
 import { serviceAccountFile } from '../../fcm/client.js';
@@ -9,6 +10,7 @@ import type { TestContext } from 'node:test';
 
 const TOKEN = 'abcdefghijklmnopqrstuvwxyz';
 const NOW = Date.parse('2026-11-22T10:00:00Z');
+const HOUR_MS = 3_600_000;
 
 function notice(alert: Partial<Notice['alert']> = {}, more: Partial<Notice> = {}): Notice {
   return {
@@ -26,8 +28,9 @@ function notice(alert: Partial<Notice['alert']> = {}, more: Partial<Notice> = {}
     },
     sequence: 42,
     unreadCount: 3,
-    ttlMs: TTL_MS.ERROR,
-    expiresAt: NOW + TTL_MS.ERROR,
+    ttlMs: 24 * HOUR_MS,
+    expiresAt: NOW + 24 * HOUR_MS,
+    apnsCritical: 'time-sensitive',
     ...more,
   };
 }
@@ -66,13 +69,18 @@ test('an alert says what the app needs, on each platform, by its level', async (
       collapse_key: 'alert-17',
       priority: 'HIGH',
       ttl: '86400s',
-      notification: { tag: 'alert-17', notification_count: 3 },
+      notification: {
+        tag: 'alert-17',
+        notification_count: 3,
+        channel_id: 'alerts-error',
+        notification_priority: 'PRIORITY_HIGH',
+      },
     },
     apns: {
       headers: {
         'apns-collapse-id': 'alert-17',
         'apns-priority': '10',
-        'apns-expiration': String((NOW + TTL_MS.ERROR) / 1000),
+        'apns-expiration': String((NOW + 24 * HOUR_MS) / 1000),
         'apns-push-type': 'alert',
       },
       payload: { aps: { badge: 3, sound: 'default', 'thread-id': 'ssok-bank-api' } },
@@ -82,11 +90,58 @@ test('an alert says what the app needs, on each platform, by its level', async (
       notification: { tag: 'alert-17' },
     },
   });
-  const calm = await send(alertMessage(notice({ level: 'INFO', message: '' }, { ttlMs: TTL_MS.INFO })));
+  const calm = await send(alertMessage(notice({ level: 'INFO', message: '' }, { ttlMs: 4 * HOUR_MS })));
   assert.deepEqual(calm['notification'], { title: 'p99 above 1 s' });
   assert.equal((calm['android'] as { priority: string }).priority, 'NORMAL');
   assert.equal((calm['android'] as { ttl: string }).ttl, '14400s');
   assert.equal((calm['apns'] as { headers: Record<string, string> }).headers['apns-priority'], '5');
+});
+
+interface Shown {
+  readonly android: { readonly priority: string; readonly notification: Record<string, unknown> };
+  readonly apns: {
+    readonly headers: Record<string, string>;
+    readonly payload: { readonly aps: Record<string, unknown> };
+  };
+  readonly webpush: { readonly headers: Record<string, string>; readonly notification: Record<string, unknown> };
+}
+
+test('each level has its own channel on Android, and a CRITICAL one breaks through on every platform', async (t) => {
+  const send = await sender(t);
+  const shown = async (level: AlertLevel, more: Partial<Notice> = {}) => {
+    const { android, apns, webpush } = (await send(alertMessage(notice({ level }, more)))) as unknown as Shown;
+    const { aps } = apns.payload;
+    return [
+      [android.priority, android.notification['channel_id'], android.notification['notification_priority']],
+      [apns.headers['apns-priority'], aps['interruption-level'], aps['sound']],
+      [webpush.headers['Urgency'], webpush.notification['requireInteraction']],
+    ];
+  };
+  const whole = { critical: 1, name: 'default', volume: 1 };
+  assert.deepEqual(await shown('INFO'), [
+    ['NORMAL', 'alerts-info', 'PRIORITY_LOW'],
+    ['5', undefined, 'default'],
+    ['normal', undefined],
+  ]);
+  assert.deepEqual(await shown('WARNING'), [
+    ['NORMAL', 'alerts-warning', 'PRIORITY_DEFAULT'],
+    ['5', undefined, 'default'],
+    ['normal', undefined],
+  ]);
+  assert.deepEqual(await shown('ERROR'), [
+    ['HIGH', 'alerts-error', 'PRIORITY_HIGH'],
+    ['10', undefined, 'default'],
+    ['high', undefined],
+  ]);
+  assert.deepEqual(await shown('CRITICAL'), [
+    ['HIGH', 'alerts-critical', 'PRIORITY_MAX'],
+    ['10', 'time-sensitive', 'default'],
+    ['high', true],
+  ]);
+  const [, entitled] = await shown('CRITICAL', { apnsCritical: 'critical' });
+  assert.deepEqual(entitled, ['10', 'critical', whole]);
+  const [, calm] = await shown('ERROR', { apnsCritical: 'critical' });
+  assert.deepEqual(calm, ['10', undefined, 'default']);
 });
 
 test('a dismissal shows nothing, wakes the app and sets the badge', async (t) => {

@@ -26,15 +26,18 @@ function claim(alertId: number, rest: Partial<ClaimedPush> = {}): ClaimedPush {
 
 test('what is read, deleted, gone or too old is not sent', () => {
   const entry = { sequence: 1, isRead: false, isDeleted: false };
-  const { jobs, ended } = alertJobs([
-    claim(1),
-    claim(2, { entry: { ...entry, isRead: true } }),
-    claim(3, { entry: { ...entry, isDeleted: true } }),
-    claim(4, { entry: null }),
-    claim(5, { device: null }),
-    claim(6, { alert: null }),
-    claim(7, { now: 2000 }),
-  ]);
+  const { jobs, ended } = alertJobs(
+    [
+      claim(1),
+      claim(2, { entry: { ...entry, isRead: true } }),
+      claim(3, { entry: { ...entry, isDeleted: true } }),
+      claim(4, { entry: null }),
+      claim(5, { device: null }),
+      claim(6, { alert: null }),
+      claim(7, { now: 2000 }),
+    ],
+    'time-sensitive',
+  );
   assert.deepEqual(
     jobs.map(({ claims }) => claims.map(({ alertId }) => alertId)),
     [[1]],
