@@ -91,6 +91,10 @@ export class Runtime {
       metrics,
       authenticate: devIdentity,
       maxMessageBytes: config.grpcMaxMessageBytes,
+      connectionsMax: config.grpcConnectionsMax,
+      callsPerConnectionMax: config.grpcCallsPerConnectionMax,
+      callsPerCallerMax: config.callsPerCallerMax,
+      callsPerUserMax: config.callsPerUserMax,
     });
     closers.add('metrics', () => metrics.close());
     // Before the metrics, which by OTLP so have what was dropped at the end.

@@ -1,5 +1,6 @@
 import type { Events } from '../events/events.js';
 import { api } from '../lib/grpc/protos.js';
+import type { BatchCreateAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
@@ -7,6 +8,7 @@ import { alertService } from './alert-service.js';
 import { CreateBatcher, QUEUE_CHARACTERS } from './create-batcher.js';
 import { deviceService } from './device-service.js';
 import { directoryService } from './directory-service.js';
+import { boundedByInbox } from './inbox-calls.js';
 import { inboxService } from './inbox-service.js';
 import { Relay } from './relay.js';
 
@@ -40,12 +42,14 @@ export function createAlertApi(runtime: Runtime): Service {
   metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'alert-api' } },
   ]);
-  grpc.addService(api.AlertService.service, {
-    ...alertService({ database, batcher, directories, rules: new StaffedRulesCache(database), logger, metrics }),
-  });
-  grpc.addService(api.InboxService.service, {
-    ...inboxService({ database, metrics, logger, tracing, publishing: () => publishing }),
-  });
+  grpc.addService(
+    api.AlertService.service,
+    { ...alertService({ database, batcher, directories, rules: new StaffedRulesCache(database), logger, metrics }) },
+    // As many as its items, which wait in the same queue.
+    { BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => requests.length },
+  );
+  const inbox = inboxService({ database, metrics, logger, tracing, publishing: () => publishing });
+  grpc.addService(api.InboxService.service, { ...boundedByInbox(inbox, grpc.users) });
   grpc.addService(api.DeviceService.service, { ...deviceService({ database }) });
   grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });
 

@@ -5,7 +5,7 @@ import type { CreateAlertResponse } from '../lib/grpc/types/ssom/alert/v1/Create
 import type { UnreachedRecipient as UnreachedMessage } from '../lib/grpc/types/ssom/alert/v1/UnreachedRecipient.js';
 import { wait } from '../lib/retry.js';
 import type { StaffedRulesCache } from '../store/directory-cache.js';
-import type { CreateResult } from './create-batcher.js';
+import type { CreateResult } from './create-lane.js';
 
 /** An alert is stored by now: whether it reaches somebody is told if it is known soon, once for each version of the directory. */
 const RULES_WAIT_MS = 500;

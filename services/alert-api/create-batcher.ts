@@ -1,7 +1,6 @@
-import type { NewAlert, StoredAlert } from '../domain/alert.js';
+import type { NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { createdAlert, type CreatedAlert } from '../events/records.js';
-import { isDataError } from '../lib/postgres-errors.js';
 import { repeatConflicts, type Database } from '../lib/postgres.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import {
@@ -9,24 +8,11 @@ import {
   insertAlerts,
   unknownRecipients,
   type Inserted,
-  type Reach,
   type Replayed,
+  type UnknownRecipient,
 } from '../store/alerts.js';
 import { CommitTrace } from './commit-trace.js';
-
-export interface CreateResult {
-  readonly alert: StoredAlert;
-  readonly replayed: boolean;
-  readonly reach: Reach;
-}
-
-interface Waiting {
-  readonly request: NewAlert;
-  readonly resolve: (result: CreateResult) => void;
-  readonly reject: (error: Error) => void;
-  /** Set once when a named recipient came into being between two statements. */
-  retried?: boolean;
-}
+import { CreateLane, type CreateResult, type Waiting } from './create-lane.js';
 
 export interface CreateBatcherOptions {
   readonly database: Database;
@@ -43,9 +29,15 @@ export interface CreateBatcherOptions {
 
 /** Two writers overlap one batch's commit with the next one's statement. */
 const WRITERS = 2;
-/** Characters of messages, labels and names in one statement, beyond which no further request joins it. */
-const BATCH_CHARACTERS = 2_000_000;
-/** The same, of all requests that wait for their answer: 10,000 of the largest would be gigabytes. */
+/**
+ * What a statement costs, in characters: an alert takes PostgreSQL as long as so many of them, and a name, which is looked up and
+ * stored as a row, as long as so many.
+ */
+const ALERT_COST = 600;
+const NAME_COST = 100;
+/** A request that costs more has a writer of its own kind: with 10,000 names it takes as long as thousands of others. */
+const HEAVY_COST = 50_000;
+/** Characters of all requests that wait for their answer: 10,000 of the largest would be gigabytes. */
 export const QUEUE_CHARACTERS = 32_000_000;
 const FULL_RETRY_MS = 500;
 const OUTBOX_RETRY_MS = 5000;
@@ -53,42 +45,62 @@ const NAMES_SHOWN = 10;
 
 /**
  * Commits concurrent requests together: a batch takes what has queued while earlier ones were being written, so that under
- * load a commit's cost is shared and without load nobody waits.
+ * load a commit's cost is shared and without load nobody waits. Callers take turns: one that sends much waits for itself.
  */
 export class CreateBatcher {
-  readonly #queue: Waiting[] = [];
+  readonly #light: CreateLane;
+  readonly #heavy: CreateLane;
+  /** Those that named somebody unknown, beside the others, which they must not hold up. */
+  readonly #refusals: CreateLane;
   /** Requests that are being written, by caller and request id: a second one waits for the first one's outcome. */
   readonly #running = new Map<string, Waiting[]>();
-  #writers = 0;
-  #unanswered = 0;
-  #characters = 0;
+  /** What waits for its answer, in all and by caller. */
+  readonly #unanswered: Load = { requests: 0, characters: 0 };
+  readonly #unansweredOf = new Map<string, Load>();
 
   constructor(private readonly options: CreateBatcherOptions) {
-    options.database.breaker.onOpen(() => this.#refuseQueued());
+    const { batchMax, database } = options;
+    const accept = (waiting: Waiting) => this.#accept(waiting);
+    const insert = (batch: readonly Waiting[]) => this.#insert(batch);
+    const reject = ({ reject: answer }: Waiting, error: Error) => answer(error);
+    const finish = (waiting: Waiting, error: Error) => this.#finish(waiting, (each) => each.reject(error));
+    const writes = { batchMax, accept, work: insert, dropped: reject, failed: finish };
+    this.#light = new CreateLane({ ...writes, writersMax: WRITERS });
+    this.#heavy = new CreateLane({ ...writes, writersMax: 1 });
+    this.#refusals = new CreateLane({
+      batchMax,
+      writersMax: 1,
+      accept: () => true,
+      work: (batch) => this.#refuse(batch),
+      failed: finish,
+    });
+    database.breaker.onOpen(() => this.#refuseQueued());
   }
 
   /** Requests that wait for their answer. */
   get depth(): number {
-    return this.#unanswered;
+    return this.#unanswered.requests;
   }
 
   /** Characters in them. */
   get characters(): number {
-    return this.#characters;
+    return this.#unanswered.characters;
   }
 
   /**
    * Stores an alert.
+   * @param signal aborted when nobody waits for the answer any more; what has not been begun by then is dropped
    * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full, FAILED_PRECONDITION if the request id was used for another
-   * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away
+   * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away; the signal's reason
    */
-  create(request: NewAlert): Promise<CreateResult> {
-    if (this.#unanswered >= this.options.queueMax || this.#characters >= QUEUE_CHARACTERS) {
+  create(request: NewAlert, signal?: AbortSignal): Promise<CreateResult> {
+    const own = this.#unansweredOf.get(request.caller) ?? { requests: 0, characters: 0 };
+    if (this.#isFull(own)) {
       return Promise.reject(
         new AlertError(
           'RESOURCE_EXHAUSTED',
           'TOO_MANY_REQUESTS',
-          `${this.#unanswered} requests wait for the database already; try again later`,
+          `${this.depth} requests wait for the database already, ${own.requests} of this caller; try again later`,
           { retryAfterMs: FULL_RETRY_MS },
         ),
       );
@@ -100,79 +112,51 @@ export class CreateBatcher {
         }),
       );
     }
-    // Not left to the statement: both writers may be waiting for a time-out.
+    // Not left to the statement: all writers may be waiting for a time-out.
     const { refusal } = this.options.database.breaker;
     if (refusal !== undefined) return Promise.reject(refusal);
-    const size = sizeOf(request);
-    this.#unanswered += 1;
-    this.#characters += size;
+    const characters = charactersOf(request);
+    const cost = ALERT_COST + characters + NAME_COST * namesOf(request).length;
+    this.#unansweredOf.set(request.caller, own);
+    for (const load of [this.#unanswered, own]) add(load, 1, characters);
     const answer = new Promise<CreateResult>((resolve, reject) => {
-      this.#enqueue({ request, resolve, reject });
+      this.#enqueue({ request, cost, resolve, reject, signal, retried: false });
     });
     return answer.finally(() => {
-      this.#unanswered -= 1;
-      this.#characters -= size;
+      for (const load of [this.#unanswered, own]) add(load, -1, -characters);
+      if (own.requests === 0) this.#unansweredOf.delete(request.caller);
     });
   }
 
+  /**
+   * Nobody may have more than is left for others: one caller has half of the room, two a third each, and a newcomer always
+   * finds some. As switches share their memory (A. Choudhury and E. Hahne, 1998).
+   */
+  #isFull(own: Load): boolean {
+    const { requests, characters } = this.#unanswered;
+    return own.requests >= this.options.queueMax - requests || own.characters >= QUEUE_CHARACTERS - characters;
+  }
+
   #enqueue(waiting: Waiting): void {
-    this.#queue.push(waiting);
-    if (this.#writers < WRITERS) {
-      this.#writers += 1;
-      // One turn of the event loop: requests that arrived in the same read of a socket share the batch.
-      setImmediate(() => void this.#write());
-    }
+    (waiting.cost > HEAVY_COST ? this.#heavy : this.#light).add(waiting);
   }
 
   /** PostgreSQL is away: what no writer has taken yet is answered, rather than wait behind those that hang. */
   #refuseQueued(): void {
     const { refusal } = this.options.database.breaker;
-    if (refusal !== undefined) for (const { reject } of this.#queue.splice(0)) reject(refusal);
+    if (refusal === undefined) return;
+    for (const { reject } of [...this.#light.drain(), ...this.#heavy.drain()]) reject(refusal);
+    for (const waiting of this.#refusals.drain()) this.#finish(waiting, (each) => each.reject(refusal));
   }
 
-  async #write(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const batch = this.#take();
-      if (batch.length > 0) await this.#store(batch);
-    }
-    this.#writers -= 1;
-  }
-
-  /** The next requests to write, each caller's request id once; repeats are hung on to the first. */
-  #take(): Waiting[] {
-    const batch: Waiting[] = [];
-    let characters = 0;
-    let taken = 0;
-    for (const waiting of this.#queue) {
-      if (batch.length >= this.options.batchMax || characters > BATCH_CHARACTERS) break;
-      taken += 1;
-      const key = keyOf(waiting.request);
-      const followers = key === undefined ? undefined : this.#running.get(key);
-      if (followers !== undefined) {
-        followers.push(waiting);
-        continue;
-      }
-      if (key !== undefined) this.#running.set(key, []);
-      characters += sizeOf(waiting.request);
-      batch.push(waiting);
-    }
-    this.#queue.splice(0, taken);
-    return batch;
-  }
-
-  async #store(batch: readonly Waiting[]): Promise<void> {
-    try {
-      await this.#insert(batch);
-    } catch (error) {
-      // A statement that fails as such may be one request's fault; alone it is known which.
-      if (batch.length > 1 && isDataError(error)) {
-        const middle = batch.length >> 1;
-        await this.#store(batch.slice(0, middle));
-        await this.#store(batch.slice(middle));
-        return;
-      }
-      for (const waiting of batch) this.#finish(waiting, (each) => each.reject(error as Error));
-    }
+  /** Whether a request is to be written: each caller's request id once; repeats are hung on to the first. */
+  #accept(waiting: Waiting): boolean {
+    const key = keyOf(waiting.request);
+    if (key === undefined) return true;
+    const followers = this.#running.get(key);
+    if (followers === undefined) this.#running.set(key, []);
+    else followers.push(waiting);
+    return followers === undefined;
   }
 
   async #insert(batch: readonly Waiting[]): Promise<void> {
@@ -181,11 +165,10 @@ export class CreateBatcher {
     const results = await this.#commit(requests);
     const stored: CreatedAlert[] = [];
     const replays: Waiting[] = [];
-    const unknown: Waiting[] = [];
     results.forEach((result, index) => {
       const waiting = batch[index]!;
       if (result.outcome === 'replay') replays.push(waiting);
-      else if (result.outcome === 'unknown-recipients') unknown.push(waiting);
+      else if (result.outcome === 'unknown-recipients') this.#refusals.add(waiting);
       else {
         const created = createdAlert(waiting.request, result);
         stored.push(created);
@@ -194,8 +177,6 @@ export class CreateBatcher {
     });
     if (stored.length > 0) onStored(stored);
     if (replays.length > 0) await this.#answerReplays(replays);
-    // Beside the next batches: a caller that names nobody we know must not hold up the others.
-    for (const waiting of unknown) void this.#refuse(waiting);
   }
 
   async #commit(requests: readonly NewAlert[]): Promise<Inserted[]> {
@@ -217,50 +198,48 @@ export class CreateBatcher {
   }
 
   /** In a statement of its own: the insert's snapshot cannot see a winner that it waited for. */
-  async #answerReplays(replays: readonly Waiting[]): Promise<void> {
+  async #answerReplays(waiting: readonly Waiting[]): Promise<void> {
     try {
-      const found = await findReplays(
-        this.options.database,
-        replays.map(({ request }) => request),
-      );
-      const byKey = new Map(found.map((replay) => [`${replay.caller}\0${replay.requestId}`, replay]));
-      for (const waiting of replays) {
-        const first = byKey.get(keyOf(waiting.request)!);
-        if (first === undefined) throw new Error('a replayed request is not to be found');
-        this.#finish(waiting, (each) => answer(each, first));
-      }
+      const replays = await this.#findReplays(waiting);
+      for (const each of waiting)
+        if (!this.#answerAsReplay(each, replays)) throw new Error('a replayed request is not to be found');
     } catch (error) {
-      for (const waiting of replays) this.#finish(waiting, (each) => each.reject(error as Error));
+      for (const each of waiting) this.#finish(each, ({ reject }) => reject(error as Error));
     }
   }
 
-  async #refuse(waiting: Waiting): Promise<void> {
-    try {
-      // A repeat of a request that was stored gets the first answer, whatever has become of its recipients since.
-      if (await this.#answerAsReplay(waiting)) return;
-      const names = await unknownRecipients(this.options.database, waiting.request.recipients!);
-      if (names.length === 0 && waiting.retried !== true) {
-        const followers = this.#release(waiting);
-        for (const each of [{ ...waiting, retried: true }, ...followers]) this.#enqueue(each);
-        return;
-      }
-      // A repeat of this request id may name others, so it is judged for itself.
-      const followers = this.#release(waiting);
-      waiting.reject(
-        names.length === 0 ? new Error('recipients are refused without a reason') : recipientsError(names),
-      );
-      for (const each of followers) this.#enqueue(each);
-    } catch (error) {
-      this.#finish(waiting, (each) => each.reject(error as Error));
-    }
+  async #findReplays(waiting: readonly Waiting[]): Promise<Map<string, Replayed>> {
+    const named = waiting.map(({ request }) => request).filter(({ requestId }) => requestId !== '');
+    const found = named.length === 0 ? [] : await findReplays(this.options.database, named);
+    return new Map(found.map((replay) => [keyOf(replay)!, replay]));
   }
 
-  async #answerAsReplay(waiting: Waiting): Promise<boolean> {
-    if (waiting.request.requestId === '') return false;
-    const [first] = await findReplays(this.options.database, [waiting.request]);
+  #answerAsReplay(waiting: Waiting, replays: ReadonlyMap<string, Replayed>): boolean {
+    const first = replays.get(keyOf(waiting.request) ?? '');
     if (first === undefined) return false;
     this.#finish(waiting, (each) => answer(each, first));
     return true;
+  }
+
+  /** One look at those who are named, for all of the batch. */
+  async #refuse(batch: readonly Waiting[]): Promise<void> {
+    const { database } = this.options;
+    // A repeat of a request that was stored gets the first answer, whatever has become of its recipients since.
+    const replays = await this.#findReplays(batch);
+    const left = batch.filter((waiting) => !this.#answerAsReplay(waiting, replays));
+    if (left.length === 0) return;
+    const unknown = new Map<string, UnknownRecipient>();
+    for (const each of await unknownRecipients(database, everybodyNamed(left)))
+      unknown.set(nameKey(each.list, each.name), each);
+    for (const waiting of left) {
+      const names = namesOf(waiting.request).flatMap(([list, name]) => unknown.get(nameKey(list, name)) ?? []);
+      // A repeat of this request id may name others, so it is judged for itself.
+      const followers = this.#release(waiting);
+      if (names.length > 0) waiting.reject(recipientsError(names));
+      else if (waiting.retried) waiting.reject(new Error('recipients are refused without a reason'));
+      else this.#enqueue({ ...waiting, retried: true });
+      for (const each of followers) this.#enqueue(each);
+    }
   }
 
   #succeed(waiting: Waiting, stored: StoredRequest): void {
@@ -282,14 +261,50 @@ export class CreateBatcher {
   }
 }
 
-/** About how many characters a request brings into a statement. */
-function sizeOf({ message, labels, recipients }: NewAlert): number {
-  const names = recipients === undefined ? [] : [recipients.userIds, recipients.githubLogins, recipients.departments];
-  const lists = [Object.entries(labels).flat(), ...names];
-  return message.length + lists.flat().reduce((sum, text) => sum + text.length, 0);
+interface Load {
+  requests: number;
+  characters: number;
 }
 
-function keyOf({ caller, requestId }: NewAlert): string | undefined {
+function add(load: Load, requests: number, characters: number): void {
+  load.requests += requests;
+  load.characters += characters;
+}
+
+/** The named recipients, each with the list that it is in. */
+function namesOf({ recipients }: NewAlert): [list: UnknownRecipient['list'], name: string][] {
+  if (recipients === undefined) return [];
+  return [
+    ...recipients.userIds.map((name): [UnknownRecipient['list'], string] => ['user_ids', name]),
+    ...recipients.githubLogins.map((name): [UnknownRecipient['list'], string] => ['github_logins', name]),
+    ...recipients.departments.map((name): [UnknownRecipient['list'], string] => ['departments', name]),
+  ];
+}
+
+function everybodyNamed(batch: readonly Waiting[]): Parameters<typeof unknownRecipients>[1] {
+  const lists = batch.flatMap(({ request }) => request.recipients ?? []);
+  return {
+    userIds: [...new Set(lists.flatMap(({ userIds }) => userIds))],
+    githubLogins: [...new Set(lists.flatMap(({ githubLogins }) => githubLogins))],
+    departments: [...new Set(lists.flatMap(({ departments }) => departments))],
+  };
+}
+
+function nameKey(list: string, name: string): string {
+  return `${list}\0${name}`;
+}
+
+/** About how many characters a request brings into a statement. */
+function charactersOf(request: NewAlert): number {
+  const texts = [
+    request.message,
+    ...Object.entries(request.labels).flat(),
+    ...namesOf(request).map(([, name]) => name),
+  ];
+  return texts.reduce((sum, text) => sum + text.length, 0);
+}
+
+function keyOf({ caller, requestId }: { caller: string; requestId: string }): string | undefined {
   return requestId === '' ? undefined : `${caller}\0${requestId}`;
 }
 
@@ -309,7 +324,7 @@ function answer({ request, resolve, reject }: Waiting, { alert, reach, requestHa
   );
 }
 
-function recipientsError(names: readonly { list: string; name: string; inactive: boolean }[]): AlertError {
+function recipientsError(names: readonly UnknownRecipient[]): AlertError {
   const violations: FieldViolation[] = names.slice(0, NAMES_SHOWN).map(({ list, name, inactive }) => ({
     field: `recipients.${list}`,
     description: inactive ? `'${name}' is inactive` : `'${name}' does not exist`,

@@ -217,16 +217,20 @@ function countNames({ userIds, githubLogins, departments }: NamedRecipients): nu
   return userIds.length + githubLogins.length + departments.length;
 }
 
+/** Somebody who was named, by which list of the request. */
+export interface UnknownRecipient {
+  readonly list: 'user_ids' | 'github_logins' | 'departments';
+  readonly name: string;
+  /** It exists and is inactive. */
+  readonly inactive: boolean;
+}
+
 /** Of the given names, those that no alert can be sent to. */
 export async function unknownRecipients(
   database: Queryable,
   names: { userIds: readonly string[]; githubLogins: readonly string[]; departments: readonly string[] },
-): Promise<{ list: 'user_ids' | 'github_logins' | 'departments'; name: string; inactive: boolean }[]> {
-  const { rows } = await database.query<{
-    list: 'user_ids' | 'github_logins' | 'departments';
-    name: string;
-    inactive: boolean;
-  }>({
+): Promise<UnknownRecipient[]> {
+  const { rows } = await database.query<UnknownRecipient & Row>({
     text: `
       SELECT 'user_ids' AS list, name, u.user_id IS NOT NULL AS inactive, 1 AS part, n
       FROM unnest($1::text[]) WITH ORDINALITY AS named(name, n) LEFT JOIN users u ON u.user_id = name AND u.valid_to IS NULL

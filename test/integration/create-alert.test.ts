@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { CreateBatcher, type CreateResult } from '../../services/alert-api/create-batcher.js';
+import { CreateBatcher } from '../../services/alert-api/create-batcher.js';
+import type { CreateResult } from '../../services/alert-api/create-lane.js';
 import { AlertError } from '../../services/domain/errors.js';
 import type { NewAlert } from '../../services/domain/alert.js';
 import type { Database } from '../../services/lib/postgres.js';
@@ -240,16 +241,18 @@ test('a replay gets the first answer even if a recipient has become inactive sin
 
 test('beyond the bound: RESOURCE_EXHAUSTED with a time to wait, and the others are stored', async (t) => {
   const { database, sql } = await setUp(t);
-  const { batcher } = batcherOn(database, { queueMax: 20 });
-  const results = await Promise.allSettled(Array.from({ length: 50 }, () => batcher.create(newAlert())));
+  const { batcher } = batcherOn(database, { queueMax: 40 });
+  // One caller has half of the room, the next one half of what is left.
+  const requests = ['a', 'b'].flatMap((caller) => Array.from({ length: 50 }, () => newAlert({}, caller)));
+  const results = await Promise.allSettled(requests.map((request) => batcher.create(request)));
   const refused = results.filter((result) => result.status === 'rejected');
-  assert.equal(refused.length, 30);
+  assert.equal(refused.length, 70);
   for (const { reason } of refused) {
     assert.ok(reason instanceof AlertError);
     assert.deepEqual([reason.code, reason.reason], ['RESOURCE_EXHAUSTED', 'TOO_MANY_REQUESTS']);
     assert.ok(reason.retryAfterMs! > 0);
   }
-  assert.deepEqual(await sql('SELECT count(*) AS n FROM alerts'), [{ n: 20 }]);
+  assert.deepEqual(await sql('SELECT count(*) AS n FROM alerts'), [{ n: 30 }]);
   assert.equal((await batcher.create(newAlert())).replayed, false);
 });
 

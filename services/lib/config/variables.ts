@@ -490,6 +490,30 @@ export const variables = {
     },
   ),
   grpcMaxMessageBytes: integer('GRPC_MAX_MESSAGE_BYTES', 1_048_576, [1024, 16_777_216], 'A larger request is refused.'),
+  grpcConnectionsMax: integer(
+    'GRPC_CONNECTIONS_MAX',
+    25_000,
+    [1, 1_000_000],
+    'Connections that one process takes; one more is closed at once. A gateway whose streams have connections of their own needs STREAMS_MAX of them.',
+  ),
+  grpcCallsPerConnectionMax: integer(
+    'GRPC_CALLS_PER_CONNECTION_MAX',
+    5000,
+    [1, 1_000_000],
+    'Calls and streams at once on one connection; a client keeps more waiting. Who holds the streams of many users on one connection needs as many.',
+  ),
+  callsPerCallerMax: integer(
+    'CALLS_PER_CALLER_MAX',
+    2500,
+    [1, 1_000_000],
+    'Unary calls that one service has running at one process, where a batch counts as its items; one more gets RESOURCE_EXHAUSTED (TOO_MANY_CALLS).',
+  ),
+  callsPerUserMax: integer(
+    'CALLS_PER_USER_MAX',
+    50,
+    [1, 1_000_000],
+    'Unary calls that one user has running at one process, and calls about one inbox, whoever makes them; one more gets RESOURCE_EXHAUSTED (TOO_MANY_CALLS).',
+  ),
   authMode: choice(
     'AUTH_MODE',
     'dev',

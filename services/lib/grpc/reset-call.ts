@@ -5,13 +5,18 @@ interface Layer {
   readonly stream?: Http2Stream;
 }
 
+/** The HTTP/2 stream below the layers of a server's call; grpc-js has no public way to it. */
+export function streamOf(call: object): Http2Stream | undefined {
+  let layer: Layer | undefined = call;
+  while (layer?.nextCall !== undefined) layer = layer.nextCall;
+  return layer?.stream;
+}
+
 /**
  * Ends a server's call at once, with what it has written and its client has not read. An error that is emitted on a call
  * waits for that client for ever; grpc-js has no public way past it. A client sees RESOURCE_EXHAUSTED.
  */
 export function resetCall(call: object): void {
-  let layer = (call as { call?: Layer }).call;
-  while (layer?.nextCall !== undefined) layer = layer.nextCall;
-  const stream = layer?.stream;
+  const stream = streamOf((call as { call?: object }).call ?? {});
   if (stream !== undefined && !stream.destroyed) stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }

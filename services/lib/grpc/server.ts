@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import grpc, { type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
@@ -17,9 +18,13 @@ import {
   type Span,
   type Tracing,
 } from '../telemetry/tracing.js';
+import { boundConnections } from './connections.js';
 import { databaseStatus } from './database-status.js';
 import type { Authenticate, Identity } from './identity.js';
+import { addHealth } from './health.js';
+import { OpenStreams } from './open-streams.js';
 import { reflectedFiles } from './reflection.js';
+import { RunningCalls } from './running-calls.js';
 import { toStatus } from './status.js';
 
 // A port that is taken is reported by listen(); grpc-js would print a line of its own as well.
@@ -28,13 +33,13 @@ grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 /** What a handler knows of its call besides the request. */
 export interface CallContext {
   readonly identity: Identity;
+  /** Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can stop. */
+  readonly signal: AbortSignal;
   /** Makes spans children of this call; undefined while tracing is off. */
   readonly traceparent: string | undefined;
   readonly span: Span | undefined;
   /** For the database, so that its statements are seen below this call; undefined while the call is not recorded. */
   readonly statements: StatementObserver | undefined;
-  /** Aborts when nobody waits for the answer any more: the client has gone, or its deadline is over. */
-  readonly signal: AbortSignal;
 }
 
 /** Codes that say that we failed; the others are the caller's business and no errors of a server's span. */
@@ -59,7 +64,27 @@ export interface GrpcServerDeps {
   readonly metrics: Metrics;
   readonly authenticate: Authenticate;
   readonly maxMessageBytes: number;
+  /** TCP connections at once, and calls and streams on each. */
+  readonly connectionsMax: number;
+  readonly callsPerConnectionMax: number;
+  /** Unary calls at once of one service, and of one user; a batch counts as its items. */
+  readonly callsPerCallerMax: number;
+  readonly callsPerUserMax: number;
 }
+
+/** As how many calls a request counts, for the methods that carry many. */
+export type Weights = Readonly<Record<string, (request: never) => number>>;
+
+/** What is bounded, so that others have room. */
+const BOUNDS = ['calls_of_caller', 'calls_of_user', 'health_watches', 'reflections', 'connections'] as const;
+type Bound = (typeof BOUNDS)[number];
+/** These need no identity and take 11 KB each. A client that looks after health watches each service, a tool reflects once. */
+const HEALTH_WATCHES = { prefix: '/grpc.health.v1.Health/Watch', perConnection: 20, max: 1000 };
+const REFLECTIONS = { prefix: '/grpc.reflection.', perConnection: 10, max: 100 };
+
+type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
+
+const CUT_OFF = 'the service is stopping, and took longer than it may';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- grpc-js types a service by its untyped methods
 type Definition = grpc.ServiceDefinition<any>;
@@ -72,31 +97,55 @@ export class GrpcServer {
   readonly #server: grpc.Server;
   readonly #health: HealthImplementation;
   readonly #services: string[] = [];
+  readonly #callers: RunningCalls;
+  /** Calls of each user, for those who make calls for users too. */
+  readonly users: RunningCalls;
+  readonly #watches: OpenStreams;
+  readonly #reflections: OpenStreams;
+  readonly #refusals = new Map<Bound, number>(BOUNDS.map((bound) => [bound, 0]));
+  /** Of the calls that run, to be aborted when they are cut off. */
+  readonly #running = new Set<AbortController>();
 
   constructor(private readonly deps: GrpcServerDeps) {
+    const refused = (bound: Bound) => () => this.#refused(bound);
+    const { callsPerCallerMax, callsPerUserMax } = deps;
+    this.#callers = new RunningCalls({ max: callsPerCallerMax, of: 'caller', onRefused: refused('calls_of_caller') });
+    this.users = new RunningCalls({ max: callsPerUserMax, of: 'user', onRefused: refused('calls_of_user') });
+    this.#watches = new OpenStreams({ ...HEALTH_WATCHES, onRefused: refused('health_watches') });
+    this.#reflections = new OpenStreams({ ...REFLECTIONS, onRefused: refused('reflections') });
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': deps.maxMessageBytes,
       'grpc.max_send_message_length': -1,
       'grpc.enable_channelz': 0,
+      'grpc.max_concurrent_streams': deps.callsPerConnectionMax,
       // A peer that does not answer a ping in 20 s is gone, and its streams end.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
+      interceptors: [this.#watches.interceptor, this.#reflections.interceptor],
     });
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
-    this.#health.addToServer(this.#server);
+    addHealth(this.#server, this.#health, (service) => service === '' || this.#services.includes(service));
     new ReflectionService(reflectedFiles()).addToServer(this.#server);
   }
 
+  #refused(bound: Bound): void {
+    this.#refusals.set(bound, this.#refusals.get(bound)! + 1);
+  }
+
   /** Adds a service; handlers by method name, all of them. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a table of handlers of different types
-  addService(definition: Definition, handlers: Record<string, UnaryHandler<any, any> | StreamHandler<any, any>>): void {
+  addService(
+    definition: Definition,
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a table of handlers of different types
+    handlers: Record<string, UnaryHandler<any, any> | StreamHandler<any, any>>,
+    weights: Weights = {},
+  ): void {
     const implementation: grpc.UntypedServiceImplementation = {};
     for (const [name, method] of Object.entries(definition)) {
       const handler = handlers[name];
       if (handler === undefined) throw new Error(`no handler for ${method.path}`);
       implementation[name] = method.responseStream
         ? this.#stream(method.path, handler as StreamHandler<unknown, unknown>)
-        : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>);
+        : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>, weights[name]);
     }
     this.#server.addService(definition, implementation);
     const [first] = Object.values(definition);
@@ -112,8 +161,10 @@ export class GrpcServer {
   async listen(address: string): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
-        if (error === null) resolve(port);
-        else
+        if (error === null) {
+          this.#observe();
+          resolve(port);
+        } else
           reject(
             new Error(
               `cannot listen on ${address} for gRPC: the port is taken or the address is not ours; set GRPC_LISTEN`,
@@ -124,11 +175,26 @@ export class GrpcServer {
     });
   }
 
+  /** Bounds what a port brings, and shows it: a role that listens on none has nothing to show. */
+  #observe(): void {
+    const { connectionsMax, metrics } = this.deps;
+    const connections = boundConnections(this.#server, connectionsMax, () => this.#refused('connections'));
+    metrics.gauge('ssom.grpc.connections', 'Connections of gRPC clients.', connections);
+    metrics.queue('grpc_connections', connections, connectionsMax);
+    metrics.queue('health_watches', () => this.#watches.open, HEALTH_WATCHES.max);
+    metrics.queue('reflections', () => this.#reflections.open, REFLECTIONS.max);
+    metrics.gauge('ssom.grpc.calls', 'Unary calls, and openings of streams, that run.', () => this.#running.size);
+    metrics.total('ssom.grpc.refused', 'Calls, streams and connections that were refused, by the bound.', () =>
+      [...this.#refusals].map(([bound, value]) => ({ value, attributes: { bound } })),
+    );
+  }
+
   /** Lets running calls finish for up to `graceMs`, then cuts them off. Streams must have been ended before. */
   async shutdown(graceMs: number): Promise<void> {
     this.setServing(false);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
+        for (const running of this.#running) running.abort(new AlertError('CANCELLED', 'SHUTTING_DOWN', CUT_OFF));
         this.#server.forceShutdown();
         resolve();
       }, graceMs);
@@ -139,16 +205,24 @@ export class GrpcServer {
     });
   }
 
-  #unary(path: string, handler: UnaryHandler<unknown, unknown>): grpc.handleUnaryCall<unknown, unknown> {
+  #unary(
+    path: string,
+    handler: UnaryHandler<unknown, unknown>,
+    weigh: Weights[string] = () => 1,
+  ): grpc.handleUnaryCall<unknown, unknown> {
     return (call, callback) => {
       const started = performance.now();
-      const context = this.#open(path, call);
-      const finish = (status: grpc.status) => this.deps.metrics.rpc(path, status, performance.now() - started);
+      const running = this.#begin(call);
+      const context = this.#open(path, call, running.signal);
+      const finish = (status: grpc.status) => {
+        this.#running.delete(running);
+        this.deps.metrics.rpc(path, status, performance.now() - started);
+      };
       if (context instanceof AlertError) {
         finish(toStatus(context).code);
         return callback(toStatus(context));
       }
-      handler(call.request, context).then(
+      this.#bounded(context, weigh(call.request as never), () => handler(call.request, context)).then(
         (response) => {
           succeed(context.span);
           finish(grpc.status.OK);
@@ -163,33 +237,56 @@ export class GrpcServer {
     };
   }
 
+  /** Runs a call, unless its caller has as many running as it may. */
+  async #bounded<T>({ identity }: CallContext, weight: number, work: () => Promise<T>): Promise<T> {
+    const calls = identity.kind === 'user' ? this.users : this.#callers;
+    const leave = calls.enter(identity.subject, weight);
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+
   #stream(path: string, handler: StreamHandler<unknown, unknown>): grpc.handleServerStreamingCall<unknown, unknown> {
     return (call) => {
       const fail = (error: Error, span?: Span) => {
         const { code, details, metadata } = this.#fail(path, error, span);
         call.emit('error', { code, details, metadata });
       };
-      const context = this.#open(path, call);
-      if (context instanceof AlertError) return fail(context);
+      const running = this.#begin(call);
+      const context = this.#open(path, call, running.signal);
+      if (context instanceof AlertError) {
+        this.#running.delete(running);
+        return fail(context);
+      }
       // The span of a stream is its opening: a stream may live for days.
-      Promise.resolve(handler(call, context)).then(
-        () => succeed(context.span),
-        (error: Error) => fail(error, context.span),
-      );
+      Promise.resolve(handler(call, context))
+        .then(
+          () => succeed(context.span),
+          (error: Error) => fail(error, context.span),
+        )
+        .finally(() => this.#running.delete(running));
     };
   }
 
-  #open(
-    path: string,
-    call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
-  ): CallContext | AlertError {
+  /** What ends when nobody waits for the call any more. */
+  #begin(call: Call): AbortController {
+    const running = new AbortController();
+    // Each item of a batch listens.
+    setMaxListeners(0, running.signal);
+    this.#running.add(running);
+    const gone = () => new AlertError('CANCELLED', 'CALL_ENDED', 'the caller has gone, or its deadline is over');
+    // Also fires after an answer, when nobody listens any more.
+    call.once('cancelled', () => this.#running.has(running) && running.abort(gone()));
+    return running;
+  }
+
+  #open(path: string, call: Call, signal: AbortSignal): CallContext | AlertError {
     const { tracing, authenticate } = this.deps;
     try {
       const identity = authenticate(call.metadata);
-      const gone = new AbortController();
-      call.once('cancelled', () => gone.abort());
-      const { signal } = gone;
-      if (!tracing.enabled) return { identity, span: undefined, traceparent: undefined, statements: undefined, signal };
+      if (!tracing.enabled) return { identity, signal, span: undefined, traceparent: undefined, statements: undefined };
       const method = path.slice(1);
       const span = tracing.startCall(method, {
         kind: SpanKind.SERVER,
@@ -198,7 +295,7 @@ export class GrpcServer {
       });
       const traceparent = traceparentOf(span);
       const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-      return { identity, span, traceparent, statements, signal };
+      return { identity, signal, span, traceparent, statements };
     } catch (error) {
       if (error instanceof AlertError) return error;
       this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');

@@ -1,0 +1,99 @@
+import type { NewAlert, StoredAlert } from '../domain/alert.js';
+import { FairQueue } from '../lib/fair-queue.js';
+import { isDataError } from '../lib/postgres-errors.js';
+import type { Reach } from '../store/alerts.js';
+
+export interface CreateResult {
+  readonly alert: StoredAlert;
+  readonly replayed: boolean;
+  readonly reach: Reach;
+}
+
+/** A request that waits for its answer. */
+export interface Waiting {
+  readonly request: NewAlert;
+  /** How long it takes PostgreSQL, in characters of text. */
+  readonly cost: number;
+  readonly resolve: (result: CreateResult) => void;
+  readonly reject: (error: Error) => void;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal | undefined;
+  /** Whether a named recipient came into being between two statements. */
+  readonly retried: boolean;
+}
+
+export interface CreateLaneOptions {
+  readonly writersMax: number;
+  readonly batchMax: number;
+  /** Takes a request into the batch that is being made; false leaves it out. */
+  readonly accept: (waiting: Waiting) => boolean;
+  readonly work: (batch: readonly Waiting[]) => Promise<void>;
+  /** Told of what was not begun when its signal aborted; without it nothing is dropped. */
+  readonly dropped?: (waiting: Waiting, reason: Error) => void;
+  readonly failed: (waiting: Waiting, error: Error) => void;
+}
+
+/** No request joins a statement beyond it: 160 alerts take some 15 ms, and those that come meanwhile wait for them. */
+const BATCH_COST = 100_000;
+
+/** What waits for one kind of statement, and those who write it: the callers by turns, a bounded cost at a time. */
+export class CreateLane {
+  readonly #queue = new FairQueue<Waiting>();
+  #writers = 0;
+
+  constructor(private readonly options: CreateLaneOptions) {}
+
+  add(waiting: Waiting): void {
+    const { signal, request, cost } = waiting;
+    const { dropped, writersMax } = this.options;
+    if (dropped !== undefined && signal?.aborted) return dropped(waiting, signal.reason as Error);
+    const remove = this.#queue.push(request.caller, waiting, cost);
+    if (dropped !== undefined) {
+      const onAbort = () => remove() && dropped(waiting, signal!.reason as Error);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    }
+    if (this.#writers === writersMax) return;
+    this.#writers += 1;
+    // One turn of the event loop: requests that arrived in the same read of a socket share the batch.
+    setImmediate(() => void this.#write());
+  }
+
+  /** Takes everything that no writer has taken yet. */
+  drain(): Waiting[] {
+    return this.#queue.drain();
+  }
+
+  async #write(): Promise<void> {
+    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#process(batch);
+    this.#writers -= 1;
+  }
+
+  #take(): Waiting[] {
+    const { batchMax, accept } = this.options;
+    const batch: Waiting[] = [];
+    for (let cost = 0; batch.length < batchMax && cost < BATCH_COST;) {
+      const next = this.#queue.take();
+      if (next === undefined) break;
+      if (!accept(next.item)) continue;
+      cost += next.cost;
+      batch.push(next.item);
+    }
+    return batch;
+  }
+
+  async #process(batch: readonly Waiting[]): Promise<void> {
+    const { work, failed } = this.options;
+    try {
+      await work(batch);
+    } catch (error) {
+      // A statement that fails as such may be one request's fault; alone it is known which.
+      if (batch.length > 1 && isDataError(error)) {
+        const middle = batch.length >> 1;
+        await this.#process(batch.slice(0, middle));
+        await this.#process(batch.slice(middle));
+        return;
+      }
+      for (const waiting of batch) failed(waiting, error as Error);
+    }
+  }
+}

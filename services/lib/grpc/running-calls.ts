@@ -1,0 +1,41 @@
+import { AlertError } from '../../domain/errors.js';
+
+const RETRY_MS = 500;
+
+export interface RunningCallsOptions {
+  /** Calls that one may have at once; a batch counts as its items. */
+  readonly max: number;
+  /** Whose calls, for the message. */
+  readonly of: string;
+  readonly onRefused: () => void;
+}
+
+/** How many calls each caller has running. */
+export class RunningCalls {
+  readonly #running = new Map<string, number>();
+
+  constructor(private readonly options: RunningCallsOptions) {}
+
+  /**
+   * Notes a call that begins. One that is larger than the bound runs alone, since it could never run otherwise.
+   * @returns to be called when it has ended
+   * @throws AlertError RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_CALLS)
+   */
+  enter(key: string, weight = 1): () => void {
+    const { max, of, onRefused } = this.options;
+    const running = this.#running.get(key) ?? 0;
+    if (running > 0 && running + weight > max) {
+      onRefused();
+      const message = `${running} calls of this ${of} are running already, of at most ${max}; a batch counts as its items`;
+      throw new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', `${message}; try again later`, {
+        retryAfterMs: RETRY_MS,
+      });
+    }
+    this.#running.set(key, running + weight);
+    return () => {
+      const left = this.#running.get(key)! - weight;
+      if (left > 0) this.#running.set(key, left);
+      else this.#running.delete(key);
+    };
+  }
+}

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { CreateBatcher } from '../../services/alert-api/create-batcher.js';
+import { Tracing } from '../../services/lib/telemetry/tracing.js';
+import { insertAlerts } from '../../services/store/alerts.js';
+import type { Database } from '../../services/lib/postgres.js';
+import { upsertUsers } from '../../services/store/directory.js';
+import { alertRequest, newAlert } from '../support/alerts.js';
+import { failureOf } from '../support/api.js';
+import { defer } from '../support/defer.js';
+import { storeDirectory, user } from '../support/directory.js';
+import { startTestCluster } from '../support/in-process.js';
+import { readPage } from '../support/metrics-page.js';
+import { createTestDatabase } from '../support/postgres.js';
+import { untilTrue } from '../support/until-true.js';
+
+function batcherOn(database: Database, queueMax = 10_000): CreateBatcher {
+  return new CreateBatcher({
+    database,
+    tracing: Tracing.off(),
+    slowMs: 5000,
+    queueMax,
+    batchMax: 500,
+    isFull: () => false,
+    onStored: () => undefined,
+  });
+}
+
+/** The same database, whose statements are counted. */
+function counted(database: Database): { database: Database; statements: () => number } {
+  let statements = 0;
+  const query: Database['query'] = (statement) => {
+    statements += 1;
+    return database.query(statement);
+  };
+  return { database: Object.create(database, { query: { value: query } }) as Database, statements: () => statements };
+}
+
+/** What is held waits for the test, however slow the machine is. */
+const PATIENT = { DATABASE_STATEMENT_TIMEOUT_MS: '60000' };
+
+/** Lets nothing be written to a table until it is released. */
+async function hold(t: TestContext, database: Database, table: string): Promise<() => Promise<void>> {
+  let release: (() => void) | undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  let locked: (() => void) | undefined;
+  const isLocked = new Promise<void>((resolve) => (locked = resolve));
+  const done = database.transaction(async (connection) => {
+    await connection.query(`LOCK TABLE ${table} IN EXCLUSIVE MODE`);
+    locked!();
+    await held;
+  });
+  defer(t, () => release!());
+  await isLocked;
+  return async () => {
+    release!();
+    await done;
+  };
+}
+
+test('a caller in a loop leaves room for others, however many it sends', async (t) => {
+  const { database } = await createTestDatabase(t);
+  await storeDirectory(database);
+  const batcher = batcherOn(database, 40);
+  const loop = Promise.allSettled(Array.from({ length: 200 }, () => batcher.create(newAlert({}, 'loop'))));
+  const others = Array.from({ length: 5 }, (_, index) => batcher.create(newAlert({}, `other-${index}`)));
+  assert.ok((await Promise.all(others)).every(({ replayed }) => !replayed));
+  const stored = (await loop).filter(({ status }) => status === 'fulfilled');
+  assert.equal(stored.length, 20);
+  assert.equal(batcher.depth, 0);
+});
+
+test('requests with thousands of names are written beside the others, which wait for at most one of them', async (t) => {
+  const { database } = await createTestDatabase(t);
+  await storeDirectory(database);
+  const batcher = batcherOn(database);
+  const userIds = Array.from({ length: 3000 }, (_, index) => `nobody-${index}`);
+  let refused = 0;
+  const heavy = Array.from({ length: 30 }, () =>
+    batcher.create(newAlert({ recipients: { userIds } }, 'heavy')).catch(() => (refused += 1)),
+  );
+  for (let count = 0; count < 5; count += 1) await batcher.create(newAlert({}, 'light'));
+  assert.ok(refused < 15, `${refused} of 30 were answered before five others, one after the other`);
+  await Promise.all(heavy);
+  assert.equal(refused, 30);
+});
+
+test('a batch that names somebody who has left is refused with a few statements, not with two an item', async (t) => {
+  const { database: real } = await createTestDatabase(t);
+  await storeDirectory(real);
+  const { database, statements } = counted(real);
+  await upsertUsers(real, [{ ...user('left', 'OPERATION'), active: false }]);
+  const batcher = batcherOn(database);
+  const request = (index: number) =>
+    newAlert({ requestId: `r${index}`, recipients: { userIds: ['left', `no-${index}`] } });
+  const results = await Promise.allSettled(Array.from({ length: 500 }, (_, index) => batcher.create(request(index))));
+  const messages = results.map((result) =>
+    result.status === 'rejected' ? (result.reason as Error).message : 'stored',
+  );
+  assert.deepEqual(
+    messages,
+    results.map(
+      (_, index) => `recipients.user_ids 'left' is inactive; recipients.user_ids 'no-${index}' does not exist`,
+    ),
+  );
+  assert.ok(statements() <= 30, `${statements()} statements`);
+});
+
+test('a name that comes into being between two statements is found, and its neighbours are refused all the same', async (t) => {
+  const { database } = await createTestDatabase(t);
+  await storeDirectory(database);
+  let created: Promise<unknown> | undefined;
+  const query: Database['query'] = async (statement) => {
+    const answer = await database.query(statement);
+    if (statement.name === 'insert-alerts') await (created ??= upsertUsers(database, [user('new', 'OPERATION')]));
+    return answer as never;
+  };
+  const batcher = batcherOn(Object.create(database, { query: { value: query } }) as Database);
+  const [found, refused] = await Promise.allSettled(
+    ['new', 'nobody'].map((name) => batcher.create(newAlert({ requestId: name, recipients: { userIds: [name] } }))),
+  );
+  assert.equal(found!.status, 'fulfilled');
+  assert.match(String((refused as PromiseRejectedResult).reason), /'nobody' does not exist/);
+});
+
+test('what nobody waits for any more and no writer has begun is dropped', async (t) => {
+  const { database, sql, connect } = await createTestDatabase(t);
+  await storeDirectory(database);
+  const release = await hold(t, connect(), 'alerts');
+  const batcher = batcherOn(database);
+  const began: Promise<unknown>[] = [];
+  for (const title of ['first', 'second']) {
+    began.push(batcher.create(newAlert({ title })));
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+  }
+  const gone = new AbortController();
+  const dropped = batcher.create(newAlert({ title: 'gone', requestId: 'x' }), gone.signal);
+  const stays = batcher.create(newAlert({ title: 'stays', requestId: 'x' }));
+  gone.abort(new Error('the caller has gone'));
+  await assert.rejects(dropped, /the caller has gone/);
+  await assert.rejects(batcher.create(newAlert(), gone.signal), /the caller has gone/);
+  await release();
+  await Promise.all([...began, stays]);
+  assert.deepEqual(await sql('SELECT title FROM alerts ORDER BY title'), [
+    { title: 'first' },
+    { title: 'second' },
+    { title: 'stays' },
+  ]);
+  assert.equal(batcher.depth, 0);
+});
+
+test('calls of one caller, one user and about one inbox are bounded; others are served, and the refusals are counted', async (t) => {
+  const cluster = await startTestCluster(t, { ...PATIENT, CALLS_PER_CALLER_MAX: '4', CALLS_PER_USER_MAX: '2' });
+  await storeDirectory(cluster.store.database);
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  await insertAlerts(cluster.store.database, [newAlert()]);
+  const releaseAlerts = await hold(t, cluster.store.connect(), 'alerts');
+  const untilRunning = (count: number) =>
+    untilTrue(async () => (await sample(role.http, 'ssom_grpc_calls')) >= count, { what: `${count} calls run` });
+
+  // A batch counts as its items, and the first one is let in however large it is.
+  const one = { caller: 'one' };
+  const batch = api.call('BatchCreateAlerts', { requests: [alertRequest(), alertRequest(), alertRequest()] }, one);
+  await untilRunning(1);
+  const single = api.call('CreateAlert', alertRequest(), one);
+  await untilRunning(2);
+  const refusal = await failureOf(api.call('CreateAlert', alertRequest(), one));
+  assert.deepEqual([refusal.code, refusal.details.reason], ['RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS']);
+  assert.ok(refusal.details.retryAfterMs! > 0);
+  const larger = { requests: Array.from({ length: 5 }, () => alertRequest()) };
+  assert.equal((await failureOf(api.call('BatchCreateAlerts', larger, one))).code, 'RESOURCE_EXHAUSTED');
+  const other = api.call('BatchCreateAlerts', larger, { caller: 'two' });
+  await untilRunning(3);
+  await releaseAlerts();
+  await Promise.all([batch, single, other]);
+  assert.ok((await api.call('CreateAlert', alertRequest(), one)).alert);
+
+  const releaseInboxes = await hold(t, cluster.store.connect(), 'inboxes');
+  const read = (caller: string, userId: string) => api.call('MarkAllRead', { userId }, { caller });
+  const mine = [api.call('MarkAllRead', {}, { user: 'op1' }), read('three', 'op1')];
+  await untilRunning(2);
+  assert.equal((await failureOf(read('four', 'op1'))).details.reason, 'TOO_MANY_CALLS');
+  const another = read('four', 'op2');
+  await untilRunning(3);
+  await releaseInboxes();
+  await Promise.all([...mine, another]);
+  assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_caller'), 2);
+  assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_user'), 1);
+});
+
+test('a call whose deadline is over before it is begun stores nothing', async (t) => {
+  const cluster = await startTestCluster(t, PATIENT);
+  await storeDirectory(cluster.store.database);
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  const release = await hold(t, cluster.store.connect(), 'alerts');
+  const waiting = (count: number) =>
+    untilTrue(async () => (await sample(role.http, 'ssom_create_queue')) === count, { what: `${count} calls wait` });
+  const calls: Promise<unknown>[] = [];
+  // Each takes a writer, of which there are two.
+  for (const title of ['a', 'b']) {
+    calls.push(api.call('CreateAlert', alertRequest({ title })));
+    await waiting(calls.length);
+  }
+  const late = api.call('CreateAlert', alertRequest({ title: 'late' }), { caller: 'impatient' }, 300);
+  assert.equal((await failureOf(late)).code, 'DEADLINE_EXCEEDED');
+  await waiting(2);
+  await release();
+  await Promise.all(calls);
+  const titles = await cluster.store.sql('SELECT title FROM alerts ORDER BY title');
+  assert.deepEqual(
+    titles.map(({ title }) => title as string),
+    ['a', 'b'],
+  );
+});
+
+async function sample(http: string, name: string, bound?: string): Promise<number> {
+  const page = readPage(await (await fetch(`http://${http}/metrics`)).text());
+  const samples = [...page.values()].flatMap((family) => family.samples).filter((each) => each.name === name);
+  return samples.filter(({ labels }) => bound === undefined || labels['bound'] === bound)[0]?.value ?? 0;
+}
