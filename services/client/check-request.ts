@@ -23,6 +23,40 @@ export function checkAlert({ kind, level }: CreateAlertRequest): void {
   checkName('level', level, LEVELS);
 }
 
+/**
+ * An alert whose texts can be sent: half of a character (a lone surrogate) becomes U+FFFD in what people read. On the wire it would
+ * become one or three of them, by the text's length.
+ */
+export function wellFormed<T extends CreateAlertRequest>(alert: T): T {
+  const { title, message, labels } = alert;
+  const texts = [title, message, ...Object.values(labels ?? {})];
+  if (texts.every((text) => typeof text !== 'string' || text.isWellFormed())) return alert;
+  const mended = (text: unknown) => (typeof text === 'string' ? text.toWellFormed() : text) as string;
+  return {
+    ...alert,
+    ...(title === undefined ? {} : { title: mended(title) }),
+    ...(message === undefined ? {} : { message: mended(message) }),
+    ...(labels === undefined
+      ? {}
+      : { labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, mended(value)])) }),
+  };
+}
+
+/**
+ * Everything else is compared: two ids that differ in such a half would be one.
+ * @throws AlertClientError INVALID_ARGUMENT naming the first text that is not well-formed
+ */
+export function checkWellFormed(value: unknown, path = ''): void {
+  if (typeof value === 'string' && !value.isWellFormed())
+    throw invalid(path, 'must be well-formed: it has half of a character (a lone surrogate)');
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  for (const [key, each] of Object.entries(value)) {
+    const name = Array.isArray(value) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`;
+    if (!Array.isArray(value)) checkWellFormed(key, name.toWellFormed());
+    checkWellFormed(each, name);
+  }
+}
+
 /** @throws AlertClientError INVALID_ARGUMENT for what is no filter: it would let everything pass */
 export function checkFilter(filter: unknown): void {
   if (filter === undefined || filter === null) return;

@@ -50,7 +50,7 @@ import {
 } from './call.js';
 import { channelCredentials, openChannel } from './channel.js';
 import { checkTimeout } from './check.js';
-import { checkAlert } from './check-request.js';
+import { checkAlert, checkWellFormed, wellFormed } from './check-request.js';
 import { CreateBatcher } from './create-batcher.js';
 import { identityHeader, type ClientIdentity } from './identity.js';
 import { StreamChannel } from './stream-channel.js';
@@ -152,7 +152,9 @@ export function createClient(options: ClientOptions): AlertClient {
   return {
     createAlert: async (request, more = {}) => {
       checkAlert(request);
-      const named = withRequestId(request);
+      const named = withRequestId(wellFormed(request));
+      // Here, and not with its call: there it would be the fault of all that travel with it.
+      checkWellFormed(named);
       return repeat(
         () => (more.batch === true ? batcher.create(named) : createAlert(named, more)),
         [named.requestId],
@@ -161,7 +163,7 @@ export function createClient(options: ClientOptions): AlertClient {
       );
     },
     batchCreateAlerts: (request, more = {}) => {
-      const requests = (request.requests ?? []).map(withRequestId);
+      const requests = (request.requests ?? []).map((each) => withRequestId(wellFormed(each)));
       const requestIds = requests.map(({ requestId }) => requestId);
       return repeat(() => createBatch({ requests }, more), requestIds, more, closing.signal);
     },

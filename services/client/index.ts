@@ -7,6 +7,7 @@ export { AlertClientError, type StatusName } from './errors.js';
 export type { AlertStream, Logger, StreamEvent, StreamOptions, StreamState } from './stream.js';
 export { fileTokenStore, type TokenStore } from './token-store.js';
 export type { FieldViolation } from '../domain/errors.js';
+export type { Adjustment__Output as Adjustment } from '../lib/grpc/types/ssom/alert/v1/Adjustment.js';
 export type { Alert__Output as Alert } from '../lib/grpc/types/ssom/alert/v1/Alert.js';
 export type { AlertKind } from '../lib/grpc/types/ssom/alert/v1/AlertKind.js';
 export type { AlertLevel } from '../lib/grpc/types/ssom/alert/v1/AlertLevel.js';
@@ -17,4 +18,5 @@ export type { InboxChange__Output as InboxChange } from '../lib/grpc/types/ssom/
 export type { InboxEntry__Output as InboxEntry } from '../lib/grpc/types/ssom/alert/v1/InboxEntry.js';
 export type { Recipients } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';
 export type { StreamAlertsResponse__Output as StreamAlertsResponse } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
+export type { UnreachedRecipient__Output as UnreachedRecipient } from '../lib/grpc/types/ssom/alert/v1/UnreachedRecipient.js';
 export type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.js';

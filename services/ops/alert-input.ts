@@ -28,7 +28,10 @@ export function parseAlertLine(text: string): AlertInput {
   } catch (error) {
     return { problems: [`is not JSON: ${(error as Error).message}`] };
   }
-  if (!isObject(parsed)) return { problems: [`must be a JSON object, not ${typeName(parsed)}`] };
+  if (!isObject(parsed)) {
+    const hint = Array.isArray(parsed) ? " (jq -c '.[]' makes one of each)" : '';
+    return { problems: [`must be a JSON object, not ${typeName(parsed)}${hint}`] };
+  }
   return readAlert(parsed);
 }
 
@@ -40,6 +43,8 @@ export function readAlert(object: Readonly<Record<string, unknown>>): AlertInput
     const text = readText(fields[name], name, problems);
     if (text !== undefined) request[name] = text;
   }
+  // What is compared; of what people read the client replaces such a half.
+  for (const name of ['requestId', 'appName', 'sourceId'] as const) checkWhole(request[name], name, problems);
   const kind = readEnum(fields.kind, 'ALERT_KIND', ALERT_KINDS, 'kind', problems);
   if (kind !== undefined) request.kind = kind;
   const level = readEnum(fields.level, 'ALERT_LEVEL', ALERT_LEVELS, 'level', problems);
@@ -55,7 +60,10 @@ function readLabels(value: unknown, problems: Problems): Record<string, string> 
     problems.add('labels', `must be an object, not ${typeName(value)}`);
     return {};
   }
-  for (const [key, text] of Object.entries(value)) readText(text, `labels[${JSON.stringify(key)}]`, problems);
+  for (const [key, text] of Object.entries(value)) {
+    readText(text, `labels[${JSON.stringify(key)}]`, problems);
+    checkWhole(key, `labels[${JSON.stringify(key)}]`, problems);
+  }
   return value as Record<string, string>;
 }
 
@@ -69,10 +77,17 @@ function readRecipients(value: unknown, problems: Problems): Recipients {
   for (const name of RECIPIENT_FIELDS) {
     const path = join('recipients', name);
     const list = readList(fields[name], path, problems);
-    list?.forEach((item, index) => readText(item ?? null, `${path}[${index}]`, problems));
+    list?.forEach((item, index) => {
+      checkWhole(readText(item ?? null, `${path}[${index}]`, problems), `${path}[${index}]`, problems);
+    });
     if (list !== undefined) recipients[name] = list as string[];
   }
   return recipients;
+}
+
+function checkWhole(text: string | undefined, path: string, problems: Problems): void {
+  if (text?.isWellFormed() === false)
+    problems.add(path, 'must be well-formed: it has half of a character (a lone surrogate)');
 }
 
 /** RFC 3339, as proto3 JSON has it: seconds, up to nine digits behind the point, and an offset. */
@@ -82,6 +97,10 @@ function readTime(value: unknown, path: string, problems: Problems): { seconds: 
   const match = typeof value === 'string' ? TIME.exec(value) : null;
   const ms = match === null ? Number.NaN : Date.parse(value as string);
   // Date.parse takes 30 February for 2 March.
+  if (match === null && typeof value === 'string' && TIME.test(`${value}Z`)) {
+    problems.add(path, `has no time zone: ${value}Z is UTC, ${value}+09:00 is Seoul`);
+    return null;
+  }
   const lastDay = match === null ? 0 : new Date(Date.UTC(Number(match[1]), Number(match[2]), 0)).getUTCDate();
   if (Number.isNaN(ms) || Number(match![3]) > lastDay) {
     problems.add(path, `must be a time such as 2026-01-31T09:30:00+09:00, not ${JSON.stringify(value)}`);

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { AlertClientError } from '../client/errors.js';
+import type { CreateAlertResponse__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
 import { readAlert, parseAlertLine } from './alert-input.js';
 import { sendChunks, type Item, type Tally } from './batch-sender.js';
 import { callerIdentity, withClient, type CallerFlags, type ProtoKind, type ProtoLevel } from './command.js';
 import { FAILED, INTERRUPTED, OK, print, say, UsageError, type Context } from './context.js';
-import { describeFileError, openInput } from './input-file.js';
-import { chunked, readLines } from './lines.js';
-import { oneLine } from './text.js';
+import { createJson, createNotes } from './create-notes.js';
+import { checkFirstLine, describeFileError, openInput } from './input-file.js';
+import { joinObjects } from './json-objects.js';
+import { chunked, LONGEST, readLines } from './lines.js';
+import { count, oneLine } from './text.js';
 
 export interface CreateFlags extends CallerFlags {
   readonly file?: string;
@@ -22,6 +25,7 @@ export interface CreateFlags extends CallerFlags {
   readonly toDepartment?: readonly string[];
   readonly toLogin?: readonly string[];
   readonly requestId?: string;
+  readonly json?: boolean;
 }
 
 const OF_ONE_ALERT = [
@@ -45,6 +49,7 @@ const ITEMS_PER_CALL = 100;
 const BYTES_PER_CALL = 700 * 1024;
 const FLUSH_AFTER_MS = 50;
 const PROGRESS_EVERY_MS = 100;
+const NOTES_MAX = 100;
 /** Somebody waits to hear whether the service is there at all. */
 const ATTEMPTS = 5;
 
@@ -85,35 +90,56 @@ async function createOne(context: Context, flags: CreateFlags): Promise<number> 
   });
   if ('problems' in input) throw new UsageError(input.problems.join('; '));
   return withClient(context, flags, callerIdentity(context, flags), async (client, signal) => {
-    const { alert, replayed } = await client.createAlert(input.request, { signal, attempts: ATTEMPTS });
-    await print(context, `alert ${alert?.alertId} ${replayed ? 'replayed' : 'created'}`);
+    const response = await client.createAlert(input.request, { signal, attempts: ATTEMPTS });
+    const { alert, replayed } = response;
+    if (flags.json) await print(context, JSON.stringify(createJson(response)));
+    else await print(context, `alert ${alert?.alertId} ${replayed ? 'replayed' : 'created'}`);
+    for (const note of createNotes(response)) say(context, note);
     return OK;
   });
 }
 
 function readLabelFlags(flags: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    flags.map((flag) => {
-      const equals = flag.indexOf('=');
-      if (equals < 1) throw new UsageError(`--label '${flag}' must be key=value`);
-      return [flag.slice(0, equals), flag.slice(equals + 1)];
-    }),
-  );
+  const labels = new Map<string, string>();
+  for (const flag of flags) {
+    const equals = flag.indexOf('=');
+    if (equals < 1) throw new UsageError(`--label '${flag}' must be key=value`);
+    const key = flag.slice(0, equals);
+    if (labels.has(key)) throw new UsageError(`--label '${key}' was given more than once`);
+    labels.set(key, flag.slice(equals + 1));
+  }
+  return Object.fromEntries(labels);
 }
 
 async function createFromFile(context: Context, file: string, flags: CreateFlags): Promise<number> {
   return withClient(context, flags, callerIdentity(context, flags), async (client, interrupted) => {
-    const tally: Tally = { created: 0, replayed: 0, refused: 0, unsent: 0 };
+    const tally: Tally = { created: 0, replayed: 0, refused: 0, unsent: 0, nobody: 0 };
     const progress = new Progress(context, tally);
     const reading = new AbortController();
     const stopReading = () => reading.abort();
     interrupted.addEventListener('abort', stopReading, { once: true });
     let lastLine = 0;
     let fatal: AlertClientError | undefined;
-    const refuse = (line: number, reason: string) => progress.say(`line ${line}: ${oneLine(reason)}`);
+    const notes = new Notes(progress);
+    /** For --json: what became of the lines of a call, or could not be read. */
+    const results: string[] = [];
+    const printResults = async () => {
+      for (const result of results.splice(0)) await print(context, result);
+    };
+    const refuse = (line: number, reason: string) => {
+      progress.say(`line ${line}: ${oneLine(reason)}`);
+      if (flags.json) results.push(JSON.stringify({ line, error: reason }));
+    };
+    const note = (line: number, response: CreateAlertResponse__Output) => {
+      notes.add(line, createNotes(response));
+      if (response.reachesNobody) tally.nobody += 1;
+      if (flags.json) results.push(JSON.stringify({ line, ...createJson(response) }));
+    };
 
     async function* items(): AsyncGenerator<Item & { readonly bytes: number }, void, undefined> {
-      for await (const { number, text, problem, bytes } of readLines(openInput(context, file, reading.signal))) {
+      const lines = readLines(openInput(context, file, reading.signal));
+      for await (const { number, text, problem, bytes } of joinObjects(lines, LONGEST)) {
+        if (lastLine === 0 && text !== undefined) checkFirstLine(text, file);
         lastLine = number;
         const input = text === undefined ? { problems: [problem!] } : parseAlertLine(text);
         if ('problems' in input) {
@@ -136,8 +162,13 @@ async function createFromFile(context: Context, file: string, flags: CreateFlags
           client,
           signal: interrupted,
           tally,
+          patient: file === '-',
+          onStored: note,
           onRefused: refuse,
-          onProgress: () => progress.show(),
+          onProgress: () => {
+            progress.show();
+            return printResults();
+          },
           onFatal: (error) => {
             fatal = error;
             stopReading();
@@ -150,8 +181,13 @@ async function createFromFile(context: Context, file: string, flags: CreateFlags
       interrupted.removeEventListener('abort', stopReading);
     }
     progress.clear();
+    notes.end();
+    await printResults();
     if (unreadable !== undefined) say(context, unreadable);
-    if (unreadable === undefined || lastLine > 0) await print(context, summary(tally));
+    if (unreadable === undefined || lastLine > 0) {
+      if (flags.json) say(context, summary(tally));
+      else await print(context, summary(tally));
+    }
     if (fatal !== undefined || tally.unsent > 0) {
       say(context, `stopped after line ${lastLine}. Sending the file again stores no line twice that has a requestId.`);
     }
@@ -162,12 +198,35 @@ async function createFromFile(context: Context, file: string, flags: CreateFlags
 }
 
 /** `298 created, 2 replayed, 1 refused`; what is 0 is left out, except created. */
-export function summary({ created, replayed, refused, unsent }: Tally): string {
+export function summary({ created, replayed, refused, unsent, nobody }: Tally): string {
   const parts = [`${created} created`];
   if (replayed > 0) parts.push(`${replayed} replayed`);
   if (refused > 0) parts.push(`${refused} refused`);
   if (unsent > 0) parts.push(`${unsent} not sent`);
+  if (nobody > 0) parts.push(`${nobody} that reach nobody`);
   return parts.join(', ');
+}
+
+/** What is told of stored alerts, each kind of it for the first lines only: a file may have a million. */
+class Notes {
+  #told = 0;
+  #more = 0;
+
+  constructor(private readonly progress: Progress) {}
+
+  add(line: number, notes: readonly string[]): void {
+    for (const note of notes) {
+      if (this.#told === NOTES_MAX) this.#more += 1;
+      else {
+        this.#told += 1;
+        this.progress.say(`line ${line}: ${note}`);
+      }
+    }
+  }
+
+  end(): void {
+    if (this.#more > 0) this.progress.say(`and ${count(this.#more, 'more note')}; --json has all of them`);
+  }
 }
 
 /** The tally so far, on one line of a terminal that is written over; elsewhere nothing. */

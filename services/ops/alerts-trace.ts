@@ -4,6 +4,7 @@ import type { AlertProgress__Output } from '../lib/grpc/types/ssom/alert/v1/Aler
 import { wallClock } from '../lib/wall-clock.js';
 import { callerIdentity, withClient, type CallerFlags } from './command.js';
 import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
+import { unreachedNotes } from './create-notes.js';
 import { alertJson, progressJson } from './format.js';
 import { readRoles, roleAddresses, type RolesFlags, type RoleState } from './roles.js';
 import { checkProblems, isKnown } from './system.js';
@@ -89,6 +90,8 @@ function traceLines(trace: Trace, paint: Paint): string[] {
   ];
   const missing = missingCount(progress);
   if (missing > 0) lines.push('', `missing in ${count(missing, 'inbox')}: ${namesOf(progress, missing)}`);
+  const unreached = unreachedNotes(progress.unreached, progress.unreachedCount);
+  if (unreached.length > 0) lines.push('', 'not reached', ...unreached.map((note) => `  ${note}`));
   if (reasons.length > 0) lines.push('', 'why', ...reasons.map((reason) => `  ${reason}`));
   if (!isKnown(roles)) {
     const where = roles.map(({ address, away }) => `${address}: ${away}`).join('; ');
@@ -147,6 +150,7 @@ function traceJson({ alert, progress, roles, steps, verdict, reasons, traceUrl }
   return {
     verdict,
     steps: steps.map((step) => ({ ...step, at: iso(step.at), firstAt: iso(step.firstAt) })),
+    unreached: { count: progress.unreachedCount, names: progress.unreached },
     missing: { count: missingCount(progress), userIds: progress.missingUserIds },
     reasons,
     traceUrl,

@@ -32,7 +32,8 @@ export const addAlerts: AddCommands = (program, context, done) => {
     .summary('create one alert, or many from a file')
     .description(
       'Creates one alert from its flags and prints its number, or with --file one alert for each line of JSON. A line ' +
-        'that is refused is named with its number and the reason, the others are sent; then the exit code is 1.',
+        'that is refused is named with its number and the reason, the others are sent; then the exit code is 1. What was ' +
+        'shortened or set right is said, and who does not get it.',
     )
     .addHelpText(
       'after',
@@ -112,7 +113,8 @@ function createFlags(command: Command): Command {
     .option('--to-user <id>', 'a recipient; may be repeated. Without any recipient the routing rules decide', collect)
     .option('--to-department <name>', 'all active users of a department; may be repeated', collect)
     .option('--to-login <login>', 'a GitHub login; may be repeated', collect)
-    .option('--request-id <id>', 'makes it harmless to do this again (default: a new one)');
+    .option('--request-id <id>', 'makes it harmless to do this again (default: a new one)')
+    .option('--json', 'what became of each as JSON, one object a line, for programs');
 }
 
 async function getAlert(context: Context, alertId: number, flags: CallerFlags & { json?: boolean }): Promise<number> {

@@ -5,8 +5,8 @@ import { AlertClientError } from '../client/errors.js';
 import { ConfigError } from '../lib/config/load.js';
 import { ROOT } from '../lib/root.js';
 import { addAlerts } from './alerts.js';
-import { examples } from './command.js';
-import { FAILED, OK, say, USAGE, UsageError, type Context } from './context.js';
+import { examples, refuseRepeats } from './command.js';
+import { FAILED, OK, say, TRY_AGAIN, USAGE, UsageError, type Context } from './context.js';
 import { addDevices } from './devices.js';
 import { addDlq } from './dlq.js';
 import { addDirectory } from './directory.js';
@@ -20,7 +20,7 @@ import { addTop } from './top.js';
 /**
  * Runs a command.
  * @param args without the interpreter and the script
- * @returns the exit code: 0 done, 1 refused or failed, 2 the command line is wrong, 130 ended by Ctrl-C
+ * @returns the exit code: 0 done, 1 refused or failed, 2 the command line is wrong, 75 try again later, 130 ended by Ctrl-C
  */
 export async function main(args: readonly string[], context: Context): Promise<number> {
   let code = OK;
@@ -53,24 +53,36 @@ function createProgram(context: Context, done: (code: number) => void): Command 
         'ssom-alert directory load deploy/sample/directory.json',
         'ssom-alert alerts create --file deploy/sample/alerts.jsonl',
         'ssom-alert alerts watch --user op01 --from start',
-      ) + '\nExit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 130 ended by Ctrl-C.\n',
+      ) +
+        '\nExit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 75 the service is away or busy: try again,\n' +
+        '130 ended by Ctrl-C.\n',
     );
   for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDevices, addDlq, addRepair, addTop])
     add(program, context, done);
+  refuseRepeats(program);
   return program;
 }
 
-function reportFailure(context: Context, error: unknown): number {
+/** PostgreSQL's errors reach us from the commands that speak to it themselves, some of them with a word of ours around. */
+async function isDatabaseAway(error: unknown): Promise<boolean> {
+  const { isContention, isOutage } = await import('../lib/postgres-errors.js');
+  const { cause } = Object(error) as { cause?: unknown };
+  return [error, cause].some((each) => isOutage(each) || isContention(each));
+}
+
+async function reportFailure(context: Context, error: unknown): Promise<number> {
   if (error instanceof UsageError) {
     say(context, `error: ${error.message}`);
     return USAGE;
   }
   if (error instanceof AlertClientError) {
     for (const line of describeError(error, '')) say(context, line);
+    return error.canRetry ? TRY_AGAIN : FAILED;
   } else if (error instanceof ConfigError) {
     say(context, error.message);
   } else {
     say(context, `error: ${messageOf(error)}`);
+    if (await isDatabaseAway(error)) return TRY_AGAIN;
   }
   return FAILED;
 }

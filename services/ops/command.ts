@@ -2,7 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { createClient, type AlertClient, type ClientOptions } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
 import { ALERT_KINDS, ALERT_LEVELS, type AlertKind, type AlertLevel } from '../domain/alert.js';
-import { FAILED, INTERRUPTED, say, UsageError, type Context } from './context.js';
+import { FAILED, INTERRUPTED, say, TRY_AGAIN, UsageError, type Context } from './context.js';
 import { findEnum } from './fields.js';
 import { describeError } from './problems.js';
 
@@ -44,7 +44,7 @@ export function callerIdentity({ environment }: Context, flags: CallerFlags): Cl
 
 /**
  * Does something with a client, and closes it.
- * @returns what `work` returns, 1 if a call failed (which is printed), 130 if Ctrl-C ended it
+ * @returns what `work` returns, 1 if a call failed (which is printed), 75 if it may succeed later, 130 if Ctrl-C ended it
  */
 export async function withClient(
   context: Context,
@@ -68,7 +68,7 @@ export async function withClient(
     if (signal.aborted) return INTERRUPTED;
     if (!(error instanceof AlertClientError)) throw error;
     for (const line of describeError(error, address)) say(context, line);
-    return FAILED;
+    return error.canRetry ? TRY_AGAIN : FAILED;
   } finally {
     client?.close();
   }
@@ -81,6 +81,22 @@ export function collect(value: string, before: readonly string[] | undefined): r
 
 export type ProtoKind = `ALERT_KIND_${AlertKind}`;
 export type ProtoLevel = `ALERT_LEVEL_${AlertLevel}`;
+
+/** Parsers of options that may be given several times: each value is added to those before. */
+const collectors: ReadonlySet<unknown> = new Set<unknown>([collect, collectKinds, collectIds]);
+
+/** Makes every other option that takes a value refuse to be given twice: the last one would count, in silence. */
+export function refuseRepeats(command: Command): void {
+  for (const option of command.options) {
+    if (!(option.required || option.optional) || collectors.has(option.parseArg)) continue;
+    let times = 0;
+    command.on(`option:${option.name()}`, () => {
+      times += 1;
+      if (times > 1) command.error(`error: option '${option.flags}' was given more than once`);
+    });
+  }
+  command.commands.forEach(refuseRepeats);
+}
 
 /** `GRAFANA`, or several with commas; the option may be given several times. */
 export function collectKinds(value: string, before: readonly ProtoKind[] | undefined): readonly ProtoKind[] {

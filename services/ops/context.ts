@@ -21,6 +21,8 @@ export interface Context {
 export const OK = 0;
 export const FAILED = 1;
 export const USAGE = 2;
+/** EX_TEMPFAIL of sysexits.h: the service, or what it needs, is away or busy; the same again may succeed. */
+export const TRY_AGAIN = 75;
 /** 128 + SIGINT, as shells have it. */
 export const INTERRUPTED = 130;
 

@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { callerFlags, callerIdentity, examples, withClient, type AddCommands, type CallerFlags } from './command.js';
 import { FAILED, INTERRUPTED, OK, print, say, type Context } from './context.js';
 import { parseDirectory } from './directory-input.js';
+import type { DirectoryWarning__Output } from '../lib/grpc/types/ssom/alert/v1/DirectoryWarning.js';
 import { describeFileError, openInput } from './input-file.js';
 import { count, oneLine } from './text.js';
 
@@ -34,7 +36,7 @@ async function load(context: Context, file: string, flags: CallerFlags): Promise
   const interrupted = context.interrupted();
   let content: string;
   try {
-    content = await text(openInput(context, file, interrupted));
+    content = await text(Readable.from(openInput(context, file, interrupted)));
   } catch (error) {
     if (interrupted.aborted) return INTERRUPTED;
     say(context, describeFileError(error, file));
@@ -51,14 +53,15 @@ async function load(context: Context, file: string, flags: CallerFlags): Promise
   const { users, rules } = input.directory;
   return withClient(context, flags, callerIdentity(context, flags), async (client, signal) => {
     let version: number | undefined;
+    let warnings: readonly DirectoryWarning__Output[] = [];
     let loaded = 0;
     try {
       for (; loaded < users.length; loaded += USERS_PER_CALL) {
         const chunk = users.slice(loaded, loaded + USERS_PER_CALL);
-        ({ directoryVersion: version } = await client.upsertUsers({ users: chunk }, { signal }));
+        ({ directoryVersion: version, warnings } = await client.upsertUsers({ users: chunk }, { signal }));
       }
       if (rules !== undefined) {
-        ({ directoryVersion: version } = await client.setRoutingRules({ rules: [...rules] }, { signal }));
+        ({ directoryVersion: version, warnings } = await client.setRoutingRules({ rules: [...rules] }, { signal }));
       }
     } catch (error) {
       const done = Math.min(loaded, users.length);
@@ -69,7 +72,21 @@ async function load(context: Context, file: string, flags: CallerFlags): Promise
     if (rules !== undefined) parts.push(count(rules.length, 'routing rule'));
     const at = version === undefined ? '' : `; the directory is at version ${version}`;
     await print(context, `${parts.join(' and ')} loaded${at}`);
+    for (const warning of warnings) say(context, `warning: ${warningText(warning)}`);
     if (rules?.length === 0) say(context, 'there are no routing rules now: an alert that names nobody reaches nobody');
     return OK;
   });
+}
+
+/** What alerts cannot reach, for people. */
+function warningText({ type, department }: DirectoryWarning__Output): string {
+  const name = `'${oneLine(department)}'`;
+  switch (type) {
+    case 'DIRECTORY_WARNING_TYPE_RULE_WITHOUT_USERS':
+      return `a routing rule is for the department ${name}, which nobody is in: is it misspelt?`;
+    case 'DIRECTORY_WARNING_TYPE_RULE_WITHOUT_ACTIVE_USER':
+      return `a routing rule is for the department ${name}, of which nobody is active`;
+    default:
+      return `nobody of the department ${name} is active: an alert to it reaches nobody`;
+  }
 }

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { withinMs } from '../client/within-ms.js';
 
 export interface Line {
@@ -12,11 +11,14 @@ export interface Line {
 }
 
 /** gRPC takes no larger message, and an alert's JSON is hardly smaller than its protobuf. */
-const LONGEST = 1_048_576;
+export const LONGEST = 1_048_576;
 const LINE_FEED = 0x0a;
 
 /** The lines of a stream, one at a time; of a line that is too long nothing is kept. Blank lines are left out. */
-export async function* readLines(stream: Readable, longest = LONGEST): AsyncGenerator<Line, void, undefined> {
+export async function* readLines(
+  stream: AsyncIterable<Uint8Array | string>,
+  longest = LONGEST,
+): AsyncGenerator<Line, void, undefined> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let number = 1;
   let pieces: Buffer[] = [];
@@ -42,7 +44,7 @@ export async function* readLines(stream: Readable, longest = LONGEST): AsyncGene
   const isBlank = (line: Line) => line.text !== undefined && line.text.trim() === '';
 
   for await (const chunk of stream) {
-    let rest = Buffer.from(chunk as Uint8Array | string);
+    let rest = Buffer.from(chunk);
     for (let end = rest.indexOf(LINE_FEED); end !== -1; end = rest.indexOf(LINE_FEED)) {
       take(rest.subarray(0, end));
       rest = rest.subarray(end + 1);

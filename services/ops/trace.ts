@@ -33,8 +33,11 @@ export function stepsOf(alert: Alert__Output, progress: AlertProgress__Output): 
   // Until it is fanned out the service knows that it was published, and not when.
   const published = progress.fannedOutAt === null ? null : millis(progress.publishedAt);
   const isPublished = progress.publishedAt !== null;
-  const fannedOut = millis(progress.fannedOutAt);
   const inInboxes = millis(progress.lastDeliveredAt);
+  const notedAt = millis(progress.fannedOutAt);
+  // Its end is noted some 50 ms later than it was, when delivery may be through: it was no later than the last delivery.
+  const isThrough = recipients > 0 && delivered >= recipients && notedAt !== null && inInboxes !== null;
+  const fannedOut = isThrough ? Math.min(notedAt, inInboxes) : notedAt;
   const step = (name: Step['name'], at: number | null, before: number | null, more: Partial<Step> = {}): Step => {
     const first = more.firstAt ?? null;
     // Clocks of several machines, and notes that are written later than what they tell of: never less than nothing.
@@ -101,7 +104,8 @@ function pushTotals(progress: AlertProgress__Output): { done: number; total: num
 /** The answer in one sentence: where the alert is. */
 export function verdictOf(alert: Alert__Output, progress: AlertProgress__Output): string {
   const { recipients, delivered } = progress;
-  if (recipients === 0) return 'it has no recipients: the routing rules matched nobody when it was created';
+  if (recipients === 0)
+    return 'it has no recipients: the routing rules, or the departments that were named, had nobody active when it was created';
   if (progress.closed) return 'it is older than ALERT_RETENTION_DAYS: nothing delivers it any more';
   const missing = missingCount(progress);
   if (missing === 0) {

@@ -57,21 +57,27 @@ test('a time keeps its offset and its nanoseconds', () => {
     seconds: -1,
     nanos: 123_456_789,
   });
-  for (const occurredAt of [
-    '2026-01-31',
-    '2026-01-31T09:30:00',
-    '2026-02-30T00:00:00Z',
-    '2026-01-01T25:00:00Z',
-    'soon',
-    5,
-  ]) {
+  for (const occurredAt of ['2026-01-31', '2026-02-30T00:00:00Z', '2026-01-01T25:00:00Z', 'soon', 5]) {
     assert.match(problems({ occurredAt })[0]!, /^occurredAt must be a time such as 2026-/);
   }
+  assert.deepEqual(problems({ occurredAt: '2026-01-31T09:30:00' }), [
+    'occurredAt has no time zone: 2026-01-31T09:30:00Z is UTC, 2026-01-31T09:30:00+09:00 is Seoul',
+  ]);
+});
+
+test('half of a character: refused in what is compared, and left to the client in what people read', () => {
+  const half = 'same\ud83d';
+  assert.deepEqual(request({ title: half, message: half, labels: { a: half } }).title, half);
+  const found = problems({ requestId: half, recipients: { userIds: ['a', half] }, labels: { [half]: 'v' } });
+  assert.deepEqual(
+    found.map((problem) => problem.split(' ')[0]),
+    ['requestId', 'labels["same\\ud83d"]', 'recipients.userIds[1]'],
+  );
 });
 
 test('what is not an alert is named by what it is', () => {
   assert.match(problems('{"title":')[0]!, /^is not JSON: /);
-  assert.deepEqual(problems('[]'), ['must be a JSON object, not an array']);
+  assert.deepEqual(problems('[]'), ["must be a JSON object, not an array (jq -c '.[]' makes one of each)"]);
   assert.deepEqual(problems('null'), ['must be a JSON object, not null']);
   assert.deepEqual(problems('"x"'), ['must be a JSON object, not a string']);
 });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import test from 'node:test';
+import { gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
 import type { CreateAlertRequest__Output } from '../../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import { main } from '../../../services/ops/cli.js';
@@ -135,6 +136,156 @@ test('create --file ends when the calls are refused as such, and says how far it
   assert.equal(calls, 1);
   assert.equal(context.out(), '0 created, 2 not sent\n');
   assert.match(context.err(), /PERMISSION_DENIED: this call needs the scope alerts:create/);
+});
+
+test('an open pipe holds on while the service is away, as the client does', async (t) => {
+  const from = performance.now();
+  let calls = 0;
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (call, callback) => {
+      calls += 1;
+      // Longer than five attempts take.
+      const away = performance.now() - from < 6000;
+      if (away) callback({ code: grpc.status.UNAVAILABLE, details: 'it is restarted' });
+      else callback(null, { results: call.request.requests.map((_request, index) => created(index + 1)) });
+    },
+  });
+  const context = fakeContext({ stdin: line('tick') });
+  assert.equal(await main(['alerts', 'create', '--file', '-', '--address', address], context), 0);
+  assert.equal(context.out(), '1 created\n');
+  assert.ok(calls > 5);
+});
+
+test('create --file: 75 where the service is away, and 1 where a line is refused', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ssom-cli-'));
+  const file = join(folder, 'alerts.jsonl');
+  writeFileSync(file, line('one'));
+  const context = fakeContext();
+  assert.equal(await main(['alerts', 'create', '--file', file, '--address', '127.0.0.1:1'], context), 75);
+  assert.equal(context.out(), '0 created, 1 not sent\n');
+  writeFileSync(file, 'nonsense');
+  assert.equal(await main(['alerts', 'create', '--file', file, '--address', '127.0.0.1:1'], fakeContext()), 1);
+  rmSync(folder, { recursive: true });
+});
+
+test('what has a value and may not be repeated is refused when it is, in every command', async () => {
+  for (const args of [
+    'alerts create --file a --file b',
+    'alerts create --kind OTHER --level INFO --app a --title x --title y',
+    'alerts create --kind OTHER --level INFO --app a --title x --label k=1 --label k=2',
+    'alerts watch --user a --user b',
+    'inbox list --user a --limit 1 --limit=2',
+    'directory load x --caller a --caller b',
+    'dlq list --topic a --topic b',
+    'top --interval 1 --interval 2',
+  ]) {
+    const context = fakeContext();
+    assert.equal(await main(args.split(' '), context), 2, args);
+    assert.match(context.err(), /was given more than once/, args);
+  }
+});
+
+test('what was shortened, who does not get it, and that nobody does, is said', async (t) => {
+  const answer = {
+    alert: { alertId: 17 },
+    adjustments: [
+      { field: 'title', type: 'ADJUSTMENT_TYPE_SHORTENED' as const, originalLength: 257 },
+      { field: 'occurred_at', type: 'ADJUSTMENT_TYPE_REPLACED' as const, original: '1969-12-31T00:00:00.000Z' },
+    ],
+    unreached: [
+      {
+        list: 'RECIPIENT_LIST_ROUTING_RULES' as const,
+        name: 'OPERTION',
+        reason: 'UNREACHED_REASON_NO_ACTIVE_USER' as const,
+      },
+    ],
+    unreachedCount: 1,
+    reachesNobody: true,
+  };
+  const address = await fakeService(t, {
+    CreateAlert: (_call, callback) => callback(null, answer),
+    BatchCreateAlerts: (call, callback) =>
+      callback(null, { results: call.request.requests.map(() => ({ response: answer })) }),
+  });
+  const flags = `alerts create --kind OTHER --level INFO --app a --title t --address ${address}`.split(' ');
+  const one = fakeContext();
+  assert.equal(await main(flags, one), 0);
+  const notes = [
+    'title was shortened, of 257 characters',
+    'occurred_at 1969-12-31T00:00:00.000Z was replaced by the present time',
+    "a routing rule matches, and its department 'OPERTION' has no active user",
+    'it reaches nobody',
+  ];
+  assert.deepEqual(one.err().trimEnd().split('\n'), notes);
+  const json = fakeContext();
+  await main([...flags, '--json'], json);
+  const { alert, ...rest } = JSON.parse(json.out()) as { alert: { alertId: number }; adjustments: object[] };
+  assert.equal(alert.alertId, 17);
+  assert.equal(rest.adjustments.length, 2);
+  const file = ['alerts', 'create', '--file', '-', '--address', address];
+  const many = fakeContext({ stdin: line('x') });
+  await main(file, many);
+  assert.equal(many.out(), '1 created, 1 that reach nobody\n');
+  assert.deepEqual(
+    many.err().trimEnd().split('\n'),
+    notes.map((note) => `line 1: ${note}`),
+  );
+  const lines = fakeContext({ stdin: `${line('x')}\nnonsense` });
+  await main([...file, '--json'], lines);
+  const results = lines
+    .out()
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text) as { line: number; reachesNobody?: boolean; error?: string });
+  assert.deepEqual(results.map(({ line: number, reachesNobody }) => [number, reachesNobody]).sort(), [
+    [1, true],
+    [2, undefined],
+  ]);
+});
+
+test('an alert that is printed over several lines is one alert; what is no JSON lines at all is named once', async (t) => {
+  const titles: string[] = [];
+  const address = await fakeService(t, {
+    BatchCreateAlerts: (call, callback) => {
+      titles.push(...call.request.requests.map(({ title }) => title));
+      callback(null, { results: call.request.requests.map((_request, index) => created(index + 1)) });
+    },
+  });
+  const create = async (stdin: string | Buffer) => {
+    titles.length = 0;
+    const context = fakeContext({ stdin: Readable.from([Buffer.from(stdin)]) });
+    const code = await main(['alerts', 'create', '--file', '-', '--address', address], context);
+    return { code, titles: [...titles], said: context.err() };
+  };
+  const pretty = (title: string) =>
+    JSON.stringify(JSON.parse(line(title, { recipients: { userIds: ['a'] } })), null, 4);
+  assert.deepEqual(await create(`${pretty('one {')}\n${pretty('two')}\n${line('three')}\n`), {
+    code: 0,
+    titles: ['one {', 'two', 'three'],
+    said: '',
+  });
+  // One that was cut off takes no other with it.
+  const cut = await create(`${pretty('one').slice(0, -2)}\n${line('two')}\n{"kind": "OTHER", "tit\n${line('three')}`);
+  assert.deepEqual([cut.code, cut.titles], [1, ['two', 'three']]);
+  assert.match(cut.said, /^line 1: is not JSON: .*\nline 12: is not JSON: [^\n]*\n$/);
+
+  const foreign = async (bytes: string | Buffer, said: RegExp) => {
+    const answer = await create(bytes);
+    assert.deepEqual([answer.code, answer.titles], [1, []], answer.said);
+    assert.match(answer.said, said);
+    assert.equal(answer.said.trimEnd().split('\n').length, 1, answer.said);
+  };
+  await foreign(
+    Buffer.from(`\ufeff${line('x')}`, 'utf16le'),
+    /^standard input is UTF-16, as PowerShell's > writes it: iconv /,
+  );
+  await foreign(Buffer.from(line('x'), 'utf16le'), /is UTF-16: iconv -f UTF-16LE/);
+  await foreign(gzipSync(line('x')), /is gzip: gunzip -c/);
+  await foreign(
+    'kind,level,appName,title\nOTHER,INFO,a,x\n',
+    /looks like CSV, and begins with "kind,level,appName,title"/,
+  );
+  await foreign(JSON.stringify([JSON.parse(line('x'))], null, 2), /is a JSON array over several lines: jq -c '\.\[\]'/);
 });
 
 test('Ctrl-C ends create --file with 130', async (t) => {
@@ -360,13 +511,13 @@ test('migrate names what is wrong with the configuration, and explains the embed
   assert.match(embedded.err(), /'npm start' brings its own PostgreSQL/);
 
   const nobody = fakeContext({ environment: { DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/ssom' } });
-  assert.equal(await main(['migrate'], nobody), 1);
+  assert.equal(await main(['migrate'], nobody), 75);
   assert.match(nobody.err(), /database 127\.0\.0\.1:1\/ssom could not be migrated: .*ECONNREFUSED/);
   assert.ok(!nobody.err().includes('secret'));
 });
 
 test('a service that is not there: what to look at', async () => {
   const context = fakeContext();
-  assert.equal(await main(['alerts', 'get', '1', '--address', '127.0.0.1:1'], context), 1);
+  assert.equal(await main(['alerts', 'get', '1', '--address', '127.0.0.1:1'], context), 75);
   assert.match(context.err(), /^UNAVAILABLE: .*ECONNREFUSED.*\nIs the service running at 127\.0\.0\.1:1\?/);
 });

@@ -108,6 +108,32 @@ test('an alert that is in every inbox: how long each step took, and where it too
   assert.equal(stepsOf(alert, { ...DELIVERED, fannedOutAt: at(5) })[3]!.afterMs, 0);
 });
 
+test('the end of a fan-out is noted late: its step is never behind that of the inboxes', () => {
+  const late = { ...DELIVERED, fannedOutAt: at(0.4) };
+  const times = stepsOf(alert, late).map(({ name, at: time, afterMs }) => [name, time! - NOON, afterMs]);
+  assert.deepEqual(times.slice(2, 4), [
+    ['fanned out', 300, 200],
+    ['in inboxes', 300, 0],
+  ]);
+});
+
+test('who does not get it is named', async (t) => {
+  const unreached = [
+    { list: 'RECIPIENT_LIST_GITHUB_LOGINS', name: 'Copilot', reason: 'UNREACHED_REASON_UNKNOWN' },
+    { list: 'RECIPIENT_LIST_DEPARTMENTS', name: 'NIGHT', reason: 'UNREACHED_REASON_NO_ACTIVE_USER' },
+  ] as const;
+  const address = await fakeService(t, {
+    GetAlert: (_call, callback) =>
+      callback(null, { alert, progress: { ...DELIVERED, unreached: [...unreached], unreachedCount: 3 } }),
+  });
+  const context = fakeContext({ environment: { SSOM_ADDRESS: address, SSOM_ROLES: await closedAddress() } });
+  assert.equal(await main(['alerts', 'trace', '17'], context), 0);
+  assert.match(
+    context.out(),
+    /\nnot reached\n {2}GitHub login 'Copilot' does not exist\n {2}department 'NIGHT' has no active user\n {2}and 1 more name reach nobody\n/,
+  );
+});
+
 test('no recipients, and an alert behind the retention, are said so', () => {
   assert.match(verdictOf(alert, { ...DELIVERED, recipients: 0, delivered: 0 }), /no recipients: the routing rules/);
   const closed = { ...PARTLY, closed: true, missingUserIds: [], nextCheckAt: null };
@@ -372,7 +398,7 @@ test('what trace cannot answer is one clear message', async (t) => {
   }
   assert.match((await trace(['17', '--jaeger', 'j']))[1], /'j' is no address of Jaeger's page/);
   const [failed, said] = await trace(['17'], { SSOM_ADDRESS: stopped });
-  assert.equal(failed, 1);
+  assert.equal(failed, 75);
   assert.match(said, new RegExp(`^${stopped}: nothing listens there\nUNAVAILABLE: `));
 });
 
@@ -391,7 +417,7 @@ test('the alert-api answers and cannot ask its database: what the roles say of i
   const well = await serveRole(t, 'push', () => [], { postgresql: { ok: true, required: true } });
   const environment = { SSOM_ADDRESS: address, SSOM_ROLES: [api, delivery, well].join() };
   const context = fakeContext({ environment });
-  assert.equal(await main(['alerts', 'trace', '17'], context), 1);
+  assert.equal(await main(['alerts', 'trace', '17'], context), 75);
   const [postgresql, kafka, theirs, ...rest] = context.err().trimEnd().split('\n');
   assert.equal(postgresql, `alert-api at ${api} is not ready: postgresql: connect ECONNREFUSED`);
   assert.equal(kafka, `alert-api at ${api} is not ready: kafka: no broker`);
