@@ -114,7 +114,11 @@ async function runStandalone(config: Config, logger: Logger, signal: AbortSignal
     const { backends, brokerIsNew } = embedded;
     // Alerts are taken at once; they are delivered when the groups have formed, about 3 s after the start.
     const optional = ['', '-fanout', '-push'].map((suffix) => consumerGroupCheck(config.consumerGroup + suffix));
-    const runtime = await Runtime.create(config, 'standalone', backends, { logger, optional });
+    const runtime = await Runtime.create(config, 'standalone', backends, {
+      logger,
+      optional,
+      roles: Object.keys(ROLES),
+    });
     const service = createStandalone(runtime, { brokerIsNew });
     const listen = {
       grpcListen: config.grpcListen || '127.0.0.1:50051',
@@ -166,7 +170,7 @@ async function serve(
   } finally {
     // One of its parts may have failed, and the others know nothing of it.
     ended.abort();
-    grpc.setServing(false);
+    runtime.ending();
     // Calls end first, so that what they have stored is still published.
     await grpc.shutdown(config.shutdownTimeoutMs / 2);
     await service.close();

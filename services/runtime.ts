@@ -67,12 +67,13 @@ export class Runtime {
     { tracing, metrics }: { tracing: Tracing; metrics: Metrics },
     logger: Logger,
     optional: ReadonlySet<string>,
+    roles: readonly string[],
   ) {
     this.logger = logger;
     this.tracing = tracing;
     this.metrics = metrics;
     const closers = new Closers(logger);
-    const readiness = new RoleReadiness(logger, optional, (ready) => this.grpc.setServing(ready));
+    const readiness = new RoleReadiness(logger, optional, roles, (ready) => this.grpc.setServing(ready));
     const breakers = new Breakers(metrics, logger, readiness);
     this.alarms = new Alarms(config, logger, metrics);
     this.jobs = new Jobs(logger, metrics);
@@ -113,18 +114,22 @@ export class Runtime {
     this.#breakers = breakers;
   }
 
-  /** @param options.optional what this role wants but can do without: its absence shows in /readyz and leaves the role ready */
+  /**
+   * @param options.optional what this role wants but can do without: its absence shows in /readyz and leaves the role ready
+   * @param options.roles those that run on it, if there are several
+   */
   static async create(
     config: Config,
     role: string,
     backends: Backends,
-    options: { logger?: Logger; optional?: readonly string[] } = {},
+    options: { logger?: Logger; optional?: readonly string[]; roles?: readonly string[] } = {},
   ): Promise<Runtime> {
     const logger = options.logger ?? createLogger(config, role);
     const resource = resourceOf(role);
     const tracing = await Tracing.start(config, resource, logger);
     const metrics = new Metrics(role, await metricsSender(config), resource);
-    return new Runtime(config, role, backends, { tracing, metrics }, logger, new Set(options.optional));
+    const { optional, roles = [role] } = options;
+    return new Runtime(config, role, backends, { tracing, metrics }, logger, new Set(optional), roles);
   }
 
   /** A circuit breaker that shows as metric, log line and in /readyz. */
@@ -142,6 +147,16 @@ export class Runtime {
   /** Something to close when the runtime closes, before what was added earlier. */
   onClose(name: string, close: () => Promise<void> | void): void {
     this.#closers.add(name, close);
+  }
+
+  /** A role has made known all that it needs: from here on it may be ready. */
+  started(role: string): void {
+    this.#readiness.started(role);
+  }
+
+  /** This process takes no new work any more: it is not ready, whatever is there. */
+  ending(): void {
+    this.#readiness.end();
   }
 
   /** Resolves when everything that is required is there. */

@@ -72,6 +72,7 @@ export function createAlertApi(runtime: Runtime): Service {
   return {
     async run(signal) {
       await runtime.databaseReady(signal);
+      runtime.started('alert-api');
       await Promise.all([connectToKafka(signal), relay.run(signal)]);
     },
     close: () => relay.drain(),

@@ -114,6 +114,7 @@ export function createDelivery(runtime: Runtime): Service {
       publishing = await runtime.publishing(signal);
       bulk = await runtime.bulkProducer(signal);
       const consumer = await runtime.subscribe([publishing.events.topics.userAlert], '', loop.settled, signal);
+      runtime.started('delivery');
       const triage = runtime.triage(publishing, '', identify);
       await Promise.all([loop.run(consumer, triage, signal), latency.run(signal)]);
     },

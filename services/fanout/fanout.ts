@@ -80,6 +80,7 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
       const triage = runtime.triage(publishing, '-fanout', (record) => identify(events, record));
       loop = new FanoutLoop(runtime, { directories, epoch }, producers, events, triage);
       const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
+      runtime.started('fanout');
       await Promise.all([
         loop.run(consumer, signal),
         reconciler.run(producers, events, signal, options.reconcileAtStart ?? false),

@@ -62,6 +62,7 @@ export function createPush(runtime: Runtime): Service {
       const consumer = await runtime.subscribe([publishing.events.topics.inboxChange], GROUP, loop.settled, signal, {
         ...(off ? { fetchMinBytes: PATIENT_FETCH_BYTES } : {}),
       });
+      runtime.started('push');
       const triage = runtime.triage(publishing, GROUP, ({ key }) => (key === null ? {} : { userId: key }));
       running.push(loop.run(consumer, triage, signal));
       await Promise.all(running);

@@ -1,46 +1,89 @@
 import type { Readiness } from '../lib/http.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
-import { untilItWorks, wait } from '../lib/retry.js';
+import { untilItWorks } from '../lib/retry.js';
 
-/** What a role wants, and whether it is there, as /readyz shows it. */
+/**
+ * What a role wants, and whether it is there, as /readyz and grpc.health.v1 show it. A check is known when it was made, so the
+ * process is not ready before each of its roles has said that it made all of its own.
+ */
 export class RoleReadiness {
   readonly #checks = new Map<string, Readiness>();
+  readonly #starting: Set<string>;
+  #isEnding = false;
+  #said = false;
+  readonly #whenReady: (() => void)[] = [];
 
   constructor(
     private readonly logger: Logger,
     /** What this role wants but can do without: its absence shows and leaves the role ready. */
     private readonly optional: ReadonlySet<string>,
+    /** The roles of this process. */
+    roles: readonly string[],
     private readonly onChange: (ready: boolean) => void,
-  ) {}
+  ) {
+    this.#starting = new Set(roles);
+  }
 
   get checks(): ReadonlyMap<string, Readiness> {
-    return this.#checks;
+    const reason = this.#isEnding ? 'shutting down' : `${[...this.#starting].join(', ')} starting`;
+    // Where something is away, that says more.
+    const shown = this.#isEnding || (this.#starting.size > 0 && this.#isAllThere);
+    return shown ? new Map([...this.#checks, ['role', { ok: false, reason, required: true }]]) : this.#checks;
   }
 
   /** Says whether something that this role wants is there; whether the role is ready follows. */
   set(name: string, ok: boolean, reason: string): void {
     this.#checks.set(name, { ok, reason, required: !this.optional.has(name) });
-    this.onChange(this.#isReady);
+    this.#say();
   }
 
   /** Shows something that does not decide whether the role is ready. */
   show(name: string, ok: boolean, reason: string): void {
     this.#checks.set(name, { ok, reason, required: false });
+    this.#say();
   }
 
-  get #isReady(): boolean {
+  /** A role of this process has made all of its checks. */
+  started(role: string): void {
+    this.#starting.delete(role);
+    this.#say();
+  }
+
+  /** It will not be ready again. */
+  end(): void {
+    this.#isEnding = true;
+    this.#say();
+  }
+
+  #say(): void {
+    const ready = this.#isReady;
+    if (ready === this.#said) return;
+    this.#said = ready;
+    this.onChange(ready);
+    if (ready) for (const resolve of this.#whenReady.splice(0)) resolve();
+  }
+
+  get #isAllThere(): boolean {
     return [...this.#checks.values()].every(({ ok, required }) => ok || !required);
   }
 
-  /** Resolves when everything that is required is there. */
+  get #isReady(): boolean {
+    return !this.#isEnding && this.#starting.size === 0 && this.#isAllThere;
+  }
+
+  /** Resolves when everything that is required is there. @throws the signal's reason */
   async whenReady(signal: AbortSignal): Promise<void> {
-    // Roles register what they need as they start, so being ready must last for a moment.
-    for (let steady = 0; steady < 3;) {
-      signal.throwIfAborted();
-      await wait(20, signal);
-      steady = this.#checks.size > 0 && this.#isReady ? steady + 1 : 0;
-    }
+    signal.throwIfAborted();
+    if (this.#isReady) return;
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#whenReady.push(() => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
+    });
   }
 
   /**

@@ -38,6 +38,7 @@ export function createStreamGateway(runtime: Runtime): Service {
         // Streams may be live already: what came for them before will not be brought.
         const compare = () => void hub.compare(signal);
         const consumer = await runtime.broadcast([inboxChange, alertCreated], compare, signal);
+        runtime.started('stream-gateway');
         await changes.consume(consumer, events, signal);
       };
       await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal), presence.run(signal)]);

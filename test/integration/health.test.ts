@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { GrpcServer } from '../../services/lib/grpc/server.js';
+import { upsertUsers } from '../../services/store/directory.js';
+import { alertRequest } from '../support/alerts.js';
+import { failureOf } from '../support/api.js';
 import { defer } from '../support/defer.js';
 import { startTestCluster, type RoleName } from '../support/in-process.js';
+import { user } from '../support/directory.js';
 import { health } from '../support/health.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -72,4 +77,55 @@ test('while PostgreSQL is away every role is alive and not ready, says why, and 
   await untilAll('is not ready', 503, 'not ready');
   proxy.heal();
   await untilAll('is ready again', 200, 'ready');
+});
+
+test('each role becomes ready once, when all that it needs is known, and is not ready when it ends', async (t) => {
+  const said = t.mock.method(GrpcServer.prototype, 'setServing');
+  const cluster = await startTestCluster(t);
+  for (const name of [...Object.keys(SERVICES), 'push'] as RoleName[]) {
+    said.mock.resetCalls();
+    const role = await cluster.start(name);
+    const get = async () => (await fetch(`http://${role.http}/readyz`)).status;
+    assert.deepEqual([await get(), await health(role.address, '')], [200, 'SERVING'], name);
+    assert.deepEqual(
+      said.mock.calls.map(({ arguments: [serving] }) => serving),
+      [true],
+      name,
+    );
+    role.runtime.ending();
+    assert.deepEqual([await get(), await health(role.address, '')], [503, 'NOT_SERVING'], name);
+  }
+});
+
+test('while PostgreSQL takes no writes nothing is stored, readiness says why, and callers may try again', async (t) => {
+  const cluster = await startTestCluster(t);
+  const { sql } = cluster.store;
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  const get = async () => {
+    const answer = await fetch(`http://${role.http}/readyz`);
+    return { code: answer.status, checks: ((await answer.json()) as Readyz).checks };
+  };
+  const name = new URL(cluster.store.url).pathname.slice(1);
+  const setReadOnly = async (value: string) => {
+    await sql(`SET default_transaction_read_only = off`);
+    await sql(`ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`);
+    // Sessions that are there keep what they have: as if another server had their address now.
+    await sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'ssom-alert'",
+    );
+  };
+  await upsertUsers(cluster.store.database, [user('op1', 'OPERATION')]);
+  await api.call('CreateAlert', alertRequest());
+  await setReadOnly('on');
+  await untilTrue(async () => (await get()).code === 503, { what: 'it is not ready', timeoutMs: 10_000 });
+  assert.match((await get()).checks['postgresql']!.reason, /read-only/);
+  for (let count = 0; count < 8; count += 1) {
+    const { code, reason, details } = await failureOf(api.call('CreateAlert', alertRequest()));
+    assert.deepEqual([code, reason], ['UNAVAILABLE', 'DATABASE_UNAVAILABLE']);
+    assert.ok(details.retryAfterMs! > 0);
+  }
+  await setReadOnly('off');
+  await untilTrue(async () => (await get()).code === 200, { what: 'it is ready again', timeoutMs: 10_000 });
+  await api.call('CreateAlert', alertRequest());
 });
