@@ -108,13 +108,23 @@ function decodes({ request }: Request['method'], body: Buffer): boolean {
   }
 }
 
+/** Texts that are kept to 200 and 16,384 characters, of one or two units each. */
+interface Kept {
+  readonly title: string;
+  readonly message: string;
+}
+
 const INTERNAL_CODES: readonly number[] = [grpc.status.UNKNOWN, grpc.status.INTERNAL];
 
 /** An answer that cannot be read, or a batch with an item that failed for a reason of ours. */
 function brokenAnswer({ response }: Request['method'], body: Buffer): string | undefined {
-  const { results } = response.decode(body) as unknown as {
-    results?: { error: { code: number; message: string } | null }[];
+  const { alert, results } = response.decode(body) as unknown as {
+    alert?: Kept | null;
+    results?: { error: { code: number; message: string } | null; response: { alert: Kept } | null }[];
   };
+  const kept = [alert, ...(results ?? []).map((result) => result.response?.alert)];
+  const long = kept.find((each) => each && (each.title.length > 2 * 200 || each.message.length > 2 * 16_384));
+  if (long) return `an alert was stored with a title of ${long.title.length} and a message of ${long.message.length}`;
   const broken = results?.find(({ error }) => error !== null && INTERNAL_CODES.includes(error.code));
   return broken === undefined ? undefined : `an item of the batch failed: ${broken.error!.message}`;
 }

@@ -9,6 +9,9 @@ const ODD = [
   '\ufeff',
   '\u202e',
   '\uffff',
+  '\ufffd',
+  '\u200b',
+  '\u3164',
   ' ',
   '\t',
   '%00',
@@ -23,8 +26,10 @@ const ODD = [
   'e\u0301\u0301\u0301',
 ];
 /** The limits of the API and what lies beside them. */
-const LENGTHS = [0, 1, 63, 64, 65, 127, 128, 129, 199, 200, 201, 255, 256, 257];
-const LONG = [16_383, 16_384, 16_385, 65_536, 300_000];
+const LENGTHS = [
+  0, 1, 63, 64, 65, 127, 128, 129, 199, 200, 201, 255, 256, 257, 316, 317, 318, 1023, 1024, 1025, 4096, 4097,
+];
+const LONG = [16_383, 16_384, 16_385, 65_536, 262_144, 262_145, 300_000];
 
 /**
  * Text as UTF-8, and now and then bytes that are none: a surrogate alone, a cut character, an overlong one.

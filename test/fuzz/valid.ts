@@ -15,10 +15,24 @@ const TITLES = [
   '#1842 FAILED',
   'x'.repeat(200),
   '🚨'.repeat(200),
+  // Shortened, and set right.
+  'x'.repeat(4096),
+  '👨‍👩‍👧‍👦'.repeat(500),
+  `e${'\u0301'.repeat(4000)}`,
   'a\nb\tc',
   '\u0001\u007f\uffff',
+  'nul\0nul',
 ];
-const MESSAGES = ['', 'one line', 'many\nlines\r\n', '이체 지연 '.repeat(100), 'm'.repeat(16_384), '🚨'.repeat(4000)];
+const MESSAGES = [
+  '',
+  'one line',
+  'many\nlines\r\n\0',
+  '이체 지연 '.repeat(100),
+  'm'.repeat(16_384),
+  '🚨'.repeat(4000),
+  '이'.repeat(40_000),
+  'm'.repeat(262_144),
+];
 
 const kind = (random: Random) => `ALERT_KIND_${random.pick(KINDS)}`;
 const level = (random: Random) => `ALERT_LEVEL_${random.pick(LEVELS)}`;
@@ -36,19 +50,39 @@ export function validAlert(random: Random): Record<string, unknown> {
     title: random.pick(TITLES),
     // A long message now and then: each takes room in every table and cache on its way.
     message: random.chance(0.1) ? random.pick(MESSAGES) : random.pick(MESSAGES.slice(0, 3)),
-    ...(random.chance(0.3)
-      ? { occurredAt: { seconds: now - random.int(0, 29 * 86_400), nanos: random.int(0, 999_999_999) } }
-      : {}),
+    ...(random.chance(0.3) ? { occurredAt: occurredAt(random, now) } : {}),
     ...(random.chance(0.2) ? { sourceId: 's'.repeat(random.pick([1, 256])) } : {}),
-    ...(random.chance(0.3) ? { labels: { team: 'core', '🚨': 'v'.repeat(256), constructor: 'toString' } } : {}),
+    ...(random.chance(0.3) ? { labels: labels(random) } : {}),
     ...(random.chance(0.3) ? { requestId: `fuzz-${(requests += 1)}-${random.int(0, 2 ** 32 - 1)}` } : {}),
     ...(random.chance(0.97) ? { recipients: { userIds: validRecipients(random) } } : {}),
   };
 }
 
+/** Any time is taken: what cannot be right is replaced by now. */
+function occurredAt(random: Random, now: number) {
+  const seconds = random.pick([
+    now - random.int(0, 29 * 86_400),
+    now + random.int(0, 86_000),
+    random.int(0, now),
+    random.pick([-1, now + 90_000, -(2 ** 53), 2 ** 53]),
+  ]);
+  return { seconds, nanos: random.chance(0.95) ? random.int(0, 999_999_999) : random.pick([-1, 2 ** 31 - 1]) };
+}
+
+function labels(random: Random): Record<string, string> {
+  return {
+    team: 'core',
+    '🚨': 'v'.repeat(random.pick([256, 1024, 1025, 16_384])),
+    ['k'.repeat(317)]: '\0',
+    constructor: 'toString',
+  };
+}
+
+/** At least one who is known and active. */
 function validRecipients(random: Random): string[] {
   const all = [...PROBES, ...READERS];
-  return [...new Set([random.pick(all), random.pick(all)])];
+  const nobody = random.chance(0.1) ? ['Nobody'] : [];
+  return [...new Set([random.pick(all), random.pick(all), ...nobody])];
 }
 
 /** Few, so that they move from user to user. */
@@ -80,7 +114,7 @@ export const VALID: Record<string, (random: Random, known: Known) => Record<stri
   GetAlertRequest: (random, { alertIds }) => ({ alertId: random.pick(alertIds) }),
   ListAlertsRequest: (random) => ({
     pageSize: random.pick([0, 1, 20]),
-    kinds: random.chance(0.3) ? [kind(random)] : [],
+    kinds: random.chance(0.3) ? Array.from({ length: random.pick([1, 100]) }, () => kind(random)) : [],
     ...(random.chance(0.3) ? { minimumLevel: level(random) } : {}),
     appName: random.pick(['', 'ssok-bank-api']),
   }),
