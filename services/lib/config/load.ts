@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { problemOfStandardVariable } from './standard-otel.js';
 import { PROFILES, variables, type Profile, type Variable } from './variables.js';
 
 type ValueOf<V> = V extends { parse: (text: string) => infer R } ? (R extends { value: infer T } ? T : never) : never;
@@ -45,6 +46,8 @@ export function loadConfig(environment: Environment, overrides: Partial<Config> 
     if (PREFIXES.test(name) && !known.has(name) && !FOREIGN.test(name)) {
       problems.push(`${name}: is not a variable of this service; deploy/README.md lists them all`);
     }
+    const problem = known.has(name) ? undefined : problemOfStandardVariable(name, environment[name] ?? '');
+    if (problem !== undefined) problems.push(problem);
   }
   const complete = config as unknown as Config;
   problems.push(...contradictions(complete));
@@ -104,8 +107,10 @@ function contradictions(config: Config): string[] {
   if (config.producerLingerMs >= config.producerDeliveryTimeoutMs) {
     problems.push('KAFKA_PRODUCER_LINGER_MS: must be below KAFKA_PRODUCER_DELIVERY_TIMEOUT_MS');
   }
-  if (config.metricsExporter === 'otlp' && config.otlpEndpoint === '') {
-    problems.push('OTEL_METRICS_EXPORTER: otlp needs OTEL_EXPORTER_OTLP_ENDPOINT');
+  if (config.metricsExporter === 'otlp' && config.otlpEndpoint === '' && config.otlpMetricsEndpoint === '') {
+    problems.push(
+      'OTEL_METRICS_EXPORTER: otlp needs OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
+    );
   }
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
   if (new Set(topics).size < topics.length) {

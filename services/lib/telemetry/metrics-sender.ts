@@ -1,9 +1,8 @@
 import type { Config } from '../config/load.js';
 import type { ReaderFactory } from './metrics.js';
+import { otlpTarget, type OtlpConfig } from './otlp.js';
 
-/** How long one attempt may take; the next ones wait for it. */
-const TIMEOUT_MS = 10_000;
-/** The same for the last one, as the process ends. */
+/** How long the last export may take, as the process ends. */
 const LAST_MS = 1000;
 
 /**
@@ -11,11 +10,14 @@ const LAST_MS = 1000;
  * values of that time, and at most LAST_MS when the process ends.
  */
 export async function metricsSender(
-  config: Pick<Config, 'metricsExporter' | 'otlpEndpoint' | 'metricExportIntervalMs'>,
+  config: OtlpConfig & Pick<Config, 'metricsExporter' | 'metricExportIntervalMs' | 'metricExportTimeoutMs'>,
 ): Promise<ReaderFactory | undefined> {
-  if (config.metricsExporter !== 'otlp') return undefined;
+  const target = config.metricsExporter === 'otlp' ? otlpTarget(config, 'metrics') : undefined;
+  if (target === undefined) return undefined;
   const [{ OTLPMetricExporter }, { PeriodicExportingMetricReader }] = await Promise.all([
-    import('@opentelemetry/exporter-metrics-otlp-grpc'),
+    target.protocol === 'grpc'
+      ? import('@opentelemetry/exporter-metrics-otlp-grpc')
+      : import('@opentelemetry/exporter-metrics-otlp-proto'),
     import('@opentelemetry/sdk-metrics'),
   ]);
   /** The SDK's reader waits at its end for as long as the endpoint hangs. */
@@ -29,9 +31,9 @@ export async function metricsSender(
   }
   return (producer) =>
     new Sender({
-      exporter: new OTLPMetricExporter({ url: config.otlpEndpoint, timeoutMillis: TIMEOUT_MS }),
+      exporter: new OTLPMetricExporter({ url: target.url }),
       exportIntervalMillis: config.metricExportIntervalMs,
-      exportTimeoutMillis: Math.min(TIMEOUT_MS, config.metricExportIntervalMs),
+      exportTimeoutMillis: Math.min(config.metricExportTimeoutMs, config.metricExportIntervalMs),
       metricProducers: [producer],
     });
 }

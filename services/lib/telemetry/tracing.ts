@@ -17,6 +17,7 @@ import type { Config } from '../config/load.js';
 import type { Logger } from '../logging.js';
 import { CallerLimit } from './caller-limit.js';
 import { ATTR } from './names.js';
+import { otlpTarget, type OtlpConfig } from './otlp.js';
 import { SpanQueue, type SpanCounts } from './span-queue.js';
 import { isSampled, parseTraceparent } from './traceparent.js';
 
@@ -34,17 +35,18 @@ export interface SpanOptions {
   readonly startTime?: TimeInput;
 }
 
-export type TracingConfig = Pick<
-  Config,
-  | 'otlpEndpoint'
-  | 'tracesSampler'
-  | 'tracesSamplerArg'
-  | 'traceCallersMax'
-  | 'spanQueueMax'
-  | 'spanBatchMax'
-  | 'spanDelayMs'
-  | 'spanTimeoutMs'
->;
+export type TracingConfig = OtlpConfig &
+  Pick<
+    Config,
+    | 'tracesExporter'
+    | 'tracesSampler'
+    | 'tracesSamplerArg'
+    | 'traceCallersMax'
+    | 'spanQueueMax'
+    | 'spanBatchMax'
+    | 'spanDelayMs'
+    | 'spanTimeoutMs'
+  >;
 
 /** In the context of a span whose caller's decision does not count. */
 const UNDECIDED = createContextKey('the sampler decides, whatever the caller said');
@@ -78,12 +80,15 @@ export class Tracing {
 
   /** Starts the SDK if there is somewhere to send traces to. */
   static async start(config: TracingConfig, resource: Resource, logger: Logger): Promise<Tracing> {
-    if (config.otlpEndpoint === '') return Tracing.off();
+    const target = config.tracesExporter === 'none' ? undefined : otlpTarget(config, 'traces');
+    if (target === undefined) return Tracing.off();
     const [{ tracing: sdk }, { OTLPTraceExporter }] = await Promise.all([
       import('@opentelemetry/sdk-node'),
-      import('@opentelemetry/exporter-trace-otlp-grpc'),
+      target.protocol === 'grpc'
+        ? import('@opentelemetry/exporter-trace-otlp-grpc')
+        : import('@opentelemetry/exporter-trace-otlp-proto'),
     ]);
-    const queue = new SpanQueue(new OTLPTraceExporter({ url: config.otlpEndpoint }), {
+    const queue = new SpanQueue(new OTLPTraceExporter({ url: target.url }), {
       queueMax: config.spanQueueMax,
       batchMax: Math.min(config.spanBatchMax, config.spanQueueMax),
       delayMs: config.spanDelayMs,

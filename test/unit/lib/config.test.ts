@@ -113,6 +113,53 @@ test('unknown variables: ours are refused, foreign ones left alone', () => {
   assert.deepEqual(named({ PATH: '/bin', HOME: '/root', KAFKA_HEAP_OPTS: '-Xmx1g', OTEL_SERVICE_NAME: 'x' }), []);
 });
 
+test("each of OpenTelemetry's standard variables is honoured, or refused with what is right", () => {
+  const honoured = {
+    OTEL_SDK_DISABLED: 'false',
+    OTEL_TRACES_EXPORTER: 'none',
+    OTEL_LOGS_EXPORTER: 'none',
+    OTEL_PROPAGATORS: 'tracecontext,baggage',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'api-key=secret, x=y%20z',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+    OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: '5000',
+    OTEL_EXPORTER_OTLP_INSECURE: 'true',
+    OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: '/etc/key.pem',
+    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=prod,k8s.pod.name=a-b',
+    OTEL_RESOURCE_ATTRIBUTES_POD_NAME: 'a-b',
+    OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: '64',
+    OTEL_PYTHON_LOG_CORRELATION: 'true',
+    OTEL_TRACES_SAMPLER: '',
+    OTEL_LOG_LEVEL: '',
+  };
+  assert.deepEqual(problems(honoured), []);
+  const wrong = {
+    OTEL_SDK_DISABLED: 'yes',
+    OTEL_TRACES_EXPORTER: 'zipkin',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_PROPAGATORS: 'b3',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    OTEL_TRACES_SAMPLER: 'jaeger_remote',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'collector:4317',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '10s',
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+    OTEL_RESOURCE_ATTRIBUTES: 'production',
+    OTEL_SPAN_LINK_COUNT_LIMIT: 'many',
+    OTEL_LOG_LEVEL: 'debug',
+    OTEL_EXPORTER_PROMETHEUS_PORT: '9464',
+    OTEL_EXPORTER_ZIPKIN_ENDPOINT: 'http://zipkin',
+    OTEL_BLRP_SCHEDULE_DELAY: '1000',
+    OTEL_NODE_RESOURCE_DETECTORS: 'all',
+    OTEL_CONFIG_FILE: 'otel.yaml',
+    OTEL_SOMETHING_NEW: 'x',
+  };
+  assert.deepEqual(named(wrong).sort(), Object.keys(wrong).sort());
+  assert.match(problems({ OTEL_EXPORTER_PROMETHEUS_PORT: '9464' })[0]!, /HTTP_LISTEN/);
+  assert.doesNotMatch(problems({ OTEL_EXPORTER_OTLP_HEADERS: 'secret' })[0]!, /secret/);
+});
+
 test('a secret may stand in a file', (t) => {
   const folder = temporaryFolder();
   t.after(folder.remove);
