@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Metrics } from './telemetry/metrics.js';
 
 /** What a role wants and whether it has it; `ok` of all that are required makes it ready. */
@@ -14,6 +15,27 @@ export type ReadinessChecks = () => Record<string, Readiness>;
 export interface HttpEndpoint {
   readonly address: string;
   close(): Promise<void>;
+}
+
+/** What Node's parser says of a client that begins with HTTP/2, as gRPC does. */
+const BEGINS_WITH_HTTP2 = 'HPE_PAUSED_H2_UPGRADE';
+const PATHS = 'there are /livez, /readyz and /metrics, by HTTP/1.1; gRPC is served at GRPC_LISTEN';
+
+/** Whoever speaks something else is told what this port is. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const why = error.code === BEGINS_WITH_HTTP2 ? 'this port speaks no HTTP/2' : 'this is no HTTP request';
+  const body = `${JSON.stringify({ error: `${why}: ${PATHS}` })}\n`;
+  const head = [
+    'HTTP/1.1 400 Bad Request',
+    'connection: close',
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /**
@@ -38,8 +60,9 @@ export async function startHttp(
       return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
     }
     if (pathname === '/metrics' && metrics !== undefined) return metrics.serve(request, response);
-    json(404, { error: 'there are /livez, /readyz and /metrics' });
+    json(404, { error: PATHS });
   });
+  server.on('clientError', refuse);
   const at = listen.lastIndexOf(':');
   const host = listen.slice(0, at).replace(/^\[(.*)\]$/, '$1');
   await new Promise<void>((resolve, reject) => {

@@ -9,12 +9,20 @@ export function describeError(error: AlertClientError, address: string): string[
   const repeats = error.reason === 'INVALID_FIELDS' && error.violations.length > 0;
   const lines = [`${what}: ${repeats ? 'the request is not valid' : oneLine(error.message)}`];
   if (repeats) lines.push(...error.violations.map((violation) => `  ${describeViolation(violation)}`));
-  if (error.reason === '') lines.push(...hintsFor(error.code, address === '' ? '' : ` at ${address}`));
+  if (error.reason === '') lines.push(...hintsFor(error, address === '' ? '' : ` at ${address}`));
   return lines;
 }
 
+/** Node's words for an answer that is not HTTP/2. */
+const NO_HTTP2 = 'Protocol error';
+
 /** What to look at when nobody of ours has answered. */
-function hintsFor(code: AlertClientError['code'], where: string): string[] {
+function hintsFor({ code, message }: AlertClientError, where: string): string[] {
+  if (message.includes(NO_HTTP2))
+    return [
+      `What answers${where} speaks no gRPC: is it the port of /metrics and /readyz (HTTP_LISTEN, 9464 and up)? ` +
+        'gRPC is at GRPC_LISTEN, 50051 and 50052 by default.',
+    ];
   if (code === 'UNAVAILABLE')
     return [`Is the service running${where}? 'npm start' starts it; --address or SSOM_ADDRESS names another one.`];
   if (code === 'DEADLINE_EXCEEDED')
