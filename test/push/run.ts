@@ -1,11 +1,11 @@
 // `npm run proof -- push`: what test/real/push.test.ts has in small, and the role's speed.
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { deadTokens, killedInFlight, outage, storm, threeDevices } from './scenarios.js';
+import { deadTokens, killedInFlight, outage, overQuota, storm, threeDevices } from './scenarios.js';
 import { measureSpeed } from './speed.js';
 import { PushWorld } from './world.js';
 
-const PARTS = ['kills', 'storm', 'dead', 'outage', 'speed'];
+const PARTS = ['kills', 'quota', 'storm', 'dead', 'outage', 'speed'];
 
 const { values } = parseArgs({
   options: {
@@ -40,6 +40,7 @@ try {
   );
   const role = await world.startPush();
   await threeDevices(world);
+  await part('quota', () => overQuota(world, { perMinute: 240, alerts: 300 }));
   await part('storm', () => storm(world, 5000));
   await part('dead', () => deadTokens(world, 1000));
   await part('outage', () => outage(world, 50));

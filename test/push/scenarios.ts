@@ -62,10 +62,44 @@ export async function killedInFlight(
   return { pushes, kills, repeats };
 }
 
-/**
- * 429 and 503, with and without Retry-After, for a third of the requests until there were 80 of them: everything is sent once.
- * Each makes the whole role wait for about a second, so it is minutes, however many devices there are.
- */
+export interface QuotaResult {
+  /** From CreateAlert to FCM's acceptance, of the slowest CRITICAL push of others. */
+  readonly othersMs: number;
+  /** Requests for the one device that FCM refused. */
+  readonly refused: number;
+}
+
+/** One device is over its quota: CRITICAL pushes of five others come at once, and in the end it gets all of its own. */
+export async function overQuota(
+  world: PushWorld,
+  options: { perMinute: number; alerts: number },
+): Promise<QuotaResult> {
+  const { perMinute, alerts } = options;
+  const [busy, ...others] = await world.people(6, 1);
+  const token = busy!.tokens[0]!;
+  const rule = await world.fcm.rule({ token, perMinute, error: 'QUOTA_EXCEEDED' });
+  const alertIds: number[] = [];
+  for (let count = 0; count < alerts; count += 1) alertIds.push(await world.alert([busy!], `quota ${count}`));
+  const refused = async () => (await world.fcm.received(token)).filter(({ status }) => status === 429).length;
+  await until('it is over its quota', async () => (await refused()) > 0, 60_000);
+  const waits = await Promise.all(
+    others.map(async (person) => {
+      const started = performance.now();
+      await world.alert([person], 'of somebody else', 'ALERT_LEVEL_CRITICAL');
+      const accepted = async () => (await world.accepted([person])).get(person.tokens[0]!)!.length > 0;
+      await until('it is accepted', accepted, 60_000);
+      return performance.now() - started;
+    }),
+  );
+  const othersMs = Math.round(Math.max(...waits));
+  assert.ok(othersMs < 3000, `a CRITICAL push of somebody else took ${othersMs} ms`);
+  const result = { othersMs, refused: await refused() };
+  await world.fcm.removeRule(rule);
+  await world.allSent(alertIds, alerts);
+  return result;
+}
+
+/** 429 and 503, with and without Retry-After, for a third of the requests until there were 80 of them: everything is sent once. */
 export async function storm(world: PushWorld, devices: number): Promise<void> {
   const people = await world.people(10, devices / 10);
   const times = Math.min(20, devices / 10);

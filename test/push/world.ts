@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Daemon } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
+import type { AlertLevel } from '../../services/lib/grpc/types/ssom/alert/v1/AlertLevel.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
 import type { Received } from '../fcm/control-types.js';
 import {
@@ -102,12 +103,12 @@ export class PushWorld {
   }
 
   /** @returns the alert's id */
-  async alert(people: readonly Person[], title: string): Promise<number> {
+  async alert(people: readonly Person[], title: string, level: AlertLevel = 'ALERT_LEVEL_ERROR'): Promise<number> {
     const { alert } = await this.client.createAlert(
       alertFor(
         people.map(({ userId }) => userId),
         title,
-        { level: 'ALERT_LEVEL_ERROR' },
+        { level },
       ),
     );
     return alert!.alertId;

@@ -1,5 +1,5 @@
 import { after, before, describe, it } from 'node:test';
-import { deadTokens, killedInFlight, outage, storm, threeDevices } from '../push/scenarios.js';
+import { deadTokens, killedInFlight, outage, overQuota, storm, threeDevices } from '../push/scenarios.js';
 import { PushWorld } from '../push/world.js';
 import { whySkip, type RoleProcess } from './support.js';
 
@@ -19,6 +19,10 @@ describe('push on the real stack', { skip: whySkip() }, () => {
   });
 
   it('brings an alert for a user with three devices to FCM three times', () => threeDevices(world));
+
+  it('pushes CRITICAL alerts of others at once while one device is over its quota', async () => {
+    await overQuota(world, { perMinute: 20, alerts: 40 });
+  });
 
   it('sends everything after a storm of 429 and 503', () => storm(world, 60));
 
