@@ -93,6 +93,6 @@ export class LatencyHistogram {
   }
 }
 
-function timeOf(ms: number): HrTime {
+export function timeOf(ms: number): HrTime {
   return [Math.floor(ms / 1000), (ms % 1000) * 1e6];
 }

@@ -2,6 +2,7 @@ import type { ServerResponse, IncomingMessage } from 'node:http';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, type MetricProducer, type MetricReader } from '@opentelemetry/sdk-metrics';
+import { Gauges, type Reading } from './gauges.js';
 import { LATENCY_BUCKETS, LatencyHistogram } from './latency.js';
 import { observeProcess } from './process-metrics.js';
 import { resourceOf } from './resource.js';
@@ -28,8 +29,7 @@ const GRPC_STATUS = [
   'UNAUTHENTICATED',
 ];
 
-/** A value, or one for each of some labels. */
-export type Reading = number | readonly { readonly value: number; readonly attributes: Attributes }[];
+export type { Reading } from './gauges.js';
 
 /** What a cache was asked so far. */
 export interface Lookups {
@@ -57,6 +57,7 @@ export class Metrics {
   /** Attribute objects are kept: making one a call costs more than recording it. */
   readonly #rpcAttributes = new Map<string, Attributes>();
   readonly #latencies = new Map<string, LatencyHistogram>();
+  readonly #gauges = new Gauges();
   readonly #queues: Queue[] = [];
   readonly #caches: { cache: string; read: () => Lookups }[] = [];
   readonly meter: Meter;
@@ -64,15 +65,15 @@ export class Metrics {
   constructor(role: string, sender?: ReaderFactory, of = resourceOf(role)) {
     // By OTLP the instance's id alone tells the instances of a role apart: without it their counters would be taken for one.
     const resource = of.merge(resourceFromAttributes({ 'service.name': `ssom-${role}` }));
-    const latencies: MetricProducer = {
+    const ours: MetricProducer = {
       collect: () => {
-        const metrics = [...this.#latencies.values()].map((histogram) => histogram.read());
+        const metrics = [...this.#gauges.read(), ...[...this.#latencies.values()].map((histogram) => histogram.read())];
         const scopeMetrics = [{ scope: { name: 'ssom-alert' }, metrics }];
         return Promise.resolve({ resourceMetrics: { resource, scopeMetrics }, errors: [] });
       },
     };
-    this.#scrapes = new Scrapes([latencies]);
-    const readers = [this.#scrapes.reader, ...(sender === undefined ? [] : [sender(latencies)])];
+    this.#scrapes = new Scrapes([ours]);
+    const readers = [this.#scrapes.reader, ...(sender === undefined ? [] : [sender(ours)])];
     this.#provider = new MeterProvider({ resource, readers });
     this.meter = this.#provider.getMeter('ssom-alert');
     this.#rpcDuration = this.histogram(
@@ -116,9 +117,9 @@ export class Metrics {
     return histogram;
   }
 
-  /** A value that is read when somebody asks. An observation that fails is left out. */
+  /** A value that is read when somebody asks. One that fails is left out, and labels that it does not name any more are gone. */
   gauge(name: string, description: string, read: () => Reading, unit = ''): void {
-    this.meter.createObservableGauge(name, { description, unit }).addCallback((result) => observe(result, read()));
+    this.#gauges.add({ name, description, unit }, read);
   }
 
   /** Something that fills while others are slow: how full it is, and how full it may be. */
