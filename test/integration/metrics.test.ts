@@ -19,6 +19,7 @@ const ROLES: readonly RoleName[] = ['alert-api', 'fanout', 'delivery', 'push', '
 
 /** What a label may be, whatever the traffic: nothing that grows with users or alerts. */
 const LABELS: Readonly<Record<string, RegExp>> = {
+  bound: /^[a-z_]+$/,
   cache: /^[a-z_]+$/,
   cause: /^(slow (fanout|delivery|stream|push)|lag of ssom-alert-consumer[a-z-]*)$/,
   change: /^(CREATED|READ|UNREAD|DELETED)$/,

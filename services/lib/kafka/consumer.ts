@@ -8,6 +8,8 @@ import { ConsumerProgress, type LagListener } from './consumer-progress.js';
 import { GroupMembership } from './group-membership.js';
 import type { IncomingRecord, PartitionOffset, TopicPartition } from './incoming-record.js';
 import { OffsetCommits } from './offset-commits.js';
+import { PartitionEnds } from './partition-ends.js';
+import { SkipLog } from './skip-log.js';
 import { Subscription, type Begin } from './subscription.js';
 import { beginnings, committedOffsets, partitionsOf, watermarks } from './topic-offsets.js';
 import { WaitingRecords } from './waiting-records.js';
@@ -58,7 +60,8 @@ export class Consumer {
 
   private constructor(brokers: Brokers, config: KafkaConfig, logger: Logger, options: ConsumerOptions) {
     const arrivals = this.#arrivals;
-    const progress = new ConsumerProgress(options.lags);
+    const skips = new SkipLog(options.groupId, logger);
+    const progress = new ConsumerProgress(options.lags, skips.note);
     const client = new ConsumerClient(brokers, config, logger, options, {
       onArrival: () => arrivals.announce(),
       onRebalance: (native, assigned, partitions) => void membership.rebalance(native, assigned, partitions),
@@ -76,13 +79,15 @@ export class Consumer {
       groupId: options.groupId,
       finish: options.onRevoke,
       startAssignment: () => this.#startAssignment(),
+      assigned: (partitions) => void ends.expect(partitions),
       endAssignment: () => this.#endAssignment(),
     });
+    const ends = new PartitionEnds(client, arrivals, pauses, progress, membership, logger);
     const observer = { clientId: `${options.clientId}-watchdog`, groupId: options.groupId };
     const waiting = new WaitingRecords(client, progress, pauses, membership, () =>
       Consumer.observe(brokers, config, logger, observer),
     );
-    const reading = { client, arrivals, pauses, membership, waiting };
+    const reading = { client, arrivals, pauses, membership, waiting, ends };
     this.#subscription = new Subscription(reading, () => this.#endAssignment(), config.consumerStallMs, logger);
     this.#client = client;
     this.#progress = progress;
@@ -187,6 +192,7 @@ export class Consumer {
       commitFailures: this.#commits.failed,
       rebalances: this.#membership.rebalances,
       pauses: this.#pauses.count,
+      skipped: this.#progress.skipped,
     };
   }
 
@@ -224,8 +230,8 @@ export class Consumer {
     let last: IncomingRecord | undefined;
     let run = 0;
     for (const record of records) {
-      // Records of a partition stand together: the last of each run says where it ends.
-      if (last !== undefined && (last.partition !== record.partition || last.topic !== record.topic)) {
+      // Records of a partition stand together, and follow each other: the last of each run says where it ends.
+      if (last !== undefined && !follows(record, last)) {
         this.#progress.noteRead(last, run);
         run = 0;
       }
@@ -354,6 +360,10 @@ export class Consumer {
     this.#arrivals.interrupt();
     await closed;
   }
+}
+
+function follows(record: IncomingRecord, last: IncomingRecord): boolean {
+  return record.offset === last.offset + 1 && record.partition === last.partition && record.topic === last.topic;
 }
 
 /** The client assigns each header to an object by its name: the value of one named `__proto__` becomes the prototype. */

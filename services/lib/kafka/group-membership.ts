@@ -16,6 +16,8 @@ export interface Member {
   readonly finish: (() => Promise<void>) | undefined;
   /** Partitions are about to be assigned: what was known of those before counts no more. */
   readonly startAssignment: () => void;
+  /** Partitions are assigned. */
+  readonly assigned: (partitions: readonly PartitionOffset[]) => void;
   /** Partitions are about to be given up: nothing of them may be committed any more, either. */
   readonly endAssignment: () => void;
 }
@@ -90,6 +92,7 @@ export class GroupMembership {
     this.#isRebalancing = false;
     if (!this.client.isClosed) this.client.native.assign(partitions);
     this.pauses.apply(partitions);
+    this.member.assigned(partitions);
     this.logger.info({ group: this.member.groupId, partitions: names(partitions) }, 'partitions assigned');
   }
 

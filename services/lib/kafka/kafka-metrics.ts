@@ -119,6 +119,11 @@ export class KafkaMetrics {
       'Times that a consumer paused: something that its records need was away.',
       ofEach(({ totals }) => totals.pauses),
     );
+    metrics.total(
+      'ssom.kafka.consumer.records.skipped',
+      'Records that were removed from Kafka before they were read.',
+      ofEach(({ totals }) => totals.skipped),
+    );
     metrics.gauge(
       'ssom.kafka.consumer.paused',
       'Whether it is paused now.',

@@ -3,6 +3,7 @@ import type { Arrivals } from './arrivals.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import type { GroupMembership } from './group-membership.js';
+import type { PartitionEnds } from './partition-ends.js';
 import { watchForStalls } from './stall-watch.js';
 import { partitionsOf } from './topic-offsets.js';
 import type { WaitingRecords } from './waiting-records.js';
@@ -17,6 +18,7 @@ interface Reading {
   readonly pauses: ConsumerPauses;
   readonly membership: GroupMembership;
   readonly waiting: WaitingRecords;
+  readonly ends: PartitionEnds;
 }
 
 /** Which topics a consumer reads, and how it begins: once, and again with a new client whenever the one before has stalled. */
@@ -40,6 +42,7 @@ export class Subscription {
     this.#topics = topics;
     this.#begin = begin;
     this.#watchdog = this.#watch();
+    this.reading.ends.begin();
   }
 
   #watch(): NodeJS.Timeout {
@@ -77,5 +80,6 @@ export class Subscription {
   /** The client is watched no more. */
   end(): void {
     clearInterval(this.#watchdog);
+    this.reading.ends.end();
   }
 }
