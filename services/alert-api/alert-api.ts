@@ -17,9 +17,9 @@ import { Relay } from './relay.js';
  * ready with PostgreSQL alone; while Kafka is away the outbox holds what was stored.
  */
 export function createAlertApi(runtime: Runtime): Service {
-  const { config, database, grpc, logger, metrics, tracing } = runtime;
+  const { config, database, grpc, jobs, logger, metrics, tracing } = runtime;
   const created = metrics.counter('ssom.alerts.created', 'Alerts that were stored.');
-  const relay = new Relay({ config, database, logger, metrics, tracing });
+  const relay = new Relay({ config, database, logger, metrics, tracing, jobs });
   let publishing: Publishing | undefined;
   const batcher = new CreateBatcher({
     database,

@@ -55,9 +55,11 @@ export class RelayTrace {
     return traceparentOf(this.#spans.get(alert.alertId)) ?? traceparent;
   }
 
-  end(error?: Error): void {
+  /** @param failures of those alerts that were not published */
+  end(failures: ReadonlyMap<number, Error>): void {
     for (const created of this.recorded) {
       const { alertId } = created.alert;
+      const error = failures.get(alertId);
       let span = this.#spans.get(alertId);
       if (error === undefined) {
         // That it went out at last is told in any case.

@@ -1,15 +1,20 @@
 import { alertCreatedRecord, type CreatedAlert } from '../events/records.js';
 import type { Config } from '../lib/config/load.js';
+import { deathReason } from '../lib/failure.js';
+import { deadLetterCounter, letterHeaders } from '../lib/kafka/dead-letters.js';
+import { PublishFailed, type OutgoingRecord } from '../lib/kafka/producer.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import type { Logger } from '../lib/logging.js';
 import { repeatConflicts, type Database } from '../lib/postgres.js';
 import { traceIdOf, type Tracing } from '../lib/telemetry/tracing.js';
-import type { Publishing } from '../runtime.js';
+import type { Publishing, Runtime } from '../runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
-import { outboxState, removePublished, unpublished } from '../store/outbox.js';
+import { NO_PARTITION } from '../store/dead-letters.js';
+import { buryAlert, outboxState, removePublished, unpublished } from '../store/outbox.js';
 import { markPublishedLate } from '../store/progress.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
+import { wallClock } from '../lib/wall-clock.js';
 import { RelayTracing } from './relay-trace.js';
 
 /** One sweeper among all instances: the holder of this advisory lock. */
@@ -29,12 +34,14 @@ export interface RelayDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
+  readonly jobs: Runtime['jobs'];
 }
 
 /**
  * Brings stored alerts to Kafka. What this process has just committed is published at once; whatever is left in the outbox
  * (Kafka was away, a process died) is published by the sweeper, oldest first. A row leaves the outbox only when Kafka
- * has acknowledged its record, so an alert may be published twice and never not at all.
+ * has acknowledged its record, so an alert may be published twice and never not at all. One that can never be published goes to the
+ * dead letters, and keeps no other one.
  */
 export class Relay {
   readonly #inFlight = new Set<number>();
@@ -42,11 +49,15 @@ export class Relay {
   #removing: Promise<void> | undefined;
   #publishing: Publishing | undefined;
   #outbox = { depth: 0, ageSeconds: 0 };
+  /** The alert with the smallest id in the outbox, and since when it is that; by performance.now(). */
+  #oldest: { readonly alertId: number | undefined; readonly since: number } = { alertId: undefined, since: 0 };
   #wasFull = false;
   readonly #traces;
+  readonly #deadLetters;
 
   constructor(private readonly deps: RelayDeps) {
     this.#traces = new RelayTracing(deps.tracing, deps.config.slowProcessingMs);
+    this.#deadLetters = deadLetterCounter(deps.metrics);
     deps.metrics.gauge('ssom.outbox.depth', 'Alerts that wait to be published.', () => this.#outbox.depth);
     deps.metrics.gauge('ssom.outbox.age', 'Seconds that the oldest of them has waited.', () => this.#outbox.ageSeconds);
     deps.metrics.gauge('ssom.relay.in_flight', 'Alerts that this process is publishing.', () => this.#inFlight.size);
@@ -79,24 +90,16 @@ export class Relay {
     // Who waits for room in the producer's buffer holds its records a second time: 20,000 large alerts are 300 MB.
     if (publishing === undefined || room < alerts.length || publishing.producer.stats.waiting > 0) return;
     this.#publish(publishing, alerts).catch((error: Error) => {
-      this.deps.logger.warn(
-        {
-          err: error,
-          alerts: alerts.length,
-          alert_id: alerts[0]?.alert.alertId,
-          trace_id: traceIdOf(alerts[0]?.traceparent),
-        },
-        'alerts could not be published; the sweeper takes them',
-      );
+      this.deps.logger.error({ err: error, alerts: alerts.length }, 'what was published could not be noted');
     });
   }
 
   /** Sweeps the outbox, and looks how full it is, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { config, database, logger } = this.deps;
+    const { config, database, logger, jobs } = this.deps;
     let countFailed = false;
     const look = async () => {
-      this.#outbox = await outboxState(database, config.outboxMax);
+      await this.#look();
       countFailed = false;
       this.#noteFull();
     };
@@ -112,10 +115,16 @@ export class Relay {
     // Beside each other: while Kafka is away a sweep hangs for as long as its records may take, and OUTBOX_MAX must hold.
     await Promise.all([
       every(config.outboxSweepIntervalMs, signal, look, noteUncounted),
-      every(config.outboxSweepIntervalMs, signal, sweep, (error) =>
-        logger.warn({ err: error }, 'the outbox could not be swept; trying again'),
-      ),
+      jobs.every('sweep', config.outboxSweepIntervalMs, signal, sweep),
     ]);
+  }
+
+  async #look(): Promise<void> {
+    const { depth, oldestId, ageSeconds } = await outboxState(this.deps.database, this.deps.config.outboxMax);
+    if (oldestId !== this.#oldest.alertId) this.#oldest = { alertId: oldestId, since: performance.now() };
+    // PostgreSQL's clock may have stepped since the alert was created; how long it was seen here is known.
+    const seen = oldestId === undefined ? 0 : (performance.now() - this.#oldest.since) / 1000;
+    this.#outbox = { depth, ageSeconds: Math.max(ageSeconds, seen) };
   }
 
   /** Waits up to `timeoutMs` until what is in flight is published and out of the outbox. The rest is left to a sweeper. */
@@ -125,47 +134,120 @@ export class Relay {
   }
 
   async #sweep(publishing: Publishing, signal: AbortSignal): Promise<void> {
-    const { config, database, logger } = this.deps;
-    while (!signal.aborted) {
-      const ids = await unpublished(database, config.outboxSweepAfterMs, SWEEP_BATCH, [...this.#inFlight]);
-      if (ids.length === 0) return;
-      const alerts = await findRoutableAlerts(database, ids);
-      await this.#send(
-        publishing,
-        alerts.sort((a, b) => a.alert.alertId - b.alert.alertId),
-        true,
-      );
-      // Not left to the batched removal: if it fails the sweep ends, rather than publish the same alerts again at once.
-      try {
-        await removePublished(database, ids);
-      } finally {
-        for (const id of ids) this.#inFlight.delete(id);
-      }
-      logger.info({ alerts: ids.length }, 'left-over alerts were published from the outbox');
+    const { config, database } = this.deps;
+    const left = new Map<number, Error>();
+    for (let published = 1; published > 0 && !signal.aborted;) {
+      const except = [...this.#inFlight, ...left.keys()];
+      const ids = await unpublished(database, config.outboxSweepAfterMs, SWEEP_BATCH, except);
+      if (ids.length === 0) break;
+      const alerts = (await findRoutableAlerts(database, ids)).sort((a, b) => a.alert.alertId - b.alert.alertId);
+      const failures = await this.#send(publishing, alerts, true);
+      await this.#setAside(publishing, alerts, failures);
+      for (const [alertId, failure] of failures) left.set(alertId, failure);
+      published = await this.#takeOut(ids.filter((alertId) => !failures.has(alertId)));
     }
+    for (const [alertId, cause] of left)
+      throw new Error(`${left.size} alerts stay in the outbox, ${alertId} among them: ${cause.message}`, { cause });
+  }
+
+  /** Not left to the batched removal: if it fails the sweep ends, rather than publish the same alerts again at once. */
+  async #takeOut(alertIds: readonly number[]): Promise<number> {
+    if (alertIds.length === 0) return 0;
+    try {
+      await removePublished(this.deps.database, alertIds);
+    } finally {
+      for (const id of alertIds) this.#inFlight.delete(id);
+    }
+    this.deps.logger.info({ alerts: alertIds.length }, 'left-over alerts were published from the outbox');
+    return alertIds.length;
+  }
+
+  /**
+   * Puts alerts that were refused for good among the dead letters, and takes them off the failures. A broker refuses a whole batch for
+   * one record in it, so each is asked for once more, alone.
+   */
+  async #setAside(
+    publishing: Publishing,
+    alerts: readonly CreatedAlert[],
+    failures: Map<number, Error>,
+  ): Promise<void> {
+    for (const created of alerts) {
+      const { alertId } = created.alert;
+      let failure = failures.get(alertId);
+      if (failure instanceof PublishFailed && failure.permanent)
+        failure = (await this.#send(publishing, [created], true)).get(alertId);
+      if (failure !== undefined && isPermanent(failure)) {
+        await this.#bury(created, publishing, failure);
+        failure = undefined;
+      }
+      if (failure === undefined) failures.delete(alertId);
+      else failures.set(alertId, failure);
+    }
+  }
+
+  async #bury({ alert, traceparent }: CreatedAlert, { events }: Publishing, error: Error): Promise<void> {
+    const { alertId, createdAt } = alert;
+    const topic = events.topics.alertCreated;
+    const [errorClass, now] = ['poison' as const, wallClock()];
+    const attempts = error instanceof PublishFailed ? 2 : 1;
+    const reason = { errorClass, error, attempts, firstFailureAt: now, lastFailureAt: now };
+    const origin = { topic, partition: NO_PARTITION, offset: alertId, timestamp: createdAt };
+    const headers = letterHeaders(origin, 'outbox', reason);
+    await buryAlert(this.deps.database, { topic, alertId, reason: error.message, headers });
+    const why = error instanceof PublishFailed ? deathReason(error) : 'unencodable';
+    this.#deadLetters.add(1, { topic, class: errorClass, reason: why });
+    this.deps.logger.error(
+      { err: error, alert_id: alertId, trace_id: traceIdOf(traceparent), topic },
+      'an alert cannot be published; it is among the dead letters, and reconcile brings it to its recipients without fan-out',
+    );
   }
 
   async #publish(publishing: Publishing, alerts: readonly CreatedAlert[]): Promise<void> {
-    await this.#send(publishing, alerts);
-    for (const { alert } of alerts) this.#published.push(alert.alertId);
-    this.#removing ??= this.#remove();
+    const failures = await this.#send(publishing, alerts);
+    for (const { alert } of alerts) if (!failures.has(alert.alertId)) this.#published.push(alert.alertId);
+    if (this.#published.length > 0) this.#removing ??= this.#remove();
+    const failed = alerts.find(({ alert }) => failures.has(alert.alertId));
+    if (failed === undefined) return;
+    const { alertId } = failed.alert;
+    this.deps.logger.warn(
+      { err: failures.get(alertId), alerts: failures.size, alert_id: alertId, trace_id: traceIdOf(failed.traceparent) },
+      'alerts could not be published; the sweeper takes them',
+    );
   }
 
-  /** @param swept whether they were left over, so that an earlier attempt may be seen in their traces */
-  async #send({ producer, events }: Publishing, alerts: readonly CreatedAlert[], swept = false): Promise<void> {
+  /**
+   * @param swept whether they were left over, so that an earlier attempt may be seen in their traces
+   * @returns why alerts were not published, by id; those that were are in flight until they are out of the outbox
+   */
+  async #send(
+    { producer, events }: Publishing,
+    alerts: readonly CreatedAlert[],
+    swept = false,
+  ): Promise<Map<number, Error>> {
     const trace = this.#traces.begin(events.topics.alertCreated, alerts, swept);
-    const records = alerts.map((created) => alertCreatedRecord(events, created, trace.traceparentFor(created)));
-    for (const { alert } of alerts) this.#inFlight.add(alert.alertId);
-    const startedAt = performance.now();
-    try {
-      await producer.publish(records);
-      trace.end();
-      if (performance.now() - startedAt > LATE_MS) await this.#noteLate(alerts);
-    } catch (error) {
-      trace.end(error as Error);
-      for (const { alert } of alerts) this.#inFlight.delete(alert.alertId);
-      throw error;
+    const failures = new Map<number, Error>();
+    const sent: CreatedAlert[] = [];
+    const records: OutgoingRecord[] = [];
+    for (const created of alerts) {
+      try {
+        records.push(alertCreatedRecord(events, created, trace.traceparentFor(created)));
+        sent.push(created);
+      } catch (error) {
+        failures.set(created.alert.alertId, error as Error);
+      }
     }
+    for (const { alert } of sent) this.#inFlight.add(alert.alertId);
+    const startedAt = performance.now();
+    for (const [index, failure] of (await producer.publishEach(records)).entries()) {
+      if (failure === undefined) continue;
+      const { alertId } = sent[index]!.alert;
+      failures.set(alertId, failure);
+      this.#inFlight.delete(alertId);
+    }
+    trace.end(failures);
+    const published = sent.filter(({ alert }) => !failures.has(alert.alertId));
+    if (published.length > 0 && performance.now() - startedAt > LATE_MS) await this.#noteLate(published);
+    return failures;
   }
 
   async #noteLate(alerts: readonly CreatedAlert[]): Promise<void> {
@@ -195,4 +277,9 @@ export class Relay {
     }
     this.#removing = undefined;
   }
+}
+
+/** Whether it fails again however often it is tried: it cannot be encoded, or Kafka will never take it. */
+function isPermanent(error: Error): boolean {
+  return !(error instanceof PublishFailed) || error.permanent;
 }

@@ -1,4 +1,4 @@
-import type { NewAlert, StoredAlert } from '../domain/alert.js';
+import { ALERT_KINDS, type AlertKind, type NewAlert, type StoredAlert } from '../domain/alert.js';
 import type { ResolvedRecipients } from '../domain/routing.js';
 import type { OutgoingHeader, OutgoingRecord } from '../lib/kafka/producer.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
@@ -48,14 +48,21 @@ export function traceHeaders(traceparent: string | undefined): readonly Outgoing
   return traceparent === undefined ? undefined : [{ [TRACEPARENT]: traceparent }];
 }
 
+/** A kind that a newer release has stored, before it was taken back, is OTHER to this one. */
+function knownKind(kind: AlertKind): AlertKind {
+  return ALERT_KINDS.includes(kind) ? kind : 'OTHER';
+}
+
+/** @throws if it cannot be encoded */
 export function alertCreatedRecord(
   events: Events,
   created: CreatedAlert,
   traceparent: string | undefined,
 ): OutgoingRecord {
   const { alert, directoryVersion, recipientsNamed, namedRecipients, epoch = 0 } = created;
-  const { kind: alertKind, ...rest } = alert;
+  const { kind, ...rest } = alert;
   const recipients = { directoryVersion, recipientsNamed, namedRecipients };
+  const alertKind = knownKind(kind);
   const value = events.alertCreated.encode({ ...rest, ...recipients, alertKind, epoch });
   return { topic: events.topics.alertCreated, key: String(alert.alertId), value, headers: traceHeaders(traceparent) };
 }

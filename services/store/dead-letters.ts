@@ -46,7 +46,7 @@ function possibleUserId(userId: string | undefined): string | null {
 }
 
 /** PostgreSQL's text has no U+0000, and a reason may quote what was refused for it. */
-function possibleText(text: string): string {
+export function possibleText(text: string): string {
   return text.replaceAll('\0', '\uFFFD').slice(0, REASON_MAX);
 }
 
@@ -98,21 +98,22 @@ export async function keepDeadLetter(
       place.offset,
       record.key === null ? null : Buffer.from(record.key),
       record.value ?? Buffer.alloc(0),
-      JSON.stringify({ isNull: record.value === null, headers: toHeaderList(record) }),
+      storedHeaders(record),
       possibleText(waitsFor),
     ],
   });
   return rowCount === 1;
 }
 
-/** Names and values in base64: a header's bytes need be no text. */
-function toHeaderList({ headers = [] }: LetterRecord): [string, string][] {
-  return headers.flatMap((header) =>
-    Object.entries(header).map(([name, value]): [string, string] => [
+/** Headers as they are stored, and whether there is a value: in base64, as a header's bytes need be no text. */
+export function storedHeaders({ value, headers = [] }: Pick<LetterRecord, 'value' | 'headers'>): string {
+  const list = headers.flatMap((header) =>
+    Object.entries(header).map(([name, bytes]) => [
       Buffer.from(name).toString('base64'),
-      Buffer.from(value).toString('base64'),
+      Buffer.from(bytes).toString('base64'),
     ]),
   );
+  return JSON.stringify({ isNull: value === null, headers: list });
 }
 
 /** A dead letter whose record is in no topic. */

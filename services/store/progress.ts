@@ -3,6 +3,14 @@ import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js
 /** SQL condition: retention has not closed the alert. */
 export const OPEN = 'alert_id > (SELECT closed_to FROM service_state)';
 
+/** SQL: what the next check is put off by, in seconds: 10 after the first one, doubling, at most an hour. */
+const PUT_OFF_S = (checks: string) => `LEAST(10 * power(2, LEAST(${checks}, 10)), 3600)`;
+
+/** SQL condition: the next check is due, or so far away that it was put off while the clock was wrong. */
+const DUE = `(p.reconcile_at <= now()
+  OR p.reconcile_at > now() + (CASE p.reconcile_attempts WHEN 0 THEN 0 ELSE ${PUT_OFF_S('p.reconcile_attempts - 1')} END)
+                              * interval '1 second')`;
+
 export interface Progress {
   readonly publishedAt: number | null;
   readonly fannedOutAt: number | null;
@@ -70,7 +78,8 @@ export async function findProgress(database: Queryable, alertId: number): Promis
       SELECT COALESCE(p.published_at, CASE WHEN o.alert_id IS NULL AND NOT EXISTS (
                SELECT 1 FROM dead_letters d WHERE d.alert_id = p.alert_id AND d.place = 'outbox'
              ) THEN p.created_at END) AS published_at, p.fanned_out_at,
-             p.completed_at, p.reconcile_at, p.reconcile_attempts, p.${OPEN} AS open, a.traceparent
+             p.completed_at, CASE WHEN ${DUE} THEN LEAST(p.reconcile_at, now()) ELSE p.reconcile_at END AS reconcile_at,
+             p.reconcile_attempts, p.${OPEN} AS open, a.traceparent
       FROM alert_progress p JOIN alerts a USING (alert_id) LEFT JOIN outbox o USING (alert_id) WHERE p.alert_id = $1`,
     values: [alertId],
   });
@@ -88,15 +97,15 @@ export async function findProgress(database: Queryable, alertId: number): Promis
 }
 
 /**
- * Alerts that are older than `graceMs`, out of the outbox, not known to be complete and not closed by retention, whose next
- * check is due; the oldest first.
+ * Alerts that are older than `graceMs` or dated ahead, out of the outbox, not known to be complete and not closed by retention,
+ * whose next check is due; the oldest first.
  */
 export async function incompleteAlerts(database: Queryable, graceMs: number, limit: number): Promise<number[]> {
   const { rows } = await database.query<{ alert_id: number }>({
     text: `
       SELECT p.alert_id FROM alert_progress p
-      WHERE p.completed_at IS NULL AND p.created_at <= now() - $1::float8 * interval '1 millisecond' AND p.reconcile_at <= now()
-        AND p.${OPEN}
+      WHERE p.completed_at IS NULL AND p.${OPEN} AND ${DUE}
+        AND (p.created_at <= now() - $1::float8 * interval '1 millisecond' OR p.created_at > now())
         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = p.alert_id)
       ORDER BY p.alert_id LIMIT $2`,
     values: [graceMs, limit],
@@ -120,13 +129,13 @@ export async function markComplete(
   });
 }
 
-/** Puts the next check off: 10 s after the first attempt, doubling, at most an hour. */
+/** Puts the next check off. */
 export async function deferReconcile(database: Queryable, alertIds: readonly number[]): Promise<void> {
   await database.query({
     text: `
       UPDATE alert_progress
       SET reconcile_attempts = reconcile_attempts + 1,
-          reconcile_at = now() + LEAST(10 * power(2, LEAST(reconcile_attempts, 10)), 3600) * interval '1 second'
+          reconcile_at = now() + ${PUT_OFF_S('reconcile_attempts')} * interval '1 second'
       WHERE alert_id = ANY($1::bigint[])`,
     values: [alertIds],
   });

@@ -156,7 +156,8 @@ test('a dead-letter topic that takes nothing holds up nobody: the letter waits i
     },
   );
   const { store } = cluster;
-  for (const alertId of ids) assert.equal((await progress(alertId)).delivered, 1);
+  for (const alertId of ids)
+    await untilTrue(async () => (await progress(alertId)).delivered === 1, { what: `op1 has alert ${alertId}` });
   const places = () => store.sql('SELECT place, waits_for FROM dead_letters');
   const waiting = { place: 'waiting', waits_for: 'Local: Unknown topic' };
   assert.deepEqual(await places(), [waiting, waiting]);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { Timestamp__Output } from '../../services/lib/grpc/types/google/protobuf/Timestamp.js';
+import { PublishFailed } from '../../services/lib/kafka/producer.js';
 import { wait } from '../../services/lib/retry.js';
 import { findProgress } from '../../services/store/progress.js';
 import { markRead } from '../../services/store/inboxes.js';
@@ -8,6 +10,7 @@ import { alertRequest } from '../support/alerts.js';
 import { loadDirectory, user } from '../support/directory.js';
 import { startTestCluster, type PublishFault, type TestCluster } from '../support/in-process.js';
 import type { TestApi } from '../support/api.js';
+import { redrive } from '../support/redrive.js';
 import { assertFoldEqualsInbox, collectStream, listWholeInbox } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
 
@@ -268,4 +271,96 @@ test('a directory change between CreateAlert and fan-out does not change the rec
   await startOthers(cluster, 'alert-api');
   await untilInboxes(api, alertIds);
   assert.deepEqual((await listWholeInbox(api, 'op9')).rows, []);
+});
+
+/** What Kafka answers for a record beyond max.message.bytes; for all that are in one batch with it. */
+const TOO_LARGE = new PublishFailed('Broker: Message size too large', {
+  cause: Object.assign(new Error('Broker: Message size too large'), {
+    code: RdKafka.CODES.ERRORS.ERR_MSG_SIZE_TOO_LARGE,
+  }),
+});
+
+/** Refuses, for good, whatever has one of these alerts in it. */
+function refusing(refused: Set<string>) {
+  const published: string[] = [];
+  const fault: PublishFault = async (records, publish) => {
+    if (records[0]?.topic !== 'alert-created-topic') return publish(records);
+    published.push(...records.map(({ key }) => key as string));
+    if (records.some(({ key }) => refused.has(key as string))) throw TOO_LARGE;
+    await publish(records);
+  };
+  return { fault, published };
+}
+
+test('an alert that Kafka never takes is set aside alone, with its reason, and the others go out once more at most', async (t) => {
+  const cluster = await startTestCluster(t, { RECONCILE_INTERVAL_MS: '3600000' });
+  const refused = new Set<string>();
+  const { fault, published } = refusing(refused);
+  // Nothing is published at once: all of it waits for the sweeper.
+  const config = { relayInFlightMax: 0 };
+  const role = await cluster.start('alert-api', { fault, config: { ...config, outboxSweepIntervalMs: 3_600_000 } });
+  const api = cluster.api(role);
+  await loadDirectory(api);
+  await startOthers(cluster, 'alert-api');
+  const alertIds = await create(api, 20);
+  const bad = alertIds[7]!;
+  refused.add(String(bad));
+  const sweeper = await cluster.start('alert-api', { fault, config });
+  const letters = () => cluster.store.sql('SELECT topic, partition, "offset", alert_id, place FROM dead_letters');
+  await untilTrue(async () => (await letters()).length === 1, { timeoutMs: 20_000, what: 'the dead letter' });
+  await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM outbox')).length === 0, {
+    timeoutMs: 20_000,
+    what: 'an empty outbox',
+  });
+  assert.deepEqual(await letters(), [
+    { topic: 'alert-created-topic', partition: -1, offset: bad, alert_id: bad, place: 'outbox' },
+  ]);
+  await untilInboxes(
+    api,
+    alertIds.filter((alertId) => alertId !== bad),
+  );
+  for (const alertId of alertIds) assert.ok(published.filter((key) => key === String(alertId)).length <= 2);
+  const { progress } = await api.call('GetAlert', { alertId: bad });
+  assert.deepEqual([progress!.publishedAt, progress!.deadLettered, progress!.delivered], [null, true, 0]);
+  assert.match(progress!.deadLetters[0]!.reason, /too large/);
+  assert.match(
+    await (await fetch(`http://${sweeper.http}/metrics`)).text(),
+    /dead_letters_total\{.*refused_by_kafka.*\} 1/,
+  );
+
+  // The operator raises max.message.bytes, and sends it back.
+  refused.clear();
+  await redrive(cluster, 'alert-created-topic');
+  await untilInboxes(api, alertIds);
+  assert.deepEqual(await letters(), []);
+});
+
+test('an alert of a newer release goes out as OTHER; one that cannot be encoded is delivered by reconcile all the same', async (t) => {
+  const cluster = await startTestCluster(t);
+  const config = { relayInFlightMax: 0, outboxSweepIntervalMs: 3_600_000 };
+  const api = cluster.api(await cluster.start('alert-api', { config }));
+  await loadDirectory(api);
+  await startOthers(cluster, 'alert-api');
+  const alertIds = await create(api, 3);
+  const [, second, third] = alertIds as [number, number, number];
+  await cluster.store.sql(`UPDATE alerts SET kind = 'PAGERDUTY' WHERE alert_id = ${second}`);
+  await cluster.store.sql(`UPDATE alerts SET labels = '{"replicas": 3}' WHERE alert_id = ${third}`);
+  const sweeper = await cluster.start('alert-api', { config: { relayInFlightMax: 0 } });
+  await untilInboxes(api, alertIds);
+  const records = await cluster.read('alert-created-topic', 2);
+  const { events } = await sweeper.runtime.publishing(AbortSignal.timeout(5000));
+  const kinds = new Map(
+    records
+      .map(({ value }) => events.alertCreated.decodeKnown(value)!)
+      .map((event) => [event.alertId, event.alertKind]),
+  );
+  assert.equal(kinds.get(second), 'OTHER');
+  assert.equal(kinds.has(third), false);
+  assert.match(await (await fetch(`http://${sweeper.http}/metrics`)).text(), /dead_letters_total\{.*unencodable.*\} 1/);
+  // It is in every inbox, so that it could not be published matters no more.
+  await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM dead_letters')).length === 0, {
+    timeoutMs: 20_000,
+    what: 'no dead letter',
+  });
+  assert.ok((await api.call('GetAlert', { alertId: third })).progress!.completedAt !== null);
 });

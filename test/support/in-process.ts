@@ -5,7 +5,7 @@ import { createDelivery } from '../../services/delivery/delivery.js';
 import { createFanout } from '../../services/fanout/fanout.js';
 import { loadConfig, type Config } from '../../services/lib/config/load.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
-import type { OutgoingRecord, Producer } from '../../services/lib/kafka/producer.js';
+import { PublishFailed, type OutgoingRecord, type Producer } from '../../services/lib/kafka/producer.js';
 import type { Service } from '../../services/lib/lifecycle.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { createPush } from '../../services/push/push.js';
@@ -54,6 +54,15 @@ export function withFault({ producer, events }: Publishing, fault: PublishFault)
       return producer.stats;
     },
     publish: (records: readonly OutgoingRecord[]) => fault(records, (these) => producer.publish(these)),
+    publishEach: async (records: readonly OutgoingRecord[]) => {
+      try {
+        await fault(records, (these) => producer.publish(these));
+        return records.map(() => undefined);
+      } catch (error) {
+        const failure = error instanceof PublishFailed ? error : new PublishFailed((error as Error).message);
+        return records.map(() => failure);
+      }
+    },
     close: (timeoutMs?: number) => producer.close(timeoutMs),
   };
   return { producer: faulty as unknown as Producer, events };

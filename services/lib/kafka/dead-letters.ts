@@ -1,3 +1,4 @@
+import type { Counter } from '@opentelemetry/api';
 import { deathReason } from '../failure.js';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
@@ -62,6 +63,10 @@ export interface DeadLettersDeps {
   readonly keep: (record: IncomingRecord, letter: OutgoingRecord, waitsFor: string) => Promise<boolean>;
 }
 
+export function deadLetterCounter(metrics: Metrics): Counter {
+  return metrics.counter('ssom.dead_letters', 'Records that were given up, by topic, error class and reason.');
+}
+
 /** What a dead letter has besides the record's own headers. */
 export function letterHeaders(
   { topic, partition, offset, timestamp }: Pick<IncomingRecord, 'topic' | 'partition' | 'offset' | 'timestamp'>,
@@ -95,10 +100,7 @@ export class DeadLetters {
   readonly #budget = new SpanBudget();
 
   constructor(private readonly deps: DeadLettersDeps) {
-    this.#count = deps.metrics.counter(
-      'ssom.dead_letters',
-      'Records that were given up, by topic, error class and reason.',
-    );
+    this.#count = deadLetterCounter(deps.metrics);
   }
 
   /** @throws when neither Kafka nor PostgreSQL takes it */

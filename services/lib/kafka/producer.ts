@@ -29,8 +29,13 @@ export class PublishFailed extends Error {
   }
 }
 
-/** What the outcome of one `publish` is gathered in; librdkafka hands it back with every delivery report. */
-class Batch {
+/** Told what became of a record; librdkafka hands it back with every delivery report. */
+interface Outcome {
+  settleOne(error: Error | null | undefined): void;
+}
+
+/** What the outcome of one `publish` is gathered in. */
+class Batch implements Outcome {
   /** When it was handed over, or a record of it was last acknowledged. */
   heardAt = performance.now();
   remaining: number;
@@ -47,6 +52,11 @@ class Batch {
     this.done.catch(() => undefined);
   }
 
+  /** What is told of the record at this place. */
+  outcomeOf(_index: number): Outcome {
+    return this;
+  }
+
   /** No more reports will come. */
   abandon(error: Error): void {
     this.remaining = 0;
@@ -59,6 +69,26 @@ class Batch {
     this.error ??= error ?? undefined;
     this.remaining -= 1;
     if (this.remaining === 0) this.#settle(this.error);
+  }
+}
+
+/** Also gathers what became of each record. */
+class EachBatch extends Batch {
+  /** Of those that were not acknowledged; null: nothing was heard of it. */
+  readonly failures: (Error | null | undefined)[];
+
+  constructor(size: number) {
+    super(size);
+    this.failures = new Array<null>(size).fill(null);
+  }
+
+  override outcomeOf(index: number): Outcome {
+    return {
+      settleOne: (error) => {
+        if (this.remaining > 0) this.failures[index] = error ?? undefined;
+        this.settleOne(error);
+      },
+    };
   }
 }
 
@@ -141,7 +171,7 @@ export class Producer {
         // Those of a client that was replaced have been counted as failed.
         if (client === this.#client) this.#noteReport(failure);
         this.#noteFatal(client, failure);
-        (report.opaque as Batch).settleOne(failure);
+        (report.opaque as Outcome).settleOne(failure);
       }),
     );
     await new Promise<void>((resolve, reject) => {
@@ -241,6 +271,33 @@ export class Producer {
     }
   }
 
+  /**
+   * Publishes records as `publish` does, and tells of each whether it was acknowledged.
+   * @returns in their order: undefined, or why it was not
+   */
+  async publishEach(records: readonly OutgoingRecord[]): Promise<(PublishFailed | undefined)[]> {
+    if (records.length === 0) return [];
+    if (this.#waiting >= WAITING_MAX) {
+      const refusal = new PublishFailed(`${WAITING_MAX} publishers wait for Kafka already`);
+      return records.map(() => refusal);
+    }
+    const batch = new EachBatch(records.length);
+    this.#open.add(batch);
+    let failure: Error | undefined;
+    try {
+      await this.#handOver(records, batch);
+      await batch.done;
+    } catch (error) {
+      failure = error as Error;
+    } finally {
+      this.#open.delete(batch);
+    }
+    return batch.failures.map((error) => {
+      const cause = error === null ? (failure ?? new Error('nothing was heard of it')) : error;
+      return cause && new PublishFailed(`Kafka did not take the record: ${cause.message}`, { cause });
+    });
+  }
+
   async #handOver(records: readonly OutgoingRecord[], batch: Batch): Promise<void> {
     if (this.#waiting > 0) await this.#queue(records, 0, batch);
     else {
@@ -256,13 +313,14 @@ export class Producer {
       try {
         if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
         const { topic, value, key, headers } = record;
-        this.#client.produce(topic, null, solid(value), solid(key), null, batch, headers as OutgoingHeader[]);
+        const outcome = batch.outcomeOf(index);
+        this.#client.produce(topic, null, solid(value), solid(key), null, outcome, headers as OutgoingHeader[]);
         this.#inFlight += 1;
       } catch (error) {
         if ((error as { code?: number }).code === QUEUE_FULL) return index;
         if (this.#client !== undefined) this.#noteFatal(this.#client, error);
         this.#failed += 1;
-        batch.settleOne(error as Error);
+        batch.outcomeOf(index).settleOne(error as Error);
       }
     }
     return records.length;
