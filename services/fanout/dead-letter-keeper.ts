@@ -75,7 +75,7 @@ export class DeadLetterKeeper {
 
   async #look(): Promise<void> {
     const before = this.#state.waiting;
-    this.#state = await lettersState(this.runtime.database);
+    this.#state = await lettersState(this.runtime.bulkDatabase);
     const { waiting, waitsFor } = this.#state;
     if (before + waiting === 0) return;
     const reason =
@@ -87,7 +87,7 @@ export class DeadLetterKeeper {
 
   /** Brings what waits to its topics, if no other instance is at it. */
   async forward(producer: Producer, signal: AbortSignal): Promise<void> {
-    const { database, logger } = this.runtime;
+    const { bulkDatabase: database, logger } = this.runtime;
     await database.withAdvisoryLock(LOCK, async () => {
       for (let page = FORWARD_PAGE; page === FORWARD_PAGE && !signal.aborted;) {
         const letters = await dueLetters(database, FORWARD_PAGE);
@@ -118,7 +118,7 @@ export class DeadLetterKeeper {
 
   /** Forgets the dead letters that are in their topics no more, and reopens alerts that were called complete in spite of theirs. */
   async search(events: Events, signal: AbortSignal): Promise<void> {
-    const { database, logger } = this.runtime;
+    const { bulkDatabase: database, logger } = this.runtime;
     let last: LetterPlace | undefined = { topic: '', partition: 0, offset: 0 };
     while (last !== undefined && !signal.aborted) last = await reopenHeld(database, last);
     for (const topic of Object.values(events.topics)) {

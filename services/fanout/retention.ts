@@ -1,3 +1,4 @@
+import { isOutage } from '../lib/postgres-errors.js';
 import { wait } from '../lib/retry.js';
 import type { Runtime } from '../runtime.js';
 import {
@@ -8,7 +9,8 @@ import {
   inboxPage,
   pruneInbox,
   removeAlerts,
-  removePushes,
+  removeRows,
+  type AlertRows,
 } from '../store/retention.js';
 
 /** One instance at a time: the holder of this advisory lock. */
@@ -16,8 +18,10 @@ const LOCK = 7_200_004;
 const INTERVAL_MS = 3_600_000;
 /** Users, or alerts, of one query. */
 const PAGE = 1000;
-/** Rows of pushes that one statement removes: an alert may have hundreds of thousands. */
-const PUSHES = 10_000;
+/** Rows about alerts that one statement removes, or alerts of one user that it reads. */
+const ROWS = 10_000;
+/** Closed alerts of each of a page of users that one statement reads; few have more. */
+const FEW = 100;
 
 /** Removes what is older than ALERT_RETENTION_DAYS: entries from inboxes, and then the alerts that nobody has. */
 export class Retention {
@@ -45,34 +49,64 @@ export class Retention {
       const closedTo = await beginRetention(database);
       if (closedTo === undefined) return;
       while (!signal.aborted && (await closeAlerts(database, days)));
-      const { entries, held } = await this.#pruneInboxes(days, closedTo, signal);
+      const { entries, held, failure } = await this.#pruneInboxes(days, closedTo, signal);
       const alerts = await this.#removeAlerts(closedTo, held, signal);
       if (entries + alerts > 0) logger.info({ entries, alerts, days }, 'what is older than the retention was removed');
+      if (failure !== undefined) throw failure;
     });
   }
 
-  /** @returns how many entries were removed, and the alerts up to `closedTo` that are still in some inbox */
+  /**
+   * One inbox that cannot be pruned keeps no other one.
+   * @returns how many entries were removed, the alerts up to `closedTo` that are still in some inbox, and what failed
+   */
   async #pruneInboxes(
     days: number,
     closedTo: number,
     signal: AbortSignal,
-  ): Promise<{ entries: number; held: ReadonlySet<number> }> {
+  ): Promise<{ entries: number; held: ReadonlySet<number>; failure: Error | undefined }> {
     const { bulkDatabase: database } = this.runtime;
     let entries = 0;
+    let failure: Error | undefined;
     const held = new Set<number>();
     for (let last: string | undefined = ''; last !== undefined && !signal.aborted;) {
-      const { users, expired } = await inboxPage(database, days, last, PAGE);
+      const { users, expired } = await inboxPage(database, last, PAGE);
       for (const userId of expired) {
-        for (let removed = PAGE; removed === PAGE && !signal.aborted;) {
-          removed = await pruneInbox(database, days, userId, PAGE);
-          entries += removed;
-          this.#removed.add(removed, { what: 'entry' });
+        try {
+          entries += await this.#pruneInbox(days, userId, signal);
+        } catch (error) {
+          if (isOutage(error)) throw error;
+          failure ??= new Error(`an inbox could not be pruned: ${(error as Error).message}`, { cause: error });
         }
       }
-      for (const alertId of await closedAlertsOf(database, users, closedTo)) held.add(alertId);
+      await this.#hold(held, users, closedTo, signal);
       last = users.length < PAGE ? undefined : users.at(-1);
     }
-    return { entries, held };
+    return { entries, held, failure };
+  }
+
+  async #pruneInbox(days: number, userId: string, signal: AbortSignal): Promise<number> {
+    let entries = 0;
+    for (let removed = 1; removed > 0 && !signal.aborted;) {
+      removed = await pruneInbox(this.runtime.bulkDatabase, days, userId, PAGE);
+      entries += removed;
+      this.#removed.add(removed, { what: 'entry' });
+    }
+    return entries;
+  }
+
+  /** Notes which closed alerts these users still have. */
+  async #hold(held: Set<number>, users: readonly string[], closedTo: number, signal: AbortSignal): Promise<void> {
+    const { bulkDatabase: database } = this.runtime;
+    for (const [userId, first] of await closedAlertsOf(database, users, closedTo, 0, FEW)) {
+      let [page, full] = [first, FEW];
+      for (const alertId of page) held.add(alertId);
+      while (page.length === full && !signal.aborted) {
+        full = ROWS;
+        page = (await closedAlertsOf(database, [userId], closedTo, page.at(-1)!, full)).get(userId) ?? [];
+        for (const alertId of page) held.add(alertId);
+      }
+    }
   }
 
   async #removeAlerts(closedTo: number, held: ReadonlySet<number>, signal: AbortSignal): Promise<number> {
@@ -83,15 +117,24 @@ export class Retention {
       page = await closedAlerts(database, closedTo, after, PAGE);
       if (page.length === 0) break;
       const free = page.filter((alertId) => !held.has(alertId));
-      for (let removed = PUSHES; removed === PUSHES && free.length > 0 && !signal.aborted;) {
-        removed = await removePushes(database, free, PUSHES);
-        this.#removed.add(removed, { what: 'push' });
-      }
+      if (free.length === 0) continue;
+      this.#removed.add(await this.#removeRows('push_deliveries', free, signal), { what: 'push' });
+      await this.#removeRows('alert_recipients', free, signal);
+      await this.#removeRows('dead_letters', free, signal);
       if (signal.aborted) break;
-      if (free.length > 0) await removeAlerts(database, free);
+      await removeAlerts(database, free);
       alerts += free.length;
       this.#removed.add(free.length, { what: 'alert' });
     }
     return alerts;
+  }
+
+  async #removeRows(table: AlertRows, alertIds: readonly number[], signal: AbortSignal): Promise<number> {
+    let rows = 0;
+    for (let removed = ROWS; removed === ROWS && !signal.aborted;) {
+      removed = await removeRows(this.runtime.bulkDatabase, table, alertIds, ROWS);
+      rows += removed;
+    }
+    return rows;
   }
 }

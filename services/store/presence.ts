@@ -1,5 +1,8 @@
 import type { Database } from '../lib/postgres.js';
 
+/** Longer than any lease: one that ends later was written while the clock was ahead, by a gateway that has not renewed it since. */
+const LEASE_MAX = "interval '5 minutes'";
+
 /** @returns whether the lease was still there; if not, the gateway's users are unknown too */
 export async function renewLease(database: Database, gateway: string, leaseMs: number): Promise<boolean> {
   const { rows } = await database.query<{ renewed: boolean }>({
@@ -48,7 +51,7 @@ export async function streamingUsers(database: Database, userIds: readonly strin
     name: 'streaming-users',
     text: `
       SELECT DISTINCT p.user_id FROM stream_presence p JOIN gateway_leases l USING (gateway)
-      WHERE p.user_id = ANY($1::text[]) AND l.expires_at > now()`,
+      WHERE p.user_id = ANY($1::text[]) AND l.expires_at > now() AND l.expires_at < now() + ${LEASE_MAX}`,
     values: [userIds],
   });
   return new Set(rows.map(({ user_id }) => user_id));

@@ -4,7 +4,14 @@ import type { Database, Queryable } from '../lib/postgres.js';
  * The horizon is `days` before now, by PostgreSQL's clock. Alerts behind it are closed first: from then on nothing delivers
  * them. Entries of closed alerts leave the inboxes when their last change lies behind the horizon too, oldest number first, so
  * that what is left of an inbox is all that came after `pruned_seq`. A closed alert that no inbox has goes in the next run.
+ *
+ * Numbers tell what came first, times how long ago. A clock that was wrong for a while leaves some rows dated ahead, or back: the cut
+ * lies where most before it are old and most behind it are not, so that a few hold up nothing and close nothing.
  */
+
+/** SQL: what a row adds to the case for a cut behind it. One from the future says nothing. */
+const weight = (time: string, days: string) => `
+  CASE WHEN ${time} < now() - ${days} * interval '1 day' THEN 1 WHEN ${time} > now() THEN 0 ELSE -1 END`;
 
 /** Alerts that one statement looks at. */
 const CLOSE_PAGE = 10_000;
@@ -16,7 +23,8 @@ const CLOSE_PAGE = 10_000;
 export async function beginRetention(database: Queryable): Promise<number | undefined> {
   const { rows } = await database.query<{ closed_to: number }>({
     text: `
-      UPDATE service_state SET retention_at = now() WHERE retention_at < now() - interval '50 minutes'
+      UPDATE service_state SET retention_at = now()
+      WHERE retention_at < now() - interval '50 minutes' OR retention_at > now()
       RETURNING closed_to`,
   });
   return rows[0]?.closed_to;
@@ -24,38 +32,37 @@ export async function beginRetention(database: Queryable): Promise<number | unde
 
 /** Closes a page of the alerts behind the horizon. @returns whether there may be more */
 export async function closeAlerts(database: Queryable, days: number): Promise<boolean> {
-  const { rows } = await database.query<{ closed: number }>({
+  const { rows } = await database.query<{ looked_at: number }>({
     text: `
       WITH page AS (
-        SELECT alert_id, bool_and(created_at < now() - $1 * interval '1 day') OVER (ORDER BY alert_id) AS old
+        SELECT alert_id, sum(${weight('created_at', '$1')}) OVER (ORDER BY alert_id) AS weight
         FROM (
           SELECT alert_id, created_at FROM alerts WHERE alert_id > (SELECT closed_to FROM service_state)
           ORDER BY alert_id LIMIT ${CLOSE_PAGE}
         ) oldest
-      ), closing AS (SELECT max(alert_id) AS last, count(*) AS closed FROM page WHERE old)
-      UPDATE service_state SET closed_to = closing.last FROM closing WHERE closing.last IS NOT NULL
-      RETURNING closing.closed`,
+      ), cut AS (SELECT alert_id FROM page WHERE weight > 0 ORDER BY weight DESC, alert_id LIMIT 1)
+      UPDATE service_state SET closed_to = cut.alert_id FROM cut
+      RETURNING (SELECT count(*) FROM page) AS looked_at`,
     values: [days],
   });
-  return rows[0]?.closed === CLOSE_PAGE;
+  return rows[0]?.looked_at === CLOSE_PAGE;
 }
 
-/** A page of users in user_id order, with those whose oldest entry lies behind the horizon. */
+/** A page of users in user_id order, with those whose oldest entry is of a closed alert. */
 export async function inboxPage(
   database: Queryable,
-  days: number,
   after: string,
   limit: number,
 ): Promise<{ users: string[]; expired: string[] }> {
   const { rows } = await database.query<{ user_id: string; expired: boolean | null }>({
     text: `
-      SELECT i.user_id, oldest.changed_at < now() - $1 * interval '1 day' AS expired
+      SELECT i.user_id, oldest.alert_id <= (SELECT closed_to FROM service_state) AS expired
       FROM inboxes i
       LEFT JOIN LATERAL (
-        SELECT s.changed_at FROM alert_statuses s WHERE s.user_id = i.user_id ORDER BY s.seq LIMIT 1
+        SELECT s.alert_id FROM alert_statuses s WHERE s.user_id = i.user_id ORDER BY s.seq LIMIT 1
       ) oldest ON true
-      WHERE i.user_id > $2 ORDER BY i.user_id LIMIT $3`,
-    values: [days, after, limit],
+      WHERE i.user_id > $1 ORDER BY i.user_id LIMIT $2`,
+    values: [after, limit],
   });
   return {
     users: rows.map(({ user_id }) => user_id),
@@ -64,7 +71,7 @@ export async function inboxPage(
 }
 
 /**
- * Removes the entries of one inbox that lie behind the horizon, up to the first that does not.
+ * Removes the entries of one inbox that lie behind the horizon, up to where most do not, or to the first of an alert that is open.
  * @param limit at most so many
  * @returns how many were removed
  */
@@ -75,12 +82,14 @@ export async function pruneInbox(database: Database, days: number, userId: strin
     const { rows } = await connection.query<{ removed: number }>(
       `
       WITH oldest AS (
-        SELECT seq, bool_and(changed_at < now() - $2 * interval '1 day' AND alert_id <= closed_to) OVER (ORDER BY seq) AS old
+        SELECT seq, bool_and(alert_id <= closed_to) OVER (ORDER BY seq) AS closed,
+               sum(${weight('changed_at', '$2')}) OVER (ORDER BY seq) AS weight
         FROM (
           SELECT seq, changed_at, alert_id FROM alert_statuses WHERE user_id = $1 ORDER BY seq LIMIT $3
         ) s, service_state
+      ), cut AS (SELECT seq FROM oldest WHERE closed AND weight > 0 ORDER BY weight DESC, seq LIMIT 1
       ), removed AS (
-        DELETE FROM alert_statuses WHERE user_id = $1 AND seq <= (SELECT max(seq) FROM oldest WHERE old)
+        DELETE FROM alert_statuses WHERE user_id = $1 AND seq <= (SELECT seq FROM cut)
         RETURNING seq, (deleted_at IS NULL AND NOT is_read)::int AS unread
       ), total AS (SELECT max(seq) AS last, count(*) AS removed, sum(unread) AS unread FROM removed)
       UPDATE inboxes i SET pruned_seq = total.last, unread_count = i.unread_count - total.unread
@@ -92,17 +101,30 @@ export async function pruneInbox(database: Database, days: number, userId: strin
   });
 }
 
-/** The alerts up to `closedTo` that these users still have in their inboxes. */
+/** Of the alerts from `after` up to `closedTo`, those that these users still have in their inboxes: of each the first `limit`. */
 export async function closedAlertsOf(
   database: Queryable,
   userIds: readonly string[],
   closedTo: number,
-): Promise<number[]> {
-  const { rows } = await database.query<{ alert_id: number }>({
-    text: 'SELECT DISTINCT alert_id FROM alert_statuses WHERE user_id = ANY($1::text[]) AND alert_id <= $2',
-    values: [userIds, closedTo],
+  after: number,
+  limit: number,
+): Promise<Map<string, number[]>> {
+  const { rows } = await database.query<{ user_id: string; alert_id: number }>({
+    text: `
+      SELECT u.user_id, held.alert_id FROM unnest($1::text[]) AS u(user_id)
+      CROSS JOIN LATERAL (
+        SELECT alert_id FROM alert_statuses s
+        WHERE s.user_id = u.user_id AND s.alert_id > $3 AND s.alert_id <= $2 ORDER BY s.alert_id LIMIT $4
+      ) held`,
+    values: [userIds, closedTo, after, limit],
   });
-  return rows.map(({ alert_id }) => alert_id);
+  const byUser = new Map<string, number[]>();
+  for (const { user_id, alert_id } of rows) {
+    const alerts = byUser.get(user_id);
+    if (alerts === undefined) byUser.set(user_id, [alert_id]);
+    else alerts.push(alert_id);
+  }
+  return byUser;
 }
 
 /** A page of the alerts up to `closedTo` that are out of the outbox, by id. */
@@ -122,24 +144,31 @@ export async function closedAlerts(
   return rows.map(({ alert_id }) => alert_id);
 }
 
-/** Removes what is known of the pushes of alerts, at most `limit` rows. @returns how many */
-export async function removePushes(database: Queryable, alertIds: readonly number[], limit: number): Promise<number> {
+/** What an alert may have hundreds of thousands of. */
+export type AlertRows = 'push_deliveries' | 'alert_recipients' | 'dead_letters';
+
+/** Removes rows about alerts, at most `limit` of them. @returns how many */
+export async function removeRows(
+  database: Queryable,
+  table: AlertRows,
+  alertIds: readonly number[],
+  limit: number,
+): Promise<number> {
   const { rowCount } = await database.query({
     text: `
-      DELETE FROM push_deliveries WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM push_deliveries WHERE alert_id = ANY($1::bigint[]) LIMIT $2
+      DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM ${table} WHERE alert_id = ANY($1::bigint[]) LIMIT $2
       ))`,
     values: [alertIds, limit],
   });
   return rowCount ?? 0;
 }
 
-/** Removes alerts with all that is kept of them, once their pushes are gone. */
+/** Removes alerts with their progress, once what else is kept of them is gone. */
 export async function removeAlerts(database: Queryable, alertIds: readonly number[]): Promise<void> {
   await database.query({
     text: `
-      WITH recipients AS (DELETE FROM alert_recipients WHERE alert_id = ANY($1::bigint[])),
-           progress AS (DELETE FROM alert_progress WHERE alert_id = ANY($1::bigint[]))
+      WITH progress AS (DELETE FROM alert_progress WHERE alert_id = ANY($1::bigint[]))
       DELETE FROM alerts WHERE alert_id = ANY($1::bigint[])`,
     values: [alertIds],
   });

@@ -19,11 +19,12 @@ export async function selfAlertState(
 ): Promise<SelfAlertState> {
   const { rows } = await database.query<{ limited_for_ms: number; others: boolean }>({
     name: 'self-alert-state',
-    // `<> ''` is the condition of the index, which a plan for all values would not find otherwise.
+    // `<> ''` is the condition of the index, which a plan for all values would not find otherwise. One that is dated ahead, since a
+    // clock was wrong, limits nothing.
     text: `
       SELECT (
         SELECT GREATEST(0, COALESCE($3::float8 - 1000 * extract(epoch FROM now() - max(created_at)), 0))
-        FROM alerts WHERE caller = $1 AND request_id = ANY($2::text[]) AND request_id <> ''
+        FROM alerts WHERE caller = $1 AND request_id = ANY($2::text[]) AND request_id <> '' AND created_at <= now()
       )::float8 AS limited_for_ms, EXISTS (
         SELECT 1 FROM alerts WHERE alert_id = ANY($4::bigint[]) AND caller <> $1
       ) AS others`,

@@ -4,7 +4,7 @@ import { refuseDevices, relieveDevices, removeHopelessDevices } from '../../serv
 import { pruneDevices, registerDevice } from '../../services/store/devices.js';
 import { planPushes } from '../../services/store/push-plans.js';
 import { pushesOf } from '../../services/store/push-records.js';
-import { removePushes } from '../../services/store/retention.js';
+import { removeRows } from '../../services/store/retention.js';
 import { claimDismissals, claimPushes, finishPushes, firstShown } from '../../services/store/pushes.js';
 import { assertLooksUp, explaining, type Explained } from '../support/plans.js';
 import { claiming } from '../support/push.js';
@@ -39,8 +39,8 @@ test('every statement of push looks rows up by an index, with the one plan that 
   await relieveDevices(watched, [{ deviceId: 2, refusals: 0 }]);
   assert.deepEqual(await removeHopelessDevices(watched, [1, 2], 60_000), []);
   await pushesOf(watched, 17, 100);
-  assert.equal(await removePushes(watched, [50, 51, 52], 2), 2);
-  assert.equal(await removePushes(watched, [50, 51, 52], 2), 1);
+  assert.equal(await removeRows(watched, 'push_deliveries', [50, 51, 52], 2), 2);
+  assert.equal(await removeRows(watched, 'push_deliveries', [50, 51, 52], 2), 1);
   await pruneDevices(watched, 1, 100);
   await registerDevice(watched, { userId: 'u1', token: 'new', platform: 'ANDROID', appVersion: '', locale: '' });
 

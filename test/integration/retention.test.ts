@@ -3,9 +3,11 @@ import test from 'node:test';
 import { userAlertRecord } from '../../services/events/records.js';
 import { Retention } from '../../services/fanout/retention.js';
 import { requestReconcile } from '../../services/store/progress.js';
+import { beginRetention, closeAlerts } from '../../services/store/retention.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';
 import { startTestCluster } from '../support/in-process.js';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { collectStream, listWholeInbox } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
 
@@ -94,3 +96,107 @@ test('an inbox is pruned up to its first young entry, however long it is', async
   assert.deepEqual(state, { pruned_seq: 2500, last_seq: 2502, unread_count: 1 });
   assert.deepEqual(await store.sql('SELECT seq FROM alert_statuses ORDER BY seq'), [{ seq: 2501 }, { seq: 2502 }]);
 });
+
+const DAYS = (days: number) => `interval '${days} days'`;
+
+/** Alerts 1 to n, of so many days ago each; negative: dated ahead. */
+async function insertAged(store: TestDatabase, ages: readonly number[]): Promise<void> {
+  await store.sql(
+    `INSERT INTO alerts (alert_id, caller, request_id, request_hash, source_id, kind, app_name, level, title, message, labels,
+      occurred_at, created_at, directory_version, recipients_named, departments)
+     SELECT n, 't', '', '', '', 'OTHER', 'a', 1, 't', '', '{}', now(), now() - age * interval '1 day', 1, false, '{}'
+     FROM unnest($1::float8[]) WITH ORDINALITY AS a(age, n)`,
+    [ages],
+  );
+}
+
+async function closedTo(store: TestDatabase): Promise<number> {
+  while (await closeAlerts(store.database, 30));
+  return (await store.sql<{ closed_to: number }>('SELECT closed_to FROM service_state'))[0]!.closed_to;
+}
+
+test('alerts that a wrong clock has dated ahead or back hold up no retention, and close nothing that is young', async (t) => {
+  const cases: [readonly number[], number][] = [
+    [[40, 39, -365, 38, 37, 1, 0], 5],
+    // A month ahead then, so not in the future any more.
+    [[40, 39, 10, 38, 37, 36, 1, 0], 6],
+    // All that is young, one of it dated 1970.
+    [[5, 4, 20_000, 3, 2], 0],
+    [[40, 39, 5, 4, 20_000, 3], 2],
+    // Just created while the clock is ahead: nothing says that they are old.
+    [[40, 39, -1, -1, -1], 2],
+    [[-365, 40], 2],
+    [[3, 2], 0],
+  ];
+  for (const [ages, expected] of cases) {
+    const store = await createTestDatabase(t);
+    await insertAged(store, ages);
+    assert.equal(await closedTo(store), expected, ages.join());
+  }
+  // More than one page, with one dated ahead at the end of the first.
+  const store = await createTestDatabase(t);
+  await insertAged(
+    store,
+    Array.from({ length: 10_500 }, (_, index) => (index === 9999 ? -365 : index < 10_400 ? 40 : 1)),
+  );
+  assert.equal(await closedTo(store), 10_400);
+  await store.sql("UPDATE service_state SET retention_at = now() + interval '1 year'");
+  assert.equal(await beginRetention(store.database), 10_400);
+});
+
+test('an entry that is dated ahead holds up no inbox, and an inbox that cannot be pruned no other one', async (t) => {
+  const cluster = await startTestCluster(t, { ALERT_RETENTION_DAYS: '30', DATABASE_STATEMENT_TIMEOUT_MS: '1000' });
+  const { store } = cluster;
+  const fanout = await cluster.start('fanout');
+  await insertAged(
+    store,
+    Array.from({ length: 300 }, () => 40),
+  );
+  // op1's third entry was changed while the clock was ahead. op3 has read 250 of his entries lately.
+  for (const [userId, entries] of [
+    ['op1', 5],
+    ['op2', 5],
+    ['op3', 250],
+  ] as const) {
+    await store.sql(`INSERT INTO inboxes (user_id, last_seq, unread_count) VALUES ($1, $2::int, $2::int)`, [
+      userId,
+      entries,
+    ]);
+    await store.sql(
+      `INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at, changed_at)
+       SELECT $1::text, n, n, n, 1, false, now(), CASE WHEN $1::text = 'op3' THEN now() WHEN $1::text = 'op1' AND n = 3 THEN now() + ${DAYS(365)}
+         ELSE now() - ${DAYS(31)} END FROM generate_series(1, $2::int) n`,
+      [userId, entries],
+    );
+  }
+  await store.sql(`INSERT INTO alert_recipients SELECT 300, 'u' || n FROM generate_series(1, 20001) n`);
+  await store.sql(
+    `INSERT INTO dead_letters (topic, partition, "offset", alert_id, user_id, reason) VALUES ('t', 0, 1, 299, 'a', 'r')`,
+  );
+  const retention = new Retention(fanout.runtime);
+  await holdingInbox(store, 'op1', async () => {
+    await assert.rejects(retention.remove(never), /an inbox could not be pruned/);
+  });
+  const entries = () => store.sql('SELECT user_id, count(*) AS entries FROM alert_statuses GROUP BY 1 ORDER BY 1');
+  assert.deepEqual(await entries(), [
+    { user_id: 'op1', entries: 5 },
+    { user_id: 'op3', entries: 250 },
+  ]);
+  await store.sql("UPDATE service_state SET retention_at = now() - interval '1 hour'");
+  await retention.remove(never);
+  assert.deepEqual(await entries(), [{ user_id: 'op3', entries: 250 }]);
+  // Those that op3 has stay; what was about the others is gone with them.
+  assert.deepEqual(await store.sql('SELECT min(alert_id) AS first, max(alert_id) AS last FROM alerts'), [
+    { first: 1, last: 250 },
+  ]);
+  assert.deepEqual(await store.sql('SELECT 1 FROM alert_recipients'), []);
+  assert.deepEqual(await store.sql('SELECT 1 FROM dead_letters'), []);
+});
+
+/** Holds a user's inbox row while `work` runs. */
+async function holdingInbox(store: TestDatabase, userId: string, work: () => Promise<void>): Promise<void> {
+  await store.connect().transaction(async (connection) => {
+    await connection.query('SELECT 1 FROM inboxes WHERE user_id = $1 FOR UPDATE', [userId]);
+    await work();
+  });
+}
