@@ -492,9 +492,12 @@ test('--help is a result, with examples', async () => {
     ['directory', 'load'],
     ...['create', 'watch', 'get'].map((name) => ['alerts', name]),
     ...['list', 'read', 'unread', 'delete', 'read-all'].map((name) => ['inbox', name]),
+    ...['list', 'show', 'redrive', 'purge'].map((name) => ['dlq', name]),
   ]) {
     const context = fakeContext();
     assert.equal(await main([...command, '--help'], context), 0);
+    // A default that no text can say.
+    assert.doesNotMatch(context.out(), /null|undefined|Infinity/, command.join(' '));
     assert.match(context.out(), /\nExamples:\n {2}\S/, command.join(' '));
     assert.equal(context.err(), '');
   }
