@@ -27,8 +27,14 @@ export function alertTopics(env = {}) {
     ...[alertCreated, userAlert, inboxChange].map((name) => ({
       name: `${name}-dlq`,
       partitions: 1,
-      // Twice a broker's default: a record of the largest size and the reason in headers.
-      config: { 'retention.ms': 30 * DAY_MS, 'max.message.bytes': 2_097_152 },
+      config: {
+        'retention.ms': 30 * DAY_MS,
+        // Twice a broker's default: a record of the largest size and the reason in headers.
+        'max.message.bytes': 2_097_152,
+        // Whatever a cluster's defaults are: compaction loses letters of the same key, and a role's clock may be wrong.
+        'cleanup.policy': 'delete',
+        'message.timestamp.type': 'LogAppendTime',
+      },
     })),
   ];
 }

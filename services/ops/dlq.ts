@@ -174,7 +174,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
   let producer: KafkaProducer | undefined;
   /** Those in PostgreSQL, then those in the topic, each once. */
-  async function* lettersOf(topic: string): AsyncGenerator<Found & { purged: boolean }> {
+  async function* lettersOf(topic: string, isAskedFor: boolean): AsyncGenerator<Found & { purged: boolean }> {
     const kept = new Set<string>();
     for await (const each of store.keptLetters(database, topic)) {
       const letter = letters.toLetter(toRecord(each));
@@ -186,7 +186,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
       for await (const letter of letters.readLetters(consumer, topic))
         if (!kept.has(nameOf(letter))) yield { ...letter, place: 'topic', purged: false };
     } catch (error) {
-      if (!(error instanceof UnknownTopic)) throw error;
+      if (!(error instanceof UnknownTopic) || (isAskedFor && kept.size === 0)) throw error;
       say(context, error.message);
     }
   }
@@ -197,7 +197,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
         const pending = filter.all ? undefined : await store.pendingDeadLetters(database, asked);
         let found = 0;
         for (const topic of asked) {
-          for await (const { purged, ...letter } of lettersOf(topic)) {
+          for await (const { purged, ...letter } of lettersOf(topic, filter.topic !== undefined)) {
             if (purged && !filter.all) continue;
             if (pending?.has(nameOf(letter)) === false || !wanted(letter, filter)) continue;
             if (found >= (filter.limit ?? Infinity)) return;

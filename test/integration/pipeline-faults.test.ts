@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { Timestamp__Output } from '../../services/lib/grpc/types/google/protobuf/Timestamp.js';
+import { Consumer } from '../../services/lib/kafka/consumer.js';
+import { partitionOfKey } from '../../services/lib/kafka/partitioner.js';
 import { PublishFailed } from '../../services/lib/kafka/producer.js';
+import { silentLogger } from '../../services/lib/logging.js';
 import { wait } from '../../services/lib/retry.js';
 import { findProgress } from '../../services/store/progress.js';
 import { markRead } from '../../services/store/inboxes.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory, user } from '../support/directory.js';
+import { defer } from '../support/defer.js';
 import { startTestCluster, type PublishFault, type TestCluster } from '../support/in-process.js';
 import type { TestApi } from '../support/api.js';
 import { redrive } from '../support/redrive.js';
@@ -363,4 +367,45 @@ test('an alert of a newer release goes out as OTHER; one that cannot be encoded 
     what: 'no dead letter',
   });
   assert.ok((await api.call('GetAlert', { alertId: third })).progress!.completedAt !== null);
+});
+
+test('a partition that lags holds up the repair of no other one', async (t) => {
+  const cluster = await startTestCluster(t);
+  const api = cluster.api(await cluster.start('alert-api'));
+  // Two users of different partitions: of the first one's nothing is read, and the second one's events are lost.
+  const names = Array.from({ length: 20 }, (_, index) => `user${index}`);
+  const behind = names[0]!;
+  const partition = partitionOfKey(behind, 4);
+  const lost = names.find((name) => partitionOfKey(name, 4) !== partition)!;
+  await loadDirectory(api, [user(behind, 'OPERATION'), user(lost, 'OPERATION')]);
+  const published: string[] = [];
+  let isLost = true;
+  await cluster.start('fanout', {
+    fault: async (records, publish) => {
+      if (records[0]?.topic !== 'user-alert-topic') return publish(records);
+      published.push(...records.map(({ key }) => key as string));
+      await publish(records.filter(({ key }) => key !== lost || !isLost));
+      isLost = false;
+    },
+  });
+  // In place of delivery: a member of its group that commits all partitions but that one.
+  const { backends, config } = cluster;
+  const options = { clientId: 'test-delivery', groupId: config.consumerGroup };
+  const topic = 'user-alert-topic';
+  const consumer = await Consumer.subscribe(backends.brokers, config, silentLogger(), [topic], options);
+  defer(t, () => consumer.close());
+  await create(api, 1);
+  await untilTrue(
+    async () => {
+      const read = await consumer.poll(100, 100);
+      const passed = read.filter((record) => record.partition !== partition);
+      consumer.commit(
+        passed.map((record) => ({ ...record, topic, offset: record.offset + 1 })),
+        consumer.generation,
+      );
+      return published.filter((name) => name === lost).length >= 2;
+    },
+    { timeoutMs: 60_000, what: `${lost} is sent again` },
+  );
+  assert.equal(published.filter((name) => name === behind).length, 1);
 });

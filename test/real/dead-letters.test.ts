@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { RdKafka } from '@confluentinc/kafka-javascript';
 import { createTopics, type Kafka, type Postgres, type Registry } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { openEvents } from '../../services/events/events.js';
@@ -142,6 +143,28 @@ describe('dead letters on the real stack', { skip: whySkip() }, () => {
     assert.equal((await dlq('list', '--all')).lines.length, 5);
   });
 
+  it('wait in PostgreSQL while their topic is not there, and hold up nobody', async () => {
+    const team = people('waiters', 4, 'WAITERS');
+    const names = team.map(({ userId }) => userId);
+    await loadDirectory(client, team);
+    await deleteTopic(environment['KAFKA_BOOTSTRAP_SERVERS']!, `${TOPIC}-dlq`);
+    const keys = ['bad-1', 'bad-2', 'bad-3', 'bad-4', 'bad-5', 'bad-6', 'bad-7', 'bad-8'];
+    await producer.publish(keys.map((key) => ({ topic: TOPIC, key, value: Buffer.from('rubbish') })));
+    await Promise.all(keys.map((key) => client.createAlert(alertFor(names, key))));
+    await until('all alerts are in all inboxes', async () => {
+      const inboxes = await Promise.all(names.map((name) => inboxOf(client, name)));
+      return inboxes.every(({ length }) => length === keys.length);
+    });
+    const waiting = async () => (await dlq('list')).lines.filter((line) => /waits in Post/.test(line));
+    const listed = await dlq('list');
+    assert.match(listed.out, /waits in PostgreSQL {2}bad-1 {2}/);
+    assert.match(listed.err, /the topic user-alert-topic-dlq does not exist/);
+    await createTopics({ bootstrap: environment['KAFKA_BOOTSTRAP_SERVERS']!, downloads: DOWNLOADS });
+    await until('they are in their topic', async () => (await waiting()).length === 0);
+    for (const key of keys) assert.equal((await dlq('list', '--key', key)).lines.length, 1, key);
+    assert.match((await dlq('purge', '--yes')).err, /8 dead letters taken off the list/);
+  });
+
   it('need a Kafka and a database that are named; wrong arguments are refused', async () => {
     const context = fakeContext({ environment: {} });
     assert.equal(await main(['dlq', 'list'], context), 1);
@@ -151,3 +174,14 @@ describe('dead letters on the real stack', { skip: whySkip() }, () => {
     assert.equal((await dlq('list', '--topic', 'no-such-topic')).code, 1);
   });
 });
+
+async function deleteTopic(bootstrap: string, topic: string): Promise<void> {
+  const admin = RdKafka.AdminClient.create({ 'bootstrap.servers': bootstrap, 'client.id': 'test' });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      admin.deleteTopic(topic, 10_000, (error) => (error === undefined || error === null ? resolve() : reject(error)));
+    });
+  } finally {
+    admin.disconnect();
+  }
+}
