@@ -1,6 +1,6 @@
 import type { Database } from '../lib/postgres.js';
 
-/** Longer than any lease: one that ends later was written while the clock was ahead, by a gateway that has not renewed it since. */
+/** Longer than any lease (push-plans.ts has it too): one that ends later was written while the clock was ahead, by a gateway that has not renewed it since. */
 const LEASE_MAX = "interval '5 minutes'";
 
 /** @returns whether the lease was still there; if not, the gateway's users are unknown too */

@@ -31,7 +31,7 @@ const PLAN = `
            GREATEST(1, LEAST(${CHANGES}, ${ROWS} / (SELECT count(*) + 1 FROM devices d WHERE d.user_id = c.user_id))) AS page,
            EXISTS (
              SELECT 1 FROM stream_presence p JOIN gateway_leases l USING (gateway)
-             WHERE p.user_id = c.user_id AND l.expires_at > now()
+             WHERE p.user_id = c.user_id AND l.expires_at > now() AND l.expires_at < now() + interval '5 minutes'
            ) AS streaming
     FROM push_cursors c JOIN inboxes i USING (user_id) WHERE c.user_id = ANY($1::text[]) AND i.last_seq > c.seq
   ), changed AS (
