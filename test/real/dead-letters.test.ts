@@ -179,7 +179,10 @@ async function deleteTopic(bootstrap: string, topic: string): Promise<void> {
   const admin = RdKafka.AdminClient.create({ 'bootstrap.servers': bootstrap, 'client.id': 'test' });
   try {
     await new Promise<void>((resolve, reject) => {
-      admin.deleteTopic(topic, 10_000, (error) => (error === undefined || error === null ? resolve() : reject(error)));
+      admin.deleteTopic(topic, 10_000, (error) => {
+        if (error === undefined || error === null) resolve();
+        else reject(new Error(`${topic} could not be deleted: ${error.message}`));
+      });
     });
   } finally {
     admin.disconnect();

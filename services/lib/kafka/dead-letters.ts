@@ -1,4 +1,3 @@
-import type { Counter } from '@opentelemetry/api';
 import { deathReason } from '../failure.js';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
@@ -63,7 +62,7 @@ export interface DeadLettersDeps {
   readonly keep: (record: IncomingRecord, letter: OutgoingRecord, waitsFor: string) => Promise<boolean>;
 }
 
-export function deadLetterCounter(metrics: Metrics): Counter {
+export function deadLetterCounter(metrics: Metrics): ReturnType<Metrics['counter']> {
   return metrics.counter('ssom.dead_letters', 'Records that were given up, by topic, error class and reason.');
 }
 
