@@ -214,7 +214,7 @@ export async function startPostgres(options = {}) {
         command: path.join(native, 'bin', 'postgres'),
         args,
         cwd: data,
-        env: { ...process.env, LC_ALL: 'C' },
+        env: { ...process.env, LC_ALL: 'C', ...options.env },
         ...ids,
       };
     },

@@ -176,6 +176,8 @@ export interface PostgresOptions extends StartOptions {
   database?: string | undefined;
   /** Server settings that replace or join the defaults. fsync is on unless it is turned off here. */
   settings?: Record<string, string | number> | undefined;
+  /** Added to the server's environment. */
+  env?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Postgres extends Daemon {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Random } from '../support/random.js';
 import { until } from '../real/support.js';
-import { clockShift } from './clock-shift.js';
+import { clockShift, steppedClock } from './clock-shift.js';
 import type { Archive } from './archive.js';
 import type { Findings } from './findings.js';
 import type { Ledger } from './ledger.js';
@@ -37,6 +37,15 @@ const STOP_MS = 10_000;
 const BROKER_AWAY_MS = 10_000;
 /** How long a killed process stays away, as an orchestrator would need to notice. */
 const AWAY_MS = 1000;
+/** Longer than two statements of the service may take, which are 10 s each. */
+const HOLD_MS = 30_000;
+/** Nobody may wait for so long because of somebody else's inbox. On two busy cores a probe may take 2 s at any time. */
+const HELD_UP_MS = 5000;
+/** Where a clock is moved to while it is read, one after the other. */
+const STEPS = ['-1h', '+1h', '+0'];
+const STEP_MS = 6000;
+/** After an outage alerts arrive well within this, also by a clock that was moved meanwhile. */
+const STEP_PATIENCE_MS = 30_000;
 
 /** While Kafka is away a role may have to kill itself after its shutdown: its client holds a thread. */
 async function stopInOrder(slot: Slot, { findings, alone }: Stage): Promise<void> {
@@ -116,6 +125,18 @@ function lasting(
   };
 }
 
+const HELD = ['quiet-1', 'solo-1'];
+
+/** What an operator, or a failover that stops half-way, does to a server whose connections stay. */
+async function setReadOnly({ database }: World, readOnly: boolean): Promise<void> {
+  await database.query(
+    readOnly
+      ? 'ALTER SYSTEM SET default_transaction_read_only = on'
+      : 'ALTER SYSTEM RESET default_transaction_read_only',
+  );
+  await database.query('SELECT pg_reload_conf()');
+}
+
 const POSTGRES: readonly Fault[] = [
   {
     name: 'restart PostgreSQL',
@@ -175,6 +196,57 @@ const POSTGRES: readonly Fault[] = [
         await sleep(500);
       }
       await Promise.all(hoarders.map((client) => client.end().catch(() => undefined)));
+      return Date.now();
+    },
+  },
+  lasting(
+    'PostgreSQL read-only',
+    ['postgres'],
+    NETWORK_MS,
+    ({ world }) => setReadOnly(world, true),
+    ({ world }) => setReadOnly(world, false),
+  ),
+  lasting(
+    'PostgreSQL demoted to a standby',
+    ['postgres'],
+    NETWORK_MS,
+    ({ world }) => world.demotePostgres(),
+    ({ world }) => world.promotePostgres(),
+  ),
+  {
+    name: 'clock of PostgreSQL steps',
+    disturbs: ['postgres'],
+    async run({ world }) {
+      const clock = steppedClock();
+      await world.postgres.stop();
+      await world.startPostgres(clock.environment);
+      for (const shift of STEPS) {
+        clock.step(shift);
+        await sleep(STEP_MS);
+      }
+      await world.postgres.stop();
+      await world.startPostgres();
+      return Date.now();
+    },
+  },
+  {
+    name: 'inboxes that somebody holds',
+    disturbs: ['postgres', 'delivery'],
+    async run({ world, traffic, findings, alone }) {
+      const holder = await world.database.connect();
+      const from = Date.now();
+      try {
+        await holder.query('BEGIN');
+        // One whose owner only gets alerts, and one whose owner also reads them.
+        await holder.query('SELECT FROM inboxes WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE', [HELD]);
+        await sleep(HOLD_MS);
+      } finally {
+        await holder.query('ROLLBACK').catch(() => undefined);
+        holder.release();
+      }
+      const longest = traffic.probe.longest(from, Date.now() - HELD_UP_MS);
+      if (alone && longest > HELD_UP_MS)
+        findings.add('held up', `somebody else's alert took ${longest} ms while an inbox was held`);
       return Date.now();
     },
   },
@@ -324,6 +396,39 @@ function clockFault(role: RoleName): Fault {
   };
 }
 
+/** The clock is moved while the role waits for PostgreSQL: such a wait must end when it would have ended anyway. */
+function steppedClockFault(role: RoleName): Fault {
+  const name = `clock of ${role} steps`;
+  return {
+    name,
+    disturbs: [role, 'postgres'],
+    async run(stage) {
+      const { world, traffic, findings, alone } = stage;
+      const slot = stage.random.pick(world.of(role));
+      const clock = steppedClock();
+      await stopInOrder(slot, stage);
+      await slot.start(clock.environment);
+      await slot.ready();
+      for (const shift of STEPS) {
+        world.networks.postgres.cut();
+        await sleep(STEP_MS / 2);
+        clock.step(shift);
+        await sleep(STEP_MS / 2);
+        world.networks.postgres.heal();
+        const healedAt = Date.now();
+        while (traffic.probe.wellFrom(healedAt) === undefined && Date.now() < healedAt + STEP_PATIENCE_MS)
+          await sleep(100);
+        if (alone && traffic.probe.wellFrom(healedAt) === undefined)
+          findings.add('not recovered', `${name}: alerts do not arrive within 1 s while it is at ${shift}`);
+      }
+      await stopInOrder(slot, stage);
+      await slot.start();
+      await slot.ready();
+      return Date.now();
+    },
+  };
+}
+
 const DIRECTORY: Fault = {
   name: 'directory changes and deactivations',
   disturbs: ['directory'],
@@ -369,6 +474,7 @@ export const FAULTS: readonly Fault[] = [
   ...REGISTRY,
   ...networkFaults,
   ...ROLES.map(clockFault),
+  ...ROLES.map(steppedClockFault),
   DIRECTORY,
   STREAMS,
 ];

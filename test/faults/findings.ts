@@ -14,6 +14,7 @@ export const KINDS = {
   'no dead letter': 'I7: a record that cannot be processed is not among the dead letters, byte for byte',
   refused: 'a caller was refused in a way that no repetition cures',
   'unclean end': 'a role did not end in order within 10 s of SIGTERM, or ended by itself',
+  'held up': 'others had to wait because of one user',
   'not recovered': 'after a fault things did not get well again in time',
 } as const;
 

@@ -76,6 +76,15 @@ export class Probe {
     return undefined;
   }
 
+  /** The longest that a probe sent between these times took, in milliseconds; one that has not arrived counts until now. */
+  longest(from: number, to: number): number {
+    const now = Date.now();
+    const taken = [...this.#sent.values()]
+      .filter(({ sentAt }) => sentAt >= from && sentAt < to)
+      .map(({ sentAt, arrivedAt = now }) => arrivedAt - sentAt);
+    return Math.max(0, ...taken);
+  }
+
   stop(): void {
     this.#stopping = true;
   }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { chownSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -253,8 +254,29 @@ export class World {
     );
   }
 
-  async startPostgres(): Promise<void> {
-    this.postgres = await startPostgres({ ...privateStart(this.#folder.path), port: this.postgres.port });
+  /** @param env added to the environment of the server that starts now */
+  async startPostgres(env: Environment = {}): Promise<void> {
+    this.postgres = await startPostgres({ ...privateStart(this.#folder.path), port: this.postgres.port, env });
+  }
+
+  /** PostgreSQL comes back as a standby, which refuses every write; `promote` ends that. */
+  async demotePostgres(): Promise<void> {
+    await this.postgres.stop();
+    const pgdata = this.#pgdata;
+    const { uid, gid } = statSync(pgdata);
+    const signal = join(pgdata, 'standby.signal');
+    writeFileSync(signal, '');
+    chownSync(signal, uid, gid);
+    await this.startPostgres();
+  }
+
+  async promotePostgres(): Promise<void> {
+    await this.database.query('SELECT pg_promote()');
+  }
+
+  /** Where PostgreSQL has its files. */
+  get #pgdata(): string {
+    return join(this.#folder.path, 'data', 'postgres', 'pgdata');
   }
 
   async startRegistry(): Promise<void> {
