@@ -17,8 +17,10 @@ export class Arrivals {
   missing(before = Infinity): number {
     const { list } = this.ledger;
     for (; this.#looked < list.length; this.#looked += 1) this.#open.push(list[this.#looked]!);
-    this.#open = this.#open.filter(({ alertId, must }) =>
-      [...must].some((userId) => this.streams.get(userId)?.seen.has(alertId) !== true),
+    this.#open = this.#open.filter(
+      (alert) =>
+        !this.ledger.mayBeGone(alert) &&
+        [...alert.must].some((userId) => this.streams.get(userId)?.seen.has(alert.alertId) !== true),
     );
     return this.#open.filter(({ acknowledgedAt }) => acknowledgedAt <= before).length;
   }

@@ -125,6 +125,11 @@ function lasting(
   };
 }
 
+/** How much PostgreSQL loses. */
+const LOST_MS = 10_000;
+/** Nothing else goes on beside what makes acknowledged things uncertain. */
+const EVERYTHING = ['postgres', 'kafka', 'registry', 'api', 'gateway', 'directory', ...ROLES];
+
 const HELD = ['quiet-1', 'solo-1'];
 
 /** What an operator, or a failover that stops half-way, does to a server whose connections stay. */
@@ -226,6 +231,17 @@ const POSTGRES: readonly Fault[] = [
       }
       await world.postgres.stop();
       await world.startPostgres();
+      return Date.now();
+    },
+  },
+  {
+    name: 'PostgreSQL loses its last commits',
+    disturbs: EVERYTHING,
+    async run({ world, ledger }) {
+      const keptUntil = await world.copyPostgres();
+      await sleep(LOST_MS);
+      await world.restorePostgres();
+      ledger.lostCommits(keptUntil, Date.now());
       return Date.now();
     },
   },

@@ -14,6 +14,8 @@ export interface FollowerOptions {
   readonly onAlert?: (alertId: number, title: string) => void;
   /** The user may be made inactive for a while: its stream ends then, and may be opened again later. */
   readonly mayBeInactive?: boolean;
+  /** Whether resume tokens may have expired: the stream begins anew then, as an application would. */
+  readonly mayExpire?: () => boolean;
 }
 
 const RETRY_MS = 200;
@@ -24,6 +26,8 @@ export class Follower {
   readonly fold = new Map<number, boolean>();
   /** Every alert that was ever shown. */
   readonly seen = new Set<number>();
+  /** Those that were shown since the stream began, or began anew. */
+  readonly #shown = new Set<number>();
   unreadCount = 0;
   losses = 0;
   live = false;
@@ -70,7 +74,7 @@ export class Follower {
 
   /** One connection. @returns whether it was refused rather than lost */
   async #follow(): Promise<boolean> {
-    const { clients, userId, findings, name, mayBeInactive = false } = this.options;
+    const { clients, userId, findings, name, mayBeInactive = false, mayExpire = () => false } = this.options;
     this.#connection = new AbortController();
     const client = clients[this.#next++ % clients.length]!;
     try {
@@ -90,6 +94,10 @@ export class Follower {
       return false;
     } catch (error) {
       const { code, reason, message, canRetry } = error as AlertClientError;
+      if (reason === 'RESUME_TOKEN_EXPIRED' && mayExpire()) {
+        this.#beginAnew();
+        return false;
+      }
       const inactive = mayBeInactive && reason === 'USER_INACTIVE';
       const broken = canRetry || code === 'CANCELLED' || (code === 'INTERNAL' && message.includes('RST_STREAM'));
       if (!inactive && !broken)
@@ -98,18 +106,27 @@ export class Follower {
     }
   }
 
+  #beginAnew(): void {
+    this.#resumeToken = '';
+    this.#lastSequence = 0;
+    this.fold.clear();
+    this.#shown.clear();
+  }
+
   #take({ type, sequence, alert, isRead }: InboxChange__Output): void {
     const { findings, name, onAlert } = this.options;
     if (sequence <= this.#lastSequence)
       findings.add('wrong order', `${name}: number ${sequence} after ${this.#lastSequence}`);
     this.#lastSequence = sequence;
     const { alertId, title } = alert!;
+    const isShown = this.#shown.has(alertId);
+    this.#shown.add(alertId);
     if (type === 'INBOX_CHANGE_TYPE_DELETED') {
       this.fold.delete(alertId);
       this.seen.add(alertId);
       return;
     }
-    if (type === 'INBOX_CHANGE_TYPE_CREATED' && this.seen.has(alertId))
+    if (type === 'INBOX_CHANGE_TYPE_CREATED' && isShown)
       findings.add('doubled', `${name}: alert ${alertId} was shown as new a second time`);
     this.fold.set(alertId, isRead);
     if (this.seen.has(alertId)) return;

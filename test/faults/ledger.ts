@@ -19,6 +19,9 @@ interface DirectoryVersion {
   to: number;
 }
 
+/** An alert is in its inboxes within this, unless something is wrong. */
+const ON_ITS_WAY_MS = 60_000;
+
 export interface Recipients {
   /** In the inbox of each of these it must be. */
   readonly must: ReadonlySet<string>;
@@ -37,7 +40,15 @@ export interface LedgerAlert extends Recipients {
 /** How an entry of an inbox must be. `either`: two changes were under way at once, and either order is right. */
 export interface EntryState {
   read: boolean | 'either';
-  deleted: boolean;
+  deleted: boolean | 'either';
+  /** When a reader's last change of it was answered. */
+  changedAt: number;
+}
+
+/** PostgreSQL went back to what it was at `from`; what was acknowledged from then until `to` is gone, or may be. */
+interface LostCommits {
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
@@ -59,6 +70,7 @@ export class Ledger {
   readonly #entries = new Map<string, Map<number, EntryState>>();
   /** By user: the end of the last MarkAllRead. */
   readonly #allReadAt = new Map<string, number>();
+  readonly #lost: LostCommits[] = [];
 
   /**
    * The directory is being changed: from now on the new version may be the current one, and the old one until the answer.
@@ -88,7 +100,8 @@ export class Ledger {
     for (const userId of alert.may) {
       // A MarkAllRead that was still going on when the alert was sent may have met it in the inbox.
       const read = (this.#allReadAt.get(userId) ?? 0) > alert.sentAt ? 'either' : false;
-      if (!this.#of(userId).has(alert.alertId)) this.#of(userId).set(alert.alertId, { read, deleted: false });
+      if (!this.#of(userId).has(alert.alertId))
+        this.#of(userId).set(alert.alertId, { read, deleted: false, changedAt: 0 });
     }
   }
 
@@ -101,20 +114,19 @@ export class Ledger {
   }
 
   marked(userId: string, alertIds: readonly number[], read: boolean): void {
-    for (const alertId of alertIds) this.#entry(userId, alertId).read = read;
+    for (const alertId of alertIds) Object.assign(this.#entry(userId, alertId), { read, changedAt: Date.now() });
   }
 
   deleted(userId: string, alertIds: readonly number[]): void {
-    for (const alertId of alertIds) this.#entry(userId, alertId).deleted = true;
+    for (const alertId of alertIds)
+      Object.assign(this.#entry(userId, alertId), { deleted: true, changedAt: Date.now() });
   }
 
   /** @param seen the alerts that were in the inbox for certain before the request was sent */
   markedAll(userId: string, seen: ReadonlySet<number>, answeredAt: number): void {
-    for (const [alertId, entry] of this.#of(userId)) {
-      if (seen.has(alertId)) entry.read = true;
-      else if (entry.read === false) entry.read = 'either';
-    }
-    for (const alertId of seen) this.#entry(userId, alertId).read = true;
+    for (const [alertId, entry] of this.#of(userId))
+      if (!seen.has(alertId) && entry.read === false) Object.assign(entry, { read: 'either', changedAt: Date.now() });
+    for (const alertId of seen) Object.assign(this.#entry(userId, alertId), { read: true, changedAt: Date.now() });
     this.#allReadAt.set(userId, answeredAt);
   }
 
@@ -122,15 +134,41 @@ export class Ledger {
   #entry(userId: string, alertId: number): EntryState {
     const entries = this.#of(userId);
     let entry = entries.get(alertId);
-    if (entry === undefined) entries.set(alertId, (entry = { read: false, deleted: false }));
+    if (entry === undefined) entries.set(alertId, (entry = { read: false, deleted: false, changedAt: 0 }));
     return entry;
+  }
+
+  /**
+   * PostgreSQL lost its last commits: of what was acknowledged between these times nothing is certain, and what is older must
+   * be there all the same.
+   */
+  lostCommits(from: number, to: number): void {
+    this.#lost.push({ from, to });
+    for (const entries of this.#entries.values())
+      for (const entry of entries.values())
+        if (entry.changedAt >= from) Object.assign(entry, { read: 'either', deleted: 'either' });
+  }
+
+  get hasLostCommits(): boolean {
+    return this.#lost.length > 0;
+  }
+
+  /** Whether an alert may be gone with commits that PostgreSQL lost. */
+  mayBeGone({ sentAt, acknowledgedAt }: LedgerAlert): boolean {
+    return this.#lost.some(({ from, to }) => acknowledgedAt >= from && sentAt <= to);
+  }
+
+  /** Whether an alert was on its way when PostgreSQL lost commits: it is delivered again, not in its first place. */
+  wasOverturned({ sentAt, acknowledgedAt }: LedgerAlert): boolean {
+    return this.#lost.some(({ from, to }) => acknowledgedAt >= from - ON_ITS_WAY_MS && sentAt <= to);
   }
 
   /** What a user's inbox must hold, by alert; an entry outside `must` may be missing. */
   inbox(userId: string): Map<number, EntryState & { readonly must: boolean }> {
     const entries = new Map<number, EntryState & { must: boolean }>();
     for (const [alertId, state] of this.#of(userId)) {
-      const must = this.alerts.get(alertId)?.must.has(userId) ?? false;
+      const alert = this.alerts.get(alertId);
+      const must = alert !== undefined && alert.must.has(userId) && !this.mayBeGone(alert);
       entries.set(alertId, { ...state, must });
     }
     return entries;

@@ -115,7 +115,7 @@ export class Traffic {
   }
 
   #follow(userId: string, name: string): Follower {
-    const { world, findings } = this.options;
+    const { world, ledger, findings } = this.options;
     const address = world.networks.api.proxies[0]!.address;
     const clients = world.networks.gateway.proxies.map((gateway) =>
       this.#client({ address, streamAddress: gateway.address, identity: { userId } }),
@@ -126,6 +126,7 @@ export class Traffic {
       clients,
       findings,
       mayBeInactive: userId.startsWith('mover'),
+      mayExpire: () => ledger.hasLostCommits,
       ...(userId.startsWith('probe') ? { onAlert: (_, title) => this.probe.arrived(title) } : {}),
     });
     this.followers.push(follower);
@@ -197,10 +198,12 @@ export class Traffic {
         named === undefined
           ? ledger.routed(appName, sentAt, answeredAt)
           : { must: new Set(named), may: new Set(named) };
-      ledger.acknowledged({ alertId, requestId, sentAt, acknowledgedAt: answeredAt, ...recipients });
+      const acknowledged = { alertId, requestId, sentAt, acknowledgedAt: answeredAt, ...recipients };
+      ledger.acknowledged(acknowledged);
       if (!random.chance(0.05)) return;
       const again = (await create()).response;
       this.replays += 1;
+      if (ledger.mayBeGone(acknowledged)) return;
       if (again.alert!.alertId !== alertId || !again.replayed)
         findings.add('second alert', `${requestId} was ${alertId}, and then ${again.alert!.alertId}`);
     } finally {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chownSync, statSync, writeFileSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -17,6 +18,7 @@ import {
   type Postgres,
   type Registry,
 } from '#stack';
+import { ROOT } from '../../services/lib/root.js';
 import { DOWNLOADS, privateStart, RoleProcess, stackFolder, until, type Environment } from '../real/support.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
@@ -36,6 +38,8 @@ export interface WorldOptions {
   readonly prepare?: (world: World) => Promise<void>;
   readonly log: (line: string) => void;
 }
+
+const SSOM_ALERT = join(ROOT, '.build', 'services', 'ops', 'ssom-alert.js');
 
 /** One place for a process of a role: it keeps its addresses when the process is another one. */
 export class Slot {
@@ -272,6 +276,32 @@ export class World {
 
   async promotePostgres(): Promise<void> {
     await this.database.query('SELECT pg_promote()');
+  }
+
+  /** PostgreSQL as it is now, to go back to. It is away for a moment. @returns when it was: all that was answered before is in it */
+  async copyPostgres(): Promise<number> {
+    const at = Date.now();
+    await this.postgres.stop();
+    // With its owner, as whom PostgreSQL runs.
+    await promisify(execFile)('cp', ['-a', this.#pgdata, `${this.#pgdata}.copy`]);
+    await this.startPostgres();
+    return at;
+  }
+
+  /**
+   * PostgreSQL dies and is again what it was when it was copied, as after a failover to a standby that lagged. Then the epoch
+   * is renewed, as the runbook says, before a role can reach it.
+   */
+  async restorePostgres(): Promise<void> {
+    this.networks.postgres.cut();
+    await this.postgres.kill();
+    await rm(this.#pgdata, { recursive: true });
+    await rename(`${this.#pgdata}.copy`, this.#pgdata);
+    await this.startPostgres();
+    await promisify(execFile)(process.execPath, [SSOM_ALERT, 'epoch', 'renew', '--yes'], {
+      env: { PATH: process.env['PATH'], PROFILE: 'dev', DATABASE_URL: this.postgres.url },
+    });
+    this.networks.postgres.heal();
   }
 
   /** Where PostgreSQL has its files. */
