@@ -131,6 +131,24 @@ export const DEFECTS: readonly Defect[] = [
     caughtAs: ['dead letter', 'lost'],
   },
   {
+    name: 'time-outs-blame-the-record',
+    roles: ['delivery'],
+    fault: faultNamed('inboxes that somebody holds'),
+    caughtAs: ['dead letter', 'lost', 'held up'],
+  },
+  {
+    name: 'read-only-is-a-bug',
+    roles: ['alert-api'],
+    fault: faultNamed('PostgreSQL read-only'),
+    caughtAs: ['refused'],
+  },
+  {
+    name: 'waits-by-the-wall-clock',
+    roles: ['delivery'],
+    fault: faultNamed('clock of delivery steps'),
+    caughtAs: ['not recovered'],
+  },
+  {
     name: 'replay-describes-the-event',
     roles: ['delivery'],
     // Otherwise the gateway reads PostgreSQL before the replay comes.
