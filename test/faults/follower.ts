@@ -74,7 +74,7 @@ export class Follower {
 
   /** One connection. @returns whether it was refused rather than lost */
   async #follow(): Promise<boolean> {
-    const { clients, userId, findings, name, mayBeInactive = false, mayExpire = () => false } = this.options;
+    const { clients, userId, findings, name, mayBeInactive = false } = this.options;
     this.#connection = new AbortController();
     const client = clients[this.#next++ % clients.length]!;
     try {
@@ -84,7 +84,10 @@ export class Follower {
         checkpointIntervalMs: 1000,
         reconnect: false,
         signal: this.#connection.signal,
-        onEvent: ({ type }) => (this.live ||= type === 'live'),
+        onEvent: ({ type }) => {
+          this.live ||= type === 'live';
+          if (type === 'expired') this.#beginAnew();
+        },
       });
       for await (const { changes, resumeToken, unreadCount } of stream) {
         for (const change of changes) this.#take(change);
@@ -94,10 +97,6 @@ export class Follower {
       return false;
     } catch (error) {
       const { code, reason, message, canRetry } = error as AlertClientError;
-      if (reason === 'RESUME_TOKEN_EXPIRED' && mayExpire()) {
-        this.#beginAnew();
-        return false;
-      }
       const inactive = mayBeInactive && reason === 'USER_INACTIVE';
       const broken = canRetry || code === 'CANCELLED' || (code === 'INTERNAL' && message.includes('RST_STREAM'));
       if (!inactive && !broken)
@@ -106,7 +105,10 @@ export class Follower {
     }
   }
 
+  /** The client begins again by itself, with the whole inbox. */
   #beginAnew(): void {
+    const { findings, name, mayExpire = () => false } = this.options;
+    if (!mayExpire()) findings.add('refused', `the resume token of ${name} has expired`);
     this.#resumeToken = '';
     this.#lastSequence = 0;
     this.fold.clear();

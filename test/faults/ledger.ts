@@ -114,20 +114,30 @@ export class Ledger {
   }
 
   marked(userId: string, alertIds: readonly number[], read: boolean): void {
-    for (const alertId of alertIds) Object.assign(this.#entry(userId, alertId), { read, changedAt: Date.now() });
+    for (const alertId of alertIds) this.#change(userId, alertId, { read });
   }
 
   deleted(userId: string, alertIds: readonly number[]): void {
-    for (const alertId of alertIds)
-      Object.assign(this.#entry(userId, alertId), { deleted: true, changedAt: Date.now() });
+    for (const alertId of alertIds) this.#change(userId, alertId, { deleted: true });
   }
 
   /** @param seen the alerts that were in the inbox for certain before the request was sent */
   markedAll(userId: string, seen: ReadonlySet<number>, answeredAt: number): void {
     for (const [alertId, entry] of this.#of(userId))
       if (!seen.has(alertId) && entry.read === false) Object.assign(entry, { read: 'either', changedAt: Date.now() });
-    for (const alertId of seen) Object.assign(this.#entry(userId, alertId), { read: true, changedAt: Date.now() });
+    for (const alertId of seen) this.#change(userId, alertId, { read: true });
     this.#allReadAt.set(userId, answeredAt);
+  }
+
+  #change(userId: string, alertId: number, change: Partial<EntryState>): void {
+    Object.assign(this.#entry(userId, alertId), change, { changedAt: Date.now() });
+    // The reader may have meant an entry that was gone and has come again since.
+    const alert = this.alerts.get(alertId);
+    if (alert !== undefined && this.wasOverturned(alert)) this.#forget(userId, alertId);
+  }
+
+  #forget(userId: string, alertId: number): void {
+    Object.assign(this.#entry(userId, alertId), { read: 'either', deleted: 'either' });
   }
 
   /** A reader may be quicker than the answer to the caller. */
@@ -144,9 +154,8 @@ export class Ledger {
    */
   lostCommits(from: number, to: number): void {
     this.#lost.push({ from, to });
-    for (const entries of this.#entries.values())
-      for (const entry of entries.values())
-        if (entry.changedAt >= from) Object.assign(entry, { read: 'either', deleted: 'either' });
+    for (const [userId, entries] of this.#entries)
+      for (const [alertId, { changedAt }] of entries) if (changedAt >= from) this.#forget(userId, alertId);
   }
 
   get hasLostCommits(): boolean {
