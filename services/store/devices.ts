@@ -138,12 +138,20 @@ export async function removeDeadDevices(
   return rowCount ?? 0;
 }
 
-/** Removes devices that were not renewed for so many days, at most `limit`. @returns how many */
+/**
+ * Removes devices that were not renewed for so many days before the last one was, at most `limit`: a clock that is a year ahead
+ * removes none.
+ * @returns how many
+ */
 export async function pruneDevices(database: Queryable, maxAgeDays: number, limit: number): Promise<number> {
   const { rowCount } = await database.query({
     text: `
       DELETE FROM devices WHERE device_id = ANY(ARRAY(
-        SELECT device_id FROM devices WHERE refreshed_at < now() - $1 * interval '1 day' ORDER BY refreshed_at LIMIT $2
+        SELECT device_id FROM devices
+        WHERE refreshed_at < LEAST(now(), (
+          SELECT refreshed_at FROM devices WHERE refreshed_at > '-infinity' ORDER BY refreshed_at DESC LIMIT 1
+        )) - $1 * interval '1 day'
+        ORDER BY refreshed_at LIMIT $2
       ))`,
     values: [maxAgeDays, limit],
   });

@@ -87,6 +87,9 @@ test('devices that nobody renews are pruned; a dead one stays if it was renewed 
   for (const token of [stale, young]) await api.call('RegisterDevice', { platform: ANDROID, token }, OP1);
   await sql(`UPDATE devices SET refreshed_at = now() - interval '271 days' WHERE token = $1`, [stale]);
   assert.equal(await pruneDevices(database, 270, 10), 1);
+  // As if the clock were a year ahead: none was renewed much later than the others.
+  await sql(`UPDATE devices SET refreshed_at = refreshed_at - interval '1 year'`);
+  assert.equal(await pruneDevices(database, 270, 10), 0);
   assert.deepEqual(await tokensOf(OP1), [young.slice(-6)]);
 
   const [{ device_id: deviceId, refreshed_at: refreshedAt }] = (await sql<{ device_id: number; refreshed_at: number }>(
