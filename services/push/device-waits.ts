@@ -41,9 +41,9 @@ export class DeviceWaits {
     return this.#taken;
   }
 
-  /** Devices that wait or are tried. */
-  get waiting(): number {
-    return this.#waiting.size;
+  /** How many devices wait. */
+  waiting(now: number): number {
+    return [...this.#waiting.values()].filter(({ until }) => until > now).length;
   }
 
   /** Whether it is asked with one message at a time. */

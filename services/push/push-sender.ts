@@ -96,10 +96,8 @@ export class PushSender {
     metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
     metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
     metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => outcomes.waiting);
-    metrics.gauge(
-      'ssom.push.devices.waiting',
-      'Devices that FCM refused, and that wait or are tried again.',
-      () => this.#devices.waiting,
+    metrics.gauge('ssom.push.devices.waiting', 'Devices that FCM refused, and that wait.', () =>
+      this.#devices.waiting(performance.now()),
     );
     const { pushConcurrency } = config;
     metrics.queue('push', () => this.#queue.length, pushConcurrency + Math.min(2 * pushConcurrency, CLAIMS_MAX));
