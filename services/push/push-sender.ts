@@ -184,7 +184,7 @@ export class PushSender {
 
   /** Users who have half of all places come after the others; devices that have their share are left out. */
   async #claimTurns(): Promise<ClaimedPush[]> {
-    const wanted = Math.min(2 * this.#limit - this.#queue.length, CLAIMS_MAX);
+    const wanted = Math.min(2 * this.#limit, CLAIMS_MAX);
     const busyUsers = this.#inHand.usersWith(Math.ceil(this.#limit / 2));
     const claims = await this.#claimSome(wanted, busyUsers);
     if (claims.length === wanted || busyUsers.length === 0) return claims;

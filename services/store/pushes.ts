@@ -136,7 +136,7 @@ const isDue = (horizon: string) => `COALESCE(due_at <= now() OR due_at > now() +
 /** Rows of a device that one claim takes: enough to keep it busy, and few that FCM refuses in vain. */
 export const OF_DEVICE = 10;
 /** Rows that are looked at for each that is claimed, so that users and devices get their turns, and how many at least. */
-const LOOK = 4;
+const LOOK = 2;
 const LOOK_MIN = 500;
 
 /** The turns, the most urgent first; dismissals have none of their own, and are last. */
