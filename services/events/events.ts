@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AvroCodec, canonicalSchema } from '../lib/avro.js';
+import { AvroCodec, canonicalSchema, incompatibility, type UnusableSchema } from '../lib/avro.js';
 import type { Config } from '../lib/config/load.js';
 import { RegistryError, type RegistryClient } from '../lib/registry/client.js';
 import { ROOT } from '../lib/root.js';
@@ -45,6 +45,44 @@ export async function registerSchemas(config: TopicConfig, registry: RegistryCli
   return ids;
 }
 
+/** A version of one of our subjects that this release does not have: of a newer one, or somebody else's. */
+export interface ForeignVersion {
+  readonly subject: string;
+  readonly version: number;
+  readonly id: number;
+  /** Why it and our newest cannot read each other; undefined: they can. */
+  readonly conflict: string | undefined;
+}
+
+/** What stands in the registry under our subjects: levels that are not ours, and versions that are not ours. */
+export async function findForeign(
+  config: TopicConfig,
+  registry: RegistryClient,
+): Promise<{ levels: { subject: string; level: string }[]; versions: ForeignVersion[] }> {
+  const levels: { subject: string; level: string }[] = [];
+  const versions: ForeignVersion[] = [];
+  for (const [key, folder] of Object.entries(FOLDERS)) {
+    const subject = `${config[key as keyof TopicConfig]}-value`;
+    const ours = readVersions(folder);
+    const level = await registry.compatibility(subject);
+    if (level !== undefined && level !== COMPATIBILITY) levels.push({ subject, level });
+    for (const { version, id, schema } of await registry.versions(subject)) {
+      if (ours.includes(canonicalSchema(schema))) continue;
+      const newest = ours.at(-1)!;
+      versions.push({ subject, version, id, conflict: conflictOf(newest, schema) ?? conflictOf(schema, newest) });
+    }
+  }
+  return { levels, versions };
+}
+
+function conflictOf(reader: string, writer: string): string | undefined {
+  try {
+    return incompatibility(reader, writer);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 /** The topics, and the codecs of what is in them. */
 export interface Events {
   readonly topics: { readonly alertCreated: string; readonly userAlert: string; readonly inboxChange: string };
@@ -53,23 +91,68 @@ export interface Events {
   readonly inboxChanged: AvroCodec<InboxChangedEvent>;
 }
 
+/** @throws SchemaNotRegistered if the registry does not have it */
+async function findId(registry: RegistryClient, subject: string, schema: string): Promise<number> {
+  try {
+    return await registry.find(subject, schema);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.status !== 404) throw error;
+    throw new SchemaNotRegistered(subject, registry.url, error);
+  }
+}
+
+/** The registry does not have what we write. */
+export class SchemaNotRegistered extends Error {
+  constructor(subject: string, url: string, cause: Error) {
+    super(`our newest schema of ${subject} is not registered at ${url}; run: ssom-alert migrate`, { cause });
+    this.name = 'SchemaNotRegistered';
+  }
+}
+
 /**
- * Finds the ids of the schemas that we write. Afterwards the registry is asked only for versions that others wrote.
- * @throws if a schema is not registered, saying how to do it
+ * Asks the registry again for the ids of what we write, and takes up those that are others: it may have been lost or restored.
+ * @returns the subjects that have another id now
+ * @throws SchemaNotRegistered if a schema is not there and may not be registered at run time (SET_UP_AT_START)
  */
-export async function openEvents(config: TopicConfig, registry: RegistryClient): Promise<Events> {
+export async function renewIds(
+  config: TopicConfig & Pick<Config, 'setUpAtStart'>,
+  registry: RegistryClient,
+  events: Events,
+): Promise<string[]> {
+  const codecs = [
+    { subject: `${config.topicAlertCreated}-value`, codec: events.alertCreated },
+    { subject: `${config.topicUserAlert}-value`, codec: events.userAlert },
+    { subject: `${config.topicInboxChange}-value`, codec: events.inboxChanged },
+  ];
+  const find = () => Promise.all(codecs.map(({ subject, codec }) => findId(registry, subject, codec.schema)));
+  let ids: number[];
+  try {
+    ids = await find();
+  } catch (error) {
+    if (!(error instanceof SchemaNotRegistered) || !config.setUpAtStart) throw error;
+    await registerSchemas(config, registry);
+    ids = await find();
+  }
+  const renewed = codecs.filter(({ codec }, index) => codec.schemaId !== ids[index]);
+  for (const [index, { codec }] of codecs.entries()) if (codec.schemaId !== ids[index]) codec.takeId(ids[index]!);
+  return renewed.map(({ subject }) => subject);
+}
+
+/**
+ * Finds the ids of the schemas that we write. Afterwards the registry is asked for versions that others wrote, and now and then
+ * for ours (renewIds).
+ * @param onUnusable told of records whose schema cannot be had
+ * @throws SchemaNotRegistered, saying how to do it
+ */
+export async function openEvents(
+  config: TopicConfig,
+  registry: RegistryClient,
+  onUnusable?: (error: UnusableSchema) => void,
+): Promise<Events> {
   const codec = async <T>(key: keyof TopicConfig): Promise<AvroCodec<T>> => {
-    const subject = `${config[key]}-value`;
     const schema = readVersions(FOLDERS[key]).at(-1)!;
-    try {
-      const id = await registry.find(subject, schema);
-      return new AvroCodec<T>(schema, id, (writer) => registry.schemaById(writer));
-    } catch (error) {
-      if (!(error instanceof RegistryError) || error.status !== 404) throw error;
-      throw new Error(`our newest schema of ${subject} is not registered at ${registry.url}; run: ssom-alert migrate`, {
-        cause: error,
-      });
-    }
+    const id = await findId(registry, `${config[key]}-value`, schema);
+    return new AvroCodec<T>(schema, id, (writer) => registry.schemaById(writer), onUnusable);
   };
   return {
     topics: {

@@ -16,6 +16,21 @@ export class UndecodableRecord extends Error {
   }
 }
 
+/**
+ * A record names a schema that the registry does not know, or that is none of ours: its writer's fault, as after the registry was
+ * lost or restored. What it says of an alert or a user is not known.
+ */
+export class UnusableSchema extends UndecodableRecord {
+  constructor(
+    readonly schemaId: number,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'UnusableSchema';
+  }
+}
+
 /** A schema as text: JSON with its keys in the order of the file, white space removed. */
 export function canonicalSchema(text: string): string {
   return JSON.stringify(JSON.parse(text));
@@ -115,14 +130,23 @@ function withoutNamespaces(schema: unknown): unknown {
   );
 }
 
+/** What reads records of one writer's schema; no resolver: it is the reader's own. */
+interface Reader {
+  readonly type: avsc.Type;
+  readonly resolver: avsc.Resolver | undefined;
+}
+
 /**
  * Encodes and decodes the records of one subject. Encoding takes 0.4 us and decoding 0.6 us for our sizes; a writer's
  * schema is asked for once and its resolver kept (building one takes 200 us).
  */
 export class AvroCodec<T> {
   readonly #type: avsc.Type;
-  readonly #readers = new Map<number, Promise<{ type: avsc.Type; resolver: avsc.Resolver | undefined }>>();
-  readonly #ready = new Map<number, { type: avsc.Type; resolver: avsc.Resolver | undefined }>();
+  readonly #readers = new Map<number, Promise<Reader>>();
+  readonly #ready = new Map<number, Reader>();
+  /** What ids meant before the registry had others; they stand in records still. */
+  readonly #former = new Map<number, Reader>();
+  #schemaId = 0;
   /** Where records are written: the header, and the last one behind it. */
   readonly #scratch = Buffer.alloc(SCRATCH_BYTES);
 
@@ -130,15 +154,35 @@ export class AvroCodec<T> {
    * @param schema the reader's schema, which is also the one that is written
    * @param schemaId its id in the registry
    * @param fetchSchema asks the registry for another writer's schema
+   * @param onUnusable told of records whose schema cannot be had
    */
   constructor(
-    schema: string,
-    readonly schemaId: number,
+    readonly schema: string,
+    schemaId: number,
     private readonly fetchSchema: (id: number) => Promise<string>,
+    private readonly onUnusable: (error: UnusableSchema) => void = () => undefined,
   ) {
     this.#type = parseSchema(schema);
-    this.#ready.set(schemaId, { type: this.#type, resolver: undefined });
     this.#scratch.writeUInt8(MAGIC, 0);
+    this.#use(schemaId);
+  }
+
+  /** The id under which records are written. */
+  get schemaId(): number {
+    return this.#schemaId;
+  }
+
+  /** The registry has other ids now: writes with this one, and asks again for what the others mean. */
+  takeId(schemaId: number): void {
+    for (const [id, reader] of this.#ready) this.#former.set(id, reader);
+    this.#ready.clear();
+    this.#readers.clear();
+    this.#use(schemaId);
+  }
+
+  #use(schemaId: number): void {
+    this.#schemaId = schemaId;
+    this.#ready.set(schemaId, { type: this.#type, resolver: undefined });
     this.#scratch.writeUInt32BE(schemaId, 1);
   }
 
@@ -198,13 +242,25 @@ export class AvroCodec<T> {
     return reader;
   }
 
-  async #load(id: number) {
-    const schema = await this.fetchSchema(id);
+  async #load(id: number): Promise<Reader> {
+    try {
+      const schema = await this.fetchSchema(id);
+      return this.#readerOf(id, schema);
+    } catch (error) {
+      if (!(error instanceof UnusableSchema)) throw error;
+      const former = this.#former.get(id);
+      if (former !== undefined) return former;
+      this.onUnusable(error);
+      throw error;
+    }
+  }
+
+  #readerOf(id: number, schema: string): Reader {
     try {
       const type = parseSchema(schema);
       return { type, resolver: this.#type.createResolver(type) };
     } catch (error) {
-      throw new UndecodableRecord(`schema ${id} cannot be read as ours`, { cause: error });
+      throw new UnusableSchema(id, `schema ${id} cannot be read as ours`, { cause: error });
     }
   }
 }

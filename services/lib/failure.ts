@@ -1,4 +1,4 @@
-import { UndecodableRecord } from './avro.js';
+import { UndecodableRecord, UnusableSchema } from './avro.js';
 import { CircuitOpen } from './breaker.js';
 import { PublishFailed } from './kafka/producer.js';
 import { PoisonRecord } from './kafka/poison-record.js';
@@ -33,6 +33,7 @@ export function classify(error: unknown): FailureClass {
 /** Why a record was given up, in one of few words. */
 export function deathReason(error: unknown): string {
   const cause = error instanceof PoisonRecord ? error.cause : error;
+  if (cause instanceof UnusableSchema) return 'unusable_schema';
   if (cause instanceof UndecodableRecord) return 'undecodable';
   if (cause instanceof PublishFailed) return 'refused_by_kafka';
   if (judgeDatabaseError(cause)?.failure === 'data') return 'refused_by_postgresql';

@@ -1,7 +1,8 @@
+import type { ForeignVersion } from '../events/events.js';
 import type { Config } from '../lib/config/load.js';
 import { examples, type AddCommands } from './command.js';
 import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
-import { count } from './text.js';
+import { count, oneLine } from './text.js';
 
 interface MigrateFlags {
   readonly databaseOnly?: boolean;
@@ -78,7 +79,7 @@ async function migrateSchemas(context: Context, config: Config): Promise<void> {
     );
     return;
   }
-  const [{ registerSchemas }, { RegistryClient }, { silentLogger }] = await Promise.all([
+  const [{ findForeign, registerSchemas }, { RegistryClient }, { silentLogger }] = await Promise.all([
     import('../events/events.js'),
     import('../lib/registry/client.js'),
     import('../lib/logging.js'),
@@ -87,7 +88,29 @@ async function migrateSchemas(context: Context, config: Config): Promise<void> {
     { url: config.schemaRegistryUrl, username: config.schemaRegistryUsername, password: config.schemaRegistryPassword },
     silentLogger(),
   );
+  // Before anything is registered: an incompatible one is why ours may be refused.
+  const { levels, versions } = await findForeign(config, registry);
+  for (const version of versions) sayForeign(context, registry.url, version);
   const ids = Object.entries(await registerSchemas(config, registry));
   await print(context, `schema registry ${registry.url}: ${count(ids.length, 'subject')} registered`);
   for (const [subject, id] of ids) await print(context, `  ${subject}  id ${id}`);
+  for (const { subject, level } of levels)
+    say(context, `warning: the compatibility of ${subject} was ${level}; it is FULL_TRANSITIVE again`);
+}
+
+function sayForeign(context: Context, url: string, { subject, version, id, conflict }: ForeignVersion): void {
+  const what = `${subject} version ${version} (id ${id}) is not among the schemas of this release`;
+  if (conflict === undefined) {
+    say(context, `note: ${what}; the roles can read it. It is of a newer release, or somebody else writes there.`);
+    return;
+  }
+  say(context, `warning: ${what}, and the roles cannot read it: ${oneLine(conflict)}`);
+  say(
+    context,
+    '  Records that are written with it become dead letters, and later versions of ours may be refused (409).',
+  );
+  say(
+    context,
+    `  Find out who registered it and stop that writer, then remove it: curl -X DELETE ${url}/subjects/${subject}/versions/${version}`,
+  );
 }

@@ -13,6 +13,7 @@ import type { RegistryClient } from '../lib/registry/client.js';
 import type { Alarms, Processed } from '../lib/telemetry/alarms.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { watchMembership } from './group-readiness.js';
+import { SchemaWatch } from './schema-watch.js';
 import type { RoleReadiness } from './readiness.js';
 
 /** What publishing needs; it comes when Kafka and the registry have answered. */
@@ -67,11 +68,13 @@ export class KafkaClients {
 
   async #connect(signal: AbortSignal): Promise<Publishing> {
     const { config, role, brokers, registry, logger, readiness, closers } = this.surroundings;
+    const schemas = new SchemaWatch(this.surroundings);
     const events = await readiness.untilItWorks('schema registry', registry.url, signal, async () => {
       if (config.setUpAtStart) await registerSchemas(config, registry);
-      return openEvents(config, registry);
+      return openEvents(config, registry, schemas.note);
     });
     this.#events = events;
+    void schemas.run(events, signal);
     const producer = await this.#untilKafkaAnswers(signal, () =>
       Producer.connect(brokers, config, logger, { clientId: `ssom-${role}` }),
     );

@@ -1,3 +1,4 @@
+import { UnusableSchema } from '../lib/avro.js';
 import type { Config } from '../lib/config/load.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { DeadLetters } from '../lib/kafka/dead-letters.js';
@@ -54,7 +55,8 @@ export class Triages {
       identify,
       remember: async (record, { error }) => {
         const { topic, partition, offset } = record;
-        const { alertId, userId } = identify(record);
+        // That its writer has a wrong schema id holds up no alert: reconcile sends what is missing.
+        const { alertId, userId } = error.cause instanceof UnusableSchema ? {} : identify(record);
         await rememberDeadLetter(database, { topic, partition, offset, alertId, userId, reason: error.message });
       },
       keep: (record, letter, waitsFor) => keepDeadLetter(database, record, letter, waitsFor),

@@ -461,6 +461,12 @@ export const variables = {
   ),
   schemaRegistryUsername: text('SCHEMA_REGISTRY_USERNAME', '', 'Basic auth; empty: none.'),
   schemaRegistryPassword: text('SCHEMA_REGISTRY_PASSWORD', '', 'Basic auth.', { secret: true }),
+  schemaRegistryCheckIntervalMs: integer(
+    'SCHEMA_REGISTRY_CHECK_INTERVAL_MS',
+    30_000,
+    [100, 3_600_000],
+    "How often a role compares the schema ids that it writes with the registry's, which may have been lost or restored.",
+  ),
 
   setUpAtStart: flag(
     'SET_UP_AT_START',

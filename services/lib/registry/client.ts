@@ -1,6 +1,6 @@
 import { Breaker, type BreakerState } from '../breaker.js';
 import type { Logger } from '../logging.js';
-import { checkSchema, UndecodableRecord } from '../avro.js';
+import { checkSchema, UnusableSchema } from '../avro.js';
 
 export interface RegistryOptions {
   readonly url: string;
@@ -87,14 +87,14 @@ export class RegistryClient {
 
   /**
    * An Avro schema by its id.
-   * @throws UndecodableRecord if the registry does not know it, or knows it as another kind of schema
+   * @throws UnusableSchema if the registry does not know it, or knows it as another kind of schema
    */
   async schemaById(id: number): Promise<string> {
     try {
       return await this.breaker.run(() => this.#schema(id));
     } catch (error) {
       if (error instanceof RegistryError && error.errorCode === SCHEMA_NOT_FOUND) {
-        throw new UndecodableRecord(`the registry knows no schema ${id}`, { cause: error });
+        throw new UnusableSchema(id, `the registry knows no schema ${id}`, { cause: error });
       }
       throw error;
     }
@@ -104,7 +104,7 @@ export class RegistryClient {
     const answer = await this.#call<{ schema?: unknown; schemaType?: unknown } | null>('GET', `/schemas/ids/${id}`);
     const { schema, schemaType = 'AVRO' } = answer ?? {};
     if (typeof schemaType === 'string' && schemaType !== 'AVRO')
-      throw new UndecodableRecord(`schema ${id} is of type ${schemaType}, not AVRO`);
+      throw new UnusableSchema(id, `schema ${id} is of type ${schemaType}, not AVRO`);
     if (typeof schema === 'string') {
       try {
         checkSchema(schema);
@@ -119,6 +119,23 @@ export class RegistryClient {
   /** The newest version of a subject. @throws RegistryError 404 if there is none */
   async latest(subject: string): Promise<{ id: number; version: number; schema: string }> {
     return this.#call('GET', `/subjects/${encodeURIComponent(subject)}/versions/latest`);
+  }
+
+  /** All versions of a subject; none if there is no such subject. */
+  async versions(subject: string): Promise<{ id: number; version: number; schema: string }[]> {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+    const numbers = await orUndefined(this.#call<number[]>('GET', path));
+    return Promise.all(
+      (numbers ?? []).map((number) =>
+        this.#call<{ id: number; version: number; schema: string }>('GET', `${path}/${number}`),
+      ),
+    );
+  }
+
+  /** A subject's own compatibility level; undefined if it has none. */
+  async compatibility(subject: string): Promise<string | undefined> {
+    const path = `/config/${encodeURIComponent(subject)}`;
+    return (await orUndefined(this.#call<{ compatibilityLevel: string }>('GET', path)))?.compatibilityLevel;
   }
 
   async subjects(): Promise<string[]> {
@@ -183,6 +200,16 @@ export class RegistryClient {
       problem.error_code ?? response.status,
       `${method} ${path}: the schema registry answered ${response.status}: ${problem.message ?? text.slice(0, 200)}`,
     );
+  }
+}
+
+/** Undefined where the registry says that it is not there. */
+async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof RegistryError && error.status === 404) return undefined;
+    throw error;
   }
 }
 

@@ -1,0 +1,89 @@
+import { renewIds, SchemaNotRegistered, type Events } from '../events/events.js';
+import type { UnusableSchema } from '../lib/avro.js';
+import type { Config } from '../lib/config/load.js';
+import { every } from '../lib/lifecycle.js';
+import type { Logger } from '../lib/logging.js';
+import type { RegistryClient } from '../lib/registry/client.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
+import type { RoleReadiness } from './readiness.js';
+
+interface SchemaWatchDeps {
+  readonly config: Config;
+  readonly registry: RegistryClient;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly readiness: RoleReadiness;
+}
+
+const CHECK = 'schemas';
+/** For how long a record with an unusable schema shows. */
+const SHOWN_MS = 120_000;
+/** Records with unusable schemas have the registry asked at most so often. */
+const ASK_AGAIN_MS = 1000;
+
+/**
+ * Compares the schema ids that this process writes with the registry's, every SCHEMA_REGISTRY_CHECK_INTERVAL_MS and when a record
+ * comes whose schema cannot be had. If they differ the registry was lost or restored: the new ids are taken up, or it shows why not.
+ */
+export class SchemaWatch {
+  readonly #renewed;
+  #events: Events | undefined;
+  #unusable: { readonly error: UnusableSchema; readonly at: number } | undefined;
+  #askedAt = -Infinity;
+
+  constructor(private readonly deps: SchemaWatchDeps) {
+    this.#renewed = deps.metrics.counter(
+      'ssom.schema.renewed',
+      'Schemas that had another id in the registry than records were written with; the new one is written since.',
+    );
+  }
+
+  /** A record names a schema that cannot be had. */
+  note = (error: UnusableSchema): void => {
+    const now = performance.now();
+    this.#unusable = { error, at: now };
+    this.#show(undefined);
+    if (this.#events === undefined || now - this.#askedAt < ASK_AGAIN_MS) return;
+    void this.#ask(this.#events).catch((failure: Error) => this.#report(failure));
+  };
+
+  async run(events: Events, signal: AbortSignal): Promise<void> {
+    this.#events = events;
+    await every(
+      this.deps.config.schemaRegistryCheckIntervalMs,
+      signal,
+      () => this.#ask(events),
+      (failure) => this.#report(failure),
+    );
+  }
+
+  async #ask(events: Events): Promise<void> {
+    const { config, registry, logger } = this.deps;
+    this.#askedAt = performance.now();
+    const renewed = await renewIds(config, registry, events);
+    this.#show(undefined);
+    if (renewed.length === 0) return;
+    this.#renewed.add(renewed.length);
+    logger.warn(
+      { subjects: renewed },
+      'the registry has other ids for our schemas: it was lost or restored; written with those now',
+    );
+  }
+
+  /** That the registry is away does no harm: known schemas are in memory. */
+  #report(failure: Error): void {
+    if (failure instanceof SchemaNotRegistered) this.#show(failure);
+    else this.deps.logger.debug({ err: failure }, 'schema ids could not be compared with the registry; trying again');
+  }
+
+  #show(ownFault: SchemaNotRegistered | undefined): void {
+    const { readiness, registry } = this.deps;
+    const unusable = this.#unusable;
+    const isRecent = unusable !== undefined && performance.now() - unusable.at < SHOWN_MS;
+    const others = isRecent
+      ? `records name a schema that cannot be had: ${unusable.error.message}. Their writer has to take up the registry's ids`
+      : undefined;
+    const reason = ownFault?.message ?? others;
+    readiness.show(CHECK, reason === undefined, reason ?? registry.url);
+  }
+}
