@@ -166,6 +166,10 @@ async function serve(
     const either = AbortSignal.any([signal, ended.signal]);
     // Each of a role's loops listens, and all roles may be in this process.
     setMaxListeners(100, either);
+    // Somebody may hold the lock that a statement waits for, for longer than there is time.
+    either.addEventListener('abort', () => {
+      setTimeout(() => runtime.database.endStatements(), config.shutdownTimeoutMs / 2).unref();
+    });
     await service.run(either);
   } finally {
     // One of its parts may have failed, and the others know nothing of it.

@@ -64,11 +64,33 @@ export function holdThread(): () => void {
   };
 }
 
+/** How to end, without waiting, what this process has started beside it. */
+const started = new Set<() => void>();
+
 /**
- * Ends this process. process.exit waits for all threads of libuv's pool, and closing a Kafka consumer whose brokers are away
+ * However this process ends, but by SIGKILL, it calls `stop` before. What was started would run on without a parent.
+ * @param stop ends it at once, and returns when it has ended
+ * @returns what to call when it has ended otherwise
+ */
+export function endsWithUs(stop: () => void): () => void {
+  if (started.size === 0) process.once('exit', stopStarted);
+  started.add(stop);
+  return () => started.delete(stop);
+}
+
+function stopStarted(): void {
+  for (const stop of started) {
+    started.delete(stop);
+    stop();
+  }
+}
+
+/**
+ * Ends this process, and before it what it has started. process.exit waits for all threads of libuv's pool, and closing a Kafka consumer whose brokers are away
  * may hold one for ever: two roles were found like that half an hour after their SIGTERM. Then the process kills itself.
  */
 export function endProcess(code: number): never {
+  stopStarted();
   if (heldThreads > 0) process.kill(process.pid, 'SIGKILL');
   process.exit(code);
 }
@@ -83,8 +105,11 @@ export function endOnUnattended(logger: Logger): void {
   process.on('uncaughtException', end('an error was not caught'));
 }
 
+/** SIGHUP: the terminal was closed; SIGQUIT: Ctrl-\\ was pressed. */
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
 /**
- * An AbortSignal that aborts at the first SIGINT or SIGTERM. The second signal, or `forceAfterMs` after the first,
+ * An AbortSignal that aborts at the first signal that would end the process. The second one, or `forceAfterMs` after the first,
  * ends the process at once with exit code 1.
  */
 export function shutdownSignal(logger: Logger, forceAfterMs: number): AbortSignal {
@@ -103,7 +128,6 @@ export function shutdownSignal(logger: Logger, forceAfterMs: number): AbortSigna
     }, forceAfterMs).unref();
     controller.abort(new Error(name));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of ENDING_SIGNALS) process.on(name, onSignal);
   return controller.signal;
 }

@@ -123,6 +123,10 @@ interface Connections {
   renewedAt: number;
   probe: Promise<void> | undefined;
   probedAt: number;
+  /** Those that are in use. */
+  readonly lent: Set<pg.PoolClient>;
+  /** This process ends, and cannot wait for what takes long. */
+  isEnding: boolean;
   /** No server that can write was found when it was asked for last. */
   wasReadOnly: boolean;
 }
@@ -162,6 +166,8 @@ export class Database implements Queryable {
             renewedAt: -Infinity,
             probe: undefined,
             probedAt: -Infinity,
+            lent: new Set(),
+            isEnding: false,
             wasReadOnly: false,
           };
   }
@@ -349,7 +355,7 @@ export class Database implements Queryable {
     statements: StatementObserver | undefined,
   ): Promise<T> {
     const { signal } = this.#call;
-    if (signal?.aborted === true) throw new CallEnded();
+    if (signal?.aborted === true || this.#connections.isEnding) throw new CallEnded();
     this.#requireRoom();
     const asked = this.breaker.begin();
     let broken = false;
@@ -370,6 +376,7 @@ export class Database implements Queryable {
       broken = true;
     };
     connection.on('error', onError);
+    this.#connections.lent.add(connection);
     const run = async (statement: string | Statement, values?: unknown[]) => {
       try {
         const result = await observe(statements, statement, () => connection.query(statement as string, values));
@@ -405,6 +412,7 @@ export class Database implements Queryable {
       return await work(Object.create(connection, { query: { value: query } }) as Connection, run);
     } finally {
       asked.ended();
+      this.#connections.lent.delete(connection);
       connection.release(broken);
       connection.off('error', onError);
     }
@@ -433,6 +441,12 @@ export class Database implements Queryable {
         );
       throw error;
     }
+  }
+
+  /** The process ends and has no time left: what still runs is stopped, and nothing more is begun. */
+  endStatements(): void {
+    this.#connections.isEnding = true;
+    for (const connection of this.#connections.lent) this.#stop(connection);
   }
 
   /** Stops what runs on a connection. */

@@ -1,20 +1,27 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
-  chownSync,
+  closeSync,
+  constants,
   existsSync,
+  fchownSync,
+  lchownSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
+  realpathSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
+import { endsWithUs } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { wait } from '../lib/retry.js';
 
@@ -45,6 +52,9 @@ const USER = 'ssom';
 const DATABASE = 'ssom';
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 3000;
+const STOP_NOW_MS = 500;
+/** Who waits on it without giving the event loop a turn is woken by nobody. */
+const NOBODY = new Int32Array(new SharedArrayBuffer(4));
 /** Between two starts of a server that ends by itself. */
 const RESTART_WAIT_MS = 1000;
 
@@ -52,10 +62,13 @@ const RESTART_WAIT_MS = 1000;
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { logger } = options;
   const binaries = await findBinaries();
-  const base = resolve(options.dataDir);
+  mkdirSync(options.dataDir, { recursive: true });
+  // The folder itself may be a link, which is the operator's; what lies in it is ours, and may not.
+  const base = realpathSync(options.dataDir);
   const cluster = join(base, 'postgres');
   const passwordFile = join(base, 'postgres-password');
-  mkdirSync(base, { recursive: true });
+  requireNoLink(cluster);
+  requireNoLink(passwordFile);
   const run = asNonRoot(existsSync(cluster) ? cluster : base);
   await stopLeftover(cluster, logger);
   removeHalfMade(base);
@@ -70,15 +83,18 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     ...durability,
   ];
   let server = run.spawn(binaries.postgres, args);
+  const stopped = endsWithUs(() => stopNow(server.child.pid));
+  let stopping = false;
   const url = `postgres://${USER}:${password}@127.0.0.1:${port}/`;
   try {
     await untilReady(server, `${url}postgres`, port);
     await ensureDatabase(`${url}postgres`);
   } catch (error) {
+    stopping = true;
     await stopProcess(server.child.pid!);
+    stopped();
     throw error;
   }
-  let stopping = false;
   // It may be killed, for memory say. What it acknowledged is on disk, and our pool connects again.
   const restartWhenItEnds = () => {
     server.child.once('exit', (code, signal) => {
@@ -97,9 +113,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   restartWhenItEnds();
   return {
     url: `${url}${DATABASE}`,
-    stop: () => {
+    stop: async () => {
       stopping = true;
-      return stopProcess(server.child.pid!);
+      await stopProcess(server.child.pid!);
+      stopped();
     },
   };
 }
@@ -141,7 +158,7 @@ interface Runner {
  */
 function asNonRoot(existing: string): Runner {
   if (process.getuid?.() !== 0) return runner([], undefined);
-  const owner = statSync(existing).uid;
+  const owner = lstatSync(existing).uid;
   const namespace = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
   if (owner === 0 && spawnSync(namespace[0]!, [...namespace.slice(1), 'true']).status === 0)
     return runner(namespace, undefined);
@@ -205,12 +222,43 @@ function removeHalfMade(base: string): void {
 
 function readPassword(file: string, base: string): string {
   try {
-    return readFileSync(file, 'utf8').trim();
+    return readOwn(file).trim();
   } catch (error) {
     throw new Error(
       `DATA_DIR ${base} has a PostgreSQL folder but not its password (${file}); put the file back, or set another DATA_DIR`,
       { cause: error },
     );
+  }
+}
+
+/** As root we write and give away what lies there: a link would lead us to somebody else's file. @throws if it is one */
+function requireNoLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+    throw new Error(
+      `${path} is a symbolic link; in DATA_DIR none is followed: remove it, or make DATA_DIR itself the link`,
+    );
+}
+
+/** Reads a file, not through a link. */
+function readOwn(path: string): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A new file for a new password, whatever an earlier start left there. */
+function writePassword(path: string, owner: Runner['owner']): void {
+  rmSync(path, { force: true });
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  const file = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    writeFileSync(file, `${randomBytes(16).toString('hex')}\n`);
+    if (owner !== undefined) fchownSync(file, owner.uid, owner.gid);
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -224,11 +272,8 @@ function initialise(paths: {
 }): void {
   const { binaries, base, cluster, passwordFile, run } = paths;
   const temporary = mkdtempSync(join(base, HALF_MADE));
-  writeFileSync(passwordFile, `${randomBytes(16).toString('hex')}\n`, { mode: 0o600 });
-  if (run.owner !== undefined) {
-    chownSync(temporary, run.owner.uid, run.owner.gid);
-    chownSync(passwordFile, run.owner.uid, run.owner.gid);
-  }
+  writePassword(passwordFile, run.owner);
+  if (run.owner !== undefined) lchownSync(temporary, run.owner.uid, run.owner.gid);
   const { status, output } = run.spawnSync(binaries.initdb, [
     ...['-D', temporary, '-U', USER, '--auth=scram-sha-256', `--pwfile=${passwordFile}`],
     ...['--encoding=UTF8', '--locale=C.UTF-8', '--no-instructions'],
@@ -244,7 +289,8 @@ function initialise(paths: {
 async function stopLeftover(cluster: string, logger: Logger): Promise<void> {
   const pidFile = join(cluster, 'postmaster.pid');
   if (!existsSync(pidFile)) return;
-  const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
+  requireNoLink(pidFile);
+  const pid = Number(readOwn(pidFile).split('\n')[0]);
   if (!Number.isInteger(pid) || pid <= 0 || !isServerOf(cluster, pid)) return;
   logger.warn({ pid }, 'stopping the PostgreSQL that an earlier run left behind');
   await stopProcess(pid);
@@ -277,6 +323,17 @@ async function stopProcess(pid: number): Promise<void> {
       if (!isAlive(pid)) return;
       await wait(10);
     }
+  }
+}
+
+/** Ends a server while this process ends: nothing is awaited any more. It recovers at its next start. */
+function stopNow(pid: number | undefined): void {
+  if (pid === undefined) return;
+  for (const signal of ['SIGQUIT', 'SIGKILL'] as const) {
+    if (!isAlive(pid)) return;
+    process.kill(pid, signal);
+    const until = performance.now() + STOP_NOW_MS;
+    while (isAlive(pid) && performance.now() < until) Atomics.wait(NOBODY, 0, 0, 10);
   }
 }
 

@@ -1,38 +1,67 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const NAME = 'instance.sock';
+
 /**
- * Makes sure that one instance alone uses a data folder. The lock is a Unix socket that the instance listens on, so it goes
- * with the process, however that ends. The socket lies in the temporary folder, since its path may have 107 bytes only.
+ * Makes sure that one instance alone uses a data folder. The lock is a Unix socket in the folder that the instance listens on,
+ * so it goes with the process, however that ends, and all who use the folder find it.
  * @returns a function that gives the lock back
  * @throws if a living instance holds it
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
+  const folder = openFolder(dataDir);
+  // The path of a socket may have 107 bytes only, wherever the folder lies.
+  const path = (name: string) =>
+    process.platform === 'linux' ? `/proc/self/fd/${folder}/${name}` : join(dataDir, name);
+  try {
+    for (let attempt = 0; ; attempt += 1) {
+      const server = await listen(path(NAME));
+      if (server !== undefined) return () => unlock(server, folder);
+      const pid = await askHolder(path(NAME));
+      if (pid !== undefined || attempt > 2) {
+        throw new Error(
+          `the data folder ${dataDir} is in use by a running instance (pid ${pid ?? 'unknown'}); stop it, or set another DATA_DIR`,
+        );
+      }
+      await removeLeftover(path);
+    }
+  } catch (error) {
+    closeSync(folder);
+    throw error;
+  }
+}
+
+/** The folder last: libuv removes the socket by the path that it was made with. */
+async function unlock(server: Server, folder: number): Promise<void> {
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  closeSync(folder);
+}
+
+function openFolder(dataDir: string): number {
   try {
     mkdirSync(dataDir, { recursive: true });
+    return openSync(dataDir, 'r');
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it is a file' : (error as Error).message;
     throw new Error(`DATA_DIR ${dataDir} is no folder that can be used: ${reason}; set another DATA_DIR`, {
       cause: error,
     });
   }
-  const name = createHash('sha256').update(realpathSync(dataDir)).digest('hex').slice(0, 24);
-  const path = join(tmpdir(), `ssom-alert-${name}.sock`);
-  for (let attempt = 0; ; attempt += 1) {
-    const server = await listen(path);
-    if (server !== undefined) {
-      return () => new Promise((resolve) => server.close(() => resolve()));
-    }
-    const pid = await askHolder(path);
-    if (pid !== undefined || attempt > 2) {
-      throw new Error(
-        `the data folder ${dataDir} is in use by a running instance (pid ${pid ?? 'unknown'}); stop it, or set another DATA_DIR`,
-      );
-    }
-    rmSync(path, { force: true });
+}
+
+/** Takes away the socket of a dead instance. Somebody else may have done so meanwhile, and listens there: that one is put back. */
+async function removeLeftover(path: (name: string) => string): Promise<void> {
+  const aside = path(`${NAME}-${randomUUID().slice(0, 8)}`);
+  try {
+    renameSync(path(NAME), aside);
+    if ((await askHolder(aside)) !== undefined) linkSync(aside, path(NAME));
+  } catch {
+    // Somebody was quicker; the next attempt finds out who.
+  } finally {
+    rmSync(aside, { force: true });
   }
 }
 

@@ -77,7 +77,11 @@ const topicName = 'a topic name (letters, digits, dot, underscore, hyphen; at mo
 
 export const variables = {
   profile: choice('PROFILE', 'embedded', PROFILES, 'Which set of defaults is used; see services/README.md.'),
-  dataDir: text('DATA_DIR', '.data', 'Folder of the embedded PostgreSQL (embedded profile only).'),
+  dataDir: text(
+    'DATA_DIR',
+    '.data',
+    'Folder of the embedded PostgreSQL (embedded profile only). It may be a link; in it no link is followed.',
+  ),
   embeddedPostgresPort: integer(
     'EMBEDDED_POSTGRES_PORT',
     54329,

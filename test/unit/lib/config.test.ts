@@ -80,6 +80,15 @@ test('all problems are reported together, each with its variable', () => {
   );
 });
 
+test('a pool in which nothing could be repaired is refused', () => {
+  for (const size of ['0', '1', '2'])
+    assert.throws(
+      () => loadConfig({ DATABASE_POOL_MAX: size }),
+      /DATABASE_POOL_MAX: '\d' is not a whole number from 3 to 200/,
+    );
+  assert.equal(loadConfig({ DATABASE_POOL_MAX: '3' }).databasePoolMax, 3);
+});
+
 test('a problem says what would be right', () => {
   assert.match(problems({ KAFKA_PRODUCER_RETRIES: '-1' })[0]!, /'-1' is not a whole number from \d+ to 1000000/);
   assert.match(problems({ PROFILE: 'staging' })[0]!, /'staging' is not one of embedded, dev, prod/);
