@@ -147,7 +147,11 @@ export function createClient(options: ClientOptions): AlertClient {
     alerts.batchCreateAlerts(...args),
   );
 
-  const batcher = new CreateBatcher((requests) => createBatch({ requests }));
+  const { path, responseDeserialize } = api.AlertService.service.BatchCreateAlerts;
+  const createEncoded = call<Buffer, BatchCreateAlertsResponse__Output>('AlertService/BatchCreateAlerts', (...args) =>
+    alerts.makeUnaryRequest(path, (bytes) => bytes, responseDeserialize, ...args),
+  );
+  const batcher = new CreateBatcher((request) => createEncoded(request));
 
   return {
     createAlert: async (request, more = {}) => {

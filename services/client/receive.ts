@@ -1,14 +1,14 @@
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
 import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 import { slowTokenError } from './call.js';
 import { cancelCall } from './cancel-call.js';
-import { AlertClientError } from './errors.js';
+import { AlertClientError, toClientError, type StatusName } from './errors.js';
 import type { StreamChannel } from './stream-channel.js';
 import { withinMs } from './within-ms.js';
 
 /** A gateway that is away, or full. */
-const ANOTHER_MAY_DO: ReadonlySet<grpc.status> = new Set([grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED]);
+const ANOTHER_MAY_DO: ReadonlySet<StatusName> = new Set<StatusName>(['UNAVAILABLE', 'RESOURCE_EXHAUSTED']);
 /** Two missed checkpoints, and half an interval in which the second may be late. */
 const SILENT_INTERVALS = 2.5;
 /** The first response also waits for name, connection, token and the first page, however short the interval. */
@@ -33,13 +33,16 @@ export async function* receive(
   if (opened === undefined) {
     // Once there is a token there will be a call that nobody reads.
     opening.then(
-      ({ responses }) => cancel(responses),
+      ({ responses, ended }) => {
+        cancel(responses);
+        ended();
+      },
       () => undefined,
     );
     if (signal.aborted) return;
     throw slowTokenError(firstMs);
   }
-  const { responses, lost } = opened;
+  const { responses, lost, ended } = opened;
   const onAbort = () => cancelCall(responses);
   signal.addEventListener('abort', onAbort, { once: true });
   // The iterator reports errors; the one of our own cancel comes after it has been left.
@@ -50,18 +53,18 @@ export async function* receive(
       // The clock runs only while we wait: a consumer that takes its time is no dead connection.
       const next = await withinMs(iterator.next(), waitMs, signal);
       if (signal.aborted || next?.done === true) return;
-      if (next === undefined) {
-        lost(true);
-        throw checkpointsMissed(waitMs);
-      }
+      if (next === undefined) throw checkpointsMissed(waitMs);
       yield next.value;
     }
   } catch (error) {
-    if (!signal.aborted && ANOTHER_MAY_DO.has((error as grpc.ServiceError).code)) lost(false);
+    // With a reason it was the gateway that refused, or fell silent: over the same connection it would do so again.
+    const { code, reason } = toClientError(error);
+    if (!signal.aborted && ANOTHER_MAY_DO.has(code)) lost(reason !== '');
     throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
     cancelCall(responses);
+    ended();
   }
 }
 

@@ -9,15 +9,25 @@ import { AlertClientError } from './errors.js';
 export interface StreamCall {
   readonly responses: grpc.ClientReadableStream<StreamAlertsResponse__Output>;
   /**
-   * To be told when it failed, `silent` if nothing came rather than an error: the next call is to use another connection
-   * where that may help.
+   * To be told when it failed: the next call uses another connection where that may help. `anew`: also where there is one address.
+   * Nothing came over the old connection, or the service itself refused, and a balancer may know a better one.
    */
-  readonly lost: (silent: boolean) => void;
+  readonly lost: (anew: boolean) => void;
+  /** To be told when it is over, however it ended. */
+  readonly ended: () => void;
 }
 
-/** The connections of the streams. One that fell silent is left to die with its calls, and another takes its place. */
+interface Connection {
+  readonly channel: grpc.Channel;
+  readonly stub: InstanceType<typeof api.AlertStreamService>;
+  /** Calls that are not over. */
+  calls: number;
+}
+
+/** The connections of the streams. One that another has taken the place of ends with its last stream. */
 export class StreamChannel {
-  #current: ReturnType<StreamChannel['connect']>;
+  readonly #connections = new Set<Connection>();
+  #current: Connection;
   /** Clients begin at different gateways. */
   #next: number;
 
@@ -31,29 +41,38 @@ export class StreamChannel {
       throw new AlertClientError('INVALID_ARGUMENT', 'ADDRESS_INVALID', 'streamAddress must name one gateway at least');
     }
     this.#next = Math.floor(Math.random() * addresses.length);
-    this.#current = this.connect();
+    this.#current = this.#connect();
   }
 
   /** @param refused whether the credentials of the call before were */
   async open(request: StreamAlertsRequest, refused: boolean): Promise<StreamCall> {
     const metadata = await this.metadata(refused);
     const used = this.#current;
-    const lost = (silent: boolean) => {
+    const lost = (anew: boolean) => {
       // Streams that are lost together move together; grpc-js dials a single address again by itself.
-      if (this.#current !== used || (!silent && this.addresses.length === 1)) return;
-      used.channel.close();
-      this.#current = this.connect();
+      if (this.#current !== used || (!anew && this.addresses.length === 1)) return;
+      this.#current = this.#connect();
     };
-    return { responses: used.stub.streamAlerts(request, metadata), lost };
+    const ended = () => {
+      used.calls -= 1;
+      if (used.calls > 0 || used === this.#current) return;
+      used.channel.close();
+      this.#connections.delete(used);
+    };
+    used.calls += 1;
+    return { responses: used.stub.streamAlerts(request, metadata), lost, ended };
   }
 
   close(): void {
-    this.#current.channel.close();
+    for (const { channel } of this.#connections) channel.close();
   }
 
-  private connect() {
+  #connect(): Connection {
     const address = this.addresses[this.#next++ % this.addresses.length]!;
     const channel = openChannel(address, this.credentials);
-    return { channel, stub: new api.AlertStreamService(address, this.credentials, { channelOverride: channel }) };
+    const stub = new api.AlertStreamService(address, this.credentials, { channelOverride: channel });
+    const connection = { channel, stub, calls: 0 };
+    this.#connections.add(connection);
+    return connection;
   }
 }

@@ -91,6 +91,13 @@ async function sendChunk(
         tally.refused += 1;
         return onRefused(only!.line, (error as AlertClientError).message);
       }
+      if (waiting.length > 1 && isItemsFault(error as AlertClientError)) {
+        // One of them, or their number: alone it is known which.
+        service.hasAnswered = true;
+        const middle = waiting.length >> 1;
+        await sendChunk(waiting.slice(0, middle), options, service);
+        return sendChunk(waiting.slice(middle), options, service);
+      }
       tally.unsent += waiting.length;
       throw error;
     }
@@ -126,7 +133,7 @@ async function sendChunk(
   }
 }
 
-/** Whether a call with one item was refused because of that item, for example as too large. */
+/** Whether a call was refused because of what it carries, for example as too large. */
 function isItemsFault({ code, canRetry }: AlertClientError): boolean {
   return !canRetry && (code === 'INVALID_ARGUMENT' || code === 'RESOURCE_EXHAUSTED' || code === 'FAILED_PRECONDITION');
 }

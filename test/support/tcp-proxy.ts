@@ -17,20 +17,21 @@ export class TcpProxy {
   #refusing = false;
   #silent = false;
   #delayMs = 0;
+  #accepted = 0;
 
   private constructor(
     private readonly server: Server,
-    private readonly target: number,
+    private readonly targets: readonly number[],
   ) {
     server.on('connection', (client) => this.#accept(client));
   }
 
-  /** @param target port on 127.0.0.1; it need not listen yet */
-  static async listen(target: number, port = 0): Promise<TcpProxy> {
+  /** @param target port on 127.0.0.1, which need not listen yet; several: a balancer, whose connections go to them in turn */
+  static async listen(target: number | readonly number[], port = 0): Promise<TcpProxy> {
     const server = createServer({ noDelay: true });
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    return new TcpProxy(server, target);
+    return new TcpProxy(server, [target].flat());
   }
 
   get port(): number {
@@ -41,10 +42,16 @@ export class TcpProxy {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
   #accept(client: Socket): void {
     client.on('error', () => undefined);
     if (this.#refusing) return void client.resetAndDestroy();
-    const server = connect({ port: this.target, host: '127.0.0.1', noDelay: true });
+    const target = this.targets[this.#accepted++ % this.targets.length]!;
+    const server = connect({ port: target, host: '127.0.0.1', noDelay: true });
     const pair = { client, server };
     this.#pairs.add(pair);
     this.#forward(client, server);
