@@ -5,10 +5,10 @@ import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
 import { alertService } from './alert-service.js';
+import { turnsByCaller, turnsByInbox } from './call-turns.js';
 import { CreateBatcher, QUEUE_CHARACTERS } from './create-batcher.js';
 import { deviceService } from './device-service.js';
 import { directoryService } from './directory-service.js';
-import { boundedByInbox } from './inbox-calls.js';
 import { inboxService } from './inbox-service.js';
 import { Relay } from './relay.js';
 
@@ -42,16 +42,19 @@ export function createAlertApi(runtime: Runtime): Service {
   metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'alert-api' } },
   ]);
+  const rules = new StaffedRulesCache(database);
+  const alerts = alertService({ database, batcher, directories, rules, logger, metrics });
+  const { GetAlert, ListAlerts } = alerts;
   grpc.addService(
     api.AlertService.service,
-    { ...alertService({ database, batcher, directories, rules: new StaffedRulesCache(database), logger, metrics }) },
-    // As many as its items, which wait in the same queue.
+    // The other two have the batcher's turns.
+    { ...alerts, ...turnsByCaller({ GetAlert, ListAlerts }) },
     { BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => requests.length },
   );
   const inbox = inboxService({ database, metrics, logger, tracing, publishing: () => publishing });
-  grpc.addService(api.InboxService.service, { ...boundedByInbox(inbox, grpc.users) });
-  grpc.addService(api.DeviceService.service, { ...deviceService({ database }) });
-  grpc.addService(api.DirectoryService.service, { ...directoryService({ database }) });
+  grpc.addService(api.InboxService.service, { ...turnsByInbox(inbox, grpc.users) });
+  grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService({ database })) });
+  grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ database })) });
 
   async function connectToKafka(signal: AbortSignal): Promise<void> {
     publishing = await runtime.publishing(signal);

@@ -29,6 +29,8 @@ export interface CreateBatcherOptions {
 
 /** Two writers overlap one batch's commit with the next one's statement. */
 const WRITERS = 2;
+/** A caller that has more waiting fills statements by itself, and shares those of the others no more. */
+const FEW = 16;
 /**
  * What a statement costs, in characters: an alert takes PostgreSQL as long as so many of them, and a name, which is looked up and
  * stored as a row, as long as so many.
@@ -48,7 +50,9 @@ const NAMES_SHOWN = 10;
  * load a commit's cost is shared and without load nobody waits. Callers take turns: one that sends much waits for itself.
  */
 export class CreateBatcher {
-  readonly #light: CreateLane;
+  /** Those of callers that have few waiting, so that they never wait for a statement that others have filled. */
+  readonly #few: CreateLane;
+  readonly #many: CreateLane;
   readonly #heavy: CreateLane;
   /** Those that named somebody unknown, beside the others, which they must not hold up. */
   readonly #refusals: CreateLane;
@@ -61,15 +65,18 @@ export class CreateBatcher {
   constructor(private readonly options: CreateBatcherOptions) {
     const { batchMax, database } = options;
     const accept = (waiting: Waiting) => this.#accept(waiting);
-    const insert = (batch: readonly Waiting[]) => this.#insert(batch);
     const reject = ({ reject: answer }: Waiting, error: Error) => answer(error);
     const finish = (waiting: Waiting, error: Error) => this.#finish(waiting, (each) => each.reject(error));
-    const writes = { batchMax, accept, work: insert, dropped: reject, failed: finish };
-    this.#light = new CreateLane({ ...writes, writersMax: WRITERS });
-    this.#heavy = new CreateLane({ ...writes, writersMax: 1 });
+    const writes = { batchMax, accept, dropped: reject, failed: finish };
+    const insert = (batch: readonly Waiting[]) => this.#insert(batch, database);
+    this.#few = new CreateLane({ ...writes, writersMax: WRITERS, work: insert });
+    this.#many = new CreateLane({ ...writes, writersMax: WRITERS, work: insert });
+    const insertHeavy = (batch: readonly Waiting[]) => this.#insert(batch, database.bulk);
+    this.#heavy = new CreateLane({ ...writes, writersMax: 1, rests: true, work: insertHeavy });
     this.#refusals = new CreateLane({
       batchMax,
       writersMax: 1,
+      rests: true,
       accept: () => true,
       work: (batch) => this.#refuse(batch),
       failed: finish,
@@ -138,14 +145,16 @@ export class CreateBatcher {
   }
 
   #enqueue(waiting: Waiting): void {
-    (waiting.cost > HEAVY_COST ? this.#heavy : this.#light).add(waiting);
+    const hasFew = (this.#unansweredOf.get(waiting.request.caller)?.requests ?? 0) <= FEW;
+    (waiting.cost > HEAVY_COST ? this.#heavy : hasFew ? this.#few : this.#many).add(waiting);
   }
 
   /** PostgreSQL is away: what no writer has taken yet is answered, rather than wait behind those that hang. */
   #refuseQueued(): void {
     const { refusal } = this.options.database.breaker;
     if (refusal === undefined) return;
-    for (const { reject } of [...this.#light.drain(), ...this.#heavy.drain()]) reject(refusal);
+    const queued = [this.#few, this.#many, this.#heavy].flatMap((lane) => lane.drain());
+    for (const { reject } of queued) reject(refusal);
     for (const waiting of this.#refusals.drain()) this.#finish(waiting, (each) => each.reject(refusal));
   }
 
@@ -159,10 +168,10 @@ export class CreateBatcher {
     return followers === undefined;
   }
 
-  async #insert(batch: readonly Waiting[]): Promise<void> {
+  async #insert(batch: readonly Waiting[], database: Database): Promise<void> {
     const { onStored } = this.options;
     const requests = batch.map(({ request }) => request);
-    const results = await this.#commit(requests);
+    const results = await this.#commit(requests, database);
     const stored: CreatedAlert[] = [];
     const replays: Waiting[] = [];
     results.forEach((result, index) => {
@@ -179,10 +188,10 @@ export class CreateBatcher {
     if (replays.length > 0) await this.#answerReplays(replays);
   }
 
-  async #commit(requests: readonly NewAlert[]): Promise<Inserted[]> {
+  async #commit(requests: readonly NewAlert[], on: Database): Promise<Inserted[]> {
     const { tracing, slowMs } = this.options;
     const commit = CommitTrace.begin(tracing, slowMs, requests);
-    const database = this.options.database.observedBy(commit?.statements);
+    const database = on.observedBy(commit?.statements);
     try {
       // Two instances that got the same request ids may lock each other out.
       const results = await repeatConflicts(() => insertAlerts(database, requests));
@@ -223,7 +232,7 @@ export class CreateBatcher {
 
   /** One look at those who are named, for all of the batch. */
   async #refuse(batch: readonly Waiting[]): Promise<void> {
-    const { database } = this.options;
+    const database = this.options.database.bulk;
     // A repeat of a request that was stored gets the first answer, whatever has become of its recipients since.
     const replays = await this.#findReplays(batch);
     const left = batch.filter((waiting) => !this.#answerAsReplay(waiting, replays));

@@ -1,5 +1,6 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import { FairQueue } from '../lib/fair-queue.js';
+import { wait } from '../lib/retry.js';
 import { isDataError } from '../lib/postgres-errors.js';
 import type { Reach } from '../store/alerts.js';
 
@@ -27,6 +28,8 @@ export interface CreateLaneOptions {
   readonly batchMax: number;
   /** Takes a request into the batch that is being made; false leaves it out. */
   readonly accept: (waiting: Waiting) => boolean;
+  /** Whether a writer pauses for as long as it has worked, so that half of the time is left to others. */
+  readonly rests?: boolean;
   readonly work: (batch: readonly Waiting[]) => Promise<void>;
   /** Told of what was not begun when its signal aborted; without it nothing is dropped. */
   readonly dropped?: (waiting: Waiting, reason: Error) => void;
@@ -35,6 +38,9 @@ export interface CreateLaneOptions {
 
 /** No request joins a statement beyond it: 160 alerts take some 15 ms, and those that come meanwhile wait for them. */
 const BATCH_COST = 100_000;
+
+/** A statement that waited for a lock has worked for less. */
+const REST_MAX_MS = 200;
 
 /** What waits for one kind of statement, and those who write it: the callers by turns, a bounded cost at a time. */
 export class CreateLane {
@@ -64,7 +70,11 @@ export class CreateLane {
   }
 
   async #write(): Promise<void> {
-    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#process(batch);
+    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
+      const started = performance.now();
+      await this.#process(batch);
+      if (this.options.rests === true) await wait(Math.min(REST_MAX_MS, performance.now() - started));
+    }
     this.#writers -= 1;
   }
 

@@ -1,3 +1,5 @@
+import { wait } from './retry.js';
+
 interface Place {
   running: number;
   readonly waiting: Set<() => void>;
@@ -35,12 +37,20 @@ export class Turns {
   }
 }
 
-/** Lets long computations have a turn of the event loop each, so that what others sent is read between them. */
+/** Long computations, one at a time, and as long a pause after each: so half of the time is for what others have sent. */
 export class EventLoopTurns {
-  #last = Promise.resolve();
+  #free = Promise.resolve();
 
-  next(): Promise<void> {
-    this.#last = this.#last.then(() => new Promise((resolve) => setImmediate(resolve)));
-    return this.#last;
+  async run<T>(work: () => T): Promise<T> {
+    const before = this.#free;
+    let end: ((pause: Promise<void>) => void) | undefined;
+    this.#free = new Promise((resolve) => (end = resolve));
+    await before;
+    const started = performance.now();
+    try {
+      return work();
+    } finally {
+      end!(wait(performance.now() - started));
+    }
   }
 }

@@ -249,6 +249,13 @@ export class Deployment {
     return reached.map(({ userId }) => userId);
   }
 
+  /** @returns the id of somebody who has left, and gets nothing */
+  async loadInactive(): Promise<string> {
+    const userId = 'left';
+    await this.#admin!.upsertUsers({ users: [{ userId, displayName: 'Left', department: 'SALES', active: false }] });
+    return userId;
+  }
+
   /** Process ids by name: the roles and what they stand on. */
   pids(): Map<string, number> {
     return new Map([...[...this.roles].map(([name, { pid }]) => [name, pid] as const), ...this.bench.stackPids()]);

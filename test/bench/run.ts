@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { ROOT } from '../../services/lib/root.js';
 import { runLaboratory } from './laboratory.js';
 import { createDurable } from './scenarios/create-durable.js';
+import { greedyCaller } from './scenarios/greedy-caller.js';
 import { latency } from './scenarios/latency.js';
 import { start } from './scenarios/start.js';
 import { broadcast, singleBatch, singleUnary } from './scenarios/throughput.js';
 
 await runLaboratory({
   name: 'bench',
-  scenarios: [createDurable, broadcast, singleUnary, singleBatch, latency, start],
+  scenarios: [createDurable, broadcast, singleUnary, singleBatch, latency, greedyCaller, start],
   readme: join(ROOT, 'test', 'bench', 'README.md'),
   rounds: 5,
   users: 1000,

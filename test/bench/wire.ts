@@ -31,10 +31,15 @@ const createType = messageType('ssom.alert.v1.CreateAlertRequest');
 const ALERT_BYTES = Buffer.from(createType.encode(createType.fromObject(ALERT)).finish());
 
 /** A CreateAlertRequest; without a user the routing rules say who receives it. `sourceId` tells it apart on a stream. */
-export function createRequest(requestId: string, options: { userId?: string; sourceId?: string } = {}): Buffer {
+export function createRequest(
+  requestId: string,
+  options: { userId?: string; userIds?: readonly string[]; sourceId?: string } = {},
+): Buffer {
   const parts = [...field(1, Buffer.from(requestId)), ALERT_BYTES];
   if (options.sourceId !== undefined) parts.push(...field(8, Buffer.from(options.sourceId)));
-  if (options.userId !== undefined) parts.push(...field(10, Buffer.concat(field(1, Buffer.from(options.userId)))));
+  const users = options.userId === undefined ? (options.userIds ?? []) : [options.userId];
+  const names = users.flatMap((userId) => field(1, Buffer.from(userId)));
+  if (names.length > 0) parts.push(...field(10, Buffer.concat(names)));
   return Buffer.concat(parts);
 }
 

@@ -26,6 +26,12 @@ function batcherOn(database: Database, queueMax = 10_000): CreateBatcher {
   });
 }
 
+/** The same database, whose statements run by `query`. */
+function querying(database: Database, query: Database['query']): Database {
+  const other = Object.create(database, { query: { value: query } }) as Database;
+  return Object.defineProperty(other, 'bulk', { value: other });
+}
+
 /** The same database, whose statements are counted. */
 function counted(database: Database): { database: Database; statements: () => number } {
   let statements = 0;
@@ -33,20 +39,25 @@ function counted(database: Database): { database: Database; statements: () => nu
     statements += 1;
     return database.query(statement);
   };
-  return { database: Object.create(database, { query: { value: query } }) as Database, statements: () => statements };
+  return { database: querying(database, query), statements: () => statements };
 }
 
 /** What is held waits for the test, however slow the machine is. */
 const PATIENT = { DATABASE_STATEMENT_TIMEOUT_MS: '60000' };
 
 /** Lets nothing be written to a table until it is released. */
-async function hold(t: TestContext, database: Database, table: string): Promise<() => Promise<void>> {
+async function hold(
+  t: TestContext,
+  database: Database,
+  table: string,
+  mode = 'EXCLUSIVE',
+): Promise<() => Promise<void>> {
   let release: (() => void) | undefined;
   const held = new Promise<void>((resolve) => (release = resolve));
   let locked: (() => void) | undefined;
   const isLocked = new Promise<void>((resolve) => (locked = resolve));
   const done = database.transaction(async (connection) => {
-    await connection.query(`LOCK TABLE ${table} IN EXCLUSIVE MODE`);
+    await connection.query(`LOCK TABLE ${table} IN ${mode} MODE`);
     locked!();
     await held;
   });
@@ -115,7 +126,7 @@ test('a name that comes into being between two statements is found, and its neig
     if (statement.name === 'insert-alerts') await (created ??= upsertUsers(database, [user('new', 'OPERATION')]));
     return answer as never;
   };
-  const batcher = batcherOn(Object.create(database, { query: { value: query } }) as Database);
+  const batcher = batcherOn(querying(database, query));
   const [found, refused] = await Promise.allSettled(
     ['new', 'nobody'].map((name) => batcher.create(newAlert({ requestId: name, recipients: { userIds: [name] } }))),
   );
@@ -190,6 +201,25 @@ test('calls of one caller, one user and about one inbox are bounded; others are 
   assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_user'), 1);
 });
 
+test('one caller in a loop of lists, or one inbox, does not take the connections from the others', async (t) => {
+  const cluster = await startTestCluster(t, PATIENT);
+  await storeDirectory(cluster.store.database);
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  const loops = [
+    { table: 'users', call: () => api.call('ListUsers', {}, { caller: 'loop' }) },
+    { table: 'inboxes', call: () => api.call('MarkAllRead', { userId: 'op1' }, { caller: 'loop' }) },
+  ];
+  for (const { table, call } of loops) {
+    const release = await hold(t, cluster.store.connect(), table, 'ACCESS EXCLUSIVE');
+    const waiting = Array.from({ length: 20 }, (): Promise<unknown> => call());
+    await untilTrue(async () => (await sample(role.http, 'ssom_grpc_calls')) === 20, { what: '20 calls run' });
+    await api.call('ListAlerts', {}, { caller: 'other' });
+    await release();
+    await Promise.all(waiting);
+  }
+});
+
 test('a call whose deadline is over before it is begun stores nothing', async (t) => {
   const cluster = await startTestCluster(t, PATIENT);
   await storeDirectory(cluster.store.database);
@@ -199,7 +229,7 @@ test('a call whose deadline is over before it is begun stores nothing', async (t
   const waiting = (count: number) =>
     untilTrue(async () => (await sample(role.http, 'ssom_create_queue')) === count, { what: `${count} calls wait` });
   const calls: Promise<unknown>[] = [];
-  // Each takes a writer, of which there are two.
+  // Each takes a writer, of which there are two for callers that have few waiting.
   for (const title of ['a', 'b']) {
     calls.push(api.call('CreateAlert', alertRequest({ title })));
     await waiting(calls.length);

@@ -51,7 +51,8 @@ export class OpenStreams {
   }
 }
 
-function pass(call: grpc.ServerInterceptingCallInterface): grpc.ServerInterceptingCall {
+/** Leaves a call as it is. */
+export function pass(call: grpc.ServerInterceptingCallInterface): grpc.ServerInterceptingCall {
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- grpc-js passes its own calls so
   return call as grpc.ServerInterceptingCall;
 }

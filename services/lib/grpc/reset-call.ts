@@ -1,15 +1,26 @@
 import http2, { type Http2Stream } from 'node:http2';
+import type { Metadata } from '@grpc/grpc-js';
 
 interface Layer {
   readonly nextCall?: Layer;
   readonly stream?: Http2Stream;
+  readonly metadata?: Metadata;
+}
+
+function lowest(call: Layer): Layer {
+  let layer = call;
+  while (layer.nextCall !== undefined) layer = layer.nextCall;
+  return layer;
 }
 
 /** The HTTP/2 stream below the layers of a server's call; grpc-js has no public way to it. */
 export function streamOf(call: object): Http2Stream | undefined {
-  let layer: Layer | undefined = call;
-  while (layer?.nextCall !== undefined) layer = layer.nextCall;
-  return layer?.stream;
+  return lowest(call).stream;
+}
+
+/** What a call's client sent before its request, at the time when only that is there. */
+export function metadataOf(call: object): Metadata | undefined {
+  return lowest(call).metadata;
 }
 
 /**

@@ -16,21 +16,27 @@ export class RunningCalls {
 
   constructor(private readonly options: RunningCallsOptions) {}
 
+  /** What a call is refused with, and counts; undefined if there is room. */
+  refusal(key: string, weight = 1): AlertError | undefined {
+    const { max, of, onRefused } = this.options;
+    const running = this.#running.get(key) ?? 0;
+    if (running === 0 || running + weight <= max) return undefined;
+    onRefused();
+    const message = `${running} calls of this ${of} are running already, of at most ${max}; a batch counts as its items`;
+    return new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', `${message}; try again later`, {
+      retryAfterMs: RETRY_MS,
+    });
+  }
+
   /**
    * Notes a call that begins. One that is larger than the bound runs alone, since it could never run otherwise.
    * @returns to be called when it has ended
    * @throws AlertError RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_CALLS)
    */
   enter(key: string, weight = 1): () => void {
-    const { max, of, onRefused } = this.options;
+    const refusal = this.refusal(key, weight);
+    if (refusal !== undefined) throw refusal;
     const running = this.#running.get(key) ?? 0;
-    if (running > 0 && running + weight > max) {
-      onRefused();
-      const message = `${running} calls of this ${of} are running already, of at most ${max}; a batch counts as its items`;
-      throw new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', `${message}; try again later`, {
-        retryAfterMs: RETRY_MS,
-      });
-    }
     this.#running.set(key, running + weight);
     return () => {
       const left = this.#running.get(key)! - weight;

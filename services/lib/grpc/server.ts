@@ -22,8 +22,9 @@ import { boundConnections } from './connections.js';
 import { databaseStatus } from './database-status.js';
 import type { Authenticate, Identity } from './identity.js';
 import { addHealth } from './health.js';
-import { OpenStreams } from './open-streams.js';
+import { OpenStreams, pass } from './open-streams.js';
 import { reflectedFiles } from './reflection.js';
+import { metadataOf } from './reset-call.js';
 import { RunningCalls } from './running-calls.js';
 import { toStatus } from './status.js';
 
@@ -121,7 +122,7 @@ export class GrpcServer {
       // A peer that does not answer a ping in 20 s is gone, and its streams end.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
-      interceptors: [this.#watches.interceptor, this.#reflections.interceptor],
+      interceptors: [this.#watches.interceptor, this.#reflections.interceptor, this.#refuseUnread],
     });
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
     addHealth(this.#server, this.#health, (service) => service === '' || this.#services.includes(service));
@@ -237,10 +238,34 @@ export class GrpcServer {
     };
   }
 
+  /**
+   * Refuses calls of who has as many running as it may before their requests are read: a batch of 500 takes as long to decode as
+   * 50 others to serve. Who else is refused learns it from the handler.
+   */
+  readonly #refuseUnread: grpc.ServerInterceptor = ({ path, responseStream }, call) => {
+    const metadata = responseStream || !this.#services.includes(path.split('/')[1]!) ? undefined : metadataOf(call);
+    const identity = metadata === undefined ? undefined : this.#identify(metadata);
+    const refusal = identity === undefined ? undefined : this.#callsOf(identity).refusal(identity.subject);
+    if (refusal === undefined) return pass(call);
+    this.deps.metrics.rpc(path, toStatus(refusal).code, 0);
+    return new grpc.ServerInterceptingCall(call, { start: () => call.sendStatus(toStatus(refusal)) });
+  };
+
+  #identify(metadata: grpc.Metadata): Identity | undefined {
+    try {
+      return this.deps.authenticate(metadata);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #callsOf({ kind }: Identity): RunningCalls {
+    return kind === 'user' ? this.users : this.#callers;
+  }
+
   /** Runs a call, unless its caller has as many running as it may. */
   async #bounded<T>({ identity }: CallContext, weight: number, work: () => Promise<T>): Promise<T> {
-    const calls = identity.kind === 'user' ? this.users : this.#callers;
-    const leave = calls.enter(identity.subject, weight);
+    const leave = this.#callsOf(identity).enter(identity.subject, weight);
     try {
       return await work();
     } finally {

@@ -1,0 +1,40 @@
+import { inboxOwner } from '../lib/grpc/identity.js';
+import type { RunningCalls } from '../lib/grpc/running-calls.js';
+import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
+import { Turns } from '../lib/turns.js';
+
+/** Calls of one key that are at work: less than there are connections for bulk work, which others want as well. */
+const AT_WORK = 2;
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a table of handlers of different types
+type Handlers<H> = { readonly [K in keyof H]: UnaryHandler<any, any> };
+type AnyHandler = UnaryHandler<{ userId: string }, unknown>;
+
+function wrapped<H extends Handlers<H>>(handlers: H, wrap: (handler: AnyHandler) => AnyHandler): H {
+  const entries = Object.entries<AnyHandler>(handlers);
+  return Object.fromEntries(entries.map(([name, handler]) => [name, wrap(handler)])) as H;
+}
+
+/** The same handlers, of which each caller occupies a few at a time; what it calls beyond waits for its turn. */
+export function turnsByCaller<H extends Handlers<H>>(handlers: H): H {
+  const turns = new Turns(AT_WORK);
+  const key = ({ identity }: CallContext) => `${identity.kind} ${identity.subject}`;
+  return wrapped(
+    handlers,
+    (handler) => (request, call) => turns.run(key(call), call.signal, () => handler(request, call)),
+  );
+}
+
+/** The same by inbox, whoever calls: its changes wait for each other in PostgreSQL. `running` bounds those that wait. */
+export function turnsByInbox<H extends Handlers<H>>(handlers: H, running: RunningCalls): H {
+  const turns = new Turns(AT_WORK);
+  return wrapped(handlers, (handler) => async (request, call) => {
+    const owner = inboxOwner(call.identity, request.userId);
+    const leave = running.enter(`inbox of ${owner}`);
+    try {
+      return await turns.run(owner, call.signal, () => handler(request, call));
+    } finally {
+      leave();
+    }
+  });
+}
