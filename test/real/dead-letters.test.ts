@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { createTopics, type Kafka, type Postgres, type Registry } from '#stack';
@@ -7,6 +8,7 @@ import { openEvents } from '../../services/events/events.js';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
+import { Database } from '../../services/lib/postgres.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
 import { main } from '../../services/ops/cli.js';
 import { fakeContext } from '../unit/ops/fake-context.js';
@@ -164,6 +166,45 @@ describe('dead letters on the real stack', { skip: whySkip() }, () => {
     for (const key of keys) assert.equal((await dlq('list', '--key', key)).lines.length, 1, key);
     assert.match((await dlq('purge', '--yes')).err, /8 dead letters taken off the list/);
   });
+
+  it('one of them is an alert beyond max.message.bytes; the others go out at most once more', async () => {
+    const topic = 'alert-created-topic';
+    const bootstrap = environment['KAFKA_BOOTSTRAP_SERVERS']!;
+    const team = people('large', 2, 'LARGE');
+    const names = team.map(({ userId }) => userId);
+    await loadDirectory(client, team);
+    await deleteTopic(bootstrap, topic);
+    const small = { name: topic, partitions: 3, config: { 'max.message.bytes': 3000 } };
+    await createTopics({ bootstrap, downloads: DOWNLOADS, topics: [small] });
+    // Of bytes that lz4 cannot make fewer.
+    const noise = randomBytes(6000).toString('base64');
+    const texts = Array.from({ length: 120 }, (_, index) => (index === 60 ? noise : `${index}`));
+    const requests = texts.map((message, index) => alertFor(names, `large ${index}`, { message }));
+    const { results } = await client.batchCreateAlerts({ requests });
+    const large = results[60]!.response!.alert!.alertId;
+    await until(
+      'the letter',
+      async () => (await dlq('list', '--topic', topic, '--key', `${large}`)).lines.length === 1,
+    );
+    await until('the others are in the inboxes', async () => {
+      const inboxes = await Promise.all(names.map((name) => inboxOf(client, name)));
+      return inboxes.every(({ length }) => length >= 119);
+    });
+    assert.match((await dlq('show', `${topic}--1@${large}`)).out, /Message size too large/);
+    assert.deepEqual(await outbox(), []);
+    const { progress } = await client.getAlert({ alertId: large });
+    assert.equal(progress!.deadLettered || progress!.delivered === 2, true);
+  });
+
+  /** Alerts that wait to be published. */
+  async function outbox() {
+    const database = new Database(environment['DATABASE_URL']!, loadConfig(environment), silentLogger());
+    try {
+      return (await database.query({ text: 'SELECT alert_id FROM outbox' })).rows;
+    } finally {
+      await database.close();
+    }
+  }
 
   it('need a Kafka and a database that are named; wrong arguments are refused', async () => {
     const context = fakeContext({ environment: {} });
