@@ -37,7 +37,7 @@ test('reconcile on demand brings back what is missing in an inbox, and nothing t
     [dry.code, dry.out.trim()],
     [0, '3 alerts would be looked at; 0 of them are not known to be complete'],
   );
-  assert.equal((await run(cluster.store.url, 'reconcile', '--since', '2030-01-01')).out.split(' ')[0], '0');
+  assert.equal((await run(cluster.store.url, 'reconcile', '--since', '2030-01-01Z')).out.split(' ')[0], '0');
   assert.match((await run(cluster.store.url, 'reconcile', '--since', '1h')).out, /^3 alerts will be looked at/);
   await untilTrue(async () => (await listWholeInbox(api, 'op2')).rows.length === 3, {
     timeoutMs: 20_000,
