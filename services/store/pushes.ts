@@ -138,6 +138,8 @@ export const OF_DEVICE = 10;
 /** Rows that are looked at for each that is claimed, so that users and devices get their turns, and how many at least. */
 const LOOK = 2;
 const LOOK_MIN = 500;
+/** With a number here the index is read in its order, and no further; without one all that is due would be sorted. */
+const LOOK_MAX = 1000;
 
 /** The turns, the most urgent first; dismissals have none of their own, and are last. */
 const TURNS = [...ALERT_LEVELS.map(levelRank).reverse(), 0];
@@ -154,6 +156,7 @@ const lanes = TURNS.flatMap((level) =>
     (due) => `(
       SELECT ctid, device_id, user_id, level, due_at FROM push_deliveries
       WHERE ${IN_TURNS} AND ${due} AND user_id <> ALL($3::text[]) AND device_id <> ALL($4::bigint[]) ORDER BY level, due_at
+      LIMIT ${LOOK_MAX}
     )`,
   ),
 ).join(' UNION ALL ');
