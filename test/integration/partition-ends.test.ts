@@ -34,9 +34,7 @@ async function setUp(t: TestContext) {
     return consumer;
   };
   const publish = (records: number, bytes = 10) =>
-    producer.publish(
-      Array.from({ length: records }, () => ({ topic: TOPIC, key: 'k', value: randomBytes(bytes) })),
-    );
+    producer.publish(Array.from({ length: records }, () => ({ topic: TOPIC, key: 'k', value: randomBytes(bytes) })));
   return { subscribe, publish, logged };
 }
 
