@@ -37,8 +37,13 @@ async function read<T>(codec: AvroCodec<T>, record: IncomingRecord, keyOf: (even
   }
   const key = keyOf(event);
   if (record.key === key) return event;
-  const found = record.key === null ? 'has no key' : `has the key ${JSON.stringify(record.key)}`;
-  throw new PoisonRecord(record, new Error(`the record ${found}, and its value is for ${JSON.stringify(key)}`));
+  const found = record.key === null ? 'has no key' : `has the key ${shown(record.key)}`;
+  throw new PoisonRecord(record, new Error(`the record ${found}, and its value is for ${shown(key)}`));
+}
+
+/** As a reason quotes it: a foreign key may be a megabyte. */
+function shown(key: string): string {
+  return JSON.stringify(key.slice(0, 100));
 }
 
 /** @returns what notes that records of a topic were set aside, since their numbers are of another epoch than the database's */

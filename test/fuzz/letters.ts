@@ -98,14 +98,15 @@ export class LetterCheck {
   }
 }
 
-/** Why a delivery that can be read is given up: nobody there, no such alert, or U+0000 in the user's id. */
-const IMPOSSIBLE = /cannot be handled: (user|alert) |invalid byte sequence for encoding/;
+/** Why a delivery that can be read is given up: nobody there, no such alert, another key, or U+0000 in the user id. */
+const IMPOSSIBLE = /cannot be handled: (user|alert|the record has) |invalid byte sequence for encoding/;
 
 /** A reason without what differs from record to record. */
 function brief(reason: string): string {
   const [, cause = reason] = /cannot be handled: (.*)$/s.exec(reason) ?? [];
   return cause
     .replace(/^user .*/s, 'user … does not exist')
+    .replace(/^the record has .*/s, 'its key is another')
     .replaceAll(/-?\d+/g, 'N')
     .slice(0, 60);
 }
