@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import grpc from '@grpc/grpc-js';
 import { api } from '../../services/lib/grpc/protos.js';
+import type { BatchCreateAlertsResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
 import type { CreateAlertRequest } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { ListInboxResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/ListInboxResponse.js';
 import { alertRequest } from '../support/alerts.js';
-import { failureOf, metadataOf, type TestApi } from '../support/api.js';
+import { ADMIN, failureOf, metadataOf, type TestApi } from '../support/api.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory, storeDirectory, user } from '../support/directory.js';
 import { startTestCluster } from '../support/in-process.js';
@@ -90,6 +91,31 @@ test('what tools send when much is broken arrives: shortened, set right, and sai
       ['Octocat'],
     );
   });
+});
+
+test('the answer to a batch whose items are all wrong, in every way, stays below 4 MiB', async (t) => {
+  const cluster = await startTestCluster(t);
+  const role = await cluster.start('alert-api');
+  const plain = new grpc.Client(role.address, grpc.credentials.createInsecure());
+  defer(t, () => plain.close());
+  const { path, requestSerialize, responseDeserialize } = api.AlertService.service.BatchCreateAlerts;
+  const userIds = Array.from({ length: 800 }, () => '');
+  const requests = Array.from({ length: 500 }, () => alertRequest({ title: '', recipients: { userIds } }));
+  const { results } = await new Promise<BatchCreateAlertsResponse__Output>((resolve, reject) => {
+    plain.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      { requests },
+      metadataOf(ADMIN),
+      (error, response) => (error === null ? resolve(response!) : reject(error)),
+    );
+  });
+  for (const { error } of results) {
+    const { field, description } = error!.fieldViolations.at(-1)!;
+    assert.deepEqual([error!.fieldViolations[0]!.field, field], ['title', '']);
+    assert.match(description, /^and \d+ more$/);
+  }
 });
 
 test('who is not known is named as given, in the answer and for alerts trace; the others get it', async (t) => {
