@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parse, stringify } from 'yaml';
-import { filesIn, type Rule, type RuleFile } from '../support/monitoring.js';
+import { filesIn, requirePrometheus, type Rule, type RuleFile } from '../support/monitoring.js';
 import { until, type RoleProcess } from './support.js';
 
 export interface FiringAlert {
@@ -31,6 +31,7 @@ export class Prometheus {
 
   /** @param adapt changes the test's own copy of each rule */
   constructor(folder: string, targets: readonly { role: string; http: string }[], adapt: (rule: Rule) => Rule) {
+    requirePrometheus('prometheus');
     const config = join(folder, 'prometheus.yml');
     writeFileSync(config, stringify(scraping(targets)));
     mkdirSync(join(folder, 'rules'));

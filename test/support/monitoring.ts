@@ -47,13 +47,23 @@ interface Dashboard {
 export function lacksPrometheus(program: 'prometheus' | 'promtool'): string | false {
   if ((process.env['CI'] ?? '') !== '' || (process.env['SSOM_REQUIRE_REAL'] ?? '') !== '') return false;
   if (spawnSync(program, ['--version']).error === undefined) return false;
-  return `${program} is not installed (Debian's package prometheus)`;
+  return missing(program);
+}
+
+function missing(program: string): string {
+  return `${program} is not installed: 'apt-get install prometheus' brings it, or the archive of prometheus.io/download, put on the PATH`;
+}
+
+/** @throws what is missing and how to get it, where it must be there */
+export function requirePrometheus(program: 'prometheus' | 'promtool'): void {
+  if (spawnSync(program, ['--version']).error !== undefined) throw new Error(missing(program));
 }
 
 /** Runs promtool. @returns what it says, and whether all was well */
 export function promtool(...args: string[]): { ok: boolean; said: string } {
-  const { status, stdout, stderr, error } = spawnSync('promtool', args, { encoding: 'utf8' });
-  return { ok: status === 0, said: error?.message ?? `${stdout}${stderr}` };
+  requirePrometheus('promtool');
+  const { status, stdout, stderr } = spawnSync('promtool', args, { encoding: 'utf8' });
+  return { ok: status === 0, said: `${stdout}${stderr}` };
 }
 
 export function filesIn(folder: 'rules' | 'tests'): string[] {

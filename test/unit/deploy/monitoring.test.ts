@@ -128,6 +128,13 @@ describe('promtool', { skip: lacksPrometheus('promtool') }, () => {
   });
 });
 
+it('where Prometheus must be and is not, the tests say what is missing and how to get it', (t) => {
+  const { PATH } = process.env;
+  t.after(() => (process.env['PATH'] = PATH ?? ''));
+  process.env['PATH'] = '/nowhere';
+  assert.throws(() => promtool('--version'), /promtool is not installed: 'apt-get install prometheus'/);
+});
+
 describe('metricsOf', () => {
   for (const [expr, names] of [
     ['sum by (role, x) (rate(a_total{b="c_d"}[5m])) / 2 > 1e9', ['a_total']],
