@@ -26,8 +26,9 @@ import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime.js';
 import type { InboxState } from '../store/inbox-delivery.js';
-import { deleteFromInbox, inboxPosition, listInbox, markAllRead, markRead, markUnread } from '../store/inboxes.js';
+import { deleteFromInbox, inboxPosition, listInbox, markRead, markUnread } from '../store/inboxes.js';
 import { activeOwner } from './active-user.js';
+import { MarkAllReads } from './mark-all-read.js';
 
 export interface InboxServiceDeps {
   readonly database: Database;
@@ -91,6 +92,11 @@ export function inboxService({
     return { changed: state.rows.length, unreadCount: state.unreadCount };
   }
 
+  const markAllReads = new MarkAllReads(unobserved, (page, call) => {
+    writes.READ(page.rows.length);
+    announce(page, true, call.traceparent);
+  });
+
   function mutation(change: typeof markRead, written: (rows: number) => void, bound: Bound): Mutation {
     return async ({ userId, alertIds }, call) => {
       const database = bulk(call);
@@ -112,6 +118,8 @@ export function inboxService({
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
       const filter = readFilter(request.kinds, request.minimumLevel, BOUNDS['ListInboxRequest.kinds']);
       const query = { ...filter, userId, unreadOnly: request.unreadOnly };
+      const { unreadCount } = await inboxPosition(database, userId);
+      if (request.unreadOnly && unreadCount === 0) return { entries: [], nextPageToken: '', unreadCount };
       const { rows, nextPageToken } = await readPage({
         limit,
         from,
@@ -119,7 +127,6 @@ export function inboxService({
         keyOf: ({ alert }) => alert.alertId,
         bytesOf: ({ alert }) => alertBytes(alert),
       });
-      const { unreadCount } = await inboxPosition(database, userId);
       return {
         entries: rows.map(({ alert, isRead, readAt, sequence, deliveredAt }) => ({
           alert: toAlertMessage(alert),
@@ -138,10 +145,7 @@ export function inboxService({
     DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED, BOUNDS['DeleteFromInboxRequest.alert_ids']),
 
     async MarkAllRead({ userId }, call) {
-      const database = bulk(call);
-      const state = await markAllRead(database, await activeOwner(database, call.identity, userId));
-      writes.READ(state.rows.length);
-      return announce(state, true, call.traceparent);
+      return markAllReads.run(await activeOwner(light(call), call.identity, userId), call);
     },
 
     async GetUnreadCount({ userId }, call) {

@@ -8,9 +8,16 @@ import type { InboxState } from './inbox-delivery.js';
  * sequence, store the last number and the unread count, in one transaction.
  */
 
+/** How long a change waits for an inbox that somebody else holds. */
+const LOCK_WAIT_MS = 2000;
+/** Entries that one statement marks under the lock: some 20 ms. */
+const MARK_PAGE = 1000;
+/** Numbers among which one statement looks for unread entries, without the lock. */
+const LOOK_PAGE = 10_000;
+
 /** A change of rows: which ones, and what becomes of them. */
 interface Mutation {
-  /** SQL condition on alert_statuses s; $2 is the list of alert ids. */
+  /** SQL condition on alert_statuses s; $2 is the list of alert ids, $3 the last number that they may have. */
   readonly where: string;
   /** SQL assignments besides seq and change. */
   readonly set: string;
@@ -20,28 +27,29 @@ interface Mutation {
 }
 
 const READ: Mutation = {
-  where: 's.alert_id = ANY($2::bigint[]) AND NOT s.is_read AND s.deleted_at IS NULL',
+  where: 'NOT s.is_read',
   set: 'is_read = true, read_at = now()',
   change: 2,
   unread: '-1',
 };
-const READ_ALL: Mutation = { ...READ, where: '$2::bigint[] IS NULL AND NOT s.is_read AND s.deleted_at IS NULL' };
 const UNREAD: Mutation = {
-  where: 's.alert_id = ANY($2::bigint[]) AND s.is_read AND s.deleted_at IS NULL',
+  where: 's.is_read',
   set: 'is_read = false, read_at = NULL',
   change: 3,
   unread: '1',
 };
 const DELETED: Mutation = {
-  where: 's.alert_id = ANY($2::bigint[]) AND s.deleted_at IS NULL',
+  where: 'true',
   set: 'deleted_at = now()',
   change: 4,
   unread: 'CASE WHEN is_read THEN 0 ELSE -1 END',
 };
 
+const TARGETS = 's.user_id = $1 AND s.alert_id = ANY($2::bigint[]) AND s.seq <= $3 AND s.deleted_at IS NULL';
+
 const mutationSql = ({ where, set, change, unread }: Mutation) => `
   WITH target AS (
-    SELECT s.alert_id, row_number() OVER (ORDER BY s.alert_id) AS k FROM alert_statuses s WHERE s.user_id = $1 AND ${where}
+    SELECT s.alert_id, row_number() OVER (ORDER BY s.alert_id) AS k FROM alert_statuses s WHERE ${TARGETS} AND ${where}
   ), changed AS (
     UPDATE alert_statuses s SET seq = i.last_seq + t.k, change = ${change}, changed_at = now(), ${set}
     FROM target t, inboxes i
@@ -55,12 +63,32 @@ const mutationSql = ({ where, set, change, unread }: Mutation) => `
   )
   SELECT n.last_seq, n.unread_count, (SELECT epoch FROM service_state) AS epoch, c.alert_id, c.seq, c.is_read FROM counted n LEFT JOIN changed c ON true ORDER BY c.seq`;
 
+/** Where an inbox stands, and whether there is something to change: who changes nothing does not wait for the lock either. */
+const lookSql = ({ where }: Mutation) => `
+  SELECT i.last_seq, i.unread_count, e.epoch,
+         EXISTS (SELECT 1 FROM alert_statuses s WHERE ${TARGETS} AND ${where}) AS is_needed
+  FROM service_state e LEFT JOIN inboxes i ON i.user_id = $1`;
+
+/**
+ * @param alertIds at most 1,000: that bounds the statement, whatever the inbox holds
+ * @param upTo entries that have changed since this number are left as they are
+ */
 async function mutate(
   database: Database,
   userId: string,
-  alertIds: readonly number[] | null,
+  alertIds: readonly number[],
   mutation: Mutation,
+  upTo = Number.MAX_SAFE_INTEGER,
 ): Promise<InboxState> {
+  const values = [userId, alertIds, upTo];
+  const { rows: looks } = await database.query<{
+    last_seq: number | null;
+    unread_count: number | null;
+    epoch: number;
+    is_needed: boolean;
+  }>({ text: lookSql(mutation), values });
+  const { last_seq: lastSequence, unread_count: unreadCount, epoch, is_needed: isNeeded } = looks[0]!;
+  if (!isNeeded) return { userId, lastSequence: lastSequence ?? 0, unreadCount: unreadCount ?? 0, epoch, rows: [] };
   return database.transaction(async (connection) => {
     // The lock comes first, in a statement of its own: the next statement's snapshot then sees every number given so far.
     await connection.query('SELECT 1 FROM inboxes WHERE user_id = $1 FOR UPDATE', [userId]);
@@ -71,7 +99,7 @@ async function mutate(
       alert_id: number | null;
       seq: number;
       is_read: boolean;
-    }>(mutationSql(mutation), [userId, alertIds]);
+    }>(mutationSql(mutation), values);
     const changed = rows.filter(({ alert_id }) => alert_id !== null);
     return {
       userId,
@@ -85,7 +113,7 @@ async function mutate(
         isRead: is_read,
       })),
     };
-  });
+  }, LOCK_WAIT_MS);
 }
 
 /** Marks alerts as read; returns the rows that changed. */
@@ -97,13 +125,59 @@ export function markUnread(database: Database, userId: string, alertIds: readonl
   return mutate(database, userId, alertIds, UNREAD);
 }
 
-export function markAllRead(database: Database, userId: string): Promise<InboxState> {
-  return mutate(database, userId, null, READ_ALL);
-}
-
 /** Deletes softly: a repeated delivery finds the row and leaves it deleted. */
 export function deleteFromInbox(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxState> {
   return mutate(database, userId, alertIds, DELETED);
+}
+
+/**
+ * Marks everything as read that is in the inbox when it begins, newest first, a page in each transaction: between them
+ * deliveries and other changes have their turn. It looks no further once it has found as many as are unread, so that it
+ * reads what has changed since the last time and not the whole inbox.
+ * @yields the inbox after each page that changed something; what was marked stays marked if it is not asked for the next one
+ * @returns how many are unread in the end
+ */
+export async function* markAllRead(database: Database, userId: string): AsyncGenerator<InboxState, number> {
+  const { lastSequence: upTo, unreadCount } = await inboxPosition(database, userId);
+  let unread = unreadCount;
+  let left = unreadCount;
+  for (let from = upTo; left > 0;) {
+    const { alertIds, next } = await unreadPage(database, userId, from);
+    if (alertIds.length > 0) {
+      const state = await mutate(database, userId, alertIds, READ, upTo);
+      unread = state.unreadCount;
+      if (state.rows.length > 0) yield state;
+    }
+    if (next === undefined || unread === 0) break;
+    left -= alertIds.length;
+    from = next;
+  }
+  return unread;
+}
+
+/** The newest unread entries up to a number, of one page. @returns with up to where to look next; undefined at the end */
+async function unreadPage(
+  database: Database,
+  userId: string,
+  upTo: number,
+): Promise<{ alertIds: number[]; next: number | undefined }> {
+  const { rows } = await database.query<{ top: number | null; alert_id: number | null; seq: number | null }>({
+    name: 'unread-page',
+    text: `
+      SELECT t.top, s.alert_id, s.seq
+      FROM (SELECT max(seq) AS top FROM alert_statuses WHERE user_id = $1 AND seq <= $2) t
+      LEFT JOIN LATERAL (
+        SELECT alert_id, seq FROM alert_statuses
+        WHERE user_id = $1 AND seq <= t.top AND seq > t.top - ${LOOK_PAGE} AND NOT is_read AND deleted_at IS NULL
+        ORDER BY seq DESC LIMIT ${MARK_PAGE}
+      ) s ON true
+      ORDER BY s.seq DESC`,
+    values: [userId, upTo],
+  });
+  const top = rows[0]?.top ?? null;
+  if (top === null) return { alertIds: [], next: undefined };
+  const alertIds = rows.flatMap(({ alert_id }) => alert_id ?? []);
+  return { alertIds, next: alertIds.length === MARK_PAGE ? rows.at(-1)!.seq! - 1 : top - LOOK_PAGE };
 }
 
 export interface InboxEntry {
@@ -114,34 +188,52 @@ export interface InboxEntry {
   readonly deliveredAt: number;
 }
 
-/** Entries with an alert id below `before`, newest first. */
+/** Entries that one statement looks at, whatever the filter leaves of them. */
+const LIST_PAGE = 2000;
+
+/**
+ * Entries with an alert id below `before`, newest first, among the next 2,000 of the inbox.
+ * @returns with the id below which there may be more; undefined if there is none
+ */
 export async function listInbox(
   database: Database,
   query: AlertFilter & { userId: string; unreadOnly: boolean; before: number; limit: number },
-): Promise<InboxEntry[]> {
+): Promise<{ rows: InboxEntry[]; next: number | undefined }> {
+  const { userId, before, limit } = query;
+  const looked = () =>
+    database
+      .builder('alert_statuses')
+      .where('user_id', userId)
+      .where('alert_id', '<', before)
+      .orderBy('alert_id', 'desc')
+      .limit(LIST_PAGE);
   const select = database
-    .builder('alert_statuses as s')
+    .builder(looked().as('s'))
     .join('alerts as a', 'a.alert_id', 's.alert_id')
     .select('a.alert_id', 'a.kind', 'a.app_name', 'a.level', 'a.title', 'a.message', 'a.labels', 'a.source_id')
     .select('a.occurred_at', 'a.created_at', 's.is_read', 's.read_at', 's.seq', 's.created_at as delivered_at')
-    .where('s.user_id', query.userId)
     .whereNull('s.deleted_at')
-    .where('s.alert_id', '<', query.before)
     .orderBy('s.alert_id', 'desc')
-    .limit(query.limit);
+    .limit(limit);
   if (query.unreadOnly) void select.where('s.is_read', false);
   if (query.kinds.length > 0) void select.whereIn('a.kind', query.kinds);
   if (query.minimumRank > 0) void select.where('a.level', '>=', query.minimumRank);
   const rows = await database.build<
     AlertRow & { is_read: boolean; read_at: number | null; seq: number; delivered_at: number }
   >(select);
-  return rows.map((row) => ({
+  const entries = rows.map((row) => ({
     alert: toStoredAlert(row),
     isRead: row.is_read,
     readAt: row.read_at,
     sequence: row.seq,
     deliveredAt: row.delivered_at,
   }));
+  if (entries.length === limit) return { rows: entries, next: entries.at(-1)!.alert.alertId };
+  const last = looked()
+    .select('alert_id')
+    .limit(1)
+    .offset(LIST_PAGE - 1);
+  return { rows: entries, next: (await database.build<{ alert_id: number }>(last))[0]?.alert_id };
 }
 
 export interface InboxPosition {

@@ -8,6 +8,7 @@ import { serve } from './worker.js';
 
 const { CreateAlert, BatchCreateAlerts } = api.AlertService.service;
 const { StreamAlerts } = api.AlertStreamService.service;
+const { MarkAllRead } = api.InboxService.service;
 
 const STREAM_CHANNELS = 4;
 /** Streams that are opened at the same time. */
@@ -32,10 +33,10 @@ function metadata(key: string, value: string): grpc.Metadata {
 const asCaller = metadata('x-caller', 'bench');
 const asIs = (bytes: Buffer) => bytes;
 
-function call(client: grpc.Client, path: string, request: Buffer): Promise<Buffer> {
+function call(client: grpc.Client, path: string, request: Buffer, as = asCaller): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const options = { deadline: Date.now() + CALL_TIMEOUT_MS };
-    client.makeUnaryRequest(path, asIs, asIs, request, asCaller, options, (error, response) =>
+    client.makeUnaryRequest(path, asIs, asIs, request, as, options, (error, response) =>
       error === null ? resolve(response!) : reject(error),
     );
   });
@@ -289,7 +290,49 @@ async function openLoop(options: { address: string; rate: number; seconds: numbe
   return { acknowledged, delivered, missing: starts.size };
 }
 
+// ------------------------------------------------------------------------------------- one user who is never satisfied
+
+export interface MarkingResult {
+  readonly calls: number;
+  /** How many ended with which code. */
+  readonly codes: Readonly<Record<string, number>>;
+}
+
+/** MarkAllRead of one user in a loop, by so many callers at once; those that run when the time is over are cancelled. */
+async function markLoop(options: {
+  address: string;
+  userId: string;
+  callers: number;
+  seconds: number;
+}): Promise<MarkingResult> {
+  const client = connect(options.address);
+  const as = metadata('x-user-id', options.userId);
+  const request = Buffer.from(MarkAllRead.requestSerialize({}));
+  const codes: Record<string, number> = {};
+  let calls = 0;
+  let isOver = false;
+  const caller = async () => {
+    while (!isOver) {
+      const code = await call(client, MarkAllRead.path, request, as).then(
+        () => grpc.status.OK,
+        (error: grpc.ServiceError) => error.code,
+      );
+      if (isOver) return;
+      calls += 1;
+      codes[grpc.status[code]] = (codes[grpc.status[code]] ?? 0) + 1;
+      if (code !== grpc.status.OK) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  const running = Promise.all(Array.from({ length: options.callers }, caller));
+  await new Promise((resolve) => setTimeout(resolve, options.seconds * 1000));
+  isOver = true;
+  client.close();
+  await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 1000))]);
+  return { calls, codes };
+}
+
 const commands = {
+  markLoop,
   closedLoop,
   openStreams,
   openLoop,

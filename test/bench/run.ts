@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { ROOT } from '../../services/lib/root.js';
 import { runLaboratory } from './laboratory.js';
+import { busyInbox } from './scenarios/busy-inbox.js';
 import { createDurable } from './scenarios/create-durable.js';
 import { greedyCaller } from './scenarios/greedy-caller.js';
 import { latency } from './scenarios/latency.js';
@@ -10,7 +11,7 @@ import { broadcast, singleBatch, singleUnary } from './scenarios/throughput.js';
 
 await runLaboratory({
   name: 'bench',
-  scenarios: [createDurable, broadcast, singleUnary, singleBatch, latency, greedyCaller, start],
+  scenarios: [createDurable, broadcast, singleUnary, singleBatch, latency, greedyCaller, busyInbox, start],
   readme: join(ROOT, 'test', 'bench', 'README.md'),
   rounds: 5,
   users: 1000,

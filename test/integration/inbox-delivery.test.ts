@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { insertAlerts } from '../../services/store/alerts.js';
-import { deliverToInboxes, missingDeliveries, type Delivery } from '../../services/store/inbox-delivery.js';
+import {
+  deliverToInboxes,
+  missingDeliveries,
+  type Delivery,
+  type InboxRowState,
+} from '../../services/store/inbox-delivery.js';
 import {
   changesAfter,
   deleteFromInbox,
@@ -43,6 +48,30 @@ async function deliver(database: Database, deliveries: readonly Delivery[]): Pro
     const { held } = await deliverToInboxes(database, rest);
     rest = rest.filter(({ userId }) => held.has(userId));
   }
+}
+
+/** Marks all as read; what the pages changed together. */
+async function markAll(database: Database, userId: string): Promise<{ rows: InboxRowState[]; unread: number }> {
+  const rows: InboxRowState[] = [];
+  const pages = markAllRead(database, userId);
+  for (let page = await pages.next(); ; page = await pages.next()) {
+    if (page.done === true) return { rows, unread: page.value };
+    rows.push(...page.value.rows);
+  }
+}
+
+/** Puts `count` unread entries into an inbox, in one statement. */
+async function fill(
+  { sql, alertIds }: { sql: TestDatabase['sql']; alertIds: number[] },
+  userId: string,
+  count: number,
+) {
+  await sql(
+    `INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at)
+     SELECT $1, $2::bigint + k, k, k, 1, false, now() FROM generate_series(1, $3::int) k`,
+    [userId, alertIds[0]! + 1_000_000, count],
+  );
+  await sql('INSERT INTO inboxes (user_id, last_seq, unread_count) VALUES ($1, $2::int, $2::int)', [userId, count]);
 }
 
 /** I3 and the counts: numbers are unique, every row has one of 1..last_seq, and the badge is the number of unread rows. */
@@ -275,7 +304,7 @@ test('reading, unreading and deleting while alerts arrive: every number once, ev
           () => markRead(database, userId, some),
           () => markUnread(database, userId, some),
           () => deleteFromInbox(database, userId, some),
-          () => markAllRead(database, userId),
+          async () => ({ userId, ...(await markAll(database, userId)) }),
         ][[0, 0, 0, 1, 1, 2, 3][random(7)]!]!;
       });
       const numbers = new Map<string, number[]>();
@@ -337,8 +366,7 @@ test('mutations touch only what they apply to, and repeated ones nothing', async
   assert.deepEqual((await markUnread(database, 'u1', [a, b])).rows, []);
   assert.deepEqual((await deleteFromInbox(database, 'u1', [a])).rows, []);
   // A user who has no inbox.
-  const none = await markAllRead(database, 'u5');
-  assert.deepEqual([none.rows.length, none.lastSequence, none.unreadCount], [0, 0, 0]);
+  assert.deepEqual(await markAll(database, 'u5'), { rows: [], unread: 0 });
   // Nobody else's inbox was touched.
   assert.deepEqual(await inboxPosition(database, 'u2'), { lastSequence: 3, prunedSequence: 0, unreadCount: 3 });
   await assertConsistent(store, false);
@@ -410,4 +438,81 @@ test('changesAfter: many cursors in one statement get what each would get alone'
     together.map(({ changes }) => changes.map(({ sequence }) => sequence)),
     [[1], [], [], [1, 3, 4], [6, 7]],
   );
+});
+
+test('MarkAllRead marks what was there when it began, a page at a time; what comes or is marked unread meanwhile stays', async (t) => {
+  const store = await setUp(t, 1);
+  const { database, alertIds } = store;
+  await fill(store, 'u1', 2600);
+  const some = Array.from({ length: 300 }, (_, index) => alertIds[0]! + 1_000_000 + 1 + index * 7);
+  await markRead(database, 'u1', some);
+  await deleteFromInbox(database, 'u1', some.slice(0, 50));
+  const pages = markAllRead(database, 'u1');
+  const changed: number[] = [];
+  for (let page = await pages.next(); page.done !== true; page = await pages.next()) {
+    assert.ok(page.value.rows.length <= 1000);
+    if (changed.length === 0) {
+      await deliver(database, to('u1', alertIds[0]!));
+      await markUnread(database, 'u1', [some[100]!, page.value.rows[0]!.alertId]);
+    }
+    changed.push(...page.value.rows.map(({ alertId }) => alertId));
+  }
+  assert.equal(changed.length, 2300);
+  const unread = await store.sql<{ alert_id: number }>(
+    "SELECT alert_id FROM alert_statuses WHERE user_id = 'u1' AND NOT is_read AND deleted_at IS NULL ORDER BY alert_id",
+  );
+  assert.deepEqual(
+    unread.map(({ alert_id }) => alert_id),
+    [alertIds[0]!, some[100]!, changed[0]!].toSorted((a, b) => a - b),
+  );
+  await assertConsistent(store, false);
+  assert.deepEqual((await markAll(database, 'u1')).rows.length, 3);
+});
+
+test('an old unread entry far below many read ones is found', async (t) => {
+  const store = await setUp(t, 1);
+  await fill(store, 'u1', 25_000);
+  const first = store.alertIds[0]! + 1_000_001;
+  await store.sql('UPDATE alert_statuses SET is_read = true WHERE alert_id > $1', [first]);
+  await store.sql('UPDATE inboxes SET unread_count = 1');
+  const { rows, unread } = await markAll(store.database, 'u1');
+  assert.deepEqual([rows.map(({ alertId, sequence }) => [alertId, sequence]), unread], [[[first, 25_001]], 0]);
+});
+
+test('who changes nothing does not wait for an inbox that somebody holds; who does is told after 2 s', async (t) => {
+  const store = await setUp(t, 2);
+  const { database, alertIds, connect } = store;
+  const [a, b] = alertIds as [number, number];
+  await deliver(database, [...to('u1', a), ...to('u2', b)]);
+  await markRead(database, 'u1', [a]);
+  await connect().transaction(async (connection) => {
+    await connection.query('SELECT 1 FROM inboxes FOR UPDATE');
+    const startedAt = performance.now();
+    assert.deepEqual(await markAll(database, 'u1'), { rows: [], unread: 0 });
+    assert.equal((await markRead(database, 'u1', [a, b])).lastSequence, 2);
+    assert.deepEqual((await markUnread(database, 'u1', [b])).rows, []);
+    assert.deepEqual((await deleteFromInbox(database, 'u1', [b])).rows, []);
+    assert.ok(performance.now() - startedAt < 1000);
+    await assert.rejects(markAll(database, 'u2'), { code: '55P03' });
+  });
+});
+
+test('while 40,000 entries are marked others get the lock of the inbox between two pages', async (t) => {
+  const store = await setUp(t, 1);
+  await fill(store, 'u1', 40_000);
+  const other = store.connect();
+  let isOver = false;
+  const startedAt = performance.now();
+  const marking = markAll(store.database, 'u1').finally(() => (isOver = true));
+  const waits: number[] = [];
+  while (!isOver) {
+    const askedAt = performance.now();
+    await other.query({ text: "SELECT 1 FROM inboxes WHERE user_id = 'u1' FOR UPDATE" });
+    waits.push(performance.now() - askedAt);
+    await wait(5);
+  }
+  assert.equal((await marking).rows.length, 40_000);
+  const [longest, all] = [Math.max(...waits), performance.now() - startedAt];
+  t.diagnostic(`${waits.length} times, at most ${longest.toFixed(0)} ms of ${all.toFixed(0)} ms`);
+  assert.ok(longest < all / 4);
 });

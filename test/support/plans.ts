@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Knex } from 'knex';
 import type { Database } from '../../services/lib/postgres.js';
 
 interface Statement {
@@ -39,8 +40,14 @@ export function explaining(database: Database, plans: Explained[]): Database {
       return query(statement, values);
     };
   const queryOf = (target: object) => watch((target as { query: Query }).query.bind(target));
+  const query = queryOf(database);
   return {
-    query: queryOf(database),
+    query,
+    builder: database.builder,
+    build: async (builder: Knex.QueryBuilder) => {
+      const { sql, bindings } = builder.toSQL().toNative();
+      return ((await query({ text: sql, values: [...bindings] })) as { rows: unknown[] }).rows;
+    },
     transaction: (work: (connection: object) => Promise<unknown>) =>
       database.transaction((connection) => work({ query: queryOf(connection) })),
   } as unknown as Database;

@@ -95,36 +95,49 @@ const PAGE_BYTES = 3 * 1_048_576;
 /** Rows of one statement: of the largest alerts they are some 25 MB. */
 const PORTION = 100;
 
+/** A page ends after so long, if a filter leaves little of much. */
+const PAGE_MS = 1000;
+
+/** Rows that were found among some, and the key behind which there may be more. */
+interface Portion<Row, Key> {
+  readonly rows: readonly Row[];
+  readonly next: Key | undefined;
+}
+
 export interface PageRows<Row, Key extends string | number> {
   /** How many rows the page may have. */
   readonly limit: number;
   /** Where it begins. */
   readonly from: Key;
-  /** Reads at most `limit` rows behind a key. */
-  readonly read: (behind: Key, limit: number) => Promise<readonly Row[]>;
+  /** Reads at most `limit` rows behind a key: those that are next, or what a filter leaves of some. */
+  readonly read: (behind: Key, limit: number) => Promise<readonly Row[] | Portion<Row, Key>>;
   readonly keyOf: (row: Row) => Key;
   /** At most so many bytes in the response. */
   readonly bytesOf: (row: Row) => number;
 }
 
-/** The rows of a page, which ends at `limit` or at 3 MiB, and the token of the next one; empty if there is none. */
+/** The rows of a page, which ends at `limit`, at 3 MiB or after 1 s, and the token of the next one; empty if there is none. */
 export async function readPage<Row, Key extends string | number>(
   page: PageRows<Row, Key>,
 ): Promise<{ rows: Row[]; nextPageToken: string }> {
   const { limit, read, keyOf, bytesOf } = page;
   const rows: Row[] = [];
   let bytes = 0;
+  const until = performance.now() + PAGE_MS;
   for (let behind = page.from; ;) {
     const wanted = Math.min(PORTION, limit + 1 - rows.length);
-    const portion = await read(behind, wanted);
-    for (const row of portion) {
+    const answer = await read(behind, wanted);
+    const portion =
+      'rows' in answer ? answer : { rows: answer, next: answer.length < wanted ? undefined : keyOf(answer.at(-1)!) };
+    for (const row of portion.rows) {
       bytes += bytesOf(row);
       if (rows.length === limit || (rows.length > 0 && bytes > PAGE_BYTES))
         return { rows, nextPageToken: writePageToken(keyOf(rows.at(-1)!)) };
       rows.push(row);
     }
-    if (portion.length < wanted) return { rows, nextPageToken: '' };
-    behind = keyOf(rows.at(-1)!);
+    if (portion.next === undefined) return { rows, nextPageToken: '' };
+    if (performance.now() > until) return { rows, nextPageToken: writePageToken(portion.next) };
+    behind = portion.next;
   }
 }
 

@@ -66,14 +66,20 @@ export interface InboxServiceClient extends grpc.Client {
   listInbox(argument: _ssom_alert_v1_ListInboxRequest, callback: grpc.requestCallback<_ssom_alert_v1_ListInboxResponse__Output>): grpc.ClientUnaryCall;
   
   /**
-   * Marks everything as read that is in the inbox when the call is made.
+   * Marks everything as read that is in the inbox when the call is made, 1,000 entries at a time, newest first; alerts that
+   * arrive meanwhile have their turn in between. If the call is cancelled or its deadline ends, what was marked stays marked,
+   * and the next call goes on from there. Of several calls for one inbox one runs at a time; those that come meanwhile
+   * share the next run, which begins 100 ms after they ask at the earliest, and what it changes is told to the first of them.
    */
   MarkAllRead(argument: _ssom_alert_v1_MarkAllReadRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_ssom_alert_v1_MarkAllReadResponse__Output>): grpc.ClientUnaryCall;
   MarkAllRead(argument: _ssom_alert_v1_MarkAllReadRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_ssom_alert_v1_MarkAllReadResponse__Output>): grpc.ClientUnaryCall;
   MarkAllRead(argument: _ssom_alert_v1_MarkAllReadRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_ssom_alert_v1_MarkAllReadResponse__Output>): grpc.ClientUnaryCall;
   MarkAllRead(argument: _ssom_alert_v1_MarkAllReadRequest, callback: grpc.requestCallback<_ssom_alert_v1_MarkAllReadResponse__Output>): grpc.ClientUnaryCall;
   /**
-   * Marks everything as read that is in the inbox when the call is made.
+   * Marks everything as read that is in the inbox when the call is made, 1,000 entries at a time, newest first; alerts that
+   * arrive meanwhile have their turn in between. If the call is cancelled or its deadline ends, what was marked stays marked,
+   * and the next call goes on from there. Of several calls for one inbox one runs at a time; those that come meanwhile
+   * share the next run, which begins 100 ms after they ask at the earliest, and what it changes is told to the first of them.
    */
   markAllRead(argument: _ssom_alert_v1_MarkAllReadRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_ssom_alert_v1_MarkAllReadResponse__Output>): grpc.ClientUnaryCall;
   markAllRead(argument: _ssom_alert_v1_MarkAllReadRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_ssom_alert_v1_MarkAllReadResponse__Output>): grpc.ClientUnaryCall;
@@ -133,7 +139,10 @@ export interface InboxServiceHandlers extends grpc.UntypedServiceImplementation 
   ListInbox: grpc.handleUnaryCall<_ssom_alert_v1_ListInboxRequest__Output, _ssom_alert_v1_ListInboxResponse>;
   
   /**
-   * Marks everything as read that is in the inbox when the call is made.
+   * Marks everything as read that is in the inbox when the call is made, 1,000 entries at a time, newest first; alerts that
+   * arrive meanwhile have their turn in between. If the call is cancelled or its deadline ends, what was marked stays marked,
+   * and the next call goes on from there. Of several calls for one inbox one runs at a time; those that come meanwhile
+   * share the next run, which begins 100 ms after they ask at the earliest, and what it changes is told to the first of them.
    */
   MarkAllRead: grpc.handleUnaryCall<_ssom_alert_v1_MarkAllReadRequest__Output, _ssom_alert_v1_MarkAllReadResponse>;
   

@@ -12,7 +12,8 @@ export interface ListInboxRequest {
    */
   'userId'?: (string);
   /**
-   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, and after a second if the filter leaves little of a large inbox, so it may be
+   * shorter, or empty, while there is a next one.
    */
   'pageSize'?: (number);
   /**
@@ -42,7 +43,8 @@ export interface ListInboxRequest__Output {
    */
   'userId': (string);
   /**
-   * 1 to 500; 0 means 50. A page ends at 3 MiB, so it may be shorter while there is a next one.
+   * 1 to 500; 0 means 50. A page ends at 3 MiB, and after a second if the filter leaves little of a large inbox, so it may be
+   * shorter, or empty, while there is a next one.
    */
   'pageSize': (number);
   /**

@@ -1,0 +1,92 @@
+import { CallEnded, type Database } from '../lib/postgres.js';
+import { wait } from '../lib/retry.js';
+import type { CallContext } from '../lib/grpc/server.js';
+import type { InboxState } from '../store/inbox-delivery.js';
+import { markAllRead } from '../store/inboxes.js';
+
+/** A run that follows another of the same inbox begins so much later than that one at least: calls that come meanwhile share it. */
+const INTERVAL_MS = 100;
+
+export interface MarkedAll {
+  readonly changed: number;
+  readonly unreadCount: number;
+}
+
+/** One passage through an inbox, for all calls that came before it began. */
+interface Run {
+  hasBegun: boolean;
+  callers: number;
+  /** Aborts when none of its callers waits any more. */
+  readonly abandoned: AbortController;
+  readonly result: Promise<MarkedAll>;
+}
+
+/**
+ * Calls of MarkAllRead. Of one inbox one runs at a time; those that come meanwhile share the next one, which is what each of
+ * them needs. A run holds the inbox for a page at a time and pauses as long as the page took, so that it takes half of what
+ * one connection can do, and ends when nobody waits for it any more.
+ */
+export class MarkAllReads {
+  /** The latest run of each inbox. */
+  readonly #runs = new Map<string, Run>();
+
+  /** @param onPage told of each page, once it is committed */
+  constructor(
+    private readonly database: Database,
+    private readonly onPage: (state: InboxState, call: CallContext) => void,
+  ) {}
+
+  /** @returns how many this call changed: of those that share a run, the first one */
+  async run(userId: string, call: CallContext): Promise<MarkedAll> {
+    const latest = this.#runs.get(userId);
+    const isShared = latest !== undefined && !latest.hasBegun && !latest.abandoned.signal.aborted;
+    const run = isShared ? latest : this.#begin(userId, latest, call);
+    run.callers += 1;
+    const { changed, unreadCount } = await this.#wait(run, call.signal);
+    return { changed: isShared ? 0 : changed, unreadCount };
+  }
+
+  #wait(run: Run, signal: AbortSignal): Promise<MarkedAll> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        run.callers -= 1;
+        if (run.callers === 0) run.abandoned.abort();
+        reject(new CallEnded());
+      };
+      if (signal.aborted) return leave();
+      signal.addEventListener('abort', leave, { once: true });
+      run.result.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+    });
+  }
+
+  #begin(userId: string, before: Run | undefined, call: CallContext): Run {
+    const abandoned = new AbortController();
+    const work = async (): Promise<MarkedAll> => {
+      if (before !== undefined) await Promise.all([before.result.catch(() => undefined), wait(INTERVAL_MS)]);
+      run.hasBegun = true;
+      try {
+        return await this.#markAll(userId, abandoned.signal, call);
+      } finally {
+        if (this.#runs.get(userId) === run) this.#runs.delete(userId);
+      }
+    };
+    const run: Run = { hasBegun: before === undefined, callers: 0, abandoned, result: Promise.resolve().then(work) };
+    // Whoever waits for it may have gone.
+    run.result.catch(() => undefined);
+    this.#runs.set(userId, run);
+    return run;
+  }
+
+  async #markAll(userId: string, signal: AbortSignal, call: CallContext): Promise<MarkedAll> {
+    const pages = markAllRead(this.database.bulk.forCall({ statements: call.statements, signal }), userId);
+    let changed = 0;
+    for (let pageAt = performance.now(); ; pageAt = performance.now()) {
+      if (signal.aborted) throw new CallEnded();
+      const page = await pages.next();
+      if (page.done === true) return { changed, unreadCount: page.value };
+      changed += page.value.rows.length;
+      this.onPage(page.value, call);
+      await wait(performance.now() - pageAt, signal);
+    }
+  }
+}
