@@ -44,6 +44,8 @@ const BULK_LINGER_MS = 5;
 const BULK_BATCH_SIZE = 131_072;
 const PROBE_INTERVAL_MS = 5000;
 const GROUP_LAG_INTERVAL_MS = 10_000;
+/** The name under which /readyz shows whether the topics exist. */
+const TOPICS_CHECK = 'topics';
 
 /**
  * The Kafka clients of a process: each is waited for, seen in metrics and /readyz, replaced when topics were made anew, and
@@ -172,7 +174,7 @@ export class KafkaClients {
 
   /** Replaces all clients at once when topics were made anew: each of them would find out by itself, one hop after the other. */
   #watchTopics(topics: readonly string[], signal: AbortSignal): void {
-    const { config, role, brokers, logger, closers } = this.surroundings;
+    const { config, role, brokers, logger, closers, readiness } = this.surroundings;
     const watch = new TopicWatch(brokers, config, logger, `ssom-${role}-topics`, topics);
     closers.add('topic watch', () => watch.close());
     void every(
@@ -180,6 +182,10 @@ export class KafkaClients {
       signal,
       async () => {
         const remade = await watch.look();
+        const { missing } = watch;
+        // Each role needs some of them, so that no one decides alone whether it is ready.
+        if (missing.length > 0) readiness.show(TOPICS_CHECK, false, `not there: ${missing.join(', ')}`);
+        else readiness.show(TOPICS_CHECK, true, topics.join(', '));
         if (remade.length === 0) return;
         const reason = `made anew: ${remade.join(', ')}`;
         // Not awaited: one that cannot be replaced yet keeps nobody from noticing the next topic.

@@ -226,3 +226,13 @@ test('a partition that cannot be taken up again at once is not read on behind th
   assert.deepEqual(read, ['fails alone', 'behind it']);
   assert.equal(consumer.parked, 0);
 });
+
+test('a publish that fails names the topic', async (t) => {
+  const producer = await Producer.connect(await startBroker(t), config, silentLogger(), { clientId: 'test' });
+  defer(t, () => producer.close());
+  const value = Buffer.alloc(config.producerBufferMemory + 1);
+  await assert.rejects(
+    producer.publish([{ topic: TOPIC, key: 'k', value }]),
+    /did not take the records of test-topic: /,
+  );
+});

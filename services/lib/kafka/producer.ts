@@ -265,7 +265,10 @@ export class Producer {
       await this.#handOver(records, batch);
       await batch.done;
     } catch (error) {
-      throw new PublishFailed(`Kafka did not take the records: ${(error as Error).message}`, { cause: error });
+      const topics = [...new Set(records.map(({ topic }) => topic))].join(', ');
+      throw new PublishFailed(`Kafka did not take the records of ${topics}: ${(error as Error).message}`, {
+        cause: error,
+      });
     } finally {
       this.#open.delete(batch);
     }
@@ -292,9 +295,12 @@ export class Producer {
     } finally {
       this.#open.delete(batch);
     }
-    return batch.failures.map((error) => {
+    return batch.failures.map((error, index) => {
       const cause = error === null ? (failure ?? new Error('nothing was heard of it')) : error;
-      return cause && new PublishFailed(`Kafka did not take the record: ${cause.message}`, { cause });
+      if (cause === undefined) return undefined;
+      return new PublishFailed(`Kafka did not take the record of ${records[index]!.topic}: ${cause.message}`, {
+        cause,
+      });
     });
   }
 

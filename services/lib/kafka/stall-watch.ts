@@ -21,6 +21,8 @@ export interface Watched {
   readonly isResting: () => boolean;
   /** Where it is not where it should be, as the brokers tell another client. */
   readonly waiting: () => Promise<Waiting>;
+  /** Whether brokers answer another client. */
+  readonly answers: () => Promise<boolean>;
   readonly replace: (reason: string) => Promise<void>;
 }
 
@@ -45,11 +47,17 @@ export function watchForStalls(watched: Watched, stallMs: number, logger: Logger
   /** When each partition was first seen to wait at the position where it still is. */
   let suspects = new Map<string, number>();
   let looking = false;
+  /** Since when it has no partitions although brokers answer. */
+  let leftOutSince: number | undefined;
 
   const look = async () => {
     const began = performance.now();
-    if (!watched.isResting() && watched.unassignedMs() > UNASSIGNED_MAX_MS) {
+    // While brokers are away no client is given any, and a new one would only join later.
+    const isLeftOut = watched.unassignedMs() > 0 && (await watched.answers());
+    leftOutSince = isLeftOut ? (leftOutSince ?? began) : undefined;
+    if (!watched.isResting() && leftOutSince !== undefined && began - leftOutSince > UNASSIGNED_MAX_MS) {
       suspects.clear();
+      leftOutSince = undefined;
       return watched.replace(`its group has given it no partitions for ${Math.round(watched.unassignedMs() / 1000)} s`);
     }
     // Who does not ask gets nothing; that is not the client's fault.

@@ -55,6 +55,7 @@ export class Subscription {
         unassignedMs: () => membership.unassignedMs,
         isResting: () => !client.isUsable || pauses.isPaused || membership.isRebalancing,
         waiting: () => waiting.look(),
+        answers: () => waiting.answers(),
         replace: (reason) => this.renew(reason),
       },
       this.stallMs,

@@ -16,6 +16,7 @@ type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
 export class TopicWatch {
   readonly #ids = new Map<string, string>();
   readonly #complained = new Set<string>();
+  #missing: readonly string[] = [];
   #admin: Admin | undefined;
 
   constructor(
@@ -32,12 +33,32 @@ export class TopicWatch {
    */
   async look(): Promise<string[]> {
     const remade: string[] = [];
-    for (const { name, id } of await this.#describe()) {
+    const described = await this.#describe();
+    this.#noteMissing(this.topics.filter((topic) => !described.some(({ name }) => name === topic)));
+    for (const { name, id } of described) {
       const before = this.#ids.get(name);
       this.#ids.set(name, id);
       if (before !== undefined && before !== id) remade.push(name);
     }
     return remade;
+  }
+
+  /** Topics that did not exist at the last look, or may not be described. */
+  get missing(): readonly string[] {
+    return this.#missing;
+  }
+
+  #noteMissing(missing: readonly string[]): void {
+    for (const topic of missing) {
+      if (this.#missing.includes(topic)) continue;
+      this.logger.error(
+        { topic },
+        'a topic does not exist, or may not be described; deploy/kafka/create-topics.sh makes it',
+      );
+    }
+    for (const topic of this.#missing)
+      if (!missing.includes(topic)) this.logger.info({ topic }, 'the topic exists again');
+    this.#missing = missing;
   }
 
   async #describe(): Promise<{ name: string; id: string }[]> {

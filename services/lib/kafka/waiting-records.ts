@@ -36,6 +36,17 @@ export class WaitingRecords {
     }
   }
 
+  /** Whether brokers answer a client that knows nothing of them yet. */
+  async answers(): Promise<boolean> {
+    try {
+      const observer = await this.observe();
+      await observer.close();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** Who has moved since the last look does not stand still; a busy consumer costs nothing. */
   #standingStill(): PartitionOffset[] {
     const before = this.#lookedAt;

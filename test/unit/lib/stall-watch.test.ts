@@ -23,6 +23,7 @@ function watch(t: TestContext, more: Partial<Watched>) {
       unassignedMs: () => 0,
       isResting: () => false,
       waiting: () => Promise.resolve({ partitions: [], beyondTheEnd: false }),
+      answers: () => Promise.resolve(true),
       replace: (reason) => {
         replaced.push(reason);
         return Promise.resolve();
@@ -46,10 +47,26 @@ function watch(t: TestContext, more: Partial<Watched>) {
 test('a member that gave up its partitions and is not given any for a minute is replaced', async (t) => {
   const since = 1_000_000;
   const { replaced, pass } = watch(t, { unassignedMs: () => performance.now() - since });
-  await pass(60_000);
+  await pass(70_000);
   assert.deepEqual(replaced, [], 'a rebalance may take so long');
   await pass(10_000);
-  assert.deepEqual(replaced, ['its group has given it no partitions for 70 s']);
+  assert.deepEqual(replaced, ['its group has given it no partitions for 80 s']);
+});
+
+test('a member is not replaced while Kafka is away, nor as soon as it is back', async (t) => {
+  const since = 1_000_000;
+  let answers = false;
+  const { replaced, pass } = watch(t, {
+    unassignedMs: () => performance.now() - since,
+    answers: () => Promise.resolve(answers),
+  });
+  await pass(300_000);
+  assert.deepEqual(replaced, [], 'no client is given any while brokers are away');
+  answers = true;
+  await pass(60_000);
+  assert.deepEqual(replaced, [], 'it is joining again');
+  await pass(20_000);
+  assert.equal(replaced.length, 1);
 });
 
 test('a member that pauses, or has its partitions, is left alone', async (t) => {
