@@ -81,7 +81,9 @@ export class PartitionEnds {
     for (const [index, each] of standing.entries()) {
       const ends = await watermarks(client, each);
       if (client.generation !== generation) return;
-      progress.noteEnds(each, { ...ends, committed: committed[index]?.offset ?? -1 });
+      // A group that has committed nothing begins with the oldest record.
+      const from = committed[index] === undefined ? -1 : Math.max(committed[index].offset, 0);
+      progress.noteEnds(each, { ...ends, committed: from });
       if (isSure) progress.noteRemoved(each, ends.low);
     }
   }
