@@ -54,7 +54,7 @@ export function createAlertApi(runtime: Runtime): Service {
   const inbox = inboxService({ database, metrics, logger, tracing, publishing: () => publishing });
   grpc.addService(api.InboxService.service, { ...turnsByInbox(inbox, grpc.users) });
   grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService({ database })) });
-  grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ database })) });
+  grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ database, logger })) });
 
   async function connectToKafka(signal: AbortSignal): Promise<void> {
     publishing = await runtime.publishing(signal);

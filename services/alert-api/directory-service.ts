@@ -3,7 +3,7 @@ import { ROUTING_MATCHES, type RoutingRule } from '../domain/routing.js';
 import { BOUNDS, Violations } from '../domain/violations.js';
 import { requireScope } from '../lib/grpc/identity.js';
 import { fromProto, readPage, readPageSize, readPageToken } from '../lib/grpc/messages.js';
-import type { UnaryHandler } from '../lib/grpc/server.js';
+import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
 import type { DirectoryWarning } from '../lib/grpc/types/ssom/alert/v1/DirectoryWarning.js';
 import type { GetRoutingRulesRequest__Output } from '../lib/grpc/types/ssom/alert/v1/GetRoutingRulesRequest.js';
 import type { GetRoutingRulesResponse } from '../lib/grpc/types/ssom/alert/v1/GetRoutingRulesResponse.js';
@@ -15,8 +15,10 @@ import type { SetRoutingRulesResponse } from '../lib/grpc/types/ssom/alert/v1/Se
 import type { UpsertUsersRequest__Output } from '../lib/grpc/types/ssom/alert/v1/UpsertUsersRequest.js';
 import type { UpsertUsersResponse } from '../lib/grpc/types/ssom/alert/v1/UpsertUsersResponse.js';
 import type { User__Output } from '../lib/grpc/types/ssom/alert/v1/User.js';
+import type { Logger } from '../lib/logging.js';
 import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import type { Database } from '../lib/postgres.js';
+import { withTimeout } from '../lib/retry.js';
 import {
   currentRoutingRules,
   listUsers,
@@ -36,8 +38,25 @@ interface Handlers {
   readonly GetRoutingRules: UnaryHandler<GetRoutingRulesRequest__Output, GetRoutingRulesResponse>;
 }
 
+export interface DirectoryServiceDeps {
+  readonly database: Database;
+  readonly logger: Logger;
+}
+
 /** The handlers of ssom.alert.v1.DirectoryService. */
-export function directoryService({ database: unobserved }: { database: Database }): Handlers {
+export function directoryService({ database: unobserved, logger }: DirectoryServiceDeps): Handlers {
+  /** The change is committed by now: what it leaves unreached is told if it is known soon. */
+  async function warnings({ statements, signal }: CallContext): Promise<DirectoryWarning[]> {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(WARNINGS_WAIT_MS)]);
+    const found = warningsOf(unobserved.bulk.forCall({ statements, signal: patience }));
+    try {
+      return await withTimeout(found, WARNINGS_WAIT_MS, 'the look for departments without staff');
+    } catch (error) {
+      logger.debug({ err: error }, 'a change of the directory is answered without warnings');
+      return [];
+    }
+  }
+
   return {
     async UpsertUsers({ users }, call) {
       const { identity } = call;
@@ -45,7 +64,7 @@ export function directoryService({ database: unobserved }: { database: Database 
       const database = unobserved.bulk.forCall(call);
       checkUsers(users);
       try {
-        return { directoryVersion: await upsertUsers(database, users), warnings: await warningsOf(database) };
+        return { directoryVersion: await upsertUsers(database, users), warnings: await warnings(call) };
       } catch (error) {
         if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
         const [, login = ''] = /=\((.*)\) already/.exec((error as { detail?: string }).detail ?? '') ?? [];
@@ -78,7 +97,7 @@ export function directoryService({ database: unobserved }: { database: Database 
       const database = unobserved.bulk.forCall(call);
       return {
         directoryVersion: await setRoutingRules(database, readRules(rules)),
-        warnings: await warningsOf(database),
+        warnings: await warnings(call),
       };
     },
 
@@ -100,6 +119,7 @@ export function directoryService({ database: unobserved }: { database: Database 
 }
 
 const WARNINGS_MAX = 100;
+const WARNINGS_WAIT_MS = 1000;
 
 /** What in the directory as it is now reaches nobody. */
 async function warningsOf(database: Database): Promise<DirectoryWarning[]> {

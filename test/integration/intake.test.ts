@@ -184,6 +184,22 @@ test('what reaches nobody is named when rules or users change, and when an alert
   assert.equal((await created(client, {})).answer.reachesNobody, true);
 });
 
+test('a change of the directory that is committed is answered, with no warnings if they are not known soon', async (t) => {
+  const cluster = await startTestCluster(t);
+  await storeDirectory(cluster.store.database);
+  const client = cluster.api(await cluster.start('alert-api'));
+  const rules = [{ department: 'OPERTION', match: 'ROUTING_MATCH_ALL' as const, appPattern: '' }];
+  const other = cluster.store.connect();
+  await other.transaction(async (connection) => {
+    // The rules are written without it, and the warnings need it.
+    await connection.query('LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
+    const { directoryVersion, warnings } = await client.call('SetRoutingRules', { rules });
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(await client.call('GetRoutingRules', {}), { rules, directoryVersion });
+  });
+  assert.equal((await client.call('SetRoutingRules', { rules })).warnings.length, 1);
+});
+
 test('a page ends at 3 MiB, so that a client with the defaults of its library gets every one', async (t) => {
   const cluster = await startTestCluster(t);
   await storeDirectory(cluster.store.database);

@@ -12,7 +12,7 @@ export interface UpsertUsersResponse {
    */
   'directoryVersion'?: (number | string | Long);
   /**
-   * What in the whole directory, as it is now, reaches nobody. At most 100.
+   * What in the whole directory, as it is now, reaches nobody. At most 100; none if it was not known within a second.
    */
   'warnings'?: (_ssom_alert_v1_DirectoryWarning)[];
 }
@@ -26,7 +26,7 @@ export interface UpsertUsersResponse__Output {
    */
   'directoryVersion': (number);
   /**
-   * What in the whole directory, as it is now, reaches nobody. At most 100.
+   * What in the whole directory, as it is now, reaches nobody. At most 100; none if it was not known within a second.
    */
   'warnings': (_ssom_alert_v1_DirectoryWarning__Output)[];
 }
