@@ -33,15 +33,12 @@ export class PushDeadLetters {
       tracing,
       identify: ({ value }) => ({ alertId: events.inboxChanged.decodeKnown(value)?.changes[0]?.alertId }),
       // Without the alert: it is in the inbox, so there is nothing that reconciliation would have to leave alone.
-      remember: ({ topic, partition, offset, key }, { error }) =>
-        rememberDeadLetter(database, {
-          topic,
-          partition,
-          offset,
-          alertId: undefined,
-          userId: key ?? undefined,
-          reason: error.message,
-        }),
+      remember: ({ topic, partition, offset, key, rawKey, value }, { error }) =>
+        rememberDeadLetter(
+          database,
+          { topic, partition, offset, alertId: undefined, userId: key ?? undefined, reason: error.message },
+          { key: rawKey, value },
+        ),
       keep: (record, letter, waitsFor) => keepDeadLetter(database, record, letter, waitsFor),
     });
   }

@@ -57,7 +57,8 @@ export class Triages {
         const { topic, partition, offset } = record;
         // That its writer has a wrong schema id holds up no alert: reconcile sends what is missing.
         const { alertId, userId } = error.cause instanceof UnusableSchema ? {} : identify(record);
-        await rememberDeadLetter(database, { topic, partition, offset, alertId, userId, reason: error.message });
+        const letter = { topic, partition, offset, alertId, userId, reason: error.message };
+        await rememberDeadLetter(database, letter, { key: record.rawKey, value: record.value });
       },
       keep: (record, letter, waitsFor) => keepDeadLetter(database, record, letter, waitsFor),
     });

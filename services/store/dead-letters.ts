@@ -1,3 +1,4 @@
+import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
 import type { Database, Queryable } from '../lib/postgres.js';
 import { OPEN } from './progress.js';
 
@@ -50,14 +51,38 @@ export function possibleText(text: string): string {
   return text.replaceAll('\0', '\uFFFD').slice(0, REASON_MAX);
 }
 
-/** Remembers a record that was given up. Doing it again has no effect. */
-export async function rememberDeadLetter(database: Database, letter: DeadLetter): Promise<void> {
-  await database.query({
+/** SQL: the letter that is there and the one that comes are about the same alert and user. */
+const SAME_RECORD = '((d.alert_id = excluded.alert_id AND d.user_id IS NOT DISTINCT FROM excluded.user_id) IS TRUE)';
+
+/** SQL: an offset that no topic has, the time in microseconds behind 2^52. It is a safe integer until the year 2112. */
+const UNUSED_OFFSET = '(4503599627370496 + floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint)';
+
+/**
+ * Remembers a record that was given up. Doing it again has no effect. Offsets begin anew when a topic is made anew, so its place may be
+ * that of an earlier letter: what was said of that one is not said of this one, and bytes that only PostgreSQL has are never lost.
+ */
+export async function rememberDeadLetter(
+  database: Database,
+  letter: DeadLetter,
+  record: Pick<LetterRecord, 'key' | 'value'>,
+): Promise<void> {
+  if (await rememberUnlessWaiting(database, letter)) return;
+  // It waits with its bytes: it is the same record, and stays, or another one.
+  await moveWaiting(database, letter, record);
+  await rememberUnlessWaiting(database, letter);
+}
+
+/** @returns false if a letter of that place waits for its topic */
+async function rememberUnlessWaiting(database: Database, letter: DeadLetter): Promise<boolean> {
+  const { rowCount } = await database.query({
     name: 'remember-dead-letter',
-    text: `INSERT INTO dead_letters (topic, partition, "offset", alert_id, user_id, reason) VALUES ($1, $2, $3, $4, $5, $6)
+    // Of a record about nobody it is not known whether it is the same.
+    text: `INSERT INTO dead_letters AS d (topic, partition, "offset", alert_id, user_id, reason) VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (topic, partition, "offset") DO UPDATE
            SET alert_id = excluded.alert_id, user_id = excluded.user_id, reason = excluded.reason, place = 'topic',
-               record_key = NULL, record_value = NULL, record_headers = NULL, waits_for = NULL, due_at = NULL`,
+               record_key = NULL, record_value = NULL, record_headers = NULL, waits_for = NULL, due_at = NULL,
+               purged = d.purged AND ${SAME_RECORD}, created_at = CASE WHEN ${SAME_RECORD} THEN d.created_at ELSE now() END
+           WHERE d.place <> 'waiting'`,
     values: [
       letter.topic,
       letter.partition,
@@ -67,6 +92,44 @@ export async function rememberDeadLetter(database: Database, letter: DeadLetter)
       possibleText(letter.reason),
     ],
   });
+  return rowCount === 1;
+}
+
+/**
+ * Makes room at a place where a letter waits, if that is of another record: it goes on waiting under an offset that is unused, which its
+ * headers name too. A push is no record, so what waits at its place is the same push.
+ */
+async function moveWaiting(
+  database: Database,
+  place: LetterPlace,
+  { key, value }: Pick<LetterRecord, 'key' | 'value'>,
+): Promise<void> {
+  await database.query({
+    text: `
+      WITH free AS MATERIALIZED (SELECT ${UNUSED_OFFSET} AS "offset")
+      UPDATE dead_letters d
+      SET "offset" = free."offset", record_headers = jsonb_set(d.record_headers, '{headers}', COALESCE((
+        SELECT jsonb_agg(
+          CASE WHEN h ->> 0 = $6 THEN jsonb_build_array(h -> 0, encode(free."offset"::text::bytea, 'base64')) ELSE h END ORDER BY n
+        )
+        FROM jsonb_array_elements(d.record_headers -> 'headers') WITH ORDINALITY AS e(h, n)
+      ), '[]'))
+      FROM free
+      WHERE topic = $1 AND partition = $2 AND d."offset" = $3 AND place = 'waiting' AND partition <> ${NO_PARTITION}
+        AND (record_key IS DISTINCT FROM $4::bytea OR record_value IS DISTINCT FROM $5::bytea)`,
+    values: [
+      place.topic,
+      place.partition,
+      place.offset,
+      storedKey(key),
+      value ?? Buffer.alloc(0),
+      Buffer.from(DLQ_HEADER.offset).toString('base64'),
+    ],
+  });
+}
+
+function storedKey(key: LetterRecord['key']): Buffer | null {
+  return key === null ? null : Buffer.from(key);
 }
 
 /**
@@ -96,7 +159,7 @@ export async function keepDeadLetter(
       place.topic,
       place.partition,
       place.offset,
-      record.key === null ? null : Buffer.from(record.key),
+      storedKey(record.key),
       record.value ?? Buffer.alloc(0),
       storedHeaders(record),
       possibleText(waitsFor),

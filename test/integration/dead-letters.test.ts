@@ -7,7 +7,10 @@ import { silentLogger } from '../../services/lib/logging.js';
 import { main } from '../../services/ops/cli.js';
 import {
   keepDeadLetter,
+  keptLetters,
   lettersState,
+  loseAllDeadLetters,
+  purgeDeadLetters,
   rememberDeadLetter,
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
@@ -32,11 +35,68 @@ test('a record that was given up is remembered, whatever its key says of users a
     [-1, Array.from({ length: 3000 }, (_, index) => String.fromCharCode(0x4e00 + index)).join('')],
   ];
   for (const [offset, [alertId, userId]] of [...possible, ...impossible].entries()) {
-    await rememberDeadLetter(database, { topic: 't', partition: 0, offset, alertId, userId, reason: 'no \0' });
+    const letter = { topic: 't', partition: 0, offset, alertId, userId, reason: 'no \0' };
+    await rememberDeadLetter(database, letter, { key: null, value: null });
   }
   const rows = await sql('SELECT alert_id, user_id FROM dead_letters ORDER BY "offset"');
   const nobody = { alert_id: null, user_id: null };
   assert.deepEqual(rows, [{ alert_id: 7, user_id: 'op01' }, nobody, nobody, nobody, nobody, nobody]);
+});
+
+const PLACE = { topic: 'user-alert-topic', partition: 0, offset: 3 };
+
+test('a letter at the place of a purged one is not purged, unless it is the same', async (t) => {
+  const { database, sql } = await createTestDatabase(t);
+  const remember = (alertId: number | undefined, userId: string) =>
+    rememberDeadLetter(database, { ...PLACE, alertId, userId, reason: 'r' }, { key: userId, value: Buffer.from('v') });
+  const purge = async () => {
+    await purgeDeadLetters(database, [PLACE]);
+    await sql("UPDATE dead_letters SET created_at = now() - interval '1 day'");
+  };
+  const state = () =>
+    sql("SELECT alert_id, user_id, purged, created_at < now() - interval '1 hour' AS old FROM dead_letters");
+  await remember(5, 'op1');
+  await purge();
+  await remember(5, 'op1');
+  assert.deepEqual(await state(), [{ alert_id: 5, user_id: 'op1', purged: true, old: true }]);
+  // The topic was made anew, and counts from 0 again.
+  await loseAllDeadLetters(database);
+  await remember(9, 'op2');
+  assert.deepEqual(await state(), [{ alert_id: 9, user_id: 'op2', purged: false, old: false }]);
+  await purge();
+  await remember(undefined, 'op2');
+  assert.deepEqual(await state(), [{ alert_id: null, user_id: 'op2', purged: false, old: false }]);
+});
+
+test('what waits in PostgreSQL outlives another letter of its place, with all its bytes', async (t) => {
+  const { database, sql } = await createTestDatabase(t);
+  const bury = async (value: string, alertId: number, waits: boolean) => {
+    const record = { key: 'op1', value: Buffer.from(value), headers: [{ own: 'x' }, { 'dlq-offset': '3' }] };
+    await rememberDeadLetter(database, { ...PLACE, alertId, userId: 'op1', reason: 'r' }, record);
+    if (waits) assert.ok(await keepDeadLetter(database, PLACE, record, 'missing'));
+  };
+  const kept = async () => {
+    const letters: (readonly [number, string, string])[] = [];
+    for await (const { offset, value, headers } of keptLetters(database, PLACE.topic))
+      letters.push([offset, value!.toString(), JSON.stringify(headers.map((h) => String(Object.values(h)[0])))]);
+    return letters;
+  };
+  await bury('old', 1, true);
+  // Once more the same, as nobody has committed it.
+  await bury('old', 1, false);
+  assert.deepEqual(await kept(), [[3, 'old', '["x","3"]']]);
+  await bury('new', 2, false);
+  const [[moved, ...rest] = []] = await kept();
+  assert.ok(Number.isSafeInteger(moved) && moved! > 2 ** 52);
+  assert.deepEqual(rest, ['old', `["x","${moved}"]`]);
+  await bury('newer', 3, true);
+  await bury('newest', 4, true);
+  assert.deepEqual((await kept()).map(([, value]) => value).sort(), ['newer', 'newest', 'old']);
+  assert.deepEqual(await sql('SELECT alert_id FROM dead_letters ORDER BY alert_id'), [
+    { alert_id: 1 },
+    { alert_id: 3 },
+    { alert_id: 4 },
+  ]);
 });
 
 /** Two alerts to op1 and op2; op2's records are bad ones, so that they become dead letters. */
@@ -200,7 +260,8 @@ test('letters that wait in PostgreSQL are listed, shown, sent back and purged li
   const headers = [{ 'x-own': Buffer.from([0xff, 0]) }, { 'dlq-topic': 'user-alert-topic' }];
   const keep = async (offset: number, value: Buffer | null) => {
     const place = { topic: 'user-alert-topic', partition: 2, offset };
-    await rememberDeadLetter(store.database, { ...place, alertId: undefined, userId: 'op1', reason: 'r' });
+    const known = { ...place, alertId: undefined, userId: 'op1', reason: 'r' };
+    await rememberDeadLetter(store.database, known, { key: 'op1', value });
     const added = [{ 'dlq-partition': '2' }, { 'dlq-offset': String(offset) }, { 'dlq-error-message': 'r' }];
     const letter = { key: 'op1', value, headers: [...headers, ...added] };
     return keepDeadLetter(store.database, place, letter, 'too large');
