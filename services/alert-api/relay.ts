@@ -110,7 +110,7 @@ export class Relay {
     };
     const sweep = async () => {
       if (this.#publishing === undefined || this.#outbox.depth === 0) return;
-      await database.withAdvisoryLock(SWEEPER_LOCK, () => this.#sweep(this.#publishing!, signal));
+      await database.withAdvisoryLock(SWEEPER_LOCK, (held) => this.#sweep(this.#publishing!, held), signal);
     };
     // Beside each other: while Kafka is away a sweep hangs for as long as its records may take, and OUTBOX_MAX must hold.
     await Promise.all([

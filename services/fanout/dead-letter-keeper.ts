@@ -86,34 +86,38 @@ export class DeadLetterKeeper {
   }
 
   /** Brings what waits to its topics, if no other instance is at it. */
-  async forward(producer: Producer, signal: AbortSignal): Promise<void> {
+  async forward(producer: Producer, until: AbortSignal): Promise<void> {
     const { bulkDatabase: database, logger } = this.runtime;
-    await database.withAdvisoryLock(LOCK, async () => {
-      for (let page = FORWARD_PAGE; page === FORWARD_PAGE && !signal.aborted;) {
-        const letters = await dueLetters(database, FORWARD_PAGE);
-        page = letters.length;
-        if (page === 0) return;
-        const refused: (LetterPlace & { waitsFor: string })[] = [];
-        const taken: KeptLetter[] = [];
-        // Each alone, so that one that is too large keeps no other one.
-        const outcomes = await Promise.allSettled(letters.map((letter) => publish(producer, letter)));
-        for (const [index, outcome] of outcomes.entries()) {
-          const letter = letters[index]!;
-          if (outcome.status === 'fulfilled') taken.push(letter);
-          else refused.push({ ...letter, waitsFor: (outcome.reason as Error).message });
+    await database.withAdvisoryLock(
+      LOCK,
+      async (signal) => {
+        for (let page = FORWARD_PAGE; page === FORWARD_PAGE && !signal.aborted;) {
+          const letters = await dueLetters(database, FORWARD_PAGE);
+          page = letters.length;
+          if (page === 0) return;
+          const refused: (LetterPlace & { waitsFor: string })[] = [];
+          const taken: KeptLetter[] = [];
+          // Each alone, so that one that is too large keeps no other one.
+          const outcomes = await Promise.allSettled(letters.map((letter) => publish(producer, letter)));
+          for (const [index, outcome] of outcomes.entries()) {
+            const letter = letters[index]!;
+            if (outcome.status === 'fulfilled') taken.push(letter);
+            else refused.push({ ...letter, waitsFor: (outcome.reason as Error).message });
+          }
+          if (taken.length > 0) await letGoOfLetters(database, taken);
+          if (refused.length > 0) await putLettersOff(database, refused);
+          if (taken.length > 0)
+            logger.info({ letters: taken.length }, 'dead letters that waited in PostgreSQL are in their topics now');
+          const [first] = refused;
+          if (first !== undefined)
+            logger.error(
+              { letters: refused.length, topic: dlqTopicOf(first.topic), reason: first.waitsFor },
+              'dead letters wait in PostgreSQL, as their topic does not take them',
+            );
         }
-        if (taken.length > 0) await letGoOfLetters(database, taken);
-        if (refused.length > 0) await putLettersOff(database, refused);
-        if (taken.length > 0)
-          logger.info({ letters: taken.length }, 'dead letters that waited in PostgreSQL are in their topics now');
-        const [first] = refused;
-        if (first !== undefined)
-          logger.error(
-            { letters: refused.length, topic: dlqTopicOf(first.topic), reason: first.waitsFor },
-            'dead letters wait in PostgreSQL, as their topic does not take them',
-          );
-      }
-    });
+      },
+      until,
+    );
   }
 
   /** Forgets the dead letters that are in their topics no more, and reopens alerts that were called complete in spite of theirs. */

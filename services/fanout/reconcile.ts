@@ -75,7 +75,7 @@ export class Reconciler {
   }
 
   /** One run, if no other instance is at it: rounds, until none is due or none of those that are can be repaired. */
-  async reconcile(producers: ReconcileProducers, events: Events, graceMs: number, signal: AbortSignal): Promise<void> {
+  async reconcile(producers: ReconcileProducers, events: Events, graceMs: number, until: AbortSignal): Promise<void> {
     const { backends, config, logger, role, bulkDatabase: database } = this.runtime;
     const { alertCreated, userAlert } = events.topics;
     const groups = [
@@ -85,28 +85,32 @@ export class Reconciler {
       (of) => new PassedPartitions(backends.brokers, config, logger, { ...of, clientId: `ssom-${role}-reconcile` }),
     );
     const [fannedOut, delivered] = groups as [PassedPartitions, PassedPartitions];
-    await database.withAdvisoryLock(LOCK, async () => {
-      try {
-        for (let republished = 1; republished > 0 && !signal.aborted;) {
-          // Before what is looked up: if it is renewed meanwhile, what is published here is set aside, and found again.
-          await this.epoch.refresh();
-          const suspects = await this.#findSuspects(graceMs, signal);
-          if (suspects.alertIds.length === 0) break;
-          const keys = suspects.alertIds.map(String);
-          const isFannedOut = await fannedOut.passed(keys, CATCH_UP_MS, signal);
-          // Its ends count from here on: what fan-out has passed is in this topic.
-          const isDelivered = await delivered.passed(suspects.userIds, CATCH_UP_MS, signal);
-          const ready = suspects.alertIds.filter((alertId) => isFannedOut(String(alertId)));
-          republished = await this.#repair(ready, isDelivered, producers, events, signal);
-          this.#republished.add(republished);
-          const counts = { records: republished, alerts: ready.length, onTheirWay: keys.length - ready.length };
-          if (republished > 0) logger.warn(counts, 'lost user-alert events were published again');
-          else logger.info(counts, 'incomplete alerts are still on their way; they are looked at again later');
+    await database.withAdvisoryLock(
+      LOCK,
+      async (signal) => {
+        try {
+          for (let republished = 1; republished > 0 && !signal.aborted;) {
+            // Before what is looked up: if it is renewed meanwhile, what is published here is set aside, and found again.
+            await this.epoch.refresh();
+            const suspects = await this.#findSuspects(graceMs, signal);
+            if (suspects.alertIds.length === 0) break;
+            const keys = suspects.alertIds.map(String);
+            const isFannedOut = await fannedOut.passed(keys, CATCH_UP_MS, signal);
+            // Its ends count from here on: what fan-out has passed is in this topic.
+            const isDelivered = await delivered.passed(suspects.userIds, CATCH_UP_MS, signal);
+            const ready = suspects.alertIds.filter((alertId) => isFannedOut(String(alertId)));
+            republished = await this.#repair(ready, isDelivered, producers, events, signal);
+            this.#republished.add(republished);
+            const counts = { records: republished, alerts: ready.length, onTheirWay: keys.length - ready.length };
+            if (republished > 0) logger.warn(counts, 'lost user-alert events were published again');
+            else logger.info(counts, 'incomplete alerts are still on their way; they are looked at again later');
+          }
+        } finally {
+          await Promise.all(groups.map((group) => group.close()));
         }
-      } finally {
-        await Promise.all(groups.map((group) => group.close()));
-      }
-    });
+      },
+      until,
+    );
   }
 
   /** Looks at what is due, until more is missing than one round can publish; the rest stays due. */

@@ -42,18 +42,23 @@ export class Retention {
   }
 
   /** One run, if no other instance is at it or has just been. */
-  async remove(signal: AbortSignal): Promise<void> {
+  async remove(until: AbortSignal): Promise<void> {
     const { config, bulkDatabase: database, logger } = this.runtime;
     const days = config.alertRetentionDays;
-    await database.withAdvisoryLock(LOCK, async () => {
-      const closedTo = await beginRetention(database);
-      if (closedTo === undefined) return;
-      while (!signal.aborted && (await closeAlerts(database, days)));
-      const { entries, held, failure } = await this.#pruneInboxes(days, closedTo, signal);
-      const alerts = await this.#removeAlerts(closedTo, held, signal);
-      if (entries + alerts > 0) logger.info({ entries, alerts, days }, 'what is older than the retention was removed');
-      if (failure !== undefined) throw failure;
-    });
+    await database.withAdvisoryLock(
+      LOCK,
+      async (signal) => {
+        const closedTo = await beginRetention(database);
+        if (closedTo === undefined) return;
+        while (!signal.aborted && (await closeAlerts(database, days)));
+        const { entries, held, failure } = await this.#pruneInboxes(days, closedTo, signal);
+        const alerts = await this.#removeAlerts(closedTo, held, signal);
+        if (entries + alerts > 0)
+          logger.info({ entries, alerts, days }, 'what is older than the retention was removed');
+        if (failure !== undefined) throw failure;
+      },
+      until,
+    );
   }
 
   /**

@@ -6,11 +6,20 @@ interface Session {
   readonly connected: Promise<unknown>;
   /** The advisory locks that it holds. They go with it. */
   readonly locks: Set<number>;
+  /** Aborts when it is gone. */
+  readonly gone: AbortController;
+}
+
+/** An advisory lock that is held. */
+export interface HeldLock {
+  /** Aborts when the session is gone, and the lock with it: somebody else may have it then. */
+  readonly lost: AbortSignal;
+  giveBack(): Promise<void>;
 }
 
 /**
  * A connection of its own, for what must be answered although all others are in use: whether PostgreSQL is there and can
- * write, that a statement shall stop, and advisory locks. It is opened when it is needed, and again when it was lost.
+ * write, and advisory locks. It is opened when it is needed, and again when it was lost.
  */
 export class ControlConnection {
   #session: Session | undefined;
@@ -25,8 +34,8 @@ export class ControlConnection {
     return this.#inTurn(async () => this.#run<R>(this.#open(), text, values));
   }
 
-  /** Takes an advisory lock. @returns what gives it back; undefined if somebody has it, in this process or another one */
-  lock(key: number): Promise<(() => Promise<void>) | undefined> {
+  /** Takes an advisory lock. @returns undefined if somebody has it, in this process or another one */
+  lock(key: number): Promise<HeldLock | undefined> {
     return this.#inTurn(async () => {
       const session = this.#open();
       // A session may take a lock of its own again.
@@ -34,7 +43,7 @@ export class ControlConnection {
       const [row] = await this.#run<{ locked: boolean }>(session, 'SELECT pg_try_advisory_lock($1) AS locked', [key]);
       if (row?.locked !== true) return undefined;
       session.locks.add(key);
-      return () => this.#unlock(session, key);
+      return { lost: session.gone.signal, giveBack: () => this.#unlock(session, key) };
     });
   }
 
@@ -68,7 +77,7 @@ export class ControlConnection {
     if (this.#closed) throw new Error('Client was closed and is not queryable');
     if (this.#session !== undefined) return this.#session;
     const client = this.create();
-    const session: Session = { client, connected: client.connect(), locks: new Set() };
+    const session: Session = { client, connected: client.connect(), locks: new Set(), gone: new AbortController() };
     session.connected.catch(() => undefined);
     client.on('error', () => this.#drop(session));
     client.on('end', () => this.#drop(session));
@@ -78,6 +87,7 @@ export class ControlConnection {
 
   #drop(session: Session): void {
     if (this.#session === session) this.#session = undefined;
+    session.gone.abort();
     session.client.end().catch(() => undefined);
   }
 

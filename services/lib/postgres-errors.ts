@@ -88,12 +88,14 @@ const POOLERS_FAREWELL: Judgement = ['outage', 'a pooler ended the connection'];
 /** Refused by us, before anything was sent. */
 export const POOL_FULL = 'EPOOLFULL';
 export const CALL_ENDED = 'ECALLENDED';
+export const DATABASE_ENDING = 'EDATABASEENDING';
 export const TOO_MANY_BINDINGS = 'ETOOMANYBINDINGS';
 
 /** Codes of Node's errors, and of our own, by how they begin. TLS has a hundred of them. */
 const CODES: readonly (readonly [code: RegExp, ...Judgement])[] = [
   [/^EPOOLFULL$/, 'contention', 'too many wait for a connection already'],
   [/^ECALLENDED$/, 'contention', 'nobody waits for the result any more, and nothing was done'],
+  [/^EDATABASEENDING$/, 'outage', 'this process ends: it does not hear any more what became of a statement'],
   [/^ETOOMANYBINDINGS$/, 'bug', 'a statement has more bindings than the protocol can count'],
   [/^ECONN|^EPIPE$|^ENOTCONN$|^ESHUTDOWN$|^EPROTO$/, 'outage', 'nobody listens, or the connection broke'],
   [/^ENOTFOUND$|^EAI_/, 'outage', 'the name of the host cannot be resolved now'],

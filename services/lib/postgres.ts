@@ -1,11 +1,14 @@
+import { setMaxListeners } from 'node:events';
 import knexModule, { type Knex } from 'knex';
 import pg from 'pg';
 import type { Config } from './config/load.js';
 import { Breaker, type BreakerState } from './breaker.js';
 import type { Logger } from './logging.js';
+import { cancelStatement, streamOf } from './postgres-cancel.js';
 import { ControlConnection } from './postgres-control.js';
 import {
   CALL_ENDED,
+  DATABASE_ENDING,
   isConflict,
   isContention,
   isOutage,
@@ -97,13 +100,23 @@ interface Call {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Nobody waits for the result any more, and the work was not done: a transaction was rolled back. */
+/** Nobody waits for the result any more. A transaction was rolled back; a statement of its own may have been done. */
 export class CallEnded extends Error {
   readonly code = CALL_ENDED;
 
   constructor(cause?: unknown) {
     super('nobody waits for the result any more', { cause });
     this.name = 'CallEnded';
+  }
+}
+
+/** This process ends. Whether a statement was done is not known: PostgreSQL may wait for a standby, and commit later. */
+export class DatabaseEnding extends Error {
+  readonly code = DATABASE_ENDING;
+
+  constructor() {
+    super('this process ends and asks the database nothing more');
+    this.name = 'DatabaseEnding';
   }
 }
 
@@ -125,8 +138,8 @@ interface Connections {
   probedAt: number;
   /** Those that are in use. */
   readonly lent: Set<pg.PoolClient>;
-  /** This process ends, and cannot wait for what takes long. */
-  isEnding: boolean;
+  /** Aborts when this process ends, and cannot wait for what takes long. */
+  readonly ending: AbortController;
   /** No server that can write was found when it was asked for last. */
   wasReadOnly: boolean;
 }
@@ -155,7 +168,11 @@ export class Database implements Queryable {
     this.#call = view?.call ?? { statements: undefined, signal: undefined };
     this.breaker =
       view?.of.breaker ??
-      new Breaker({ what: POSTGRESQL, isOutage, ...(onBreaker === undefined ? {} : { onChange: onBreaker }) });
+      new Breaker({
+        what: POSTGRESQL,
+        isOutage: isOutageOfServer,
+        ...(onBreaker === undefined ? {} : { onChange: onBreaker }),
+      });
     this.builder = view?.of.builder ?? knexModule.default({ client: 'pg' });
     this.#connections =
       view !== undefined
@@ -167,9 +184,11 @@ export class Database implements Queryable {
             probe: undefined,
             probedAt: -Infinity,
             lent: new Set(),
-            isEnding: false,
+            ending: new AbortController(),
             wasReadOnly: false,
           };
+    // Whatever waits for a connection listens.
+    if (view === undefined) setMaxListeners(0, this.#connections.ending.signal);
   }
 
   /** The same database on the connections for bulk work: what takes long, or waits for locks, and what nobody waits for. */
@@ -218,7 +237,9 @@ export class Database implements Queryable {
 
   #controlClient(): pg.Client {
     const timeoutMs = this.config.databaseAcquireTimeoutMs;
-    return new pg.Client({ ...this.#settings(timeoutMs), query_timeout: timeoutMs });
+    // The server is the first to end a statement that is slow: where nothing is heard the connection is given up, with its locks.
+    const statementMs = Math.max(timeoutMs - ANSWER_MS, Math.ceil(timeoutMs / 2));
+    return new pg.Client({ ...this.#settings(statementMs), query_timeout: timeoutMs });
   }
 
   get #pool(): pg.Pool {
@@ -268,8 +289,8 @@ export class Database implements Queryable {
       connections.wasReadOnly ||= isReadOnly(failure);
       if (isSilence(failure)) this.#renew('fell silent');
     }
-    // What the pools hold may still lead to the server that was the primary.
-    if (connections.wasReadOnly) this.#renew('became read-only');
+    // What the pools hold may still lead to the server that was the primary. Too soon after the last time the next probe does it.
+    if (connections.wasReadOnly && !this.#renew('became read-only')) return;
     connections.wasReadOnly = false;
     this.breaker.recovered();
     await this.#hearIdle();
@@ -298,10 +319,10 @@ export class Database implements Queryable {
     if (failures.some(isSilence)) this.#renew('fell silent');
   }
 
-  /** Gives up all connections: idle ones at once, lent ones when they come back. */
-  #renew(what: string): void {
+  /** Gives up all connections: idle ones at once, lent ones when they come back. @returns false if it was done a moment ago */
+  #renew(what: string): boolean {
     const connections = this.#connections;
-    if (performance.now() - connections.renewedAt < RENEWAL_MS) return;
+    if (performance.now() - connections.renewedAt < RENEWAL_MS) return false;
     connections.renewedAt = performance.now();
     this.logger.warn(`a connection to PostgreSQL ${what}; all of them are made anew`);
     connections.control.leave();
@@ -311,6 +332,7 @@ export class Database implements Queryable {
       // Resolves when what was lent has come back.
       old.end().catch((error: unknown) => this.logger.debug({ err: error }, 'old PostgreSQL connections'));
     }
+    return true;
   }
 
   /** Runs a statement that the query builder made. */
@@ -355,19 +377,22 @@ export class Database implements Queryable {
     statements: StatementObserver | undefined,
   ): Promise<T> {
     const { signal } = this.#call;
-    if (signal?.aborted === true || this.#connections.isEnding) throw new CallEnded();
+    const ending = this.#connections.ending.signal;
+    if (ending.aborted) throw new DatabaseEnding();
+    if (signal?.aborted === true) throw new CallEnded();
     this.#requireRoom();
     const asked = this.breaker.begin();
     let broken = false;
     const failed = (error: Error) => {
       if (!isOutage(error)) return asked.ended();
       broken = true;
+      if (error instanceof DatabaseEnding) return asked.unasked();
       asked.ended(error);
       // The server was the primary; connections to it are worth nothing, and new ones may find the one that is.
-      if (isReadOnly(error)) this.#renew('became read-only');
+      if (isReadOnly(error) && !this.#renew('became read-only')) this.#connections.wasReadOnly = true;
     };
     const connection = await this.#connect().catch((error: Error) => {
-      if (isOutage(error)) asked.ended(error);
+      if (isOutageOfServer(error)) asked.ended(error);
       else asked.unasked();
       throw error;
     });
@@ -391,9 +416,9 @@ export class Database implements Queryable {
       if (typeof statement !== 'string') requireFewBindings(statement);
       if (signal === undefined) return run(statement, values);
       const stop = () => {
-        // What arrives too late would stop somebody else's statement: the connection is not used again.
+        // What arrives too late would stop the next statement: the connection is not used again.
         broken = true;
-        this.#stop(connection);
+        if (!ending.aborted) this.#stop(connection);
       };
       if (signal.aborted) {
         broken = true;
@@ -401,7 +426,10 @@ export class Database implements Queryable {
       }
       signal.addEventListener('abort', stop);
       try {
-        return await run(statement, values);
+        const result = await run(statement, values);
+        // A commit that waits for a standby answers a cancel with success, although no standby has it.
+        if (signal.aborted) throw new CallEnded();
+        return result;
       } catch (error) {
         throw signal.aborted && isContention(error) ? new CallEnded(error) : error;
       } finally {
@@ -423,18 +451,18 @@ export class Database implements Queryable {
       throw Object.assign(new Error(`${WAITING_MAX} queries wait for a connection already`), { code: POOL_FULL });
   }
 
-  /** A connection of the pool. @throws CallEnded if nobody waits for it any more */
+  /** A connection of the pool. @throws CallEnded if nobody waits for it any more, DatabaseEnding if this process ends */
   async #connect(): Promise<pg.PoolClient> {
     const { signal } = this.#call;
     const lent = this.#pool.connect();
     try {
-      if (signal === undefined) return await lent;
-      return await orAborted(lent, signal);
+      const waiting = orAborted(lent, this.#connections.ending.signal, () => new DatabaseEnding());
+      return await (signal === undefined ? waiting : orAborted(waiting, signal, () => new CallEnded()));
     } catch (error) {
       // Statements that take long, or a server that has fallen silent.
       if (isContention(error) && performance.now() - this.#connections.probedAt > RENEWAL_MS)
         this.probe().catch((reason: unknown) => this.logger.debug({ err: reason }, 'PostgreSQL was asked'));
-      if (error instanceof CallEnded)
+      if (error instanceof CallEnded || error instanceof DatabaseEnding)
         void lent.then(
           (connection) => connection.release(),
           () => undefined,
@@ -443,34 +471,56 @@ export class Database implements Queryable {
     }
   }
 
-  /** The process ends and has no time left: what still runs is stopped, and nothing more is begun. */
+  /**
+   * The process ends and has no time left: nothing more is begun, and nobody hears what becomes of that which runs. It is not
+   * cancelled: PostgreSQL answers a commit that waits for a standby with success then, although no standby has it.
+   */
   endStatements(): void {
-    this.#connections.isEnding = true;
-    for (const connection of this.#connections.lent) this.#stop(connection);
+    const { ending, lent } = this.#connections;
+    ending.abort();
+    for (const connection of lent) streamOf(connection).destroy(new DatabaseEnding());
   }
 
   /** Stops what runs on a connection. */
   #stop(connection: pg.PoolClient): void {
-    const { processID } = connection as unknown as { processID: number };
-    this.#connections.control
-      .query('SELECT pg_cancel_backend($1)', [processID])
-      .catch((error: unknown) => this.logger.debug({ err: error }, 'a statement could not be stopped'));
+    cancelStatement(connection, this.config.databaseAcquireTimeoutMs).catch((error: unknown) =>
+      this.logger.debug({ err: error }, 'a statement could not be stopped'),
+    );
   }
 
   /**
-   * Runs `work` while this process alone holds the lock; returns undefined at once if somebody else has it. The lock is the
-   * control connection's and goes with it, so a dead holder never keeps it.
+   * Runs `work` while this process alone holds the lock. The lock is the control connection's: it goes when that breaks or is
+   * given up, and `work` must end soon when the signal that it gets says so.
+   * @param signal what else ends the work
+   * @returns undefined at once if somebody else has the lock
    */
-  async withAdvisoryLock<T>(key: number, work: () => Promise<T>): Promise<T | undefined> {
-    const unlock = await this.breaker.run(() => this.#connections.control.lock(key));
-    if (unlock === undefined) return undefined;
+  async withAdvisoryLock<T>(
+    key: number,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    const lock = await this.breaker.run(() => this.#connections.control.lock(key));
+    if (lock === undefined) return undefined;
+    const { lost } = lock;
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    const lose = () => {
+      this.logger.warn({ key }, 'an advisory lock is lost with its connection; the work ends');
+      end();
+    };
+    if (signal?.aborted === true) end();
+    if (lost.aborted) lose();
+    lost.addEventListener('abort', lose);
+    signal?.addEventListener('abort', end);
     try {
-      return await work();
+      return await work(ended.signal);
     } finally {
+      lost.removeEventListener('abort', lose);
+      signal?.removeEventListener('abort', end);
       // In an outage the connection is gone, and the lock with it.
-      await unlock().catch((error: unknown) =>
-        this.logger.debug({ err: error }, 'an advisory lock was not given back'),
-      );
+      await lock
+        .giveBack()
+        .catch((error: unknown) => this.logger.debug({ err: error }, 'an advisory lock was not given back'));
     }
   }
 
@@ -492,6 +542,11 @@ async function requireWritable(ask: (text: string) => Promise<Row[]>): Promise<v
     throw Object.assign(new Error('PostgreSQL takes no writes: it is read-only'), { code: READ_ONLY });
 }
 
+/** What the breaker hears of: that this process ends says nothing of the server. */
+function isOutageOfServer(error: unknown): boolean {
+  return isOutage(error) && !(error instanceof DatabaseEnding);
+}
+
 function isReadOnly(error: unknown): boolean {
   return sqlState(error) === READ_ONLY;
 }
@@ -504,11 +559,11 @@ function failureOf(promise: Promise<unknown>): Promise<Error | undefined> {
   );
 }
 
-/** @throws CallEnded when the signal aborts; the promise itself goes on */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** @throws `reason` when the signal aborts; the promise itself goes on */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal, reason: () => Error): Promise<T> {
   let onAbort: () => void = () => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new CallEnded());
+    onAbort = () => reject(reason());
     signal.addEventListener('abort', onAbort);
   });
   try {

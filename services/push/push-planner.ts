@@ -140,19 +140,23 @@ export class PushPlanner {
       signal,
       async () => {
         this.#backlog = await pushBacklog(database);
-        await database.withAdvisoryLock(LOCK, async () => {
-          for (let after: string | undefined = ''; after !== undefined && !signal.aborted;) {
-            const users: string[] = await usersAhead(database, after, PAGE);
-            const missed = users.filter((userId) => !this.#behind.has(userId));
-            if (missed.length > 0) await this.#plan(missed);
-            this.#swept.add(missed.length);
-            after = users.length < PAGE ? undefined : users.at(-1);
-          }
-          for (let pruned = PAGE; pruned === PAGE && !signal.aborted;) {
-            pruned = await pruneDevices(database, config.pushDeviceMaxAgeDays, PAGE);
-            this.#pruned.add(pruned);
-          }
-        });
+        await database.withAdvisoryLock(
+          LOCK,
+          async (held) => {
+            for (let after: string | undefined = ''; after !== undefined && !held.aborted;) {
+              const users: string[] = await usersAhead(database, after, PAGE);
+              const missed = users.filter((userId) => !this.#behind.has(userId));
+              if (missed.length > 0) await this.#plan(missed);
+              this.#swept.add(missed.length);
+              after = users.length < PAGE ? undefined : users.at(-1);
+            }
+            for (let pruned = PAGE; pruned === PAGE && !held.aborted;) {
+              pruned = await pruneDevices(database, config.pushDeviceMaxAgeDays, PAGE);
+              this.#pruned.add(pruned);
+            }
+          },
+          signal,
+        );
       },
       (error) => logger.warn({ err: error }, 'pushes that were missed could not be looked for; trying again'),
     );

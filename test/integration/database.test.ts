@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import pg from 'pg';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { CallEnded, Database } from '../../services/lib/postgres.js';
+import { cancelStatement } from '../../services/lib/postgres-cancel.js';
+import { CallEnded, Database, DatabaseEnding } from '../../services/lib/postgres.js';
+import { databaseStatus } from '../../services/lib/grpc/database-status.js';
 import { judgeDatabaseError, sqlState } from '../../services/lib/postgres-errors.js';
+import { wait } from '../../services/lib/retry.js';
 import { defer } from '../support/defer.js';
-import { createEmptyDatabase, createTestDatabase } from '../support/postgres.js';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { untilTrue } from '../support/until-true.js';
 
 function open(t: TestContext, url: string, settings: Record<string, string> = {}): Database {
@@ -211,4 +215,113 @@ test('an advisory lock is lost with its connection and may be taken by another p
     });
   });
   assert.equal(await first.withAdvisoryLock(7, () => Promise.resolve('again')), 'again');
+});
+
+test('who holds an advisory lock is told that it is lost', async (t) => {
+  const { connect, sql } = await createEmptyDatabase(t);
+  const database = connect();
+  await database.withAdvisoryLock(7, async (signal) => {
+    assert.equal(signal.aborted, false);
+    await sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'");
+    await untilTrue(() => Promise.resolve(signal.aborted), { what: 'it is told' });
+  });
+  const until = new AbortController();
+  await database.withAdvisoryLock(
+    7,
+    (signal) => {
+      until.abort();
+      assert.equal(signal.aborted, true, 'what else ends the work');
+      return Promise.resolve();
+    },
+    until.signal,
+  );
+});
+
+test('a statement that waits for a standby is not called done when it is stopped', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  const name = new URL(url).pathname.slice(1);
+  await sql('CREATE TABLE numbers (number int)');
+  await sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  await sql('SELECT pg_reload_conf()');
+  defer(t, async () => {
+    await sql('ALTER SYSTEM RESET synchronous_standby_names');
+    await sql('SELECT pg_reload_conf()');
+  });
+  await sql(`ALTER DATABASE ${name} SET synchronous_commit = on`);
+  const waiting = async () =>
+    (await sql<{ count: number }>("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))[0]!.count;
+
+  const gone = new AbortController();
+  const database = open(t, url);
+  const ofNobody = failureOf(
+    database.forCall({ statements: undefined, signal: gone.signal }).query({ text: 'INSERT INTO numbers VALUES (1)' }),
+  );
+  await untilTrue(async () => (await waiting()) === 1, { what: 'it waits for the standby' });
+  gone.abort();
+  assert.ok((await ofNobody) instanceof CallEnded);
+
+  const inserts = [
+    database.query({ text: 'INSERT INTO numbers VALUES (2)' }),
+    database.transaction((connection) => connection.query('INSERT INTO numbers VALUES (3)')),
+  ].map(failureOf);
+  await untilTrue(async () => (await waiting()) === 2, { what: 'they wait for the standby' });
+  const blocked = Array.from({ length: 9 }, () =>
+    failureOf(database.query({ text: 'INSERT INTO numbers VALUES (4)' })),
+  );
+  database.endStatements();
+  for (const failure of await Promise.all([...inserts, ...blocked, failureOf(database.query({ text: 'SELECT 1' }))])) {
+    assert.ok(failure instanceof DatabaseEnding, failure.message);
+    assert.equal(judgeDatabaseError(failure)?.failure, 'outage');
+    const { code, reason, retryAfterMs } = databaseStatus(failure)!;
+    assert.deepEqual([code, reason], ['UNAVAILABLE', 'SHUTTING_DOWN']);
+    assert.ok(retryAfterMs! > 0);
+  }
+  assert.equal(database.breaker.state, 'closed');
+});
+
+test('a cancel that reaches another server stops nothing there', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  const client = await connectDirectly(t, url);
+  const victim = await connectDirectly(t, url);
+  const [{ pid }] = (await victim.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows as [{ pid: number }];
+  const sleeps = victim.query('SELECT pg_sleep(1)');
+  await untilTrue(async () => (await running(sql)) === 1, { what: 'it runs' });
+  // As after a failover: the number is that of somebody else's process, the key is not.
+  await cancelStatement(Object.assign(Object.create(client) as pg.Client, { processID: pid }), 1000);
+  await sleeps;
+  const stopped = failureOf(victim.query('SELECT pg_sleep(5)'));
+  await untilTrue(async () => (await running(sql)) === 1, { what: 'it runs again' });
+  await cancelStatement(victim, 1000);
+  assert.equal(sqlState(await stopped), '57014');
+});
+
+async function connectDirectly(t: TestContext, url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  defer(t, () => client.end());
+  return client;
+}
+
+async function running(sql: TestDatabase['sql']): Promise<number> {
+  const text =
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()";
+  return (await sql<{ count: number }>(text))[0]!.count;
+}
+
+test('the old primary is left although all connections were made anew a moment ago', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  const name = new URL(url).pathname.slice(1);
+  await sql('CREATE TABLE numbers (number int)');
+  await sql(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+  const database = open(t, url);
+  const pid = async () =>
+    (await database.query<{ pid: number }>({ text: 'SELECT pg_backend_pid() AS pid' })).rows[0]!.pid;
+  await failureOf(database.query({ text: 'INSERT INTO numbers VALUES (1)' }));
+  const before = await pid();
+  await assert.rejects(database.probe(), (error) => sqlState(error) === '25006');
+  await sql(`SET default_transaction_read_only = off; ALTER DATABASE ${name} RESET default_transaction_read_only`);
+  await database.probe();
+  await wait(1000);
+  await database.probe();
+  assert.notEqual(await pid(), before);
 });

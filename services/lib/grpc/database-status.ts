@@ -1,5 +1,5 @@
 import { AlertError } from '../../domain/errors.js';
-import { CallEnded } from '../postgres.js';
+import { CallEnded, DatabaseEnding } from '../postgres.js';
 import { judgeDatabaseError } from '../postgres-errors.js';
 
 const RETRY_MS = 1000;
@@ -8,6 +8,7 @@ const RETRY_MS = 1000;
 export function databaseStatus(error: unknown): AlertError | undefined {
   if (error instanceof CallEnded)
     return new AlertError('CANCELLED', 'CALL_ENDED', 'nobody waits for the answer any more');
+  if (error instanceof DatabaseEnding) return unavailable('SHUTTING_DOWN', 'this server shuts down; try again');
   const judgement = judgeDatabaseError(error);
   switch (judgement?.failure) {
     case 'outage':
