@@ -34,9 +34,9 @@ const BINDINGS_MAX = 65_535;
 /** How long the news of a statement that the server has ended may be on its way. */
 const ANSWER_MS = 1000;
 
-/** How long a probe waits for the connection that it has, until it tries a new one beside it. */
+/** How long a probe waits for the connection that it has, until it tries a new one; and between two that a full pool asks for. */
 const PATIENCE_MS = 500;
-/** All connections are made anew at most once in this time, and a pool that is full asks for a probe as often. */
+/** All connections are made anew at most once in this time. */
 const RENEWAL_MS = 1000;
 
 /**
@@ -292,8 +292,9 @@ export class Database implements Queryable {
     // What the pools hold may still lead to the server that was the primary. Too soon after the last time the next probe does it.
     if (connections.wasReadOnly && !this.#renew('became read-only')) return;
     connections.wasReadOnly = false;
-    this.breaker.recovered();
+    // Before calls are let through again: they would hang on what is dead.
     await this.#hearIdle();
+    this.breaker.recovered();
   }
 
   async #askAnew(): Promise<void> {
@@ -460,7 +461,7 @@ export class Database implements Queryable {
       return await (signal === undefined ? waiting : orAborted(waiting, signal, () => new CallEnded()));
     } catch (error) {
       // Statements that take long, or a server that has fallen silent.
-      if (isContention(error) && performance.now() - this.#connections.probedAt > RENEWAL_MS)
+      if (isContention(error) && performance.now() - this.#connections.probedAt > PATIENCE_MS)
         this.probe().catch((reason: unknown) => this.logger.debug({ err: reason }, 'PostgreSQL was asked'));
       if (error instanceof CallEnded || error instanceof DatabaseEnding)
         void lent.then(
