@@ -97,6 +97,20 @@ test('each role becomes ready once, when all that it needs is known, and is not 
   }
 });
 
+test('a role that has never been ready says so for each of its services', async (t) => {
+  const cluster = await startTestCluster(t, { DATABASE_URL: 'postgres://nobody@127.0.0.2:1/none' });
+  for (const name of Object.keys(SERVICES) as RoleName[]) {
+    const role = await cluster.start(name, { ready: false });
+    for (const service of SERVICES[name]!)
+      assert.equal(
+        await health(role.address, service === '' ? '' : `ssom.alert.v1.${service}`),
+        'NOT_SERVING',
+        service,
+      );
+    assert.equal((await fetch(`http://${role.http}/readyz`)).status, 503);
+  }
+});
+
 test('while PostgreSQL takes no writes nothing is stored, readiness says why, and callers may try again', async (t) => {
   const cluster = await startTestCluster(t);
   const { sql } = cluster.store;

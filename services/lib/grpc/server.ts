@@ -150,7 +150,9 @@ export class GrpcServer {
     }
     this.#server.addService(definition, implementation);
     const [first] = Object.values(definition);
-    this.#services.push(first!.path.split('/')[1]!);
+    const service = first!.path.split('/')[1]!;
+    this.#services.push(service);
+    this.#health.setStatus(service, 'NOT_SERVING');
   }
 
   /** Tells clients by grpc.health.v1 whether calls make sense. */
