@@ -7,23 +7,27 @@ import { UnknownTopic } from '../lib/kafka/topic-offsets.js';
 import { every } from '../lib/lifecycle.js';
 import { withTimeout } from '../lib/retry.js';
 import type { Runtime } from '../runtime.js';
+import type { DirectoryCache } from '../store/directory-cache.js';
 import {
+  doubtfulLetters,
   dueLetters,
   letGoOfLetters,
   lettersInTopic,
   lettersState,
   loseDeadLetters,
   putLettersOff,
-  reopenHeld,
+  reopenAlerts,
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
   type KeptLetter,
   type LettersState,
   type LetterPlace,
+  type DoubtfulLetter,
 } from '../store/dead-letters.js';
 
-/** One instance at a time: the holder of this advisory lock. */
+/** One instance at a time forwards, and one searches: the holders of these advisory locks. */
 const LOCK = 7_200_006;
+const SEARCH_LOCK = 7_200_007;
 const FORWARD_INTERVAL_MS = 5000;
 /** Letters that are asked for together, and how long their topics may take. */
 const FORWARD_PAGE = 100;
@@ -32,6 +36,10 @@ const PATIENCE_MS = 20_000;
 const SEARCH_INTERVAL_MS = 600_000;
 /** Letters that are looked for together. */
 const SEARCH_PAGE = 100_000;
+/** Letters that one search finds lost at most. What they held up may die again, and must have room in PostgreSQL then. */
+const LOST_MAX = 5000;
+/** Alerts whose recipients are looked up together: each may have 100,000. */
+const ALERTS = 20;
 const CHECK = 'dead letters';
 
 /**
@@ -41,7 +49,10 @@ const CHECK = 'dead letters';
 export class DeadLetterKeeper {
   #state: LettersState = { alerts: 0, waiting: 0, bytes: 0, waitsFor: undefined };
 
-  constructor(private readonly runtime: Runtime) {
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly directories: Pick<DirectoryCache, 'recipientsOf'>,
+  ) {
     const { metrics } = runtime;
     metrics.gauge(
       'ssom.dead_letters.alerts',
@@ -120,21 +131,52 @@ export class DeadLetterKeeper {
     );
   }
 
-  /** Forgets the dead letters that are in their topics no more, and reopens alerts that were called complete in spite of theirs. */
+  /**
+   * Forgets dead letters that are in their topics no more, and reopens alerts that were called complete in spite of theirs; if no other
+   * instance is at it.
+   */
   async search(events: Events, signal: AbortSignal): Promise<void> {
+    await this.runtime.bulkDatabase.withAdvisoryLock(SEARCH_LOCK, async () => {
+      await this.#reopen(signal);
+      await this.#forgetLost(events, signal);
+    });
+  }
+
+  async #reopen(signal: AbortSignal): Promise<void> {
+    let after: LetterPlace | undefined = { topic: '', partition: 0, offset: 0 };
+    while (after !== undefined && !signal.aborted) {
+      const { last, letters } = await doubtfulLetters(this.runtime.bulkDatabase, after);
+      after = last;
+      const alertIds = [...new Set(letters.map(({ alertId }) => alertId))];
+      for (let from = 0; from < alertIds.length && !signal.aborted; from += ALERTS)
+        await this.#reopenHeld(alertIds.slice(from, from + ALERTS), letters);
+    }
+  }
+
+  /** A letter may name somebody whom the alert is not for: nothing is held up by that, and it would be reopened for ever. */
+  async #reopenHeld(alertIds: readonly number[], letters: readonly DoubtfulLetter[]): Promise<void> {
+    const recipients = await this.directories.recipientsOf(alertIds);
+    const held = alertIds.filter((alertId) => {
+      const users = new Set(letters.filter((letter) => letter.alertId === alertId).map(({ userId }) => userId));
+      return recipients.get(alertId)?.some((userId) => users.has(userId));
+    });
+    if (held.length > 0) await reopenAlerts(this.runtime.bulkDatabase, held);
+  }
+
+  async #forgetLost(events: Events, signal: AbortSignal): Promise<void> {
     const { bulkDatabase: database, logger } = this.runtime;
-    let last: LetterPlace | undefined = { topic: '', partition: 0, offset: 0 };
-    while (last !== undefined && !signal.aborted) last = await reopenHeld(database, last);
+    let room = Math.min(LOST_MAX, WAITING_LETTERS_MAX - (await lettersState(database)).waiting);
     for (const topic of Object.values(events.topics)) {
       let after = { partition: -2, offset: -1 };
-      for (let page = SEARCH_PAGE; page === SEARCH_PAGE && !signal.aborted;) {
+      for (let page = SEARCH_PAGE; page === SEARCH_PAGE && room > 0 && !signal.aborted;) {
         const letters = await lettersInTopic(database, topic, after, SEARCH_PAGE);
         page = letters.length;
         if (page === 0) break;
         after = letters.at(-1)!;
-        const lost = await this.#missingIn(topic, letters, signal);
+        const lost = (await this.#missingIn(topic, letters, signal)).slice(0, room);
         if (lost.length === 0) continue;
         await loseDeadLetters(database, lost);
+        room -= lost.length;
         logger.warn(
           { topic: dlqTopicOf(topic), letters: lost.length },
           'dead letters are in their topic no more; what they held up is delivered again',
@@ -143,7 +185,7 @@ export class DeadLetterKeeper {
     }
   }
 
-  /** Those of the letters that their topic does not have. */
+  /** Those of the letters that their topic does not have. What a topic has that is not there is known when it is back. */
   async #missingIn(topic: string, letters: readonly LetterPlace[], signal: AbortSignal): Promise<LetterPlace[]> {
     const { backends, config, logger, role } = this.runtime;
     const byName = new Map(letters.map((letter) => [letterName(letter), letter]));
@@ -159,6 +201,8 @@ export class DeadLetterKeeper {
       }
     } catch (error) {
       if (!(error instanceof UnknownTopic)) throw error;
+      logger.warn({ err: error, letters: letters.length }, 'whether dead letters are lost is not known');
+      return [];
     } finally {
       await observer.close();
     }

@@ -65,7 +65,7 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
   const epoch = new KnownEpoch(runtime.database, () => directories.clear());
   const reconciler = new Reconciler(runtime, directories, epoch);
   const retention = new Retention(runtime);
-  const keeper = new DeadLetterKeeper(runtime);
+  const keeper = new DeadLetterKeeper(runtime, directories);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'fanout' } },
   ]);

@@ -430,27 +430,50 @@ export async function loseDeadLetters(database: Database, letters: readonly Lett
   }
 }
 
+/** A dead letter whose user lacks an alert that is called complete. */
+export interface DoubtfulLetter {
+  readonly alertId: number;
+  readonly userId: string;
+}
+
 /**
- * Takes it back that alerts are complete although a recipient waits in the dead letters, as versions said that run beside this one
- * during a deploy. One page of dead letters, behind `after`.
- * @returns the last of the page; undefined: there are no more
+ * A page of the dead letters, behind `after`: those whose users lack an alert that is called complete although they wait, as versions
+ * say that do not know of this, and run beside this one during a deploy.
+ * @returns also the last of the page; undefined: there are no more
  */
-export async function reopenHeld(database: Queryable, after: LetterPlace): Promise<LetterPlace | undefined> {
-  const { rows } = await database.query<{ topic: string; partition: number; offset: number }>({
+export async function doubtfulLetters(
+  database: Queryable,
+  after: LetterPlace,
+): Promise<{ last: LetterPlace | undefined; letters: DoubtfulLetter[] }> {
+  const { rows } = await database.query<{
+    topic: string;
+    partition: number;
+    offset: number;
+    alert_id: number;
+    user_id: string;
+    doubtful: boolean | null;
+  }>({
     text: `
-      WITH page AS (
+      SELECT topic, partition, "offset", d.alert_id, user_id, p.completed_at IS NOT NULL AND p.${OPEN}
+             AND (SELECT count(*) FROM alert_statuses s WHERE s.user_id = d.user_id AND s.alert_id = d.alert_id) = 0 AS doubtful
+      FROM (
         SELECT topic, partition, "offset", alert_id, user_id FROM dead_letters
         WHERE (topic, partition, "offset") > ($1, $2, $3) AND NOT purged ORDER BY topic, partition, "offset" LIMIT ${PAGE}
-      ), reopened AS (
-        UPDATE alert_progress p SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
-        FROM page d
-        WHERE p.alert_id = d.alert_id AND d.user_id IS NOT NULL AND p.completed_at IS NOT NULL AND p.${OPEN}
-          AND (SELECT count(*) FROM alert_statuses s WHERE s.user_id = d.user_id AND s.alert_id = d.alert_id) = 0
-      )
-      SELECT topic, partition, "offset" FROM page ORDER BY topic DESC, partition DESC, "offset" DESC LIMIT 1`,
+      ) d LEFT JOIN alert_progress p ON p.alert_id = d.alert_id AND d.user_id IS NOT NULL
+      ORDER BY topic, partition, "offset"`,
     values: [after.topic, after.partition, after.offset],
   });
-  return rows[0];
+  return {
+    last: rows.at(-1),
+    letters: rows
+      .filter(({ doubtful }) => doubtful === true)
+      .map(({ alert_id, user_id }) => ({ alertId: alert_id, userId: user_id })),
+  };
+}
+
+/** Takes it back that these alerts are complete. */
+export async function reopenAlerts(database: Queryable, alertIds: readonly number[]): Promise<void> {
+  await database.query({ text: lookAgain('SELECT unnest($1::bigint[])'), values: [alertIds] });
 }
 
 /** Gives records up for good. */

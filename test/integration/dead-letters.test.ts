@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import type { Events } from '../../services/events/events.js';
 import { DeadLetterKeeper } from '../../services/fanout/dead-letter-keeper.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import type { Producer } from '../../services/lib/kafka/producer.js';
@@ -15,6 +16,8 @@ import {
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
 } from '../../services/store/dead-letters.js';
+import type { Runtime } from '../../services/runtime.js';
+import { DirectoryCache } from '../../services/store/directory-cache.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';
 import { startTestCluster, type PublishFault, type TestCluster } from '../support/in-process.js';
@@ -139,7 +142,7 @@ async function startWithBadRecords(t: TestContext, deliveryFault?: PublishFault)
     ]);
   const progress = async (alertId: number) => (await api.call('GetAlert', { alertId })).progress!;
   const stopSpoiling = () => (spoils = false);
-  const keeper = new DeadLetterKeeper(fanout.runtime);
+  const keeper = new DeadLetterKeeper(fanout.runtime, new DirectoryCache(fanout.runtime.database));
   const publishing = await fanout.runtime.publishing(never);
   return { cluster, api, fanout, delivery, ids, progress, stopSpoiling, keeper, publishing };
 }
@@ -293,6 +296,50 @@ test('letters that wait in PostgreSQL are listed, shown, sent back and purged li
     `UPDATE dead_letters SET record_value = convert_to(repeat('x', ${WAITING_BYTES_MAX}), 'UTF8') WHERE topic = 't'`,
   );
   assert.equal(await keep(5, Buffer.from('x')), false);
+});
+
+test('from a topic that is missing nothing is concluded; once it is back, what it lacks is lost in portions', async (t) => {
+  const cluster = await startTestCluster(t);
+  const { store } = cluster;
+  const fanout = await cluster.start('fanout');
+  // As from any other broker: the in-process one makes a topic for whoever asks for it.
+  const { bulkDatabase, config, logger, metrics, role } = fanout.runtime;
+  const brokers = { ...cluster.backends.brokers, inProcess: false };
+  const runtime = { bulkDatabase, config, logger, metrics, role, backends: { brokers } } as unknown as Runtime;
+  const keeper = new DeadLetterKeeper(runtime, new DirectoryCache(store.database));
+  const { producer } = await fanout.runtime.publishing(never);
+  const events = { topics: { userAlert: 'missing' } } as unknown as Events;
+  // The role's own search has the lock at first.
+  const lock = 7_200_007;
+  await untilTrue(async () => (await store.database.withAdvisoryLock(lock, () => Promise.resolve(true))) === true, {
+    what: 'nobody searches',
+  });
+  await store.sql(`
+    INSERT INTO dead_letters (topic, partition, "offset", reason, created_at)
+    SELECT 'missing', 0, n, 'r', now() - interval '1 hour' FROM generate_series(1, 6000) n`);
+  const count = async () => (await store.sql<{ n: number }>('SELECT count(*) AS n FROM dead_letters'))[0]!.n;
+  await keeper.search(events, never);
+  assert.equal(await count(), 6000);
+  // Somebody makes it.
+  await producer.publish([{ topic: 'missing-dlq', key: 'k', value: Buffer.from('v') }]);
+  await keeper.search(events, never);
+  assert.equal(await count(), 1000);
+  await store.sql(`
+    INSERT INTO dead_letters (topic, partition, "offset", reason, place, record_value, record_headers)
+    SELECT 't', 0, n, 'r', 'waiting', '', '{}' FROM generate_series(1, ${WAITING_LETTERS_MAX - 400}) n`);
+  await keeper.search(events, never);
+  assert.equal(await count(), 600 + WAITING_LETTERS_MAX - 400);
+});
+
+test('a letter that names somebody whom its alert is not for reopens nothing', async (t) => {
+  const { cluster, ids, keeper, publishing } = await startWithBadRecords(t);
+  const { sql } = cluster.store;
+  const [first] = ids as [number, number];
+  await sql("UPDATE dead_letters SET user_id = 'op3' WHERE alert_id = $1", [first]);
+  await sql("UPDATE alert_progress SET completed_at = now() - interval '1 day'");
+  await keeper.search(publishing.events, never);
+  const complete = await sql("SELECT alert_id FROM alert_progress WHERE completed_at < now() - interval '1 hour'");
+  assert.deepEqual(complete, [{ alert_id: first }]);
 });
 
 /** What is in a topic now. */
