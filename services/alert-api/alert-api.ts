@@ -5,7 +5,7 @@ import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime.js';
 import { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
 import { alertService } from './alert-service.js';
-import { turnsByCaller, turnsByInbox } from './call-turns.js';
+import { boundedByInbox, turnsByCaller, turnsByInbox } from './call-turns.js';
 import { CreateBatcher, QUEUE_CHARACTERS } from './create-batcher.js';
 import { deviceService } from './device-service.js';
 import { directoryService } from './directory-service.js';
@@ -52,7 +52,10 @@ export function createAlertApi(runtime: Runtime): Service {
     { BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => requests.length },
   );
   const inbox = inboxService({ database, metrics, logger, tracing, publishing: () => publishing });
-  grpc.addService(api.InboxService.service, { ...turnsByInbox(inbox, grpc.users) });
+  const { ListInbox, MarkRead, MarkUnread, DeleteFromInbox } = inbox;
+  // MarkAllRead has a queue of its own, in which a run may take minutes; GetUnreadCount reads one row.
+  const inTurn = { ...inbox, ...turnsByInbox({ ListInbox, MarkRead, MarkUnread, DeleteFromInbox }) };
+  grpc.addService(api.InboxService.service, { ...boundedByInbox(inTurn, grpc.users) });
   grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService({ database })) });
   grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ database, logger })) });
 

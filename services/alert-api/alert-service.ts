@@ -1,3 +1,4 @@
+import type { NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { BOUNDS, Violations } from '../domain/violations.js';
 import type { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
@@ -77,6 +78,21 @@ export function alertService({
     for (const [code, count] of counts) items.add(count, itemStatus(code));
   }
 
+  /** What waits for its turn has its place in the queue already, so that one bound holds for both. */
+  async function readInTurn(
+    request: CreateAlertRequest__Output,
+    caller: string,
+    signal: AbortSignal,
+    read: () => NewAlert,
+  ): Promise<NewAlert> {
+    const leave = batcher.enter(caller, charactersOf(request));
+    try {
+      return await turns.run(caller, signal, read);
+    } finally {
+      leave();
+    }
+  }
+
   async function create(
     request: CreateAlertRequest__Output,
     { identity, traceparent, span, signal }: CallContext,
@@ -85,7 +101,7 @@ export function alertService({
       signal.throwIfAborted();
       return readCreateAlertRequest(request, identity.subject, traceparent);
     };
-    const alert = isLarge(request) ? await turns.run(read) : read();
+    const alert = isLarge(request) ? await readInTurn(request, identity.subject, signal, read) : read();
     const result = await batcher.create(alert, signal);
     if (span?.isRecording() === true) noteAlert(span, result);
     return createAnswer(alert, result, rules);
@@ -111,7 +127,9 @@ export function alertService({
               (error: Error): BatchCreateAlertsResult => ({ error: itemError(error, logger) }),
             ),
           );
-        outcomes.push(...(requests.length <= AT_ONCE.items ? begin() : await turns.run(begin)));
+        outcomes.push(
+          ...(requests.length <= AT_ONCE.items ? begin() : await turns.run(call.identity.subject, call.signal, begin)),
+        );
       }
       const results = await Promise.all(outcomes);
       countItems(results);
@@ -160,6 +178,12 @@ function isLarge({ message, recipients }: CreateAlertRequest__Output): boolean {
   if (recipients === null) return false;
   const { userIds, githubLogins, departments } = recipients;
   return userIds.length + githubLogins.length + departments.length > AT_ONCE.names;
+}
+
+/** About how many characters a request holds in memory. */
+function charactersOf({ message, recipients }: CreateAlertRequest__Output): number {
+  const { userIds = [], githubLogins = [], departments = [] } = recipients ?? {};
+  return [userIds, githubLogins, departments].flat().reduce((sum, name) => sum + name.length, message.length);
 }
 
 /** Of a batch the last one is seen; each has its commit and what follows. */

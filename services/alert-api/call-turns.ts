@@ -15,24 +15,38 @@ function wrapped<H extends Handlers<H>>(handlers: H, wrap: (handler: AnyHandler)
   return Object.fromEntries(entries.map(([name, handler]) => [name, wrap(handler)])) as H;
 }
 
+function callerOf({ identity }: CallContext): string {
+  return `${identity.kind} ${identity.subject}`;
+}
+
 /** The same handlers, of which each caller occupies a few at a time; what it calls beyond waits for its turn. */
 export function turnsByCaller<H extends Handlers<H>>(handlers: H): H {
   const turns = new Turns(AT_WORK);
-  const key = ({ identity }: CallContext) => `${identity.kind} ${identity.subject}`;
-  return wrapped(
-    handlers,
-    (handler) => (request, call) => turns.run(key(call), call.signal, () => handler(request, call)),
-  );
+  return wrapped(handlers, (handler) => (request, call) => {
+    const caller = callerOf(call);
+    return turns.run(caller, caller, call.signal, () => handler(request, call));
+  });
 }
 
-/** The same by inbox, whoever calls: its changes wait for each other in PostgreSQL. `running` bounds those that wait. */
-export function turnsByInbox<H extends Handlers<H>>(handlers: H, running: RunningCalls): H {
+/**
+ * The same by inbox: its changes wait for each other in PostgreSQL. Who calls beyond waits, its callers served in turn, so that
+ * nobody keeps a user from the user's own inbox.
+ */
+export function turnsByInbox<H extends Handlers<H>>(handlers: H): H {
   const turns = new Turns(AT_WORK);
   return wrapped(handlers, (handler) => async (request, call) => {
     const owner = inboxOwner(call.identity, request.userId);
-    const leave = running.enter(`inbox of ${owner}`);
+    return turns.run(owner, callerOf(call), call.signal, () => handler(request, call));
+  });
+}
+
+/** The same handlers, of which each caller has so many running about one inbox as `running` allows. */
+export function boundedByInbox<H extends Handlers<H>>(handlers: H, running: RunningCalls): H {
+  return wrapped(handlers, (handler) => async (request, call) => {
+    const owner = inboxOwner(call.identity, request.userId);
+    const leave = running.enter(`inbox of ${owner} by ${callerOf(call)}`);
     try {
-      return await turns.run(owner, call.signal, () => handler(request, call));
+      return await handler(request, call);
     } finally {
       leave();
     }

@@ -100,39 +100,51 @@ export class CreateBatcher {
    * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full, FAILED_PRECONDITION if the request id was used for another
    * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away; the signal's reason
    */
-  create(request: NewAlert, signal?: AbortSignal): Promise<CreateResult> {
-    const own = this.#unansweredOf.get(request.caller) ?? { requests: 0, characters: 0 };
+  async create(request: NewAlert, signal?: AbortSignal): Promise<CreateResult> {
+    const characters = charactersOf(request);
+    const leave = this.enter(request.caller, characters);
+    const cost = ALERT_COST + characters + NAME_COST * namesOf(request).length;
+    try {
+      return await new Promise<CreateResult>((resolve, reject) => {
+        this.#enqueue({ request, cost, resolve, reject, signal, retried: false });
+      });
+    } finally {
+      leave();
+    }
+  }
+
+  /**
+   * Takes the room of a request that is to wait for its answer.
+   * @returns to be called when it waits no more
+   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full; the database's error if it is away
+   */
+  enter(caller: string, characters: number): () => void {
+    const own = this.#unansweredOf.get(caller) ?? { requests: 0, characters: 0 };
     if (this.#isFull(own)) {
-      return Promise.reject(
-        new AlertError(
-          'RESOURCE_EXHAUSTED',
-          'TOO_MANY_REQUESTS',
-          `${this.depth} requests wait for the database already, ${own.requests} of this caller; try again later`,
-          { retryAfterMs: FULL_RETRY_MS },
-        ),
+      throw new AlertError(
+        'RESOURCE_EXHAUSTED',
+        'TOO_MANY_REQUESTS',
+        `${this.depth} requests wait for the database already, ${own.requests} of this caller; try again later`,
+        { retryAfterMs: FULL_RETRY_MS },
       );
     }
     if (this.options.isFull()) {
-      return Promise.reject(
-        new AlertError('UNAVAILABLE', 'OUTBOX_FULL', 'too many alerts wait for Kafka, which is away; try again later', {
-          retryAfterMs: OUTBOX_RETRY_MS,
-        }),
+      throw new AlertError(
+        'UNAVAILABLE',
+        'OUTBOX_FULL',
+        'too many alerts wait for Kafka, which is away; try again later',
+        { retryAfterMs: OUTBOX_RETRY_MS },
       );
     }
     // Not left to the statement: all writers may be waiting for a time-out.
     const { refusal } = this.options.database.breaker;
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const characters = charactersOf(request);
-    const cost = ALERT_COST + characters + NAME_COST * namesOf(request).length;
-    this.#unansweredOf.set(request.caller, own);
+    if (refusal !== undefined) throw refusal;
+    this.#unansweredOf.set(caller, own);
     for (const load of [this.#unanswered, own]) add(load, 1, characters);
-    const answer = new Promise<CreateResult>((resolve, reject) => {
-      this.#enqueue({ request, cost, resolve, reject, signal, retried: false });
-    });
-    return answer.finally(() => {
+    return () => {
       for (const load of [this.#unanswered, own]) add(load, -1, -characters);
-      if (own.requests === 0) this.#unansweredOf.delete(request.caller);
-    });
+      if (own.requests === 0) this.#unansweredOf.delete(caller);
+    };
   }
 
   /**

@@ -1,56 +1,72 @@
+import { FairQueue } from './fair-queue.js';
 import { wait } from './retry.js';
 
-interface Place {
-  running: number;
-  readonly waiting: Set<() => void>;
+/** Lets so much run at once; what comes beyond waits, its callers served in turn. */
+class Place {
+  readonly #waiting = new FairQueue<() => void>();
+  #running = 0;
+
+  constructor(private readonly max: number) {}
+
+  get isEmpty(): boolean {
+    return this.#running === 0;
+  }
+
+  /** @throws the signal's reason if it aborts before the turn comes */
+  enter(caller: string, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#running < this.max) {
+        this.#running += 1;
+        return resolve();
+      }
+      if (signal.aborted) return reject(signal.reason as Error);
+      const remove = this.#waiting.push(caller, resolve, 1);
+      signal.addEventListener('abort', () => remove() && reject(signal.reason as Error), { once: true });
+    });
+  }
+
+  leave(): void {
+    const next = this.#waiting.take();
+    if (next === undefined) this.#running -= 1;
+    else next.item();
+  }
 }
 
-/** Lets so much run at once for each key; what comes beyond waits for its turn, in order. */
+/** Lets so much run at once for each key; what comes beyond waits for its turn, for who has much waiting behind itself. */
 export class Turns {
   readonly #places = new Map<string, Place>();
 
   constructor(private readonly max: number) {}
 
   /** @throws what `work` throws; the signal's reason if it aborts before the turn comes */
-  async run<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const place = this.#places.get(key) ?? { running: 0, waiting: new Set() };
+  async run<T>(key: string, caller: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const place = this.#places.get(key) ?? new Place(this.max);
     this.#places.set(key, place);
-    if (place.running < this.max) place.running += 1;
-    else await this.#turn(place, signal);
+    await place.enter(caller, signal);
     try {
       return await work();
     } finally {
-      const [next] = place.waiting;
-      if (next === undefined) place.running -= 1;
-      else place.waiting.delete(next);
-      next?.();
-      if (place.running === 0) this.#places.delete(key);
+      place.leave();
+      if (place.isEmpty) this.#places.delete(key);
     }
-  }
-
-  #turn({ waiting }: Place, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason as Error);
-      waiting.add(resolve);
-      signal.addEventListener('abort', () => waiting.delete(resolve) && reject(signal.reason as Error), { once: true });
-    });
   }
 }
 
-/** Long computations, one at a time, and as long a pause after each: so half of the time is for what others have sent. */
+/**
+ * Long computations, one at a time, the callers in turn, and as long a pause after each: so half of the time is for what others
+ * have sent.
+ */
 export class EventLoopTurns {
-  #free = Promise.resolve();
+  readonly #place = new Place(1);
 
-  async run<T>(work: () => T): Promise<T> {
-    const before = this.#free;
-    let end: ((pause: Promise<void>) => void) | undefined;
-    this.#free = new Promise((resolve) => (end = resolve));
-    await before;
+  /** @throws what `work` throws; the signal's reason if it aborts before the turn comes */
+  async run<T>(caller: string, signal: AbortSignal, work: () => T): Promise<T> {
+    await this.#place.enter(caller, signal);
     const started = performance.now();
     try {
       return work();
     } finally {
-      end!(wait(performance.now() - started));
+      void wait(performance.now() - started).then(() => this.#place.leave());
     }
   }
 }

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { alertService } from '../../services/alert-api/alert-service.js';
 import { CreateBatcher } from '../../services/alert-api/create-batcher.js';
+import type { AlertError } from '../../services/domain/errors.js';
+import type { CallContext } from '../../services/lib/grpc/server.js';
+import { silentLogger } from '../../services/lib/logging.js';
+import { Metrics } from '../../services/lib/telemetry/metrics.js';
 import { Tracing } from '../../services/lib/telemetry/tracing.js';
 import { insertAlerts } from '../../services/store/alerts.js';
 import type { Database } from '../../services/lib/postgres.js';
 import { upsertUsers } from '../../services/store/directory.js';
-import { alertRequest, newAlert } from '../support/alerts.js';
+import { DirectoryCache, StaffedRulesCache } from '../../services/store/directory-cache.js';
+import { alertRequest, asReceived, newAlert } from '../support/alerts.js';
 import { failureOf } from '../support/api.js';
 import { defer } from '../support/defer.js';
 import { storeDirectory, user } from '../support/directory.js';
@@ -94,6 +100,38 @@ test('requests with thousands of names are written beside the others, which wait
   assert.ok(refused < 15, `${refused} of 30 were answered before five others, one after the other`);
   await Promise.all(heavy);
   assert.equal(refused, 30);
+});
+
+test('large requests that wait to be read are among those that wait: beyond its share a caller is refused at once', async (t) => {
+  const { database } = await createTestDatabase(t);
+  await storeDirectory(database);
+  const batcher = batcherOn(database, 10);
+  const { CreateAlert } = alertService({
+    database,
+    batcher,
+    directories: new DirectoryCache(database),
+    rules: new StaffedRulesCache(database),
+    logger: silentLogger(),
+    metrics: new Metrics('test'),
+  });
+  const userIds = Array.from({ length: 2000 }, (_, index) => `nobody-${index}`);
+  const request = asReceived(alertRequest({ recipients: { userIds } }));
+  const call = (subject: string) =>
+    ({
+      identity: { kind: 'service', subject, scopes: new Set(['alerts:create']) },
+      signal: new AbortController().signal,
+    }) as unknown as CallContext;
+  const reasons: string[] = [];
+  const create = (subject: string) =>
+    CreateAlert(request, call(subject)).catch(({ reason }: AlertError) => void reasons.push(`${subject} ${reason}`));
+  const all = Array.from({ length: 20 }, () => create('loop'));
+  assert.equal(batcher.depth, 5);
+  all.push(create('other'));
+  assert.equal(batcher.depth, 6);
+  await Promise.all(all);
+  assert.equal(reasons.filter((reason) => reason === 'loop TOO_MANY_REQUESTS').length, 15);
+  assert.ok(reasons.indexOf('other INVALID_FIELDS') <= 17, reasons.join());
+  assert.equal(batcher.depth, 0);
 });
 
 test('a batch that names somebody who has left is refused with a few statements, not with two an item', async (t) => {
@@ -188,15 +226,15 @@ test('calls of one caller, one user and about one inbox are bounded; others are 
   await Promise.all([batch, single, other]);
   assert.ok((await api.call('CreateAlert', alertRequest(), one)).alert);
 
-  const releaseInboxes = await hold(t, cluster.store.connect(), 'inboxes');
+  const releaseUsers = await hold(t, cluster.store.connect(), 'users', 'ACCESS EXCLUSIVE');
   const read = (caller: string, userId: string) => api.call('MarkAllRead', { userId }, { caller });
-  const mine = [api.call('MarkAllRead', {}, { user: 'op1' }), read('three', 'op1')];
+  const many = [read('three', 'op1'), read('three', 'op1')];
   await untilRunning(2);
-  assert.equal((await failureOf(read('four', 'op1'))).details.reason, 'TOO_MANY_CALLS');
-  const another = read('four', 'op2');
-  await untilRunning(3);
-  await releaseInboxes();
-  await Promise.all([...mine, another]);
+  assert.equal((await failureOf(read('three', 'op1'))).details.reason, 'TOO_MANY_CALLS');
+  const others = [api.call('MarkAllRead', {}, { user: 'op1' }), read('three', 'op2')];
+  await untilRunning(4);
+  await releaseUsers();
+  await Promise.all([...many, ...others]);
   assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_caller'), 2);
   assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_user'), 1);
 });
@@ -218,6 +256,29 @@ test('one caller in a loop of lists, or one inbox, does not take the connections
     await release();
     await Promise.all(waiting);
   }
+});
+
+test('who marks all of a large inbox on two devices lists it and counts it meanwhile', async (t) => {
+  const cluster = await startTestCluster(t);
+  await storeDirectory(cluster.store.database);
+  const api = cluster.api(await cluster.start('alert-api'));
+  await cluster.store.sql(
+    `INSERT INTO alert_statuses (user_id, alert_id, seq, created_seq, change, is_read, created_at)
+     SELECT 'op1', k, k, k, 1, false, now() FROM generate_series(1, 100000) k`,
+  );
+  await cluster.store.sql("INSERT INTO inboxes (user_id, last_seq, unread_count) VALUES ('op1', 100000, 100000)");
+  const owner = { user: 'op1' };
+  const first = await api.call('GetUnreadCount', {}, owner);
+  let marked = 0;
+  const marking = Array.from({ length: 2 }, () =>
+    api.call('MarkAllRead', {}, owner, 120_000).finally(() => (marked += 1)),
+  );
+  const unread = async () => (await api.call('GetUnreadCount', {}, owner)).unreadCount;
+  await untilTrue(async () => (await unread()) < first.unreadCount, { what: 'some are marked' });
+  await api.call('ListInbox', { pageSize: 10 }, owner);
+  assert.equal(marked, 0);
+  await Promise.all(marking);
+  assert.equal(await unread(), 0);
 });
 
 test('a call whose deadline is over before it is begun stores nothing', async (t) => {

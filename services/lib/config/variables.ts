@@ -522,7 +522,7 @@ export const variables = {
     'CALLS_PER_USER_MAX',
     50,
     [1, 1_000_000],
-    'Unary calls that one user has running at one process, and calls about one inbox, whoever makes them; one more gets RESOURCE_EXHAUSTED (TOO_MANY_CALLS).',
+    'Unary calls that one user has running at one process, and calls of one caller about one inbox; one more gets RESOURCE_EXHAUSTED (TOO_MANY_CALLS).',
   ),
   authMode: choice(
     'AUTH_MODE',

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { FairQueue } from '../../../services/lib/fair-queue.js';
-import { Turns } from '../../../services/lib/turns.js';
 
 function takeAll(queue: FairQueue<string>): string {
   let taken = '';
@@ -85,28 +84,4 @@ test('random pushes, takes and removals: nothing is lost, nothing comes twice, e
   }
   while (waiting.size > 0) take();
   assert.equal(queue.take(), undefined);
-});
-
-test('so many of a key run at once, the others in order; one whose signal aborts leaves', async () => {
-  const turns = new Turns(2);
-  const never = new AbortController().signal;
-  const gone = new AbortController();
-  const done: string[] = [];
-  const finish = new Map<string, () => void>();
-  const run = (name: string, signal = never) =>
-    turns.run('key', signal, () => {
-      done.push(name);
-      return new Promise<void>((resolve) => finish.set(name, resolve));
-    });
-  const [a, b, c, d] = [run('a'), run('b'), run('c', gone.signal), run('d')];
-  await turns.run('another', never, () => Promise.resolve());
-  assert.deepEqual(done, ['a', 'b']);
-  gone.abort(new Error('gone'));
-  await assert.rejects(c, /gone/);
-  finish.get('b')!();
-  await b;
-  await new Promise(setImmediate);
-  assert.deepEqual(done, ['a', 'b', 'd']);
-  for (const name of ['a', 'd']) finish.get(name)!();
-  await Promise.all([a, d]);
 });

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { EventLoopTurns, Turns } from '../../../services/lib/turns.js';
+
+const NEVER = new AbortController().signal;
+
+/** Work on one key, each piece of which lasts until it is finished by name. */
+function workOn(turns: Turns) {
+  const begun: string[] = [];
+  const finish = new Map<string, () => void>();
+  const run = (name: string, caller = 'one', signal = NEVER) =>
+    turns.run('key', caller, signal, () => {
+      begun.push(name);
+      return new Promise<void>((resolve) => finish.set(name, resolve));
+    });
+  return {
+    begun,
+    run,
+    async finish(name: string) {
+      finish.get(name)!();
+      await new Promise(setImmediate);
+    },
+  };
+}
+
+test('so many of a key run at once, the others in order; one whose signal aborts leaves', async () => {
+  const turns = new Turns(2);
+  const gone = new AbortController();
+  const { begun, run, finish } = workOn(turns);
+  const [a, b, c, d] = [run('a'), run('b'), run('c', 'one', gone.signal), run('d')];
+  await turns.run('another', 'one', NEVER, () => Promise.resolve());
+  assert.deepEqual(begun, ['a', 'b']);
+  gone.abort(new Error('gone'));
+  await assert.rejects(c, /gone/);
+  await finish('b');
+  assert.deepEqual(begun, ['a', 'b', 'd']);
+  for (const name of ['a', 'd']) await finish(name);
+  await Promise.all([a, b, d]);
+});
+
+test('of one key the callers are served in turn: who has one waiting waits for one of the others', async () => {
+  const { begun, run, finish } = workOn(new Turns(1));
+  const all = ['a1', 'a2', 'a3', 'a4'].map((name) => run(name, 'a'));
+  all.push(run('b1', 'b'));
+  await new Promise(setImmediate);
+  for (const name of ['a1', 'a2', 'b1', 'a3', 'a4']) await finish(name);
+  await Promise.all(all);
+  assert.deepEqual(begun, ['a1', 'a2', 'b1', 'a3', 'a4']);
+});
+
+test('long computations: who has one waits for one of a caller that has hundreds; one whose signal aborts leaves', async () => {
+  const turns = new EventLoopTurns();
+  const gone = new AbortController();
+  const done: string[] = [];
+  const compute = (name: string, signal = NEVER) => turns.run(name, signal, () => void done.push(name));
+  const all = Array.from({ length: 300 }, () => compute('many'));
+  const left = compute('left', gone.signal);
+  gone.abort(new Error('gone'));
+  await assert.rejects(left, /gone/);
+  const failing = turns.run('one', NEVER, () => {
+    done.push('one');
+    throw new Error('no such kind');
+  });
+  await assert.rejects(failing, /no such kind/);
+  assert.ok(done.indexOf('one') <= 2, `${done.indexOf('one')} came before it`);
+  await Promise.all(all);
+  assert.equal(done.length, 301);
+});
