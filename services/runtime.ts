@@ -154,9 +154,10 @@ export class Runtime {
     this.#readiness.started(role);
   }
 
-  /** This process takes no new work any more: it is not ready, whatever is there. */
+  /** This process takes no new work any more: it is not ready, whatever is there, and refuses calls. */
   ending(): void {
     this.#readiness.end();
+    this.grpc.refuseCalls();
   }
 
   /** Resolves when everything that is required is there. */

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { GrpcServer } from '../../services/lib/grpc/server.js';
 import { upsertUsers } from '../../services/store/directory.js';
 import { alertRequest } from '../support/alerts.js';
-import { failureOf } from '../support/api.js';
+import { ADMIN, failureOf } from '../support/api.js';
 import { defer } from '../support/defer.js';
 import { startTestCluster, type RoleName } from '../support/in-process.js';
 import { user } from '../support/directory.js';
@@ -109,6 +109,41 @@ test('a role that has never been ready says so for each of its services', async 
       );
     assert.equal((await fetch(`http://${role.http}/readyz`)).status, 503);
   }
+});
+
+test('who calls while the server shuts down is told to try again, whether the call waits for the database or is new', async (t) => {
+  const cluster = await startTestCluster(t);
+  const { database, sql } = cluster.store;
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  await upsertUsers(database, [user('op1', 'OPERATION')]);
+  await api.call('CreateAlert', alertRequest());
+  let release: () => void;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const holds = database.transaction(async (connection) => {
+    await connection.query('LOCK TABLE alerts, inboxes IN ACCESS EXCLUSIVE MODE');
+    await held;
+  });
+  defer(t, async () => {
+    release();
+    await holds;
+  });
+  const waiting = async () =>
+    (await sql<{ count: number }>('SELECT count(*) FROM pg_locks WHERE NOT granted'))[0]!.count;
+  const calls = [
+    api.call('CreateAlert', alertRequest()),
+    api.call('ListAlerts', {}, ADMIN),
+    api.call('MarkAllRead', {}, { user: 'op1' }),
+  ].map(failureOf);
+  await untilTrue(async () => (await waiting()) >= calls.length, { what: 'they wait' });
+  role.runtime.ending();
+  const refused = await failureOf(api.call('ListUsers', {}, ADMIN));
+  const stopped = role.runtime.grpc.shutdown(300, () => role.runtime.database.endStatements());
+  for (const { code, reason, details } of [refused, ...(await Promise.all(calls))]) {
+    assert.deepEqual([code, reason], ['UNAVAILABLE', 'SHUTTING_DOWN']);
+    assert.ok(details.retryAfterMs! > 0);
+  }
+  await stopped;
 });
 
 test('while PostgreSQL takes no writes nothing is stored, readiness says why, and callers may try again', async (t) => {

@@ -111,7 +111,7 @@ export class TestCluster {
         controller.abort(new Error('the test ends it'));
         await running;
         await service.close();
-        await runtime.grpc.shutdown(500);
+        await runtime.grpc.shutdown(500, () => runtime.database.endStatements());
         await runtime.close();
       })();
       return stopping;

@@ -4,7 +4,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
 import { judgeDatabaseError } from '../postgres-errors.js';
-import type { StatementObserver } from '../postgres.js';
+import { CallEnded, type StatementObserver } from '../postgres.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
@@ -85,7 +85,11 @@ const REFLECTIONS = { prefix: '/grpc.reflection.', perConnection: 10, max: 100 }
 
 type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
 
-const CUT_OFF = 'the service is stopping, and took longer than it may';
+/** What calls are refused with, or cut off, while the process ends: another instance may be asked at once. */
+const shuttingDown = (message: string) =>
+  new AlertError('UNAVAILABLE', 'SHUTTING_DOWN', message, { retryAfterMs: 200 });
+/** How long the answers of calls that are cut off may take. */
+const FAREWELL_MS = 200;
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- grpc-js types a service by its untyped methods
 type Definition = grpc.ServiceDefinition<any>;
@@ -106,6 +110,7 @@ export class GrpcServer {
   readonly #refusals = new Map<Bound, number>(BOUNDS.map((bound) => [bound, 0]));
   /** Of the calls that run, to be aborted when they are cut off. */
   readonly #running = new Set<AbortController>();
+  #isEnding = false;
 
   constructor(private readonly deps: GrpcServerDeps) {
     const refused = (bound: Bound) => () => this.#refused(bound);
@@ -192,14 +197,27 @@ export class GrpcServer {
     );
   }
 
-  /** Lets running calls finish for up to `graceMs`, then cuts them off. Streams must have been ended before. */
-  async shutdown(graceMs: number): Promise<void> {
+  /** Refuses calls and streams from now on; those that run go on. */
+  refuseCalls(): void {
+    this.#isEnding = true;
     this.setServing(false);
+  }
+
+  /**
+   * Lets running calls finish for up to `graceMs`, then cuts them off. Streams must have been ended before.
+   * @param onGraceOver ends what calls wait for, before they are cut off
+   */
+  async shutdown(graceMs: number, onGraceOver: () => void): Promise<void> {
+    this.refuseCalls();
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        for (const running of this.#running) running.abort(new AlertError('CANCELLED', 'SHUTTING_DOWN', CUT_OFF));
-        this.#server.forceShutdown();
-        resolve();
+      let timer = setTimeout(() => {
+        onGraceOver();
+        const reason = shuttingDown('this server shuts down, and the call took longer than it may; try again');
+        for (const running of this.#running) running.abort(reason);
+        timer = setTimeout(() => {
+          this.#server.forceShutdown();
+          resolve();
+        }, FAREWELL_MS);
       }, graceMs);
       this.#server.tryShutdown(() => {
         clearTimeout(timer);
@@ -232,7 +250,9 @@ export class GrpcServer {
           callback(null, response);
         },
         (error: Error) => {
-          const status = this.#fail(path, error, context.span);
+          // Why nobody waits any more: the caller has gone, or this server shuts down.
+          const told = running.signal.aborted && error instanceof CallEnded ? (running.signal.reason as Error) : error;
+          const status = this.#fail(path, told, context.span);
           finish(status.code);
           callback(status);
         },
@@ -311,6 +331,7 @@ export class GrpcServer {
 
   #open(path: string, call: Call, signal: AbortSignal): CallContext | AlertError {
     const { tracing, authenticate } = this.deps;
+    if (this.#isEnding) return shuttingDown('this server shuts down; try again');
     try {
       const identity = authenticate(call.metadata);
       if (!tracing.enabled) return { identity, signal, span: undefined, traceparent: undefined, statements: undefined };
