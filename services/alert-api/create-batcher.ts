@@ -68,11 +68,11 @@ export class CreateBatcher {
     const reject = ({ reject: answer }: Waiting, error: Error) => answer(error);
     const finish = (waiting: Waiting, error: Error) => this.#finish(waiting, (each) => each.reject(error));
     const writes = { batchMax, accept, dropped: reject, failed: finish };
-    const insert = (batch: readonly Waiting[]) => this.#insert(batch, database);
+    const insert = (batch: readonly Waiting[]) => this.#insert(batch);
     this.#few = new CreateLane({ ...writes, writersMax: WRITERS, work: insert });
     this.#many = new CreateLane({ ...writes, writersMax: WRITERS, work: insert });
-    const insertHeavy = (batch: readonly Waiting[]) => this.#insert(batch, database.bulk);
-    this.#heavy = new CreateLane({ ...writes, writersMax: 1, rests: true, work: insertHeavy });
+    // Not on the connections for bulk work: lists of inboxes would keep an alert to a thousand people waiting.
+    this.#heavy = new CreateLane({ ...writes, writersMax: 1, rests: true, work: insert });
     this.#refusals = new CreateLane({
       batchMax,
       writersMax: 1,
@@ -180,10 +180,10 @@ export class CreateBatcher {
     return followers === undefined;
   }
 
-  async #insert(batch: readonly Waiting[], database: Database): Promise<void> {
+  async #insert(batch: readonly Waiting[]): Promise<void> {
     const { onStored } = this.options;
     const requests = batch.map(({ request }) => request);
-    const results = await this.#commit(requests, database);
+    const results = await this.#commit(requests);
     const stored: CreatedAlert[] = [];
     const replays: Waiting[] = [];
     results.forEach((result, index) => {
@@ -200,10 +200,10 @@ export class CreateBatcher {
     if (replays.length > 0) await this.#answerReplays(replays);
   }
 
-  async #commit(requests: readonly NewAlert[], on: Database): Promise<Inserted[]> {
+  async #commit(requests: readonly NewAlert[]): Promise<Inserted[]> {
     const { tracing, slowMs } = this.options;
     const commit = CommitTrace.begin(tracing, slowMs, requests);
-    const database = on.observedBy(commit?.statements);
+    const database = this.options.database.observedBy(commit?.statements);
     try {
       // Two instances that got the same request ids may lock each other out.
       const results = await repeatConflicts(() => insertAlerts(database, requests));

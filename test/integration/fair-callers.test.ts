@@ -3,12 +3,13 @@ import test, { type TestContext } from 'node:test';
 import { alertService } from '../../services/alert-api/alert-service.js';
 import { CreateBatcher } from '../../services/alert-api/create-batcher.js';
 import type { AlertError } from '../../services/domain/errors.js';
+import { loadConfig } from '../../services/lib/config/load.js';
 import type { CallContext } from '../../services/lib/grpc/server.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Metrics } from '../../services/lib/telemetry/metrics.js';
 import { Tracing } from '../../services/lib/telemetry/tracing.js';
 import { insertAlerts } from '../../services/store/alerts.js';
-import type { Database } from '../../services/lib/postgres.js';
+import { poolSizes, type Database } from '../../services/lib/postgres.js';
 import { upsertUsers } from '../../services/store/directory.js';
 import { DirectoryCache, StaffedRulesCache } from '../../services/store/directory-cache.js';
 import { alertRequest, asReceived, newAlert } from '../support/alerts.js';
@@ -100,6 +101,28 @@ test('requests with thousands of names are written beside the others, which wait
   assert.ok(refused < 15, `${refused} of 30 were answered before five others, one after the other`);
   await Promise.all(heavy);
   assert.equal(refused, 30);
+});
+
+test('an alert to hundreds of people is stored while the connections for bulk work are taken', async (t) => {
+  const { database } = await createTestDatabase(t);
+  await storeDirectory(database);
+  const userIds = Array.from({ length: 600 }, (_, index) => `person-${index}`);
+  await upsertUsers(
+    database,
+    userIds.map((name) => user(name, 'OPERATION')),
+  );
+  let release: (() => void) | undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const { bulk } = database;
+  const taken = Array.from({ length: poolSizes(loadConfig({}).databasePoolMax).bulk }, () =>
+    bulk.withConnection(() => released),
+  );
+  defer(t, () => release!());
+  await untilTrue(() => bulk.stats.total - bulk.stats.idle === taken.length, { what: 'all are taken' });
+  const { reach } = await batcherOn(database).create(newAlert({ recipients: { userIds } }));
+  assert.equal(reach.reachesNamed, true);
+  release!();
+  await Promise.all(taken);
 });
 
 test('large requests that wait to be read are among those that wait: beyond its share a caller is refused at once', async (t) => {
