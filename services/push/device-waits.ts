@@ -1,4 +1,6 @@
+import type { DevicePlatform } from '../domain/device.js';
 import { PUSH_WAIT_MAX_MS } from '../store/pushes.js';
+import type { FcmFailure } from './fcm.js';
 
 /** First wait of a device that FCM refused without saying for how long; it doubles with each refusal. */
 const WAIT_MS = 2000;
@@ -12,14 +14,32 @@ interface Waiting {
   /** When it was refused last, and until when it waits. */
   since: number;
   until: number;
+  /** Since when the table has this; infinite: it is still to be stored. */
+  storedAt: number;
+}
+
+/** The last message that FCM took, and the last one that it took for another device: by their number. */
+interface Taken {
+  readonly last: { readonly deviceId: number; readonly number: number };
+  readonly lastOther: { readonly deviceId: number; readonly number: number };
+}
+
+const NOBODY = { deviceId: -1, number: 0 };
+const NOTHING: Taken = { last: NOBODY, lastOther: NOBODY };
+
+/** What FCM said, and of which platform the device is. */
+export interface Refused {
+  readonly failure: FcmFailure;
+  readonly platform: DevicePlatform;
+  readonly retryAfterMs: number | undefined;
 }
 
 /** What follows for a device from a refusal. */
 export interface Wait {
   readonly waitMs: number;
   readonly refusals: number;
-  /** Whether others were served since it was refused last. */
-  readonly proven: boolean;
+  /** Whether it is over its own quota: others of its platform were served since it was refused last. Null: not known. */
+  readonly overQuota: boolean | null;
   /** Whether it was served before this one. */
   readonly fresh: boolean;
 }
@@ -30,10 +50,9 @@ export interface Wait {
  */
 export class DeviceWaits {
   readonly #waiting = new Map<number, Waiting>();
-  /** The last message that FCM took, and the last one that it took for another device: by their number. */
   #taken = 0;
-  #last = { deviceId: -1, number: 0 };
-  #lastOther = { deviceId: -1, number: 0 };
+  #ofAll = NOTHING;
+  readonly #ofPlatform = new Map<DevicePlatform, Taken>();
   readonly #refusedAt = new Map<number, number>();
 
   /** Messages that FCM has taken so far. */
@@ -53,7 +72,7 @@ export class DeviceWaits {
 
   /** Whether it is tried and others are served, so that its failures say nothing of FCM. @param taken when it was sent */
   isAlone(deviceId: number, taken: number): boolean {
-    return this.isTried(deviceId) && this.#othersServed(deviceId, this.#refusedAt.get(deviceId) ?? taken);
+    return this.isTried(deviceId) && othersServed(this.#ofAll, deviceId, this.#refusedAt.get(deviceId) ?? taken);
   }
 
   /** Milliseconds for which it gets nothing. */
@@ -61,24 +80,36 @@ export class DeviceWaits {
     return Math.max(0, (this.#waiting.get(deviceId)?.until ?? 0) - now);
   }
 
-  /** What the table says of it, where that may be newer: other instances serve it as well. */
-  learn(deviceId: number, now: number, { refusals, waitsMs }: { refusals: number; waitsMs: number }): void {
+  /** What the table said of it, where that is newer: other instances serve it as well. @param table with the time before it was read */
+  learn(deviceId: number, now: number, table: { refusals: number; waitsMs: number; readAt: number }): void {
+    const { refusals, waitsMs, readAt } = table;
     const known = this.#waiting.get(deviceId);
-    if (known !== undefined && known.until > now) return;
+    if (known !== undefined && (known.until > now || known.storedAt > readAt)) return;
     if (refusals === 0 && waitsMs === 0) this.#waiting.delete(deviceId);
-    else this.#remember(deviceId, { refusals, since: known?.since ?? -Infinity, until: now + waitsMs });
+    else
+      this.#remember(deviceId, { refusals, since: known?.since ?? -Infinity, until: now + waitsMs, storedAt: readAt });
+  }
+
+  /** The table has what is known of these devices. */
+  stored(deviceIds: readonly number[], now: number): void {
+    for (const deviceId of deviceIds) {
+      const known = this.#waiting.get(deviceId);
+      if (known !== undefined) known.storedAt = now;
+    }
   }
 
   /** @returns the refusals that are left, if it had any */
-  served(deviceId: number): number | undefined {
+  served(deviceId: number, platform: DevicePlatform): number | undefined {
     this.#taken += 1;
-    if (this.#last.deviceId !== deviceId) this.#lastOther = this.#last;
-    this.#last = { deviceId, number: this.#taken };
+    const last = { deviceId, number: this.#taken };
+    this.#ofAll = withLast(this.#ofAll, last);
+    this.#ofPlatform.set(platform, withLast(this.#ofPlatform.get(platform) ?? NOTHING, last));
     this.#refusedAt.delete(deviceId);
     const known = this.#waiting.get(deviceId);
     if (known === undefined) return undefined;
     known.refusals = Math.max(0, known.refusals - 1);
     known.until = 0;
+    known.storedAt = Infinity;
     if (known.refusals === 0) this.#waiting.delete(deviceId);
     return known.refusals;
   }
@@ -91,11 +122,13 @@ export class DeviceWaits {
     deviceId: number,
     now: number,
     message: { sentAt: number; taken: number },
-    retryAfterMs: number | undefined,
+    { failure, platform, retryAfterMs }: Refused,
   ): Wait | undefined {
     const known = this.#waiting.get(deviceId);
     if (known !== undefined && known.since >= message.sentAt) return undefined;
-    const proven = this.#othersServed(deviceId, this.#refusedAt.get(deviceId) ?? message.taken);
+    const refusedAt = this.#refusedAt.get(deviceId) ?? message.taken;
+    const proven = othersServed(this.#ofAll, deviceId, refusedAt);
+    const alone = othersServed(this.#ofPlatform.get(platform) ?? NOTHING, deviceId, refusedAt);
     this.#refusedAt.delete(deviceId);
     this.#refusedAt.set(deviceId, this.#taken);
     if (this.#refusedAt.size > REMEMBERED) this.#refusedAt.delete(this.#refusedAt.keys().next().value!);
@@ -103,13 +136,8 @@ export class DeviceWaits {
     const refusals = proven ? before + 1 : Math.max(before, Math.min(before + 1, UNPROVEN_MAX));
     const backoff = Math.min(PUSH_WAIT_MAX_MS, WAIT_MS * 2 ** Math.min(refusals - 1, 30)) * (0.5 + Math.random() / 2);
     const waitMs = Math.min(PUSH_WAIT_MAX_MS, Math.max(backoff, retryAfterMs ?? 0));
-    this.#remember(deviceId, { refusals, since: now, until: now + waitMs });
-    return { waitMs, refusals, proven, fresh: before === 0 };
-  }
-
-  #othersServed(deviceId: number, since: number): boolean {
-    const { number } = this.#last.deviceId === deviceId ? this.#lastOther : this.#last;
-    return number > since;
+    this.#remember(deviceId, { refusals, since: now, until: now + waitMs, storedAt: Infinity });
+    return { waitMs, refusals, overQuota: isOverQuota(failure, alone), fresh: before === 0 };
   }
 
   #remember(deviceId: number, waiting: Waiting): void {
@@ -117,4 +145,18 @@ export class DeviceWaits {
     this.#waiting.set(deviceId, waiting);
     if (this.#waiting.size > REMEMBERED) this.#waiting.delete(this.#waiting.keys().next().value!);
   }
+}
+
+function withLast(taken: Taken, last: Taken['last']): Taken {
+  return { last, lastOther: taken.last.deviceId === last.deviceId ? taken.lastOther : taken.last };
+}
+
+function othersServed({ last, lastOther }: Taken, deviceId: number, since: number): boolean {
+  return (last.deviceId === deviceId ? lastOther : last).number > since;
+}
+
+/** A wrong message, or credentials that FCM refuses, are ours or their platform's, whatever others get; an outage says nothing. */
+function isOverQuota(failure: FcmFailure, alone: boolean): boolean | null {
+  if (failure === 'throttled') return alone ? true : null;
+  return failure === 'rejected' || failure === 'credentials' ? false : null;
 }

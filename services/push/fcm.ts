@@ -38,7 +38,7 @@ export type FcmFailure = (typeof FCM_FAILURES)[number];
 /** firebase-admin's codes. Those that are not here are `transient`. */
 const FAILURES: Readonly<Record<string, FcmFailure>> = {
   'messaging/registration-token-not-registered': 'dead',
-  // Ambiguous: the token or the payload. A token is never removed for it.
+  // Ambiguous: the token or the payload. A device waits for it, and is never removed.
   'messaging/invalid-argument': 'rejected',
   'messaging/invalid-registration-token': 'rejected',
   'messaging/invalid-recipient': 'rejected',

@@ -22,10 +22,12 @@ export type DeviceNews = DeviceRefusal | { readonly deviceId: number; readonly r
 export interface OutcomeWriterOptions {
   readonly database: Database;
   readonly logger: Logger;
-  /** A device goes that was refused for so long while others were served. */
+  /** A device goes that was over its quota for so long, while others of its platform were served. */
   readonly hopelessAfterMs: number;
   /** Told how many devices were removed. */
   readonly onRemoved: (devices: number, reason: 'unknown' | 'hopeless') => void;
+  /** Told of which devices the table has the last news. */
+  readonly onNewsStored: (deviceIds: readonly number[]) => void;
 }
 
 /**
@@ -94,14 +96,16 @@ export class OutcomeWriter {
   }
 
   async #writeNews(): Promise<void> {
-    const { database } = this.options;
+    const { database, onNewsStored } = this.options;
     const news = [...this.#news.values()].slice(0, BATCH);
     const refused = news.filter((each): each is DeviceRefusal => 'waitMs' in each);
     const served = news.filter((each) => !('waitMs' in each));
     if (served.length > 0) await relieveDevices(database, served);
     if (refused.length > 0) await refuseDevices(database, refused);
-    await this.#removeHopeless(refused.filter(({ proven }) => proven).map(({ deviceId }) => deviceId));
-    for (const each of news) if (this.#news.get(each.deviceId) === each) this.#news.delete(each.deviceId);
+    await this.#removeHopeless(refused.filter(({ overQuota }) => overQuota === true).map(({ deviceId }) => deviceId));
+    const last = news.filter((each) => this.#news.get(each.deviceId) === each).map(({ deviceId }) => deviceId);
+    for (const deviceId of last) this.#news.delete(deviceId);
+    onNewsStored(last);
   }
 
   async #removeHopeless(deviceIds: readonly number[]): Promise<void> {
@@ -110,7 +114,10 @@ export class OutcomeWriter {
     const removed = await removeHopelessDevices(database, deviceIds, hopelessAfterMs);
     for (const { deviceId, userId, refusals } of removed) {
       const device = { device_id: deviceId, user_id: userId, refusals };
-      logger.warn(device, 'a device was removed: FCM has refused it for too long while it served others');
+      logger.warn(
+        device,
+        'a device was removed: FCM has throttled it for too long while it served others of its platform',
+      );
     }
     if (removed.length > 0) onRemoved(removed.length, 'hopeless');
   }

@@ -1,3 +1,4 @@
+import type { DevicePlatform } from '../domain/device.js';
 import { CircuitOpen, type Breaker } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
 import type { Processed } from '../lib/telemetry/alarms.js';
@@ -100,7 +101,7 @@ export class PushDispatcher {
   #succeed(job: PushJob, messageName: string): void {
     const { throttle, devices, outcomes } = this.deps;
     throttle.succeeded();
-    const refusals = devices.served(job.deviceId);
+    const refusals = devices.served(job.deviceId, platformOf(job));
     if (refusals !== undefined) outcomes.noteDevice({ deviceId: job.deviceId, refusals });
     this.#failed.delete(keyOf(job));
     const { alert } = job.claims[0]!;
@@ -145,10 +146,11 @@ export class PushDispatcher {
   }
 
   /** The device waits; everybody does where FCM refuses several that it had served. */
-  #refuse({ deviceId }: PushJob, { failure, retryAfterMs }: FcmError, sent: Sent): void {
+  #refuse(job: PushJob, { failure, retryAfterMs }: FcmError, sent: Sent): void {
+    const { deviceId } = job;
     const { devices, throttle, outcomes } = this.deps;
     const now = performance.now();
-    const wait = devices.refused(deviceId, now, sent, retryAfterMs);
+    const wait = devices.refused(deviceId, now, sent, { failure, platform: platformOf(job), retryAfterMs });
     if (wait === undefined) return;
     outcomes.noteDevice({ deviceId, ...wait });
     if (wait.fresh && (failure === 'throttled' || failure === 'unavailable')) throttle.refused(now, retryAfterMs);
@@ -191,6 +193,11 @@ function processedBy({ claims }: PushJob): Processed {
 /** After what was certainly not accepted: one that was tried before may have been accepted then. */
 function stateUnsent({ dismiss, claims }: PushJob): 'waiting' | null {
   return dismiss || claims[0]!.attempts > 1 ? null : 'waiting';
+}
+
+/** A job is made only for a device that is there. */
+function platformOf({ claims }: PushJob): DevicePlatform {
+  return claims[0]!.device!.platform;
 }
 
 function keyOf({ deviceId, claims, dismiss }: PushJob): string {

@@ -75,6 +75,7 @@ export class PushSender {
       logger,
       hopelessAfterMs: config.pushDeviceRefusedMaxMs,
       onRemoved: (devices, reason) => removed[reason].add(devices),
+      onNewsStored: (deviceIds) => this.#devices.stored(deviceIds, performance.now()),
     });
     const deadLetters = new PushDeadLetters(runtime, publishing, group);
     this.#throttle = throttle;
@@ -169,11 +170,12 @@ export class PushSender {
     if (holdUp !== undefined) this.#holdUps.note(holdUp);
     if (holdUp !== undefined || !this.#hasRoom) return 0;
     try {
+      const readAt = performance.now();
       const claims = await this.#claimTurns();
       const alerts = claims.filter(({ dismiss }) => !dismiss);
-      this.#take(alertJobs(alerts, this.runtime.config.pushApnsCritical));
+      this.#take(alertJobs(alerts, this.runtime.config.pushApnsCritical), readAt);
       const dismissals = claims.filter(({ dismiss }) => dismiss);
-      if (dismissals.length > 0) await this.#takeDismissals(dismissals);
+      if (dismissals.length > 0) await this.#takeDismissals(dismissals, readAt);
       return claims.length;
     } catch (error) {
       this.#holdUps.note('database');
@@ -200,16 +202,17 @@ export class PushSender {
     return { claimMs: CLAIM_MS, horizonMs: horizonMs(this.runtime.config.pushGraceMs) };
   }
 
-  async #takeDismissals(claims: ClaimedPush[]): Promise<void> {
+  async #takeDismissals(claims: ClaimedPush[], readAt: number): Promise<void> {
     const { database } = this.runtime;
     const several = devicesWithSeveral(claims);
-    if (several.length === 0) return this.#take(dismissalJobs(claims, new Map()));
+    if (several.length === 0) return this.#take(dismissalJobs(claims, new Map()), readAt);
     const all = [...claims, ...(await claimDismissals(database, several, this.#claiming))];
-    this.#take(dismissalJobs(all, await firstShown(database, several)));
+    this.#take(dismissalJobs(all, await firstShown(database, several)), readAt);
   }
 
-  #take({ jobs, ended }: Prepared): void {
-    for (const job of jobs) this.#enqueue(job);
+  /** @param readAt before the claims, and what they say of their devices, were read */
+  #take({ jobs, ended }: Prepared, readAt: number): void {
+    for (const job of jobs) this.#enqueue(job, readAt);
     // The most urgent first; of the same urgency the first one first.
     this.#queue.sort((a, b) => urgencyOf(b.job) - urgencyOf(a.job));
     if (ended.length === 0) return;
@@ -220,11 +223,11 @@ export class PushSender {
   }
 
   /** A device that waits gets nothing, one that is tried gets one at a time: the others are given back. */
-  #enqueue(job: PushJob): void {
+  #enqueue(job: PushJob, readAt: number): void {
     const { deviceId } = job;
     const now = performance.now();
     const { device } = job.claims[0]!;
-    if (device !== null) this.#devices.learn(deviceId, now, device);
+    if (device !== null) this.#devices.learn(deviceId, now, { ...device, readAt });
     const waitsMs = this.#devices.waitsMs(deviceId, now);
     if (waitsMs > 0) return this.#dispatcher.release(job, waitsMs);
     if (this.#devices.isTried(deviceId) && this.#inHand.ofDevice(deviceId) > 0) return this.#dispatcher.release(job);

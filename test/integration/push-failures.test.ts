@@ -27,6 +27,34 @@ const breakerOf = async (role: RunningRole) =>
 
 const letters = (push: PushCluster) => push.cluster.read(`${push.cluster.config.topicInboxChange}-dlq`, 1);
 
+/** Refusals that `age` gives a device: enough for it to be hopeless. */
+const AGED = 20;
+
+/** Nothing is on its way to it that could be stored just now. */
+const WAITS = `waits_until > now() + interval '1 second'`;
+
+/** Devices that are refused, of those that `where` names. */
+const refusalsOf = (push: PushCluster, where = 'true') =>
+  push.cluster.store.sql<{ refusals: number }>(`SELECT refusals FROM devices WHERE refusals > 0 AND ${where}`);
+
+/** As after an hour of refusals. */
+const age = (push: PushCluster) =>
+  push.cluster.store.sql(
+    `UPDATE devices SET refusals = ${AGED}, refused_since = refused_since - interval '61 minutes' WHERE refusals > 0`,
+  );
+
+const devicesOf = async (push: PushCluster, user: string) =>
+  (await push.api.call('ListDevices', {}, { user })).devices.length;
+
+/** Creates alerts for a user, whose devices are served, until it is so. */
+async function othersAreServed(push: PushCluster, user: string, until: () => Promise<boolean>): Promise<void> {
+  const step = async () => {
+    await push.create([user]);
+    return until();
+  };
+  await untilTrue(step, { what: String(until), intervalMs: 300, timeoutMs: 60_000 });
+}
+
 // Each waits most of the time, for a broker of its own.
 describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
   it('a dead token is removed; an invalid argument goes to the dead letters, and redrive sends it again', async (t) => {
@@ -181,38 +209,71 @@ describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
     assert.deepEqual(await push.cluster.store.sql('SELECT 1 FROM dead_letters'), []);
   });
 
-  it('a device of which every message is refused makes few dead letters, and goes in the end', async (t) => {
+  it('a device that always gets 429 waits longer each time, makes no dead letters, and goes in the end', async (t) => {
     const push = await startPushCluster(t, { PUSH_DEVICE_REFUSED_MAX_MS: '3600000' });
     const { sql } = push.cluster.store;
     const role = await push.start();
     const log = logOf(role);
     const [hopeless, fine] = [await push.register('op1'), await push.register('op2')];
-    await push.fcm.rule({ token: hopeless, error: 'INVALID_ARGUMENT' });
+    await push.fcm.rule({ token: hopeless, error: 'QUOTA_EXCEEDED' });
     for (let count = 0; count < 100; count += 1) await push.create(['op1', 'op2']);
     await push.receives(fine, 100);
-    const dead = await sql('SELECT 1 FROM dead_letters');
-    assert.ok(dead.length <= 20, `${dead.length} dead letters`);
     const [{ waiting }] = (await sql<{ waiting: number }>(
       `SELECT count(*) AS waiting FROM push_deliveries WHERE state = 'waiting'`,
     )) as [{ waiting: number }];
     assert.ok(waiting >= 70, `${waiting} wait`);
-    // As after an hour of it.
-    await sql(`UPDATE devices SET refusals = 20, refused_since = now() - interval '61 minutes' WHERE refusals > 0`);
+    await othersAreServed(
+      push,
+      'op2',
+      async () => (await refusalsOf(push, `refused_since IS NOT NULL AND ${WAITS}`)).length === 1,
+    );
+    await age(push);
+    await othersAreServed(push, 'op2', async () => (await devicesOf(push, 'op1')) === 0);
+    assert.match(await metricsOf(role), /ssom_push_devices_hopeless_total\{[^}]*\} 1\b/);
+    assert.ok(log.some(({ level, text }) => level === 'warn' && text.includes('FCM has throttled it for too long')));
+    for (const { text } of log) assert.ok(!text.includes(hopeless), text);
+    // Those that were claimed just then wait for their next try, five minutes at most, which ends them.
     await untilTrue(
       async () => {
-        await push.create(['op2']);
-        return (await push.api.call('ListDevices', {}, { user: 'op1' })).devices.length === 0;
+        await sql(`UPDATE push_deliveries SET due_at = now() WHERE due_at > now() + interval '1 minute'`);
+        return (await sql(`SELECT 1 FROM push_deliveries WHERE due_at IS NOT NULL`)).length === 0;
       },
-      { what: 'the device is gone', intervalMs: 500, timeoutMs: 60_000 },
+      { what: 'nothing waits for it any more', intervalMs: 500, timeoutMs: 60_000 },
     );
-    assert.match(await metricsOf(role), /ssom_push_devices_hopeless_total\{[^}]*\} 1\b/);
-    assert.ok(log.some(({ level, text }) => level === 'warn' && text.includes('FCM has refused it for too long')));
-    for (const { text } of log) assert.ok(!text.includes(hopeless), text);
-    await untilTrue(async () => (await sql(`SELECT 1 FROM push_deliveries WHERE due_at IS NOT NULL`)).length === 0, {
-      what: 'nothing waits for it any more',
-      timeoutMs: 60_000,
-    });
+    assert.deepEqual(await sql('SELECT 1 FROM dead_letters'), []);
   });
+
+  for (const error of ['THIRD_PARTY_AUTH_ERROR', 'INVALID_ARGUMENT'] as const) {
+    it(`${error} for every iPhone while others are served: each waits, none is removed`, async (t) => {
+      const push = await startPushCluster(t, { PUSH_DEVICE_REFUSED_MAX_MS: '3600000' });
+      const { sql } = push.cluster.store;
+      const role = await push.start();
+      const phones = [
+        await push.register('op1', 'DEVICE_PLATFORM_IOS'),
+        await push.register('op1', 'DEVICE_PLATFORM_IOS'),
+      ];
+      await push.register('op2');
+      // As with an expired key of APNs, or a payload that is wrong for APNs alone.
+      for (const token of phones) await push.fcm.rule({ token, error });
+      for (let count = 0; count < 50; count += 1) await push.create(['op1']);
+      await othersAreServed(
+        push,
+        'op2',
+        async () => (await refusalsOf(push, `refusals >= 3 AND ${WAITS}`)).length === 2,
+      );
+      await age(push);
+      await othersAreServed(push, 'op2', async () => {
+        const left = await refusalsOf(push);
+        return left.length < 2 || left.every(({ refusals }) => refusals > AGED);
+      });
+      // Its outcome is stored after those of the refusals.
+      await push.settles(await push.create(['op2']), 'sent');
+      assert.equal(await devicesOf(push, 'op1'), 2);
+      assert.doesNotMatch(await metricsOf(role), /ssom_push_devices_hopeless_total\{[^}]*\} [1-9]/);
+      const letters = (await sql('SELECT 1 FROM dead_letters')).length;
+      assert.ok(letters <= 40, `${letters} dead letters`);
+    });
+  }
 
   it('a push that fails while others succeed goes to the dead letters; one that fails as all do does not', async (t) => {
     const push = await startPushCluster(t, { ALERT_PROCESSING_MAX_RETRY_ATTEMPTS: '3' });

@@ -107,7 +107,7 @@ describe('the turns of pushes', { concurrency: 2 }, () => {
     const deviceId = await userWith(store, 1, 20, LEVEL.ERROR);
     await userWith(store, 2, 20, LEVEL.ERROR);
     await planPushes(database, ['u1', 'u2'], OPTIONS);
-    await refuseDevices(database, [{ deviceId, waitMs: 60_000, refusals: 3, proven: true }]);
+    await refuseDevices(database, [{ deviceId, waitMs: 60_000, refusals: 3, overQuota: true }]);
     await changes(store, 1, 5, LEVEL.CRITICAL);
     await planPushes(database, ['u1'], OPTIONS);
     assert.deepEqual(new Set(usersOf(await claimPushes(database, claiming(100)))), new Set(['u2']));
@@ -117,23 +117,39 @@ describe('the turns of pushes', { concurrency: 2 }, () => {
     assert.ok(claim!.device!.waitsMs > 50_000);
   });
 
-  it('a device that was refused for too long goes, if it was refused ten times in a row', async (t) => {
+  it('a device that was over its quota for too long goes, if it was refused ten times in a row', async (t) => {
     const store = await createTestDatabase(t);
     const { database, sql } = store;
     const deviceId = await userWith(store, 1, 0, LEVEL.ERROR);
-    const refuse = (refusals: number, proven: boolean) =>
-      refuseDevices(database, [{ deviceId, waitMs: 1000, refusals, proven }]);
+    const refuse = (refusals: number, overQuota: boolean | null) =>
+      refuseDevices(database, [{ deviceId, waitMs: 1000, refusals, overQuota }]);
     // While nobody is served it is not the device's fault.
-    await refuse(10, false);
+    await refuse(10, null);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 0), []);
     await refuse(9, true);
     await sql(`UPDATE devices SET refused_since = refused_since - interval '7 hours'`);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 6 * 3_600_000), []);
     await refuse(10, true);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 8 * 3_600_000), []);
+    // An outage says nothing of it.
+    await refuse(10, null);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 6 * 3_600_000), [
       { deviceId, userId: 'u1', refusals: 10 },
     ]);
+  });
+
+  it('what a device is refused for otherwise begins the time anew after which it goes', async (t) => {
+    const store = await createTestDatabase(t);
+    const { database, sql } = store;
+    const deviceId = await userWith(store, 1, 0, LEVEL.ERROR);
+    const refuse = (overQuota: boolean) =>
+      refuseDevices(database, [{ deviceId, waitMs: 1000, refusals: 20, overQuota }]);
+    await refuse(true);
+    await sql(`UPDATE devices SET refused_since = refused_since - interval '7 hours'`);
+    await refuse(false);
+    assert.deepEqual(await removeHopelessDevices(database, [deviceId], 0), []);
+    await refuse(true);
+    assert.deepEqual(await removeHopelessDevices(database, [deviceId], 6 * 3_600_000), []);
   });
 
   it('what a wrong clock has dated further ahead than anything waits is due now', async (t) => {

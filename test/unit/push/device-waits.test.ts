@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { DeviceWaits } from '../../../services/push/device-waits.js';
+import { DeviceWaits, type Refused } from '../../../services/push/device-waits.js';
 
 const PHONE = 1;
 const OTHER = 2;
+const THROTTLED: Refused = { failure: 'throttled', platform: 'IOS', retryAfterMs: undefined };
 
 /** Refuses a message to the phone that is sent now. */
-function refuse(devices: DeviceWaits, now: number, retryAfterMs?: number) {
-  return devices.refused(PHONE, now, { sentAt: now, taken: devices.taken }, retryAfterMs)!;
+function refuse(devices: DeviceWaits, now: number, more: Partial<Refused> = {}) {
+  return devices.refused(PHONE, now, { sentAt: now, taken: devices.taken }, { ...THROTTLED, ...more })!;
 }
 
 test('a device that is refused while others are served waits twice as long each time, five minutes at most', () => {
@@ -16,9 +17,9 @@ test('a device that is refused while others are served waits twice as long each 
   refuse(devices, now);
   for (let refusals = 2; refusals <= 20; refusals += 1) {
     now += 600_000;
-    devices.served(OTHER);
+    devices.served(OTHER, 'IOS');
     const wait = refuse(devices, now);
-    assert.deepEqual([wait.refusals, wait.proven, wait.fresh], [refusals, true, false]);
+    assert.deepEqual([wait.refusals, wait.overQuota, wait.fresh], [refusals, true, false]);
     const longest = Math.min(300_000, 2000 * 2 ** (refusals - 1));
     assert.ok(wait.waitMs >= longest / 2 && wait.waitMs <= longest, `${refusals}: ${wait.waitMs}`);
     assert.equal(Math.round(devices.waitsMs(PHONE, now)), Math.round(wait.waitMs));
@@ -28,11 +29,11 @@ test('a device that is refused while others are served waits twice as long each 
 
 test('while nobody else is served it waits for 16 s at most: it may be FCM', () => {
   const devices = new DeviceWaits();
-  devices.served(PHONE);
+  devices.served(PHONE, 'IOS');
   let now = 0;
   for (let count = 0; count < 20; count += 1) {
     const wait = refuse(devices, now);
-    assert.equal(wait.proven, false);
+    assert.equal(wait.overQuota, null);
     assert.ok(wait.waitMs <= 16_000);
     now += wait.waitMs;
   }
@@ -40,46 +41,86 @@ test('while nobody else is served it waits for 16 s at most: it may be FCM', () 
 
 test('what it was served itself is no proof that others are', () => {
   const devices = new DeviceWaits();
-  devices.served(OTHER);
+  devices.served(OTHER, 'IOS');
   const taken = devices.taken;
-  for (let count = 0; count < 10; count += 1) devices.served(PHONE);
-  assert.equal(devices.refused(PHONE, 0, { sentAt: 0, taken }, undefined)!.proven, false);
-  devices.served(OTHER);
-  devices.served(PHONE);
-  assert.equal(devices.refused(PHONE, 1, { sentAt: 1, taken }, undefined)!.proven, true);
+  for (let count = 0; count < 10; count += 1) devices.served(PHONE, 'IOS');
+  assert.equal(devices.refused(PHONE, 0, { sentAt: 0, taken }, THROTTLED)!.overQuota, null);
+  devices.served(OTHER, 'IOS');
+  devices.served(PHONE, 'IOS');
+  assert.equal(devices.refused(PHONE, 1, { sentAt: 1, taken }, THROTTLED)!.overQuota, true);
 });
 
 test('messages that were on their way together count once', () => {
   const devices = new DeviceWaits();
-  assert.ok(devices.refused(PHONE, 100, { sentAt: 50, taken: 0 }, undefined) !== undefined);
-  assert.equal(devices.refused(PHONE, 110, { sentAt: 60, taken: 0 }, undefined), undefined);
-  assert.ok(devices.refused(PHONE, 120, { sentAt: 115, taken: 0 }, undefined) !== undefined);
+  assert.ok(devices.refused(PHONE, 100, { sentAt: 50, taken: 0 }, THROTTLED) !== undefined);
+  assert.equal(devices.refused(PHONE, 110, { sentAt: 60, taken: 0 }, THROTTLED), undefined);
+  assert.ok(devices.refused(PHONE, 120, { sentAt: 115, taken: 0 }, THROTTLED) !== undefined);
 });
 
 test('Retry-After is waited for, five minutes at most', () => {
   const devices = new DeviceWaits();
-  assert.equal(refuse(devices, 0, 30_000).waitMs, 30_000);
-  assert.equal(refuse(new DeviceWaits(), 0, 3_600_000).waitMs, 300_000);
+  assert.equal(refuse(devices, 0, { retryAfterMs: 30_000 }).waitMs, 30_000);
+  assert.equal(refuse(new DeviceWaits(), 0, { retryAfterMs: 3_600_000 }).waitMs, 300_000);
 });
 
 test('as often as it was refused it is asked with one message, then it is as others are', () => {
   const devices = new DeviceWaits();
   for (let now = 0; now < 3; now += 1) {
-    devices.served(OTHER);
+    devices.served(OTHER, 'IOS');
     refuse(devices, now);
   }
-  assert.deepEqual([devices.served(PHONE), devices.isTried(PHONE)], [2, true]);
-  assert.deepEqual([devices.served(PHONE), devices.isTried(PHONE)], [1, true]);
-  assert.deepEqual([devices.served(PHONE), devices.isTried(PHONE)], [0, false]);
-  assert.equal(devices.served(PHONE), undefined);
+  assert.deepEqual([devices.served(PHONE, 'IOS'), devices.isTried(PHONE)], [2, true]);
+  assert.deepEqual([devices.served(PHONE, 'IOS'), devices.isTried(PHONE)], [1, true]);
+  assert.deepEqual([devices.served(PHONE, 'IOS'), devices.isTried(PHONE)], [0, false]);
+  assert.equal(devices.served(PHONE, 'IOS'), undefined);
+});
+
+test('only a 429 while others of its platform are served says that a device is over its own quota', () => {
+  const cases: [Partial<Refused>, boolean | null][] = [
+    [{}, true],
+    [{ platform: 'ANDROID' }, null],
+    [{ failure: 'unavailable' }, null],
+    [{ failure: 'transient' }, null],
+    [{ failure: 'rejected' }, false],
+    [{ failure: 'credentials' }, false],
+  ];
+  const devices = new DeviceWaits();
+  refuse(devices, 0);
+  for (const [index, [more, overQuota]] of cases.entries()) {
+    devices.served(OTHER, 'IOS');
+    const wait = refuse(devices, 1 + index, more);
+    assert.deepEqual([wait.overQuota, wait.refusals], [overQuota, 2 + index], JSON.stringify(more));
+  }
 });
 
 test('what other instances have learned of it is taken from the table, unless it was refused here a moment ago', () => {
   const devices = new DeviceWaits();
-  devices.learn(PHONE, 0, { refusals: 3, waitsMs: 5000 });
+  devices.learn(PHONE, 0, { refusals: 3, waitsMs: 5000, readAt: 0 });
   assert.equal(devices.waitsMs(PHONE, 1000), 4000);
-  devices.learn(PHONE, 1000, { refusals: 0, waitsMs: 0 });
+  devices.learn(PHONE, 1000, { refusals: 0, waitsMs: 0, readAt: 1000 });
   assert.equal(devices.waitsMs(PHONE, 1000), 4000);
-  devices.learn(PHONE, 6000, { refusals: 0, waitsMs: 0 });
+  devices.learn(PHONE, 6000, { refusals: 0, waitsMs: 0, readAt: 6000 });
+  assert.equal(devices.isTried(PHONE), false);
+});
+
+test('a row that was read before the last refusal was stored says nothing new', () => {
+  const row = { refusals: 0, waitsMs: 0 };
+  const devices = new DeviceWaits();
+  const { waitMs } = refuse(devices, 0);
+  // PostgreSQL is away: the refusal is not stored when the wait is over.
+  devices.learn(PHONE, waitMs + 10, { ...row, readAt: waitMs + 5 });
+  assert.equal(devices.isTried(PHONE), true);
+  devices.stored([PHONE], waitMs + 20);
+  devices.learn(PHONE, waitMs + 30, { ...row, readAt: waitMs + 15 });
+  const again = refuse(devices, waitMs + 40);
+  assert.deepEqual([again.refusals, again.fresh], [2, false]);
+  // Of two refusals one was taken back, which is to be stored as well.
+  devices.stored([PHONE], waitMs + 50);
+  assert.equal(devices.served(PHONE, 'IOS'), 1);
+  devices.learn(PHONE, waitMs + 70, { ...row, readAt: waitMs + 60 });
+  assert.equal(devices.isTried(PHONE), true);
+  devices.stored([PHONE], waitMs + 80);
+  // Another instance has served it since.
+  devices.learn(PHONE, waitMs + 100, { ...row, readAt: waitMs + 90 });
   assert.equal(devices.isTried(PHONE), false);
 });

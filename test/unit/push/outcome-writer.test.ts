@@ -27,6 +27,7 @@ test('an outcome that is noted at whatever moment after the last one was stored 
       logger: silentLogger(),
       hopelessAfterMs: 1000,
       onRemoved: () => undefined,
+      onNewsStored: () => undefined,
     });
     later = () => {
       later = undefined;
