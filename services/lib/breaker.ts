@@ -12,16 +12,16 @@ export class CircuitOpen extends Error {
   }
 }
 
-/** A call of several steps, which counts once: whoever says first how it ended is heard. */
+/** A call of several steps. It counts once: what is said of its end after the first time is ignored. */
 export interface BreakerCall {
   /** It is done, or has failed. */
   ended(error?: Error): void;
   /** It ended before the other side was asked anything. */
-  unasked(): void;
+  neverSent(): void;
 }
 
 /** Nothing was heard of the other side: no success, and counted only where one call is to try it. */
-const UNASKED = new Error('the other side was not asked');
+const NEVER_SENT = new Error('the other side was not asked');
 
 export interface BreakerOptions {
   /** What is behind it, for messages. */
@@ -60,7 +60,7 @@ export class Breaker {
       rollingCountBuckets: 10,
       rollingPercentilesEnabled: false,
       resetTimeout: RESET_MS,
-      errorFilter: (error) => error !== UNASKED && !options.isOutage(error),
+      errorFilter: (error) => error !== NEVER_SENT && !options.isOutage(error),
     });
     this.#circuit.on('open', () => this.#become('open'));
     this.#circuit.on('halfOpen', () => this.#become('half-open'));
@@ -135,7 +135,7 @@ export class Breaker {
         if (open) this.#count(error);
         open = false;
       },
-      unasked: () => (open = false),
+      neverSent: () => (open = false),
     };
   }
 
@@ -150,7 +150,7 @@ export class Breaker {
       settle = (error) => (error === undefined ? resolve() : reject(error));
     });
     this.#circuit.fire(() => outcome).catch(() => undefined);
-    return { ended: settle, unasked: () => settle(UNASKED) };
+    return { ended: settle, neverSent: () => settle(NEVER_SENT) };
   }
 
   /**

@@ -57,7 +57,7 @@ const CLASSES: Readonly<Record<string, Judgement>> = {
 
 /** Those that say something else than their class. */
 const STATES: Readonly<Record<string, Judgement>> = {
-  '08P01': ['bug', 'we broke the protocol, by too many bindings say; of severity FATAL see POOLERS_FAREWELL'],
+  '08P01': ['bug', 'we broke the protocol, by too many bindings say; of severity FATAL see ENDED_BY_POOLER'],
   '0A000': ['bug', 'not supported'],
   '2200H': ['outage', 'a sequence has no number left: no record is at fault'],
   '25006': ['outage', 'the server became read-only: another one is the primary now, or will be'],
@@ -83,7 +83,7 @@ export const LOCK_NOT_AVAILABLE = '55P03';
 export const POSTGRESQL = 'PostgreSQL';
 
 /** A pooler says everything with 08P01 (that it cannot reach the server, say) and hangs up; of ours PostgreSQL says it with ERROR. */
-const POOLERS_FAREWELL: Judgement = ['outage', 'a pooler ended the connection'];
+const ENDED_BY_POOLER: Judgement = ['outage', 'a pooler ended the connection'];
 
 /** Refused by us, before anything was sent. */
 export const POOL_FULL = 'EPOOLFULL';
@@ -148,7 +148,7 @@ function judge(error: unknown): Judgement | undefined {
   const state = sqlState(error);
   if (state !== undefined) {
     const { severity } = error as { severity?: unknown };
-    if (state === '08P01' && severity === 'FATAL') return POOLERS_FAREWELL;
+    if (state === '08P01' && severity === 'FATAL') return ENDED_BY_POOLER;
     return STATES[state] ?? CLASSES[state.slice(0, 2)] ?? ['bug', 'a code that is not known'];
   }
   const code = codeOf(error);

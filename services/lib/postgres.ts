@@ -387,14 +387,14 @@ export class Database implements Queryable {
     const failed = (error: Error) => {
       if (!isOutage(error)) return asked.ended();
       broken = true;
-      if (error instanceof DatabaseEnding) return asked.unasked();
+      if (error instanceof DatabaseEnding) return asked.neverSent();
       asked.ended(error);
       // The server was the primary; connections to it are worth nothing, and new ones may find the one that is.
       if (isReadOnly(error) && !this.#renew('became read-only')) this.#connections.wasReadOnly = true;
     };
     const connection = await this.#connect().catch((error: Error) => {
       if (isOutageOfServer(error)) asked.ended(error);
-      else asked.unasked();
+      else asked.neverSent();
       throw error;
     });
     // The server may go away while the connection is idle in our hands: unheard, that event would end the process.
