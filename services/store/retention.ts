@@ -6,12 +6,18 @@ import type { Database, Queryable } from '../lib/postgres.js';
  * that what is left of an inbox is all that came after `pruned_seq`. A closed alert that no inbox has goes in the next run.
  *
  * Numbers tell what came first, times how long ago. A clock that was wrong for a while leaves some rows dated ahead, or back: the cut
- * lies where most before it are old and most behind it are not, so that a few hold up nothing and close nothing.
+ * lies where most before it are old and most behind it are not, so that a few hold up nothing and close nothing. However many are dated back
+ * behind them, no more young ones lie before it than a clock that was ahead for a moment dates.
  */
 
 /** SQL: what a row adds to the case for a cut behind it. One from the future says nothing. */
 const weight = (time: string, days: string) => `
   CASE WHEN ${time} < now() - ${days} * interval '1 day' THEN 1 WHEN ${time} > now() THEN 0 ELSE -1 END`;
+
+/** SQL: whether so few rows up to this one are young that there may be a cut behind it: 10, or one in a hundred. */
+const fewYoung = (time: string, days: string, number: string) => `
+  count(*) FILTER (WHERE ${time} BETWEEN now() - ${days} * interval '1 day' AND now()) OVER (ORDER BY ${number})
+    <= GREATEST(10, row_number() OVER (ORDER BY ${number}) / 100)`;
 
 /** Alerts that one statement looks at. */
 const CLOSE_PAGE = 10_000;
@@ -35,12 +41,13 @@ export async function closeAlerts(database: Queryable, days: number): Promise<bo
   const { rows } = await database.query<{ looked_at: number }>({
     text: `
       WITH page AS (
-        SELECT alert_id, sum(${weight('created_at', '$1')}) OVER (ORDER BY alert_id) AS weight
+        SELECT alert_id, sum(${weight('created_at', '$1')}) OVER (ORDER BY alert_id) AS weight,
+               ${fewYoung('created_at', '$1', 'alert_id')} AS few_young
         FROM (
           SELECT alert_id, created_at FROM alerts WHERE alert_id > (SELECT closed_to FROM service_state)
           ORDER BY alert_id LIMIT ${CLOSE_PAGE}
         ) oldest
-      ), cut AS (SELECT alert_id FROM page WHERE weight > 0 ORDER BY weight DESC, alert_id LIMIT 1)
+      ), cut AS (SELECT alert_id FROM page WHERE weight > 0 AND few_young ORDER BY weight DESC, alert_id LIMIT 1)
       UPDATE service_state SET closed_to = cut.alert_id FROM cut
       RETURNING (SELECT count(*) FROM page) AS looked_at`,
     values: [days],
@@ -83,11 +90,12 @@ export async function pruneInbox(database: Database, days: number, userId: strin
       `
       WITH oldest AS (
         SELECT seq, bool_and(alert_id <= closed_to) OVER (ORDER BY seq) AS closed,
-               sum(${weight('changed_at', '$2')}) OVER (ORDER BY seq) AS weight
+               sum(${weight('changed_at', '$2')}) OVER (ORDER BY seq) AS weight,
+               ${fewYoung('changed_at', '$2', 'seq')} AS few_young
         FROM (
           SELECT seq, changed_at, alert_id FROM alert_statuses WHERE user_id = $1 ORDER BY seq LIMIT $3
         ) s, service_state
-      ), cut AS (SELECT seq FROM oldest WHERE closed AND weight > 0 ORDER BY weight DESC, seq LIMIT 1
+      ), cut AS (SELECT seq FROM oldest WHERE closed AND weight > 0 AND few_young ORDER BY weight DESC, seq LIMIT 1
       ), removed AS (
         DELETE FROM alert_statuses WHERE user_id = $1 AND seq <= (SELECT seq FROM cut)
         RETURNING seq, (deleted_at IS NULL AND NOT is_read)::int AS unread
