@@ -22,6 +22,10 @@ const SWEEPER_LOCK = 7_200_002;
 const SWEEP_BATCH = 1000;
 /** How long published alerts gather before they leave the outbox together. */
 const REMOVE_AFTER_MS = 50;
+/** An alert is given up when so many sweeps in a row have seen it refused for good: once it may have shared a batch with another one. */
+const REFUSALS = 2;
+/** Alerts of which it is remembered that a sweep has seen them refused. Others are not given up meanwhile. */
+const REFUSED_MAX = 10_000;
 /** From this many milliseconds on Kafka has acknowledged an alert late, which is noted. */
 const LATE_MS = 1000;
 
@@ -45,6 +49,8 @@ export interface RelayDeps {
  */
 export class Relay {
   readonly #inFlight = new Set<number>();
+  /** In how many sweeps in a row these were refused for good. */
+  #refused = new Map<number, number>();
   #published: number[] = [];
   #removing: Promise<void> | undefined;
   #publishing: Publishing | undefined;
@@ -136,16 +142,24 @@ export class Relay {
   async #sweep(publishing: Publishing, signal: AbortSignal): Promise<void> {
     const { config, database } = this.deps;
     const left = new Map<number, Error>();
-    for (let published = 1; published > 0 && !signal.aborted;) {
+    const refused = new Map<number, number>();
+    for (let gone = 1; gone > 0 && !signal.aborted;) {
       const except = [...this.#inFlight, ...left.keys()];
       const ids = await unpublished(database, config.outboxSweepAfterMs, SWEEP_BATCH, except);
       if (ids.length === 0) break;
       const alerts = (await findRoutableAlerts(database, ids)).sort((a, b) => a.alert.alertId - b.alert.alertId);
-      const failures = await this.#send(publishing, alerts, true);
-      await this.#setAside(publishing, alerts, failures);
-      for (const [alertId, failure] of failures) left.set(alertId, failure);
-      published = await this.#takeOut(ids.filter((alertId) => !failures.has(alertId)));
+      try {
+        const failures = await this.#send(publishing, alerts, true);
+        // First, as what follows may fail.
+        gone = await this.#takeOut(ids.filter((alertId) => !failures.has(alertId)));
+        const failed = alerts.filter(({ alert }) => failures.has(alert.alertId));
+        gone += await this.#setAside(publishing, failed, failures, refused);
+        for (const [alertId, failure] of failures) left.set(alertId, failure);
+      } finally {
+        for (const id of ids) this.#inFlight.delete(id);
+      }
     }
+    this.#refused = refused;
     for (const [alertId, cause] of left)
       throw new Error(`${left.size} alerts stay in the outbox, ${alertId} among them: ${cause.message}`, { cause });
   }
@@ -153,43 +167,60 @@ export class Relay {
   /** Not left to the batched removal: if it fails the sweep ends, rather than publish the same alerts again at once. */
   async #takeOut(alertIds: readonly number[]): Promise<number> {
     if (alertIds.length === 0) return 0;
-    try {
-      await removePublished(this.deps.database, alertIds);
-    } finally {
-      for (const id of alertIds) this.#inFlight.delete(id);
-    }
+    await removePublished(this.deps.database, alertIds);
     this.deps.logger.info({ alerts: alertIds.length }, 'left-over alerts were published from the outbox');
     return alertIds.length;
   }
 
   /**
-   * Puts alerts that were refused for good among the dead letters, and takes them off the failures. A broker refuses a whole batch for
-   * one record in it, so each is asked for once more, alone.
+   * Puts alerts that are refused for good among the dead letters, and takes those that stay no longer off the failures. A broker refuses a
+   * whole batch for one record in it, so each is asked for once more, after the others; it may share that batch with a new alert.
+   * @param refused is told of those that this sweep saw refused
+   * @returns how many have left the outbox
    */
   async #setAside(
     publishing: Publishing,
     alerts: readonly CreatedAlert[],
     failures: Map<number, Error>,
-  ): Promise<void> {
+    refused: Map<number, number>,
+  ): Promise<number> {
+    const before = failures.size;
     for (const created of alerts) {
       const { alertId } = created.alert;
-      let failure = failures.get(alertId);
-      if (failure instanceof PublishFailed && failure.permanent)
-        failure = (await this.#send(publishing, [created], true)).get(alertId);
-      if (failure !== undefined && isPermanent(failure)) {
-        await this.#bury(created, publishing, failure);
-        failure = undefined;
+      let failure = failures.get(alertId)!;
+      if (failure instanceof PublishFailed && failure.permanent) {
+        const again = (await this.#send(publishing, [created], true)).get(alertId);
+        if (again === undefined) {
+          await this.#takeOut([alertId]);
+          failures.delete(alertId);
+          continue;
+        }
+        failure = again;
+        failures.set(alertId, failure);
       }
-      if (failure === undefined) failures.delete(alertId);
-      else failures.set(alertId, failure);
+      if (this.#isProven(alertId, failure, refused)) {
+        await this.#bury(created, publishing, failure);
+        failures.delete(alertId);
+      }
     }
+    return before - failures.size;
+  }
+
+  /** Whether an alert fails again however often it is tried: it cannot be encoded, or Kafka will never take it. */
+  #isProven(alertId: number, failure: Error, refused: Map<number, number>): boolean {
+    if (!(failure instanceof PublishFailed)) return true;
+    if (!failure.permanent) return false;
+    const refusals = (this.#refused.get(alertId) ?? 0) + 1;
+    if (refusals >= REFUSALS) return true;
+    if (refused.size < REFUSED_MAX) refused.set(alertId, refusals);
+    return false;
   }
 
   async #bury({ alert, traceparent }: CreatedAlert, { events }: Publishing, error: Error): Promise<void> {
     const { alertId, createdAt } = alert;
     const topic = events.topics.alertCreated;
     const [errorClass, now] = ['poison' as const, wallClock()];
-    const attempts = error instanceof PublishFailed ? 2 : 1;
+    const attempts = error instanceof PublishFailed ? 2 * REFUSALS : 1;
     const reason = { errorClass, error, attempts, firstFailureAt: now, lastFailureAt: now };
     const origin = { topic, partition: NO_PARTITION, offset: alertId, timestamp: createdAt };
     const headers = letterHeaders(origin, 'outbox', reason);
@@ -277,9 +308,4 @@ export class Relay {
     }
     this.#removing = undefined;
   }
-}
-
-/** Whether it fails again however often it is tried: it cannot be encoded, or Kafka will never take it. */
-function isPermanent(error: Error): boolean {
-  return !(error instanceof PublishFailed) || error.permanent;
 }

@@ -323,7 +323,8 @@ test('an alert that Kafka never takes is set aside alone, with its reason, and t
     api,
     alertIds.filter((alertId) => alertId !== bad),
   );
-  for (const alertId of alertIds) assert.ok(published.filter((key) => key === String(alertId)).length <= 2);
+  const times = (alertId: number) => published.filter((key) => key === String(alertId)).length;
+  for (const alertId of alertIds) assert.ok(alertId === bad ? times(bad) === 4 : times(alertId) <= 2);
   const { progress } = await api.call('GetAlert', { alertId: bad });
   assert.deepEqual([progress!.publishedAt, progress!.deadLettered, progress!.delivered], [null, true, 0]);
   assert.match(progress!.deadLetters[0]!.reason, /too large/);
@@ -337,6 +338,58 @@ test('an alert that Kafka never takes is set aside alone, with its reason, and t
   await redrive(cluster, 'alert-created-topic');
   await untilInboxes(api, alertIds);
   assert.deepEqual(await letters(), []);
+});
+
+test('while a refused alert cannot be put among the dead letters the others leave the outbox, and it does later', async (t) => {
+  const cluster = await startTestCluster(t);
+  const refused = new Set<string>();
+  const { fault } = refusing(refused);
+  const config = { relayInFlightMax: 0 };
+  const api = cluster.api(
+    await cluster.start('alert-api', { config: { ...config, outboxSweepIntervalMs: 3_600_000 } }),
+  );
+  await loadDirectory(api);
+  const alertIds = await create(api, 20);
+  const bad = alertIds[7]!;
+  refused.add(String(bad));
+  const { sql } = cluster.store;
+  await sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$`);
+  await sql('CREATE TRIGGER refuse BEFORE INSERT ON dead_letters FOR EACH ROW EXECUTE FUNCTION refuse()');
+  await cluster.start('alert-api', { fault, config });
+  const outbox = async () =>
+    (await sql<{ alert_id: number }>('SELECT alert_id FROM outbox')).map((row) => row.alert_id);
+  await untilTrue(async () => (await outbox()).length === 1, { timeoutMs: 20_000, what: 'only one in the outbox' });
+  assert.deepEqual(await outbox(), [bad]);
+  // Some sweeps meet the error.
+  await wait(2000);
+  await sql('DROP TRIGGER refuse ON dead_letters');
+  await untilTrue(async () => (await outbox()).length === 0, { timeoutMs: 20_000, what: 'an empty outbox' });
+  assert.deepEqual(await sql('SELECT alert_id FROM dead_letters'), [{ alert_id: bad }]);
+});
+
+test('an alert that shared its batch with a refused one twice, by chance, is published with the next sweep', async (t) => {
+  const cluster = await startTestCluster(t);
+  const config = { relayInFlightMax: 0 };
+  const api = cluster.api(
+    await cluster.start('alert-api', { config: { ...config, outboxSweepIntervalMs: 3_600_000 } }),
+  );
+  await loadDirectory(api);
+  await create(api, 1);
+  let refusals = 0;
+  const fault: PublishFault = async (records, publish) => {
+    if (records[0]?.topic === 'alert-created-topic' && refusals < 2) {
+      refusals += 1;
+      throw TOO_LARGE;
+    }
+    await publish(records);
+  };
+  await cluster.start('alert-api', { fault, config });
+  await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM outbox')).length === 0, {
+    timeoutMs: 20_000,
+    what: 'an empty outbox',
+  });
+  assert.equal(refusals, 2);
+  assert.deepEqual(await cluster.store.sql('SELECT 1 FROM dead_letters'), []);
 });
 
 test('an alert of a newer release goes out as OTHER; one that cannot be encoded is delivered by reconcile all the same', async (t) => {
