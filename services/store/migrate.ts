@@ -1,6 +1,7 @@
 import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
 import { LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres-errors.js';
+import { wait } from '../lib/retry.js';
 import * as initial from './migrations/0001-initial.js';
 import * as deadLetters from './migrations/0002-dead-letters.js';
 import * as presence from './migrations/0003-presence.js';
@@ -10,8 +11,20 @@ import * as pushPlan from './migrations/0006-push-plan.js';
 import * as deadLetterPlaces from './migrations/0009-dead-letter-places.js';
 import * as unreached from './migrations/0011-unreached.js';
 import * as pushTurns from './migrations/0013-push-turns.js';
+import * as indexes from './migrations/0014-indexes.js';
 
-const MIGRATIONS = [initial, deadLetters, presence, retention, push, pushPlan, deadLetterPlaces, unreached, pushTurns];
+const MIGRATIONS = [
+  initial,
+  deadLetters,
+  presence,
+  retention,
+  push,
+  pushPlan,
+  deadLetterPlaces,
+  unreached,
+  pushTurns,
+  indexes,
+];
 
 /** As the pool hands it out: pg's. */
 interface Connection {
@@ -20,6 +33,9 @@ interface Connection {
 
 /** Every role calls it at its start; whoever comes first does the work. */
 const LOCK = 7_200_001;
+
+/** How often it is asked for. Whoever waited for it in a statement would have a snapshot, and the build of an index waits for those. */
+const LOCK_INTERVAL_MS = 100;
 
 /** How long a change waits for a table that somebody else holds, such as a backup. The statements of the roles queue behind it. */
 const TABLE_WAIT_MS = 3000;
@@ -56,8 +72,7 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<stri
     // Our own lock rather than knex's: that one is a row, which stays behind when its holder is killed.
     return await knex.transaction(async (lock) => {
       // Others who migrate may take their time.
-      await lock.raw('SET LOCAL lock_timeout = 0');
-      await lock.raw('SELECT pg_advisory_xact_lock(?)', [LOCK]);
+      while (!(await takes(lock))) await wait(LOCK_INTERVAL_MS);
       await knex.migrate.forceFreeMigrationsLock();
       const [, applied] = (await knex.migrate.latest()) as [number, string[]];
       if (applied.length > 0) logger.info({ migrations: applied }, 'the database was migrated');
@@ -72,4 +87,10 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<stri
   } finally {
     await knex.destroy();
   }
+}
+
+async function takes(lock: knexModule.Knex): Promise<boolean> {
+  // Without a parameter: a portal that has one keeps its snapshot until the next statement, and the build of an index waits for it.
+  const { rows } = await lock.raw<{ rows: { taken: boolean }[] }>(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS taken`);
+  return rows[0]!.taken;
 }

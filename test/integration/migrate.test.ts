@@ -7,6 +7,7 @@ import { migrate } from '../../services/store/migrate.js';
 import { defer } from '../support/defer.js';
 import { createEmptyDatabase } from '../support/postgres.js';
 import { cleanEnvironment } from '../support/standalone.js';
+import { untilTrue } from '../support/until-true.js';
 
 /** Runs the migration in a process of its own; resolves to what it applied. */
 async function migrateElsewhere(url: string): Promise<string[]> {
@@ -66,6 +67,33 @@ test('a table that a backup holds makes nobody wait for long: the migration is r
   await assert.rejects(migrate(url, silentLogger()), /such as a backup, has held one for more than 3000 ms/);
   await backup.query('COMMIT');
   assert.deepEqual(await migrate(url, silentLogger()), ['0006-push-plan']);
+});
+
+test('an index whose build was broken off is built anew, and a statement of a role waits for none', async (t) => {
+  const { url, sql } = await createEmptyDatabase(t);
+  await migrate(url, silentLogger());
+  const invalid = () => sql('SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid');
+  await sql(`DELETE FROM schema_migrations WHERE name = '0014-indexes'`);
+  await sql(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'push_deliveries_turn'::regclass`);
+  await sql('DROP INDEX dead_letters_elsewhere');
+  const other = new pg.Client({ connectionString: url });
+  await other.connect();
+  defer(t, () => other.end());
+  // The build waits for those who have written; nobody waits for the build.
+  await other.query('BEGIN');
+  await other.query(`INSERT INTO dead_letters (topic, partition, "offset", reason) VALUES ('t', 0, 1, 'r')`);
+  const building = migrate(url, silentLogger());
+  await untilTrue(
+    async () =>
+      (await sql(`SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'`))
+        .length > 0,
+    { what: 'the build of the index waits' },
+  );
+  await sql(`INSERT INTO dead_letters (topic, partition, "offset", reason) VALUES ('t', 0, 2, 'r')`);
+  await other.query('COMMIT');
+  assert.deepEqual(await building, ['0014-indexes']);
+  assert.deepEqual(await invalid(), []);
+  assert.deepEqual(await sql(`SELECT to_regclass('dead_letters_elsewhere') IS NOT NULL AS there`), [{ there: true }]);
 });
 
 test('two databases have two epochs, so that tokens of one are no tokens of the other', async (t) => {

@@ -15,14 +15,6 @@ export async function up(knex: Knex): Promise<void> {
       ADD COLUMN waits_for text,
       ADD COLUMN attempts integer NOT NULL DEFAULT 0,
       ADD COLUMN due_at timestamptz;
-    CREATE INDEX dead_letters_elsewhere ON dead_letters (place, topic, partition, "offset") WHERE place <> 'topic';
-  `);
-  // Versions before this one called an alert complete although some of its recipients waited in the dead letters.
-  await knex.raw(`
-    UPDATE alert_progress p SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
-    FROM (SELECT DISTINCT alert_id FROM dead_letters WHERE user_id IS NOT NULL AND NOT purged) held
-    WHERE p.alert_id = held.alert_id AND p.completed_at IS NOT NULL
-      AND p.alert_id > (SELECT closed_to FROM service_state)
   `);
 }
 

@@ -12,9 +12,6 @@ export async function up(knex: Knex): Promise<void> {
 
     -- The turn: the alert's level, or 0 for a dismissal. What an older version plans counts as an ERROR.
     ALTER TABLE push_deliveries ADD COLUMN level smallint NOT NULL DEFAULT 3;
-    CREATE INDEX push_deliveries_turn ON push_deliveries (level, due_at) WHERE COALESCE(due_at, 'infinity') < 'infinity';
-    -- What has not been tried yet, of one device.
-    CREATE INDEX push_deliveries_waiting ON push_deliveries (device_id) WHERE state = 'waiting';
   `);
 }
 
