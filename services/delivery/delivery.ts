@@ -79,8 +79,6 @@ export function createDelivery(runtime: Runtime): Service {
       // A batch in which something was there already is a repeated one: what it would tell is not a latency.
       if (created === deliveries.length)
         latency.note(deliveries, (alertId, userId) => trace.traceparentFor(alertId, userId));
-      refused.add(closed);
-      setAside(otherEpoch);
       for (const { delivery } of impossible) trace.refuse(delivery.alertId, delivery.userId);
       const [first] = impossible;
       if (first !== undefined) {
@@ -88,6 +86,9 @@ export function createDelivery(runtime: Runtime): Service {
         const index = deliveries.findIndex((each) => each.alertId === alertId && each.userId === userId);
         throw new PoisonRecord(sources[index]!, new Error(first.reason));
       }
+      // Not before: the others of a batch with a bad record come again.
+      refused.add(closed);
+      setAside(otherEpoch);
       trace.end(userAlert);
       batchSize.record(records.length);
       batchDuration.record((performance.now() - started) / 1000);

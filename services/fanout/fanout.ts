@@ -368,7 +368,7 @@ class FanoutLoop {
         await this.#markOnce(consumer);
       }
     } finally {
-      // Here, and not behind the promise: an alert that is complete in between would find somebody who has left already.
+      // Before the promise resolves, or what is added in between starts no new run.
       this.#marking = undefined;
     }
   }

@@ -80,7 +80,7 @@ export class OutcomeWriter {
         this.options.logger.warn({ err: error, outcomes }, 'what became of pushes could not be stored');
       }
     }
-    // Here, and not behind the promise: what is noted in between would find somebody who has left already.
+    // Before the promise resolves, or what is added in between starts no new run.
     this.#writing = undefined;
   }
 

@@ -34,9 +34,9 @@ export interface DeliveryResult {
   readonly created: number;
   /** Deliveries that cannot be: the alert or the user does not exist. */
   readonly impossible: readonly { delivery: Delivery; reason: string }[];
-  /** How many were refused because retention has closed their alerts. */
+  /** How many were refused because retention has closed their alerts; without those of held inboxes. */
   readonly closed: number;
-  /** How many were refused because their numbers are of another epoch than the database's. */
+  /** How many were refused because their numbers are of another epoch than the database's; likewise. */
   readonly otherEpoch: number;
   /** Users whose inbox somebody else holds: nothing of theirs was delivered. */
   readonly held: ReadonlySet<string>;
@@ -228,10 +228,12 @@ async function deliverAny(
   );
   const { closed_to: closedTo = 0, epoch = 0 } = state.rows[0] ?? {};
   const ours = deliveries.filter(({ epoch: named = 0 }) => named === 0 || named === epoch);
-  const otherEpoch = deliveries.length - ours.length;
+  const others = deliveries
+    .filter(({ epoch: named = 0 }) => named !== 0 && named !== epoch)
+    .map(({ userId }) => userId);
   const { possible, impossible, closed } = await sortOut(connection, group(ours), closedTo);
   const users = [...possible.keys()];
-  if (users.length === 0) return { ...NOTHING, impossible, closed, otherEpoch };
+  if (users.length === 0) return { ...NOTHING, impossible, closed: closed.length, otherEpoch: others.length };
   await connection.query('INSERT INTO inboxes (user_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING', [
     users,
   ]);
@@ -279,7 +281,16 @@ async function deliverAny(
       ],
     );
   }
-  return { inboxes: states, created: created.length, impossible, closed, otherEpoch, held };
+  // What waits comes again, and is counted then.
+  const settled = (userIds: readonly string[]) => userIds.filter((userId) => !held.has(userId)).length;
+  return {
+    inboxes: states,
+    created: created.length,
+    impossible,
+    closed: settled(closed),
+    otherEpoch: settled(others),
+    held,
+  };
 }
 
 async function sortOut(connection: Connection, grouped: Grouped, closedTo: number) {
@@ -295,11 +306,11 @@ async function sortOut(connection: Connection, grouped: Grouped, closedTo: numbe
   const knownUsers = new Set(users.map(({ user_id }) => user_id));
   const possible: Grouped = new Map();
   const impossible: { delivery: Delivery; reason: string }[] = [];
-  let closed = 0;
+  const closed: string[] = [];
   for (const [userId, alertIds] of grouped) {
     // Ids begin at 1: what is below is no alert at all.
     const open = alertIds.filter((alertId) => alertId > closedTo || alertId < 1);
-    closed += alertIds.length - open.length;
+    closed.push(...alertIds.slice(open.length).map(() => userId));
     const kept = open.filter((alertId) => knownUsers.has(userId) && knownAlerts.has(alertId));
     if (kept.length > 0) possible.set(userId, kept);
     for (const alertId of open) {

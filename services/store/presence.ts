@@ -1,7 +1,7 @@
 import type { Database } from '../lib/postgres.js';
 
-/** Longer than any lease (push-plans.ts has it too): one that ends later was written while the clock was ahead, by a gateway that has not renewed it since. */
-const LEASE_MAX = "interval '5 minutes'";
+/** SQL: longer than any lease. One that ends later was written while the clock was ahead, by a gateway that has not renewed it since. */
+export const LEASE_MAX = "interval '5 minutes'";
 
 /** @returns whether the lease was still there; if not, the gateway's users are unknown too */
 export async function renewLease(database: Database, gateway: string, leaseMs: number): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { levelRank } from '../domain/alert.js';
 import type { Database, Queryable } from '../lib/postgres.js';
+import { LEASE_MAX } from './presence.js';
 import { horizonMs } from './pushes.js';
 
 /*
@@ -31,7 +32,7 @@ const PLAN = `
            GREATEST(1, LEAST(${CHANGES}, ${ROWS} / (SELECT count(*) + 1 FROM devices d WHERE d.user_id = c.user_id))) AS page,
            EXISTS (
              SELECT 1 FROM stream_presence p JOIN gateway_leases l USING (gateway)
-             WHERE p.user_id = c.user_id AND l.expires_at > now() AND l.expires_at < now() + interval '5 minutes'
+             WHERE p.user_id = c.user_id AND l.expires_at > now() AND l.expires_at < now() + ${LEASE_MAX}
            ) AS streaming
     FROM push_cursors c JOIN inboxes i USING (user_id) WHERE c.user_id = ANY($1::text[]) AND i.last_seq > c.seq
   ), changed AS (

@@ -252,6 +252,10 @@ test('an inbox that somebody holds is left out at once; the others are served, a
     assert.ok(ms < 1000, `${ms} ms`);
     const { held } = await deliverToInboxes(database, to('u1', b), true);
     assert.deepEqual([...held], ['u1'], 'in line it waits a second');
+    // What is returned as waiting is counted when it is handled.
+    const other = { epoch: 1 };
+    const mixed = [...to('u1', b), ...to('u2', d), { ...to('u1', c)[0]!, ...other }, { ...to('u2', c)[0]!, ...other }];
+    assert.equal((await deliverToInboxes(database, mixed)).otherEpoch, 1);
   });
   const { inboxes } = await deliverToInboxes(database, to('u1', b, c, d));
   assert.deepEqual(

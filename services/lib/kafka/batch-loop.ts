@@ -197,7 +197,7 @@ export class BatchLoop {
         }
       }
     } finally {
-      // Here, and not behind the promise: what is set aside in between would find somebody who has left already.
+      // Before the promise resolves, or what is added in between starts no new run.
       this.#aside = undefined;
     }
   }
