@@ -36,7 +36,6 @@ describe('Kafka away', { skip: whySkip() }, () => {
   let roles: Roles;
   let alertApi: RoleProcess;
   let client: AlertClient;
-  /** In the order in which they were acknowledged. */
   /** The alerts that were taken while Kafka was away, and by which call. */
   const old = new Map<number, number>();
   let calls = 0;
