@@ -27,8 +27,9 @@ class LosableRegistry {
   ) {}
 
   static async start(t: TestContext): Promise<LosableRegistry> {
-    const losable = new LosableRegistry(t, await startEmbeddedRegistry(0));
-    defer(t, () => losable.present.close());
+    const first = await startEmbeddedRegistry(0);
+    defer(t, () => first.close());
+    const losable = new LosableRegistry(t, first);
     losable.#server.listen(0, '127.0.0.1');
     await once(losable.#server, 'listening');
     defer(t, () => losable.#server.close().closeAllConnections());

@@ -154,8 +154,9 @@ test('reconciliation reads of what it sends again nothing but the trace', async 
   const api = cluster.api(await cluster.start('alert-api'));
   const { runtime } = await cluster.start('fanout', { fault: losesOnce });
   const asked: string[] = [];
-  const query = runtime.database.query.bind(runtime.database);
-  runtime.database.query = (statement) => {
+  const { bulkDatabase } = runtime;
+  const query = bulkDatabase.query.bind(bulkDatabase);
+  bulkDatabase.query = (statement) => {
     asked.push(statement.name ?? '');
     return query(statement);
   };
