@@ -1,4 +1,5 @@
 // Ports: finding a free one, waiting for one, and telling who has one.
+import { randomInt } from 'node:crypto';
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import net from 'node:net';
 import { StackError } from './errors.mjs';
@@ -19,12 +20,31 @@ function listen(port) {
 /** @param {net.Server} server */
 const close = (server) => new Promise((resolve) => server.close(resolve));
 
+/**
+ * Who is told a port here takes it later, when a server starts; so none is from where Linux (from 32768 on) and macOS
+ * (from 49152 on) take the ports of connections and of who listens at 0. One of those is soon another's.
+ */
+const FREE = { from: 20_000, to: 32_767 };
+const TRIES = 100;
+
 /** @param {number} count @returns {Promise<number[]>} different ports that were free a moment ago */
 export async function freePorts(count) {
-  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
-  const ports = servers.map((server) => /** @type {net.AddressInfo} */ (server.address()).port);
-  await Promise.all(servers.map(close));
-  return ports;
+  /** @type {Map<number, net.Server>} */
+  const servers = new Map();
+  try {
+    for (let tries = count + TRIES; servers.size < count; tries -= 1) {
+      const port = randomInt(FREE.from, FREE.to + 1);
+      if (servers.has(port)) continue;
+      try {
+        servers.set(port, await listen(port));
+      } catch (error) {
+        if (tries <= 0) throw error;
+      }
+    }
+    return [...servers.keys()];
+  } finally {
+    await Promise.all([...servers.values()].map(close));
+  }
 }
 
 /**

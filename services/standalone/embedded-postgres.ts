@@ -1,5 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import {
   closeSync,
   constants,
@@ -18,7 +19,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { endsWithUs } from '../lib/lifecycle.js';
@@ -55,6 +56,8 @@ const STOP_TIMEOUT_MS = 3000;
 const STOP_NOW_MS = 500;
 /** Who waits on it without giving the event loop a turn is woken by nobody. */
 const NOBODY = new Int32Array(new SharedArrayBuffer(4));
+/** Below what Linux and macOS give to connections, one of which could take the port before PostgreSQL does. */
+const FREE_PORTS = { from: 20_000, to: 32_767 };
 /** Between two starts of a server that ends by itself. */
 const RESTART_WAIT_MS = 1000;
 
@@ -357,24 +360,30 @@ function readStatus(pid: number): string {
 
 /** @throws if the port is taken; 0 finds one that is not */
 async function usablePort(wanted: number): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done, reject) => {
-    server.once('error', (error) => {
-      reject(
-        new Error(`port ${wanted} for PostgreSQL is taken; set EMBEDDED_POSTGRES_PORT to another one, or 0`, {
-          cause: error,
-        }),
-      );
+  if (wanted !== 0) {
+    await listenBriefly(wanted).catch((error: unknown) => {
+      throw new Error(`port ${wanted} for PostgreSQL is taken; set EMBEDDED_POSTGRES_PORT to another one, or 0`, {
+        cause: error,
+      });
     });
-    server.listen(wanted, '127.0.0.1', done);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((done) => {
-    server.close(() => {
-      done();
-    });
-  });
-  return port;
+    return wanted;
+  }
+  for (let tries = 1; ; tries += 1) {
+    const port = randomInt(FREE_PORTS.from, FREE_PORTS.to + 1);
+    try {
+      await listenBriefly(port);
+      return port;
+    } catch (error) {
+      if (tries === 100) throw error;
+    }
+  }
+}
+
+async function listenBriefly(port: number): Promise<void> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  server.close();
+  await once(server, 'close');
 }
 
 async function untilReady(server: Started, url: string, port: number): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -98,6 +98,11 @@ test('ready: banner, health, reflection, /livez, /readyz, /metrics; SIGINT ends 
     assert.match(metrics, /^ssom_alerts_created_total\S* 1$/m);
     assert.match(metrics, /^ssom_stream_open\S* 1$/m);
     assert.equal((await get('/other')).status, 404);
+  });
+
+  await t.test('PostgreSQL with port 0 takes none that the system gives to connections', () => {
+    const [firstGiven] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split('\t').map(Number);
+    assert.ok(Number(new URL(service.databaseUrl).port) < firstGiven!, service.databaseUrl);
   });
 
   await t.test('the banner names what a newcomer needs', () => {
