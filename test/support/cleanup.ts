@@ -6,7 +6,8 @@ import { join } from 'node:path';
 const lastResort = new Set<() => void>();
 
 process.on('exit', () => {
-  for (const clean of lastResort) {
+  // The newest first: a server is killed by the number in its folder, so before the folder goes.
+  for (const clean of [...lastResort].reverse()) {
     try {
       clean();
     } catch {
