@@ -8,6 +8,7 @@ import type { DeviceServiceDefinition } from '../../services/lib/grpc/types/ssom
 import type { DirectoryServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/DirectoryService.js';
 import type { InboxServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/InboxService.js';
 import { defer } from './defer.js';
+import { patience } from './until-true.js';
 
 /** Who calls, by AUTH_MODE=dev's metadata. Both, or none, are mistakes that the service must refuse. */
 export interface As {
@@ -82,7 +83,12 @@ export class TestApi {
   }
 
   /** @throws CallError */
-  call<M extends Method>(method: M, request: RequestOf<M>, as: As = ADMIN, timeoutMs = 15_000): Promise<ResponseOf<M>> {
+  call<M extends Method>(
+    method: M,
+    request: RequestOf<M>,
+    as: As = ADMIN,
+    timeoutMs = patience(15_000),
+  ): Promise<ResponseOf<M>> {
     const { path, requestSerialize, responseDeserialize } = definitions[method]!;
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(

@@ -1,5 +1,6 @@
 import grpc from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
+import { patience } from './until-true.js';
 
 /** What grpc.health.v1 says; UNREACHABLE while nobody listens. */
 export async function health(address: string, service: string): Promise<string> {
@@ -12,7 +13,7 @@ export async function health(address: string, service: string): Promise<string> 
         requestSerialize,
         responseDeserialize,
         { service },
-        { deadline: Date.now() + 3000 },
+        { deadline: Date.now() + patience(3000) },
         (error, response) =>
           resolve(error === null ? (response as unknown as { status: string }).status : 'UNREACHABLE'),
       );

@@ -15,7 +15,7 @@ import { createStreamGateway } from '../../services/stream-gateway/stream-gatewa
 import { connectApi, type TestApi } from './api.js';
 import { createTestDatabase, type TestDatabase } from './postgres.js';
 import { defer } from './defer.js';
-import { untilTrue } from './until-true.js';
+import { patience, patientDatabase, untilTrue } from './until-true.js';
 
 /*
  * The roles in this process, each with a runtime of its own as in production, on a broker and a registry of the test's
@@ -117,7 +117,7 @@ export class TestCluster {
       return stopping;
     };
     defer(this.t, stop);
-    if (options.ready !== false) await runtime.whenReady(AbortSignal.timeout(20_000));
+    if (options.ready !== false) await runtime.whenReady(AbortSignal.timeout(patience(20_000)));
     return { runtime, stop, http, address: `127.0.0.1:${port}` };
   }
 
@@ -151,7 +151,8 @@ export async function startTestCluster(
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestCluster> {
   const store = await createTestDatabase(t);
-  const config = loadConfig({ ...FAST, DATABASE_URL: store.url, SHUTDOWN_TIMEOUT_MS: '2000', ...env });
+  const own = { DATABASE_URL: store.url, SHUTDOWN_TIMEOUT_MS: '2000' };
+  const config = loadConfig({ ...FAST, ...patientDatabase(), ...own, ...env });
   const embedded = await startEmbeddedBackends(config, silentLogger());
   defer(t, () => embedded.close());
   return new TestCluster(t, config, embedded.backends, store);

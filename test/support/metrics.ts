@@ -1,3 +1,5 @@
+import { patience } from './until-true.js';
+
 /** One number of a page of /metrics, summed over its labels; 0 if it is not there. */
 export function metricIn(page: string, name: string): number {
   return page
@@ -18,6 +20,6 @@ export function metricIn(page: string, name: string): number {
 
 /** The same of a role or a service that listens there. */
 export async function metricOf(http: string, name: string): Promise<number> {
-  const response = await fetch(`http://${http}/metrics`, { signal: AbortSignal.timeout(5000) });
+  const response = await fetch(`http://${http}/metrics`, { signal: AbortSignal.timeout(patience(5000)) });
   return metricIn(await response.text(), name);
 }

@@ -7,6 +7,7 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../services/sta
 import { migrate } from '../../services/store/migrate.js';
 import { atExit, killPostgresOf, temporaryFolder } from './cleanup.js';
 import { defer } from './defer.js';
+import { patientDatabase } from './until-true.js';
 
 /** One PostgreSQL for this test file, without durability; started when it is first asked for. */
 let server: Promise<EmbeddedPostgres> | undefined;
@@ -98,7 +99,7 @@ export async function createEmptyDatabase(t: TestContext): Promise<TestDatabase>
 /** Connects to any database by its URL; pools are closed when the test ends. */
 export function openDatabase(t: TestContext, url: string): TestDatabase {
   const connect = () => {
-    const database = new Database(url, loadConfig({}), silentLogger());
+    const database = new Database(url, loadConfig(patientDatabase()), silentLogger());
     defer(t, () => database.close());
     return database;
   };
