@@ -33,18 +33,20 @@ export class MetricsPage {
 
   /** Its values together; undefined if it is not there. */
   sum(name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
-    const wanted = Object.entries(labels);
-    return this.samples(name)
-      .filter((sample) => wanted.every(([key, value]) => sample.labels[key] === value))
-      .reduce<number | undefined>((sum, { value }) => (sum ?? 0) + value, undefined);
+    return this.#labelled(name, labels).reduce<number | undefined>((sum, { value }) => (sum ?? 0) + value, undefined);
   }
 
   /** The largest of its values; undefined if it is not there. */
-  max(name: string): number | undefined {
-    return this.samples(name).reduce<number | undefined>(
+  max(name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
+    return this.#labelled(name, labels).reduce<number | undefined>(
       (most, { value }) => Math.max(most ?? value, value),
       undefined,
     );
+  }
+
+  #labelled(name: string, labels: Readonly<Record<string, string>>): Sample[] {
+    const wanted = Object.entries(labels);
+    return this.samples(name).filter((sample) => wanted.every(([key, value]) => sample.labels[key] === value));
   }
 }
 

@@ -1,5 +1,5 @@
 import { ROLE_NAMES, type Check, type RoleName, type RoleState } from './roles.js';
-import { count, oneLine } from './text.js';
+import { count, duration, oneLine } from './text.js';
 
 /** A consumer group, of all its members that answered. */
 export interface GroupState {
@@ -14,6 +14,9 @@ export interface GroupState {
   readonly paused: number;
   /** Partitions that wait for a record that failed alone. */
   readonly parked: number;
+  /** Records that were set aside and wait while others go on, and for how long the oldest has. */
+  readonly setAside: number;
+  readonly setAsideMs: number;
 }
 
 export interface OpenBreaker {
@@ -42,6 +45,9 @@ function roleOfGroup(group: string): RoleName {
 /** What consumers say of themselves, and what the alert-api hears from the broker, also of those that have stopped. */
 const LAGS = ['ssom_kafka_consumer_lag', 'ssom_kafka_group_lag'] as const;
 
+/** What else they say of their groups. */
+const GROUPED = ['ssom_kafka_consumer_parked', 'ssom_triage_waiting'] as const;
+
 /** The consumer groups, in the order of an alert's way. */
 export function groupsOf(states: readonly RoleState[]): GroupState[] {
   const lags = new Map<string, Map<string, number>>();
@@ -51,7 +57,7 @@ export function groupsOf(states: readonly RoleState[]): GroupState[] {
     return partitions;
   };
   for (const { metrics } of states) {
-    for (const { labels } of metrics.samples('ssom_kafka_consumer_parked')) partitionsOf(labels['group'] ?? '');
+    for (const { labels } of GROUPED.flatMap((name) => metrics.samples(name))) partitionsOf(labels['group'] ?? '');
     for (const { labels, value } of LAGS.flatMap((name) => metrics.samples(name))) {
       const partitions = partitionsOf(labels['group'] ?? '');
       const partition = `${labels['topic']}-${labels['partition']}`;
@@ -71,6 +77,9 @@ export function groupsOf(states: readonly RoleState[]): GroupState[] {
         worst: worst === undefined ? undefined : { partition: worst[0], lag: worst[1] },
         paused: total('ssom_kafka_consumer_paused', name),
         parked: total('ssom_kafka_consumer_parked', name),
+        setAside: total('ssom_triage_waiting', name),
+        setAsideMs:
+          Math.max(0, ...states.map(({ metrics }) => metrics.max('ssom_triage_age', { group: name }) ?? 0)) * 1000,
       };
     })
     .sort((a, b) => ROLE_NAMES.indexOf(a.role) - ROLE_NAMES.indexOf(b.role));
@@ -143,10 +152,15 @@ function describeAbsence(role: RoleName, states: readonly RoleState[]): string {
   return `no ${role} answers${where === '' ? ': none of the addresses asked is one' : ` (${where})`}`;
 }
 
-function* describeGroup({ name, lag, worst, paused, parked }: GroupState): Generator<string> {
+function* describeGroup({ name, lag, worst, paused, parked, setAside, setAsideMs }: GroupState): Generator<string> {
   if (paused > 0) yield `the consumer of ${name} is paused: it waits for an outage to end, its log says which`;
   if (parked > 0)
     yield `${parked} of the partitions of ${name} ${parked === 1 ? 'waits' : 'wait'} for a record that fails alone`;
+  if (setAside > 0)
+    yield (
+      `${count(setAside, 'record')} of ${name} ${setAside === 1 ? 'waits' : 'wait'} apart, the oldest for ${duration(setAsideMs)}: ` +
+      'one failed alone, or others hold its inbox'
+    );
   if (lag > 0) {
     const { partition, lag: most } = worst!;
     const where = most === lag ? `in ${partition}` : `most of them in ${partition} (${most.toLocaleString('en')})`;

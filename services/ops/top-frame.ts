@@ -106,12 +106,14 @@ function field(label: string, value: Line): Line {
 
 function lagLines(groups: readonly GroupState[]): Line[] {
   if (groups.length === 0) return [field('lag', ['-'])];
-  return groups.map(({ name, lag, worst, paused, parked }, index) => {
+  return groups.map(({ name, lag, worst, paused, parked, setAside, setAsideMs }, index) => {
     const most = lag > 0 ? `   most in ${worst!.partition}: ${worst!.lag.toLocaleString('en')}` : '';
     const line: Segment[] = [index === 0 ? 'lag'.padEnd(LABEL) : ' '.repeat(LABEL)];
     line.push([lag > 0 ? 'yellow' : 'green', lag.toLocaleString('en').padStart(CELL)], `  ${oneLine(name)}`);
     if (paused > 0) line.push(['red', '   paused']);
     if (parked > 0) line.push(['yellow', `   ${count(parked, 'partition')} parked`]);
+    if (setAside > 0)
+      line.push(['yellow', `   ${setAside.toLocaleString('en')} set aside for ${duration(setAsideMs)}`]);
     // Last, since a narrow terminal has no room for it.
     line.push(oneLine(most));
     return line;

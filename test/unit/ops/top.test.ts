@@ -65,6 +65,8 @@ test('a frame shows what is amiss, and fits its terminal', () => {
         'ssom_kafka_consumer_lag{group="g-fanout",topic="a",partition="0"} 5',
         'ssom_kafka_consumer_lag{group="g-fanout",topic="a",partition="1"} 7',
         'ssom_kafka_consumer_paused{group="g-fanout"} 1',
+        'ssom_triage_waiting{group="g-fanout"} 20',
+        'ssom_triage_age{group="g-fanout"} 90',
       ],
       { ready: false, checks: [{ name: 'kafka', ok: false, required: true, reason: 'gone\u001b[2J' }] },
     ),
@@ -73,7 +75,7 @@ test('a frame shows what is amiss, and fits its terminal', () => {
   const lines = frameOf(history.add(roles, 0), noon, undefined, plain);
   const text = lines.join('\n');
   assert.match(text, /12:00:00 {3}1 of 3 processes ready/);
-  assert.match(text, /lag +12 {2}g-fanout {3}paused {3}most in a-1: 7$/m);
+  assert.match(text, /lag +12 {2}g-fanout {3}paused {3}20 set aside for 1 min 30 s {3}most in a-1: 7$/m);
   assert.match(text, /outbox +3 alerts, the oldest for 7\.5 s/);
   assert.match(text, /breakers +postgresql open \(alert-api at alert-api:9464\)/);
   assert.match(text, /fanout +fanout:9464 {2}not ready: kafka: gone\\x1b\[2J/);

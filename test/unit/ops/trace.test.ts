@@ -178,6 +178,10 @@ test('not fanned out: the role is away, behind, paused, not ready, or its circui
     /^2 of the partitions of g-fanout wait for/,
   );
   assert.match(
+    reasons(roleState('fanout', ['ssom_triage_waiting{group="g-fanout"} 20', 'ssom_triage_age{group="g-fanout"} 90'])),
+    /^20 records of g-fanout wait apart, the oldest for 1 min 30 s: /,
+  );
+  assert.match(
     reasons(roleState('fanout', ['ssom_breaker_state{name="postgresql"} 2'])),
     /breaker to postgresql is open/,
   );
