@@ -127,7 +127,9 @@ export class Runtime {
     const logger = options.logger ?? createLogger(config, role);
     const resource = resourceOf(role);
     const tracing = await Tracing.start(config, resource, logger);
-    const metrics = new Metrics(role, await metricsSender(config), resource);
+    const metrics = new Metrics(role, await metricsSender(config), resource, (metric, err) =>
+      logger.warn({ metric, err }, 'a metric could not be read, and is left out'),
+    );
     const { optional, roles = [role] } = options;
     return new Runtime(config, role, backends, { tracing, metrics }, logger, new Set(optional), roles);
   }

@@ -6,10 +6,14 @@ import { timeOf } from './latency.js';
 /** A value, or one for each of some labels. */
 export type Reading = number | readonly { readonly value: number; readonly attributes: Attributes }[];
 
+type Read = () => Reading;
+/** Told of what cannot be read, once for each. */
+export type OnUnreadable = (name: string, error: unknown) => void;
+
 interface Gauge {
   readonly description: string;
   readonly unit: string;
-  readonly reads: (() => Reading)[];
+  readonly reads: Read[];
 }
 
 /**
@@ -19,9 +23,12 @@ interface Gauge {
 export class Gauges {
   readonly #gauges = new Map<string, Gauge>();
   readonly #startTime = timeOf(wallClock());
+  readonly #unreadable = new Set<Read>();
+
+  constructor(private readonly onUnreadable: OnUnreadable) {}
 
   /** Of one name there may be several, as of two roles in one process: their labels stand together. */
-  add({ name, description, unit }: { name: string; description: string; unit: string }, read: () => Reading): void {
+  add({ name, description, unit }: { name: string; description: string; unit: string }, read: Read): void {
     const gauge = this.#gauges.get(name) ?? { description, unit, reads: [] };
     gauge.reads.push(read);
     this.#gauges.set(name, gauge);
@@ -32,7 +39,7 @@ export class Gauges {
     const endTime = timeOf(wallClock());
     return [...this.#gauges].flatMap(([name, { description, unit, reads }]) => {
       const values = new Map<string, { value: number; attributes: Attributes }>();
-      for (const { value, attributes } of reads.flatMap(readingOf))
+      for (const { value, attributes } of reads.flatMap((read) => this.#reading(name, read)))
         values.set(keyOf(attributes), { value, attributes });
       if (values.size === 0) return [];
       return {
@@ -43,14 +50,16 @@ export class Gauges {
       };
     });
   }
-}
 
-function readingOf(read: () => Reading): { value: number; attributes: Attributes }[] {
-  try {
-    const values = read();
-    return typeof values === 'number' ? [{ value: values, attributes: {} }] : [...values];
-  } catch {
-    return [];
+  #reading(name: string, read: Read): { value: number; attributes: Attributes }[] {
+    try {
+      const values = read();
+      return typeof values === 'number' ? [{ value: values, attributes: {} }] : [...values];
+    } catch (error) {
+      if (!this.#unreadable.has(read)) this.onUnreadable(name, error);
+      this.#unreadable.add(read);
+      return [];
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import type { ServerResponse, IncomingMessage } from 'node:http';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, type MetricProducer, type MetricReader } from '@opentelemetry/sdk-metrics';
-import { Gauges, type Reading } from './gauges.js';
+import { Gauges, type OnUnreadable, type Reading } from './gauges.js';
 import { LATENCY_BUCKETS, LatencyHistogram } from './latency.js';
 import { observeProcess } from './process-metrics.js';
 import { resourceOf } from './resource.js';
@@ -57,12 +57,19 @@ export class Metrics {
   /** Attribute objects are kept: making one a call costs more than recording it. */
   readonly #rpcAttributes = new Map<string, Attributes>();
   readonly #latencies = new Map<string, LatencyHistogram>();
-  readonly #gauges = new Gauges();
+  readonly #gauges: Gauges;
   readonly #queues: Queue[] = [];
   readonly #caches: { cache: string; read: () => Lookups }[] = [];
   readonly meter: Meter;
 
-  constructor(role: string, sender?: ReaderFactory, of = resourceOf(role)) {
+  /** @param onUnreadable told once of each gauge that cannot be read */
+  constructor(
+    role: string,
+    sender?: ReaderFactory,
+    of = resourceOf(role),
+    onUnreadable: OnUnreadable = () => undefined,
+  ) {
+    this.#gauges = new Gauges(onUnreadable);
     // By OTLP the instance's id alone tells the instances of a role apart: without it their counters would be taken for one.
     const resource = of.merge(resourceFromAttributes({ 'service.name': `ssom-${role}` }));
     const ours: MetricProducer = {

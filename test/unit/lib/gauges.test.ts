@@ -34,8 +34,11 @@ test('a gauge shows what is observed now, and nothing that was', async (t) => {
   assert.deepEqual(await page(), []);
 });
 
-test('a gauge that cannot be read is left out, and others are not', async (t) => {
-  const metrics = new Metrics('test');
+test('a gauge that cannot be read is left out and told of once, and others are not', async (t) => {
+  const unreadable: string[] = [];
+  const metrics = new Metrics('test', undefined, undefined, (name, error) =>
+    unreadable.push(`${name}: ${(error as Error).message}`),
+  );
   const page = await serve(t, metrics);
   metrics.gauge('ssom.test.broken', 'Broken.', () => {
     throw new Error('broken');
@@ -54,4 +57,6 @@ test('a gauge that cannot be read is left out, and others are not', async (t) =>
     `ssom_test_versions{role="b",${scope}} 1`,
     `ssom_test_age_seconds{${scope}} 1.5`,
   ]);
+  await page();
+  assert.deepEqual(unreadable, ['ssom.test.broken: broken']);
 });
