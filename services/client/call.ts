@@ -150,8 +150,8 @@ const RETRY_FOR_MS = 30_000;
 const BACKOFF: Backoff = { baseMs: 100, capMs: 5000 };
 
 /**
- * Tries again what may succeed later (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED with a RetryInfo), never
- * before the service's RetryInfo. Only for requests that are harmless to repeat.
+ * Tries again what may succeed later (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED with a RetryInfo, a connection that
+ * broke), never before the service's RetryInfo. Only for requests that are harmless to repeat.
  * @throws AlertClientError the last one, with the request ids
  */
 export async function repeat<T>(

@@ -46,6 +46,8 @@ export class AlertClientError extends Error {
   /** Whether the same request may succeed later. RESOURCE_EXHAUSTED alone may also mean: too large, for ever. */
   get canRetry(): boolean {
     if (this.code === 'RESOURCE_EXHAUSTED') return this.retryAfterMs !== undefined;
+    // No answer of the service: nghttp2 ends a connection on which more than 1,000 calls were given up within seconds.
+    if (this.code === 'INTERNAL') return this.reason === '' && this.message.startsWith('Received RST_STREAM');
     return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED';
   }
 }

@@ -285,8 +285,7 @@ function ended(): AlertClientError {
 function isCuredByReconnecting(loss: AlertClientError, refusals: number): boolean {
   if (loss.code === 'UNAUTHENTICATED') return refusals < REFUSALS_MAX;
   if (loss.canRetry || loss.code === 'CANCELLED') return true;
-  if (loss.code === 'RESOURCE_EXHAUSTED') return loss.reason === '';
-  return loss.code === 'INTERNAL' && loss.message.startsWith('Received RST_STREAM');
+  return loss.code === 'RESOURCE_EXHAUSTED' && loss.reason === '';
 }
 
 function toDuration(ms: number): { seconds: number; nanos: number } {

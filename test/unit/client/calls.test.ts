@@ -70,6 +70,25 @@ test('half of a character is replaced in what people read, and refused in what i
   );
 });
 
+test('a call is tried again whose connection broke as a thousand others were given up on it', async (t) => {
+  const held: (() => void)[] = [];
+  const address = await fakeService(t, {
+    CreateAlert: (_call, callback) => {
+      held.push(() => callback(null, { alert: { alertId: 7 } }));
+      if (held.length > 1) held.at(-1)!();
+    },
+    // Never answered.
+    GetAlert: () => undefined,
+  });
+  const client = closeAfter(t, createClient({ address, identity }));
+  const created = client.createAlert(request);
+  const giveUp = () => client.getAlert({ alertId: 1 }, { timeoutMs: 20 });
+  for (let round = 0; round < 40 && held.length < 2; round += 1)
+    await Promise.allSettled(Array.from({ length: 100 }, giveUp));
+  assert.equal((await created).alert!.alertId, 7);
+  assert.equal(held.length, 2);
+});
+
 test('createAlert is repeated under one request id, not before the RetryInfo', async (t) => {
   const ids: string[] = [];
   const times: number[] = [];
