@@ -1,3 +1,4 @@
+import { NO_LETTER } from '../domain/device.js';
 import type { AlertProgress__Output } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
 import type { DeadLetter__Output } from '../lib/grpc/types/ssom/alert/v1/DeadLetter.js';
 import type { RoleState } from './roles.js';
@@ -103,7 +104,7 @@ function failedPushes({ pushes }: AlertProgress__Output): string[] {
   const lines = failed
     .slice(0, 3)
     .map(({ userId, deviceId, error }) => `push to ${oneLine(userId)}, device ${deviceId}: ${oneLine(error)}`);
-  const buried = failed.find(({ error }) => !error.startsWith(DEVICE_GONE));
+  const buried = failed.find(({ error }) => !error.startsWith(DEVICE_GONE) && !error.endsWith(NO_LETTER));
   if (buried !== undefined) {
     // With these words its reason begins.
     const list = `ssom-alert dlq list --reason "push to device ${buried.deviceId}:"`;

@@ -38,8 +38,8 @@ export interface Refused {
 export interface Wait {
   readonly waitMs: number;
   readonly refusals: number;
-  /** Whether it is over its own quota: others of its platform were served since it was refused last. Null: not known. */
-  readonly overQuota: boolean | null;
+  /** Whether it is over its own quota, or its token is refused: others of its platform were served since it was refused last. Null: not known. */
+  readonly ownFault: boolean | null;
   /** Whether it was served before this one. */
   readonly fresh: boolean;
 }
@@ -73,6 +73,11 @@ export class DeviceWaits {
   /** Whether it is tried and others are served, so that its failures say nothing of FCM. @param taken when it was sent */
   isAlone(deviceId: number, taken: number): boolean {
     return this.isTried(deviceId) && othersServed(this.#ofAll, deviceId, this.#refusedAt.get(deviceId) ?? taken);
+  }
+
+  /** How often it was refused in a row, as far as is known here. */
+  refusals(deviceId: number): number {
+    return this.#waiting.get(deviceId)?.refusals ?? 0;
   }
 
   /** Milliseconds for which it gets nothing. */
@@ -133,11 +138,13 @@ export class DeviceWaits {
     this.#refusedAt.set(deviceId, this.#taken);
     if (this.#refusedAt.size > REMEMBERED) this.#refusedAt.delete(this.#refusedAt.keys().next().value!);
     const before = known?.refusals ?? 0;
-    const refusals = proven ? before + 1 : Math.max(before, Math.min(before + 1, UNPROVEN_MAX));
+    // Who says what is wrong is no outage.
+    const certain = proven || failure === 'rejected' || failure === 'token';
+    const refusals = certain ? before + 1 : Math.max(before, Math.min(before + 1, UNPROVEN_MAX));
     const backoff = Math.min(PUSH_WAIT_MAX_MS, WAIT_MS * 2 ** Math.min(refusals - 1, 30)) * (0.5 + Math.random() / 2);
     const waitMs = Math.min(PUSH_WAIT_MAX_MS, Math.max(backoff, retryAfterMs ?? 0));
     this.#remember(deviceId, { refusals, since: now, until: now + waitMs, storedAt: Infinity });
-    return { waitMs, refusals, overQuota: isOverQuota(failure, alone), fresh: before === 0 };
+    return { waitMs, refusals, ownFault: isOwnFault(failure, alone), fresh: before === 0 };
   }
 
   #remember(deviceId: number, waiting: Waiting): void {
@@ -156,7 +163,7 @@ function othersServed({ last, lastOther }: Taken, deviceId: number, since: numbe
 }
 
 /** A wrong message, or credentials that FCM refuses, are ours or their platform's, whatever others get; an outage says nothing. */
-function isOverQuota(failure: FcmFailure, alone: boolean): boolean | null {
-  if (failure === 'throttled') return alone ? true : null;
+function isOwnFault(failure: FcmFailure, alone: boolean): boolean | null {
+  if (failure === 'throttled' || failure === 'token') return alone ? true : null;
   return failure === 'rejected' || failure === 'credentials' ? false : null;
 }

@@ -18,7 +18,8 @@ export type { Aps, Message } from 'firebase-admin/messaging';
 /**
  * What a failure asks for.
  * - dead: the token is of no use any more.
- * - rejected: this message will never be taken.
+ * - rejected: this message will never be taken; a smallest one to the same token is.
+ * - token: the token is refused whatever the message; the device is to wait.
  * - throttled, unavailable: it was not taken; the device is to wait, or everybody.
  * - credentials: FCM does not accept us, or not for this token.
  * - unheard: no answer came; it may have been taken.
@@ -27,6 +28,7 @@ export type { Aps, Message } from 'firebase-admin/messaging';
 export const FCM_FAILURES = [
   'dead',
   'rejected',
+  'token',
   'throttled',
   'unavailable',
   'credentials',
@@ -38,7 +40,7 @@ export type FcmFailure = (typeof FCM_FAILURES)[number];
 /** firebase-admin's codes. Those that are not here are `transient`. */
 const FAILURES: Readonly<Record<string, FcmFailure>> = {
   'messaging/registration-token-not-registered': 'dead',
-  // Ambiguous: the token or the payload. A device waits for it, and is never removed.
+  // Ambiguous: the token or the payload. FCM is asked which.
   'messaging/invalid-argument': 'rejected',
   'messaging/invalid-registration-token': 'rejected',
   'messaging/invalid-recipient': 'rejected',
@@ -74,7 +76,7 @@ export class FcmError extends Error {
 
   /** Whether it says something of FCM, or of us, rather than of this message. */
   get isOutage(): boolean {
-    return !this.ofDevice && !['dead', 'rejected', 'throttled'].includes(this.failure);
+    return !this.ofDevice && !['dead', 'rejected', 'token', 'throttled'].includes(this.failure);
   }
 }
 
@@ -122,12 +124,36 @@ export class Fcm {
   async send(message: Message): Promise<string> {
     const token = 'token' in message ? message.token : '';
     try {
-      const name: unknown = await withTimeout(this.#messaging.send(message), DEADLINE_MS, 'FCM');
+      const name: unknown = await withTimeout(this.#ask(message, token), DEADLINE_MS, 'FCM');
       return typeof name === 'string' ? clean(name, token) : '';
     } catch (error) {
       const failure = toFcmError(error as Error & { code?: string }, token);
       if (failure.failure === 'credentials') this.#renew();
       throw failure;
+    }
+  }
+
+  /** @throws what the message was refused for, or the token if FCM refuses a smallest message to it as well */
+  async #ask(message: Message, token: string): Promise<string> {
+    try {
+      return await this.#messaging.send(message);
+    } catch (error) {
+      if (toFcmError(error as Error, token).failure !== 'rejected') throw error;
+      await this.#validate(token);
+      throw error;
+    }
+  }
+
+  /**
+   * Asks about a token with a message that cannot be wrong and is delivered to nobody: by FCM's documentation INVALID_ARGUMENT
+   * says that a token is invalid only if the payload is valid.
+   */
+  async #validate(token: string): Promise<void> {
+    try {
+      await this.#messaging.send({ token, data: { type: 'validate' } }, true);
+    } catch (error) {
+      const failure = toFcmError(error as Error, token);
+      throw failure.failure === 'rejected' ? new FcmError('token', failure.code, failure.message) : failure;
     }
   }
 
@@ -157,7 +183,7 @@ export class Fcm {
 }
 
 const GOOGLE = 'https://fcm.googleapis.com';
-/** Of all that firebase-admin does for a message, getting an access token included; it gives FCM 15 s for an answer. */
+/** Of all that is done for a message, getting an access token and asking about its device's included; firebase-admin gives FCM 15 s for an answer. */
 const DEADLINE_MS = 20_000;
 const RENEWAL_PAUSE_MS = 5000;
 const TEXT_MAX = 500;

@@ -22,7 +22,7 @@ export type DeviceNews = DeviceRefusal | { readonly deviceId: number; readonly r
 export interface OutcomeWriterOptions {
   readonly database: Database;
   readonly logger: Logger;
-  /** A device goes that was over its quota for so long, while others of its platform were served. */
+  /** A device goes that was refused for so long, while others of its platform were served. */
   readonly hopelessAfterMs: number;
   /** Told how many devices were removed. */
   readonly onRemoved: (devices: number, reason: 'unknown' | 'hopeless') => void;
@@ -102,7 +102,7 @@ export class OutcomeWriter {
     const served = news.filter((each) => !('waitMs' in each));
     if (served.length > 0) await relieveDevices(database, served);
     if (refused.length > 0) await refuseDevices(database, refused);
-    await this.#removeHopeless(refused.filter(({ overQuota }) => overQuota === true).map(({ deviceId }) => deviceId));
+    await this.#removeHopeless(refused.filter(({ ownFault }) => ownFault === true).map(({ deviceId }) => deviceId));
     const last = news.filter((each) => this.#news.get(each.deviceId) === each).map(({ deviceId }) => deviceId);
     for (const deviceId of last) this.#news.delete(deviceId);
     onNewsStored(last);
@@ -116,7 +116,7 @@ export class OutcomeWriter {
       const device = { device_id: deviceId, user_id: userId, refusals };
       logger.warn(
         device,
-        'a device was removed: FCM has throttled it for too long while it served others of its platform',
+        'a device was removed: FCM has refused it for too long while it served others of its platform',
       );
     }
     if (removed.length > 0) onRemoved(removed.length, 'hopeless');

@@ -1,4 +1,4 @@
-import type { DevicePlatform } from '../domain/device.js';
+import { NO_LETTER, type DevicePlatform } from '../domain/device.js';
 import { CircuitOpen, type Breaker } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
 import type { Processed } from '../lib/telemetry/alarms.js';
@@ -18,6 +18,8 @@ const RETRY_BASE_MS = 1000;
 const RETRY_CAP_MS = 30_000;
 /** How often an alarm about credentials is logged. */
 const ALARM_MS = 60_000;
+/** Refusals of a device in a row that may each leave dead letters. */
+const LETTERS_MAX = 10;
 /** Failing pushes of which is known what succeeded since they last failed. */
 const REMEMBERED = 10_000;
 
@@ -51,6 +53,7 @@ export class PushDispatcher {
     const { metrics } = deps.runtime;
     this.#counters = {
       messages: metrics.counter('ssom.push.messages', 'Messages to FCM, by what they are and what became of them.'),
+      ended: metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.'),
       duration: metrics.histogram('ssom.push.duration', 'Time that FCM took for a message, by what became of it.'),
     };
     this.#latency = metrics.latency(
@@ -124,7 +127,7 @@ export class PushDispatcher {
   async #fail(job: PushJob, error: FcmError, sent: Sent): Promise<void> {
     const { outcomes } = this.deps;
     const { failure } = error;
-    const text = `${error.code}: ${error.message}`;
+    const text = textOf(error);
     const othersSucceeded = this.#othersSucceeded(job, sent);
     if (failure === 'credentials') this.#raiseAlarm(job, error);
     if (failure === 'dead') {
@@ -133,11 +136,14 @@ export class PushDispatcher {
       return outcomes.note(outcomesOf(job, { state, error: text }), [{ deviceId: job.deviceId, refreshedAt }]);
     }
     const strike = othersSucceeded && (failure === 'transient' || failure === 'credentials');
-    const unsent = failure === 'throttled' || failure === 'unavailable' || failure === 'rejected';
+    const unsent = ['throttled', 'unavailable', 'rejected', 'token'].includes(failure);
     if (unsent || strike) this.#refuse(job, error, sent);
-    if (await this.#givesUp(job, error, strike)) {
-      this.#failed.delete(keyOf(job));
-      return outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'failed', error: text }));
+    if (this.#isOver(job, error, strike)) {
+      const end = await this.#end(job, error);
+      if (end !== undefined) {
+        this.#failed.delete(keyOf(job));
+        return outcomes.note(outcomesOf(job, end));
+      }
     }
     this.#retry(failure);
     const retryInMs = this.#retryInMs(job);
@@ -164,13 +170,25 @@ export class PushDispatcher {
     return throttle.pausedMs(now) + backoffMs(claims[0]!.attempts - 1, RETRY_BASE_MS, RETRY_CAP_MS);
   }
 
-  /** Whether a push has come to its end, and lies among the dead letters. A dismissal is not worth a letter. */
-  async #givesUp(job: PushJob, error: FcmError, strike: boolean): Promise<boolean> {
-    const { runtime, deadLetters } = this.deps;
-    const [claim] = job.claims as [PushJob['claims'][number]];
-    const strikes = claim.strikes + (strike ? 1 : 0);
-    const over = error.failure === 'rejected' || (strike && strikes >= runtime.config.processingAttempts);
-    return over && (job.dismiss || (await deadLetters.bury(claim, error)));
+  /** Whether it is not tried again. */
+  #isOver({ claims }: PushJob, { failure }: FcmError, strike: boolean): boolean {
+    const strikes = claims[0]!.strikes + (strike ? 1 : 0);
+    return failure === 'rejected' || (strike && strikes >= this.deps.runtime.config.processingAttempts);
+  }
+
+  /**
+   * Puts a push among the dead letters, unless its device has made enough of them. A dismissal is not worth one.
+   * @returns undefined if that failed
+   */
+  async #end(job: PushJob, error: FcmError): Promise<Pick<PushOutcome, 'state' | 'error'> | undefined> {
+    const { deadLetters, devices } = this.deps;
+    const text = textOf(error);
+    if (job.dismiss) return { state: 'dismissed', error: text };
+    if (devices.refusals(job.deviceId) > LETTERS_MAX) {
+      this.#counters.ended.add(1, { reason: 'failed' });
+      return { state: 'failed', error: text + NO_LETTER };
+    }
+    return (await deadLetters.bury(job.claims[0]!, error)) ? { state: 'failed', error: text } : undefined;
   }
 
   #raiseAlarm({ claims }: PushJob, error: FcmError): void {
@@ -188,6 +206,10 @@ export class PushDispatcher {
 
 function processedBy({ claims }: PushJob): Processed {
   return { alertIds: claims.map(({ alertId }) => alertId), traceparent: claims[0]!.alert?.traceparent ?? undefined };
+}
+
+function textOf({ code, message }: FcmError): string {
+  return `${code}: ${message}`;
 }
 
 /** After what was certainly not accepted: one that was tried before may have been accepted then. */

@@ -10,16 +10,16 @@ export interface DeviceRefusal {
   readonly waitMs: number;
   /** How often it has been refused since it was served, as of now. */
   readonly refusals: number;
-  /** Whether it is over its own quota: others of its platform were served. False: FCM refused it for something else. Null: not known. */
-  readonly overQuota: boolean | null;
+  /** Whether the fault is its own: others of its platform were served. False: FCM refused it for something else. Null: not known. */
+  readonly ownFault: boolean | null;
 }
 
 /** What is moved to the end of a device's wait by one statement; what is left comes with its next refusal. */
 const PARKED = 5000;
 
 /**
- * Has devices wait, and their pushes that were not tried yet with them. `refused_since` is since when a device has been over its own
- * quota: another reason, which may be its platform's or ours, ends that.
+ * Has devices wait, and their pushes that were not tried yet with them. `refused_since` is since when a device has been refused for
+ * a fault of its own: another reason, which may be its platform's or ours, ends that.
  */
 export async function refuseDevices(database: Queryable, refusals: readonly DeviceRefusal[]): Promise<void> {
   await database.query({
@@ -28,9 +28,9 @@ export async function refuseDevices(database: Queryable, refusals: readonly Devi
       WITH refused AS (
         UPDATE devices d SET
           refusals = r.refusals,
-          refused_since = CASE WHEN r.over_quota THEN LEAST(d.refused_since, now()) WHEN r.over_quota IS NULL THEN d.refused_since END,
+          refused_since = CASE WHEN r.own_fault THEN LEAST(d.refused_since, now()) WHEN r.own_fault IS NULL THEN d.refused_since END,
           waits_until = now() + r.wait * interval '1 ms'
-        FROM unnest($1::bigint[], $2::float8[], $3::int[], $4::bool[]) AS r(device_id, wait, refusals, over_quota)
+        FROM unnest($1::bigint[], $2::float8[], $3::int[], $4::bool[]) AS r(device_id, wait, refusals, own_fault)
         WHERE d.device_id = r.device_id
         RETURNING d.device_id, d.waits_until
       )
@@ -45,7 +45,7 @@ export async function refuseDevices(database: Queryable, refusals: readonly Devi
       refusals.map(({ deviceId }) => deviceId),
       refusals.map(({ waitMs }) => Math.min(waitMs, PUSH_WAIT_MAX_MS)),
       refusals.map((refusal) => refusal.refusals),
-      refusals.map(({ overQuota }) => overQuota),
+      refusals.map(({ ownFault }) => ownFault),
     ],
   });
 }
@@ -67,7 +67,7 @@ export async function relieveDevices(
 /** So many refusals in a row at least, whatever a clock says, before a device goes. */
 const HOPELESS = 10;
 
-/** Removes those of these devices that have been over their quota for longer than `afterMs`; what waits for them ends. */
+/** Removes those of these devices that have been refused by their own fault for longer than `afterMs`; what waits for them ends. */
 export async function removeHopelessDevices(
   database: Queryable,
   deviceIds: readonly number[],

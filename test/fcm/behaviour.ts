@@ -10,6 +10,12 @@ export interface Connection {
   readonly draws: Map<number, boolean>;
 }
 
+/** What rules look at. */
+export interface Asked {
+  readonly token: string | undefined;
+  readonly validateOnly: boolean;
+}
+
 export interface Decision {
   readonly delayMs: number;
   /** The first rule that says more than a delay. */
@@ -47,10 +53,10 @@ export class Behaviour {
     this.#standing = [];
   }
 
-  decide(token: string | undefined, connection: Connection): Decision {
+  decide(request: Asked, connection: Connection): Decision {
     let delayMs = 0;
     for (const standing of this.#standing) {
-      if (!this.#applies(standing, token, connection)) continue;
+      if (!this.#applies(standing, request, connection)) continue;
       standing.left -= 1;
       if (standing.left === 0) this.remove(standing.id);
       const { rule } = standing;
@@ -60,7 +66,8 @@ export class Behaviour {
     return { delayMs, rule: undefined };
   }
 
-  #applies({ id, rule, letThrough }: Standing, token: string | undefined, connection: Connection): boolean {
+  #applies({ id, rule, letThrough }: Standing, { token, validateOnly }: Asked, connection: Connection): boolean {
+    if (rule.validateOnly !== undefined && rule.validateOnly !== validateOnly) return false;
     if (rule.token !== undefined && rule.token !== token) return false;
     if (rule.perMinute !== undefined && isWithin(letThrough, token ?? '', rule.perMinute)) return false;
     if (rule.share === undefined) return true;

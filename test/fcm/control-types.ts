@@ -39,6 +39,8 @@ export interface Rule {
   readonly perConnection?: boolean;
   /** Only to a token that had so many messages within the last minute: 240 is Google's limit for an Android device. */
   readonly perMinute?: number;
+  /** Only requests with validate_only, or (false) without. */
+  readonly validateOnly?: boolean;
   /** The rule ends after so many requests. Default: it stays until `reset` or `removeRule`. */
   readonly times?: number;
 

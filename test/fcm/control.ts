@@ -72,6 +72,7 @@ const RULE_FIELDS: Readonly<Record<keyof Rule, Check>> = {
   share: 'number',
   perConnection: 'boolean',
   perMinute: 'number',
+  validateOnly: 'boolean',
   times: 'number',
   delayMs: 'number',
   error: Object.keys(CONDITIONS),

@@ -91,7 +91,7 @@ export class FcmServer {
     response.once('close', () => this.ledger.ends());
     const json = parse(await readBody(request));
     const token = tokenOf(json);
-    const { delayMs, rule } = this.behaviour.decide(token, connection);
+    const { delayMs, rule } = this.behaviour.decide({ token, validateOnly: isValidateOnly(json) }, connection);
     const outcome =
       rule?.error !== undefined
         ? { answer: fcmError(rule.error, undefined, rule.retryAfter), message: messageOf(json) }
@@ -187,6 +187,11 @@ function parse(body: Buffer | undefined): unknown {
 /** The message of a request that is not judged. */
 function messageOf(json: unknown): Fields {
   return section(readRequest(json).request, 'message');
+}
+
+/** Looked at for every request, so without reading its message. */
+function isValidateOnly(json: unknown): boolean {
+  return isObject(json) && (json['validate_only'] === true || json['validateOnly'] === true);
 }
 
 function tokenOf(json: unknown): string | undefined {

@@ -107,7 +107,7 @@ describe('the turns of pushes', { concurrency: 2 }, () => {
     const deviceId = await userWith(store, 1, 20, LEVEL.ERROR);
     await userWith(store, 2, 20, LEVEL.ERROR);
     await planPushes(database, ['u1', 'u2'], OPTIONS);
-    await refuseDevices(database, [{ deviceId, waitMs: 60_000, refusals: 3, overQuota: true }]);
+    await refuseDevices(database, [{ deviceId, waitMs: 60_000, refusals: 3, ownFault: true }]);
     await changes(store, 1, 5, LEVEL.CRITICAL);
     await planPushes(database, ['u1'], OPTIONS);
     assert.deepEqual(new Set(usersOf(await claimPushes(database, claiming(100)))), new Set(['u2']));
@@ -121,8 +121,8 @@ describe('the turns of pushes', { concurrency: 2 }, () => {
     const store = await createTestDatabase(t);
     const { database, sql } = store;
     const deviceId = await userWith(store, 1, 0, LEVEL.ERROR);
-    const refuse = (refusals: number, overQuota: boolean | null) =>
-      refuseDevices(database, [{ deviceId, waitMs: 1000, refusals, overQuota }]);
+    const refuse = (refusals: number, ownFault: boolean | null) =>
+      refuseDevices(database, [{ deviceId, waitMs: 1000, refusals, ownFault }]);
     // While nobody is served it is not the device's fault.
     await refuse(10, null);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 0), []);
@@ -142,8 +142,7 @@ describe('the turns of pushes', { concurrency: 2 }, () => {
     const store = await createTestDatabase(t);
     const { database, sql } = store;
     const deviceId = await userWith(store, 1, 0, LEVEL.ERROR);
-    const refuse = (overQuota: boolean) =>
-      refuseDevices(database, [{ deviceId, waitMs: 1000, refusals: 20, overQuota }]);
+    const refuse = (ownFault: boolean) => refuseDevices(database, [{ deviceId, waitMs: 1000, refusals: 20, ownFault }]);
     await refuse(true);
     await sql(`UPDATE devices SET refused_since = refused_since - interval '7 hours'`);
     await refuse(false);

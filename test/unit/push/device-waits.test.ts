@@ -19,7 +19,7 @@ test('a device that is refused while others are served waits twice as long each 
     now += 600_000;
     devices.served(OTHER, 'IOS');
     const wait = refuse(devices, now);
-    assert.deepEqual([wait.refusals, wait.overQuota, wait.fresh], [refusals, true, false]);
+    assert.deepEqual([wait.refusals, wait.ownFault, wait.fresh], [refusals, true, false]);
     const longest = Math.min(300_000, 2000 * 2 ** (refusals - 1));
     assert.ok(wait.waitMs >= longest / 2 && wait.waitMs <= longest, `${refusals}: ${wait.waitMs}`);
     assert.equal(Math.round(devices.waitsMs(PHONE, now)), Math.round(wait.waitMs));
@@ -33,7 +33,7 @@ test('while nobody else is served it waits for 16 s at most: it may be FCM', () 
   let now = 0;
   for (let count = 0; count < 20; count += 1) {
     const wait = refuse(devices, now);
-    assert.equal(wait.overQuota, null);
+    assert.equal(wait.ownFault, null);
     assert.ok(wait.waitMs <= 16_000);
     now += wait.waitMs;
   }
@@ -44,10 +44,10 @@ test('what it was served itself is no proof that others are', () => {
   devices.served(OTHER, 'IOS');
   const taken = devices.taken;
   for (let count = 0; count < 10; count += 1) devices.served(PHONE, 'IOS');
-  assert.equal(devices.refused(PHONE, 0, { sentAt: 0, taken }, THROTTLED)!.overQuota, null);
+  assert.equal(devices.refused(PHONE, 0, { sentAt: 0, taken }, THROTTLED)!.ownFault, null);
   devices.served(OTHER, 'IOS');
   devices.served(PHONE, 'IOS');
-  assert.equal(devices.refused(PHONE, 1, { sentAt: 1, taken }, THROTTLED)!.overQuota, true);
+  assert.equal(devices.refused(PHONE, 1, { sentAt: 1, taken }, THROTTLED)!.ownFault, true);
 });
 
 test('messages that were on their way together count once', () => {
@@ -75,10 +75,12 @@ test('as often as it was refused it is asked with one message, then it is as oth
   assert.equal(devices.served(PHONE, 'IOS'), undefined);
 });
 
-test('only a 429 while others of its platform are served says that a device is over its own quota', () => {
+test('only a 429 or a refused token, while others of its platform are served, is the fault of a device itself', () => {
   const cases: [Partial<Refused>, boolean | null][] = [
     [{}, true],
     [{ platform: 'ANDROID' }, null],
+    [{ failure: 'token' }, true],
+    [{ failure: 'token', platform: 'ANDROID' }, null],
     [{ failure: 'unavailable' }, null],
     [{ failure: 'transient' }, null],
     [{ failure: 'rejected' }, false],
@@ -86,10 +88,10 @@ test('only a 429 while others of its platform are served says that a device is o
   ];
   const devices = new DeviceWaits();
   refuse(devices, 0);
-  for (const [index, [more, overQuota]] of cases.entries()) {
+  for (const [index, [more, ownFault]] of cases.entries()) {
     devices.served(OTHER, 'IOS');
     const wait = refuse(devices, 1 + index, more);
-    assert.deepEqual([wait.overQuota, wait.refusals], [overQuota, 2 + index], JSON.stringify(more));
+    assert.deepEqual([wait.ownFault, wait.refusals], [ownFault, 2 + index], JSON.stringify(more));
   }
 });
 
