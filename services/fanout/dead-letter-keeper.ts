@@ -26,8 +26,8 @@ import {
 } from '../store/dead-letters.js';
 
 /** One instance at a time forwards, and one searches: the holders of these advisory locks. */
-const LOCK = 7_200_006;
-const SEARCH_LOCK = 7_200_007;
+export const FORWARD_LOCK = 7_200_006;
+export const SEARCH_LOCK = 7_200_007;
 const FORWARD_INTERVAL_MS = 5000;
 /** Letters that are asked for together, and how long their topics may take. */
 const FORWARD_PAGE = 100;
@@ -100,7 +100,7 @@ export class DeadLetterKeeper {
   async forward(producer: Producer, until: AbortSignal): Promise<void> {
     const { bulkDatabase: database, logger } = this.runtime;
     await database.withAdvisoryLock(
-      LOCK,
+      FORWARD_LOCK,
       async (signal) => {
         for (let page = FORWARD_PAGE; page === FORWARD_PAGE && !signal.aborted;) {
           const letters = await dueLetters(database, FORWARD_PAGE);

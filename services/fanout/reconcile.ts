@@ -14,7 +14,7 @@ import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
 import { deferReconcile, incompleteAlerts, markComplete } from '../store/progress.js';
 
 /** One reconciler among all instances: the holder of this advisory lock. */
-const LOCK = 7_200_003;
+export const RECONCILE_LOCK = 7_200_003;
 /** Alerts of one turn, and recipients of one query. */
 const ALERTS = 500;
 const PAIRS = 20_000;
@@ -86,7 +86,7 @@ export class Reconciler {
     );
     const [fannedOut, delivered] = groups as [PassedPartitions, PassedPartitions];
     await database.withAdvisoryLock(
-      LOCK,
+      RECONCILE_LOCK,
       async (signal) => {
         try {
           for (let republished = 1; republished > 0 && !signal.aborted;) {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { Events } from '../../services/events/events.js';
-import { DeadLetterKeeper } from '../../services/fanout/dead-letter-keeper.js';
+import { DeadLetterKeeper, FORWARD_LOCK, SEARCH_LOCK } from '../../services/fanout/dead-letter-keeper.js';
+import { RECONCILE_LOCK } from '../../services/fanout/reconcile.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import type { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
@@ -21,7 +22,7 @@ import { DirectoryCache } from '../../services/store/directory-cache.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';
 import { startTestCluster, type PublishFault, type TestCluster } from '../support/in-process.js';
-import { createTestDatabase } from '../support/postgres.js';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { untilTrue } from '../support/until-true.js';
 import { fakeContext } from '../unit/ops/fake-context.js';
 
@@ -102,12 +103,40 @@ test('what waits in PostgreSQL outlives another letter of its place, with all it
   ]);
 });
 
-/** Two alerts to op1 and op2; op2's records are bad ones, so that they become dead letters. */
-async function startWithBadRecords(t: TestContext, deliveryFault?: PublishFault) {
+/** Keeps jobs from running that need these advisory locks. @returns what lets them */
+async function holdJobs({ connect }: TestDatabase, ...locks: number[]): Promise<() => Promise<void>> {
+  let release!: () => void;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  let ended = Promise.resolve();
+  await new Promise<void>((held, failed) => {
+    ended = connect().withConnection(async (connection) => {
+      for (const lock of locks) await connection.query({ text: 'SELECT pg_advisory_lock($1)', values: [lock] });
+      held();
+      await released;
+      await connection.query({ text: 'SELECT pg_advisory_unlock_all()' });
+    });
+    ended.catch(failed);
+  });
+  return () => {
+    release();
+    return ended;
+  };
+}
+
+/**
+ * Two alerts to op1 and op2; op2's records are bad ones, so that they become dead letters. Until their alerts are named fanout
+ * neither repeats them nor looks for them, nor forwards them: on a busy machine it would be faster than this test.
+ */
+async function startWithBadRecords(
+  t: TestContext,
+  options: { deliveryFault?: PublishFault; fanoutEnds?: boolean } = {},
+) {
   const cluster = await startTestCluster(t, { RECONCILE_INTERVAL_MS: '200', RECONCILE_GRACE_MS: '100' });
-  const api = cluster.api(await cluster.start('alert-api'));
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
   await loadDirectory(api);
   let spoils = true;
+  const letJobsRun = await holdJobs(cluster.store, RECONCILE_LOCK, FORWARD_LOCK, SEARCH_LOCK);
   const fanout = await cluster.start('fanout', {
     fault: async (records, publish) => {
       const spoilt = records.map((record) =>
@@ -118,7 +147,10 @@ async function startWithBadRecords(t: TestContext, deliveryFault?: PublishFault)
       await publish(spoilt);
     },
   });
-  const delivery = await cluster.start('delivery', deliveryFault === undefined ? {} : { fault: deliveryFault });
+  const delivery = await cluster.start(
+    'delivery',
+    options.deliveryFault === undefined ? {} : { fault: options.deliveryFault },
+  );
   const ids: number[] = [];
   const create = async () => {
     const { alert } = await api.call('CreateAlert', alertRequest({ recipients: { userIds: ['op1', 'op2'] } }));
@@ -142,9 +174,11 @@ async function startWithBadRecords(t: TestContext, deliveryFault?: PublishFault)
     ]);
   const progress = async (alertId: number) => (await api.call('GetAlert', { alertId })).progress!;
   const stopSpoiling = () => (spoils = false);
-  const keeper = new DeadLetterKeeper(fanout.runtime, new DirectoryCache(fanout.runtime.database));
-  const publishing = await fanout.runtime.publishing(never);
-  return { cluster, api, fanout, delivery, ids, progress, stopSpoiling, keeper, publishing };
+  if (options.fanoutEnds === true) await fanout.stop();
+  await letJobsRun();
+  const keeper = new DeadLetterKeeper(role.runtime, new DirectoryCache(role.runtime.database));
+  const publishing = await role.runtime.publishing(never);
+  return { cluster, api, delivery, ids, progress, stopSpoiling, keeper, publishing };
 }
 
 const never = new AbortController().signal;
@@ -196,8 +230,7 @@ test('an alert that waits in the dead letters is not complete; when its topic ha
 });
 
 test('what the in-process broker held when it ended is delivered, although an older version called it complete', async (t) => {
-  const { cluster, ids, progress, stopSpoiling, fanout } = await startWithBadRecords(t);
-  await fanout.stop();
+  const { cluster, ids, progress, stopSpoiling } = await startWithBadRecords(t, { fanoutEnds: true });
   await cluster.store.sql('UPDATE alert_progress SET completed_at = now()');
   stopSpoiling();
   // Its first run takes the broker, and all that was in it, for new. To join the group again takes it longer.
@@ -211,13 +244,15 @@ test('what the in-process broker held when it ended is delivered, although an ol
 
 test('a dead-letter topic that takes nothing holds up nobody: the letter waits in PostgreSQL and goes there later', async (t) => {
   let refuses = true;
-  const { cluster, ids, progress, keeper, publishing, stopSpoiling } = await startWithBadRecords(
-    t,
-    async (records, publish) => {
-      if (refuses && records[0]!.topic === 'user-alert-topic-dlq') throw new Error('Local: Unknown topic');
-      await publish(records);
-    },
-  );
+  const deliveryFault: PublishFault = async (records, publish) => {
+    if (refuses && records[0]!.topic === 'user-alert-topic-dlq') throw new Error('Local: Unknown topic');
+    await publish(records);
+  };
+  // Its own keeper would forward them too.
+  const { cluster, ids, progress, keeper, publishing } = await startWithBadRecords(t, {
+    deliveryFault,
+    fanoutEnds: true,
+  });
   const { store } = cluster;
   for (const alertId of ids)
     await untilTrue(async () => (await progress(alertId)).delivered === 1, { what: `op1 has alert ${alertId}` });
@@ -239,7 +274,6 @@ test('a dead-letter topic that takes nothing holds up nobody: the letter waits i
   await keeper.forward(publishing.producer, never);
   assert.equal((await lettersState(store.database)).waiting, 2);
   refuses = false;
-  stopSpoiling();
   await store.sql('UPDATE dead_letters SET due_at = now()');
   await keeper.forward(publishing.producer, never);
   const inTopic = { place: 'topic', waits_for: null };
@@ -301,19 +335,15 @@ test('letters that wait in PostgreSQL are listed, shown, sent back and purged li
 test('from a topic that is missing nothing is concluded; once it is back, what it lacks is lost in portions', async (t) => {
   const cluster = await startTestCluster(t);
   const { store } = cluster;
-  const fanout = await cluster.start('fanout');
+  // A fanout would search too.
+  const api = await cluster.start('alert-api');
   // As from any other broker: the in-process one makes a topic for whoever asks for it.
-  const { bulkDatabase, config, logger, metrics, role } = fanout.runtime;
+  const { bulkDatabase, config, logger, metrics, role } = api.runtime;
   const brokers = { ...cluster.backends.brokers, inProcess: false };
   const runtime = { bulkDatabase, config, logger, metrics, role, backends: { brokers } } as unknown as Runtime;
   const keeper = new DeadLetterKeeper(runtime, new DirectoryCache(store.database));
-  const { producer } = await fanout.runtime.publishing(never);
+  const { producer } = await api.runtime.publishing(never);
   const events = { topics: { userAlert: 'missing' } } as unknown as Events;
-  // The role's own search has the lock at first.
-  const lock = 7_200_007;
-  await untilTrue(async () => (await store.database.withAdvisoryLock(lock, () => Promise.resolve(true))) === true, {
-    what: 'nobody searches',
-  });
   await store.sql(`
     INSERT INTO dead_letters (topic, partition, "offset", reason, created_at)
     SELECT 'missing', 0, n, 'r', now() - interval '1 hour' FROM generate_series(1, 6000) n`);
