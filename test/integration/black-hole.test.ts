@@ -12,7 +12,7 @@ import { collectStream } from '../support/stream.js';
 import { patience, untilTrue } from '../support/until-true.js';
 
 /** On a busy machine an answer of a PostgreSQL that is there takes longer than a second too. */
-const ACQUIRE_MS = Math.min(Math.round(patience(1000)), 4000);
+const ACQUIRE_MS = Math.min(patience(1000), 4000);
 /** What a statement that hangs takes: the server's time-out, and a second until it counts as lost. */
 const STATEMENT_MS = 8 * ACQUIRE_MS;
 const POOL_MAX = 16;

@@ -6,10 +6,10 @@ const SLOWEST = 10;
 
 /**
  * How long to wait here for what takes at most `ms` where nothing else runs. A machine whose processors are wanted by n
- * times as many threads as it has gives each an nth of its time.
+ * times as many threads as it has gives each an nth of its time. A whole number, as timers want.
  */
 export function patience(ms: number): number {
-  return ms * Math.min(Math.max(loadavg()[0]! / availableParallelism(), 1), SLOWEST);
+  return Math.round(ms * Math.min(Math.max(loadavg()[0]! / availableParallelism(), 1), SLOWEST));
 }
 
 /**
@@ -17,7 +17,7 @@ export function patience(ms: number): number {
  * is being made, and a busy machine can hold them up for longer than the time after which the database counts as away.
  */
 export function patientDatabase(): Record<string, string> {
-  return { DATABASE_ACQUIRE_TIMEOUT_MS: String(Math.round(patience(3000))) };
+  return { DATABASE_ACQUIRE_TIMEOUT_MS: String(patience(3000)) };
 }
 
 export interface UntilOptions {
