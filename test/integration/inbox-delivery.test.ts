@@ -22,6 +22,7 @@ import { newAlert } from '../support/alerts.js';
 import { storeDirectory, users } from '../support/directory.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { seeded, shuffled } from './seeded.js';
+import { patience } from '../support/until-true.js';
 
 const PEOPLE = users('u', 8, 'OPERATION');
 const IDS = PEOPLE.map(({ userId }) => userId);
@@ -249,7 +250,7 @@ test('an inbox that somebody holds is left out at once; the others are served, a
       assert.equal(inboxes.length, 1);
     }
     const ms = performance.now() - startedAt;
-    assert.ok(ms < 1000, `${ms} ms`);
+    assert.ok(ms < patience(1000), `${ms} ms`);
     const { held } = await deliverToInboxes(database, to('u1', b), true);
     assert.deepEqual([...held], ['u1'], 'in line it waits a second');
     // What is returned as waiting is counted when it is handled.
@@ -496,7 +497,7 @@ test('who changes nothing does not wait for an inbox that somebody holds; who do
     assert.equal((await markRead(database, 'u1', [a, b])).lastSequence, 2);
     assert.deepEqual((await markUnread(database, 'u1', [b])).rows, []);
     assert.deepEqual((await deleteFromInbox(database, 'u1', [b])).rows, []);
-    assert.ok(performance.now() - startedAt < 1000);
+    assert.ok(performance.now() - startedAt < patience(1000));
     await assert.rejects(markAll(database, 'u2'), { code: '55P03' });
   });
 });

@@ -11,7 +11,7 @@ import { startTestCluster } from '../support/in-process.js';
 import { assertLooksUp, explaining, type Explained } from '../support/plans.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { assertFoldEqualsInbox, collectStream, listWholeInbox } from '../support/stream.js';
-import { untilTrue } from '../support/until-true.js';
+import { patience, untilTrue } from '../support/until-true.js';
 
 const USER = 'busy';
 
@@ -134,7 +134,7 @@ test('while one of 30,000 entries is marked all of them, alerts to others and to
   await api.call('MarkAllRead', {}, { user: USER });
   const startedAt = performance.now();
   assert.equal((await api.call('MarkAllRead', {}, { user: USER })).changed, 0);
-  assert.ok(performance.now() - startedAt < 500);
+  assert.ok(performance.now() - startedAt < patience(500));
 });
 
 test('a filter that leaves little of a large inbox: each statement looks at 2,000 entries, and pages follow each other to the end', async (t) => {
@@ -178,5 +178,5 @@ test('a filter that leaves little of a large inbox: each statement looks at 2,00
   const startedAt = performance.now();
   const nothing = await api.call('ListInbox', { unreadOnly: true }, { user: USER });
   assert.deepEqual([nothing.entries, nothing.nextPageToken], [[], '']);
-  assert.ok(performance.now() - startedAt < 500);
+  assert.ok(performance.now() - startedAt < patience(500));
 });

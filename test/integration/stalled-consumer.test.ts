@@ -20,6 +20,8 @@ const STALL_MS = 2000;
 async function setUp(t: TestContext, mode: 'group' | 'broadcast') {
   // A stalled client leaves its group only by the end of its session.
   const config = loadConfig({
+    // No PostgreSQL: the one that would start is a developer's own, by its port and its folder.
+    DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none',
     KAFKA_CONSUMER_STALL_MS: String(STALL_MS),
     KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '6000',
     KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS: '500',
