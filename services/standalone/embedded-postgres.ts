@@ -46,12 +46,16 @@ export interface EmbeddedPostgresOptions {
   readonly logger: Logger;
   /** Tests give up durability for speed. */
   readonly durable?: boolean;
+  /** How long it may say nothing at its start; one that says that it starts is waited for. Default 15 s. */
+  readonly silentMs?: number;
 }
 
 const HALF_MADE = 'postgres-new-';
 const USER = 'ssom';
 const DATABASE = 'ssom';
-const START_TIMEOUT_MS = 15_000;
+const SILENT_MS = 15_000;
+/** What it answers until it takes connections: after a crash it reads its log first, up to 1 GB. */
+const STARTS = '57P03';
 const STOP_TIMEOUT_MS = 3000;
 const STOP_NOW_MS = 500;
 /** Who waits on it without giving the event loop a turn is woken by nobody. */
@@ -90,7 +94,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   let stopping = false;
   const url = `postgres://${USER}:${password}@127.0.0.1:${port}/`;
   try {
-    await untilReady(server, `${url}postgres`, port);
+    await untilReady(server, `${url}postgres`, port, options);
     await ensureDatabase(`${url}postgres`);
   } catch (error) {
     stopping = true;
@@ -386,10 +390,15 @@ async function listenBriefly(port: number): Promise<void> {
   await once(server, 'close');
 }
 
-async function untilReady(server: Started, url: string, port: number): Promise<void> {
-  const until = performance.now() + START_TIMEOUT_MS;
-  let last: Error | undefined;
-  while (performance.now() < until) {
+async function untilReady(
+  server: Started,
+  url: string,
+  port: number,
+  { silentMs = SILENT_MS, logger }: EmbeddedPostgresOptions,
+): Promise<void> {
+  let heardAt = performance.now();
+  let last: (Error & { code?: string }) | undefined;
+  while (performance.now() - heardAt < silentMs) {
     if (server.child.exitCode !== null || server.child.pid === undefined) {
       throw new Error(`PostgreSQL ended at its start:\n${server.log()}`);
     }
@@ -399,14 +408,17 @@ async function untilReady(server: Started, url: string, port: number): Promise<v
       await client.end();
       return;
     } catch (error) {
-      last = error as Error;
+      const before = last;
+      last = error as Error & { code?: string };
+      if (last.code === STARTS) {
+        heardAt = performance.now();
+        if (before?.code !== STARTS) logger.info('PostgreSQL starts, and reads its log if it has crashed');
+      }
       await client.end().catch(() => undefined);
       await wait(25);
     }
   }
-  throw new Error(
-    `PostgreSQL did not answer on port ${port} in ${START_TIMEOUT_MS} ms (${last?.message}):\n${server.log()}`,
-  );
+  throw new Error(`PostgreSQL did not answer on port ${port} in ${silentMs} ms (${last?.message}):\n${server.log()}`);
 }
 
 async function ensureDatabase(url: string): Promise<void> {

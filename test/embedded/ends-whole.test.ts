@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '../../services/lib/logging.js';
 import { startEmbeddedPostgres } from '../../services/standalone/embedded-postgres.js';
 import { alertRequest } from '../support/alerts.js';
@@ -116,4 +117,22 @@ test('in the data folder no link is followed', async (t) => {
   }
   assert.equal(readFileSync(file, 'utf8'), 'as it was');
   assert.equal(existsSync(join(victims.path, 'nothing')), false);
+});
+
+test('a PostgreSQL that says that it starts is waited for, however long it reads its log', async (t) => {
+  const data = temporaryFolder('ssom-pg-');
+  defer(t, data.remove);
+  const options = { dataDir: data.path, port: 0, logger: silentLogger(), durable: false };
+  await (await startEmbeddedPostgres(options)).stop();
+  // A standby that takes no connections answers what a server does that recovers.
+  const cluster = join(data.path, 'postgres');
+  writeFileSync(join(cluster, 'standby.signal'), '');
+  appendFileSync(join(cluster, 'postgresql.conf'), 'hot_standby = off\n');
+  const silentMs = Math.min(patience(1000), 3000);
+  const started = startEmbeddedPostgres({ ...options, silentMs });
+  const early = await Promise.race([started.then(() => 'it has started'), sleep(silentMs * 2.5)]);
+  assert.equal(early, undefined);
+  writeFileSync(join(cluster, 'promote'), '');
+  process.kill(Number(readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0]), 'SIGUSR1');
+  await (await started).stop();
 });
