@@ -268,6 +268,7 @@ async function topics(config) {
       'topic',
       `${topic.name.padEnd(28)} ${topic.state === 'created' ? 'created' : 'exists '}  partitions ${topic.partitions}${left}`,
     );
+    for (const each of topic.wrong) say('topic', `${topic.name}: ${each}`);
   }
   say('topic', `done on ${bootstrap} (${seconds(since)})`);
 }

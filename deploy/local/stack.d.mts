@@ -218,7 +218,22 @@ export interface TopicResult {
   wanted: number;
   /** differs: it exists with another number of partitions, and was left alone. */
   state: 'created' | 'exists' | 'differs';
+  /** What of it is set wrongly, and what it should be; it was left alone. */
+  wrong: string[];
 }
+
+/** What a topic has. */
+export interface TopicFound {
+  partitions: number;
+  replicas: number;
+  /** Those of its settings that are not Kafka's defaults. */
+  config: Record<string, string>;
+}
+
+/** What of a topic is set wrongly, each with what it should be. */
+export function wrongSettings(wanted: Topic, found: TopicFound, replicationFactor: number): string[];
+/** Reads what kafka-topics.sh --describe prints, by topic. */
+export function readDescription(text: string): Map<string, TopicFound>;
 
 /** Creates the topics that are missing: 1 s to look, and 3 s to create all six (each is a JVM). */
 export function createTopics(options: TopicOptions): Promise<TopicResult[]>;

@@ -5,7 +5,7 @@ export { startRegistry } from './registry.mjs';
 export { startJaeger } from './jaeger.mjs';
 export { startCollector } from './collector.mjs';
 export { startPostgres } from './postgres.mjs';
-export { alertTopics, createTopics } from './topics.mjs';
+export { alertTopics, createTopics, readDescription, wrongSettings } from './topics.mjs';
 export { fetchJaeger, fetchKafka, fetchRegistry } from './download.mjs';
 export { removeData, statusOf, stopDaemon } from './daemon.mjs';
 export { freePorts } from './ports.mjs';
