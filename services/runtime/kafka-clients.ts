@@ -182,9 +182,10 @@ export class KafkaClients {
       signal,
       async () => {
         const remade = await watch.look();
-        const { missing } = watch;
+        const missing = watch.missing.map((topic) => `${topic} is not there`);
+        const amiss = [...new Set([...missing, ...this.#metrics.producers.flatMap(({ refusals }) => refusals)])];
         // Each role needs some of them, so that no one decides alone whether it is ready.
-        if (missing.length > 0) readiness.show(TOPICS_CHECK, false, `not there: ${missing.join(', ')}`);
+        if (amiss.length > 0) readiness.show(TOPICS_CHECK, false, amiss.join('; '));
         else readiness.show(TOPICS_CHECK, true, topics.join(', '));
         if (remade.length === 0) return;
         const reason = `made anew: ${remade.join(', ')}`;

@@ -5,6 +5,7 @@ import { backoffMs, wait } from '../retry.js';
 import { batchMeans, NO_REQUESTS, requestTimes, type BatchMeans, type ClientStatistics } from './client-statistics.js';
 import { producerSettings, type Brokers, type KafkaConfig } from './client-config.js';
 import { hear } from './hear.js';
+import { likelyCause, TopicRefusals } from './topic-refusals.js';
 
 /** One header: an object with one property, as a record that was read has them. */
 export type OutgoingHeader = Readonly<Record<string, Buffer | string>>;
@@ -126,6 +127,7 @@ export class Producer {
   /** What was the oldest at the last look, while brokers answered. */
   #suspect: Batch | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  readonly #refusals = new TopicRefusals();
   readonly #open = new Set<Batch>();
   #closed = false;
 
@@ -169,7 +171,7 @@ export class Producer {
       hear(this.logger, 'delivery report', () => {
         const failure = error as unknown as Error | null | undefined;
         // Those of a client that was replaced have been counted as failed.
-        if (client === this.#client) this.#noteReport(failure);
+        if (client === this.#client) this.#noteReport(report.topic, failure);
         this.#noteFatal(client, failure);
         (report.opaque as Outcome).settleOne(failure);
       }),
@@ -187,7 +189,8 @@ export class Producer {
     return client;
   }
 
-  #noteReport(error: Error | null | undefined): void {
+  #noteReport(topic: string, error: Error | null | undefined): void {
+    this.#refusals.note(topic, error);
     this.#inFlight -= 1;
     if (error === null || error === undefined) this.#sent += 1;
     else this.#failed += 1;
@@ -246,6 +249,11 @@ export class Producer {
     return { sent: this.#sent, failed: this.#failed };
   }
 
+  /** Topics that refuse records for how they are set, each with what is likely wrong. */
+  get refusals(): string[] {
+    return this.#refusals.causes();
+  }
+
   /** What librdkafka says of itself, at most 5 s old. */
   get statistics() {
     return { queued: this.#queued, requestTimes: this.#requestTimes, batches: this.#batches };
@@ -266,7 +274,7 @@ export class Producer {
       await batch.done;
     } catch (error) {
       const topics = [...new Set(records.map(({ topic }) => topic))].join(', ');
-      throw new PublishFailed(`Kafka did not take the records of ${topics}: ${(error as Error).message}`, {
+      throw new PublishFailed(`Kafka did not take the records of ${topics}: ${reasonOf(error as Error)}`, {
         cause: error,
       });
     } finally {
@@ -298,7 +306,7 @@ export class Producer {
     return batch.failures.map((error, index) => {
       const cause = error === null ? (failure ?? new Error('nothing was heard of it')) : error;
       if (cause === undefined) return undefined;
-      return new PublishFailed(`Kafka did not take the record of ${records[index]!.topic}: ${cause.message}`, {
+      return new PublishFailed(`Kafka did not take the record of ${records[index]!.topic}: ${reasonOf(cause)}`, {
         cause,
       });
     });
@@ -400,6 +408,11 @@ export class Producer {
       });
     });
   }
+}
+
+function reasonOf(error: Error): string {
+  const cause = likelyCause(error);
+  return cause === undefined ? error.message : `${error.message} (${cause})`;
 }
 
 /** No bytes, which the client would now and then take for null: a buffer of its own that is empty may point nowhere. */
