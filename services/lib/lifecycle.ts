@@ -1,4 +1,6 @@
+import { spawn, type ChildProcess } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from './logging.js';
 import { wait } from './retry.js';
 
@@ -85,13 +87,46 @@ function stopStarted(): void {
   }
 }
 
+const KILL_TIMER = fileURLToPath(new URL('kill-timer.js', import.meta.url));
+/** How long ending may take after everything else is over. */
+const EXIT_MS = 1000;
+
+let killTimer: ChildProcess | undefined;
+
 /**
- * Ends this process, and before it what it has started. process.exit waits for all threads of libuv's pool, and closing a Kafka consumer whose brokers are away
- * may hold one for ever: two roles were found like that half an hour after their SIGTERM. Then the process kills itself.
+ * Has this process killed unless it has ended in `ms`; the last call counts. A timer of its own would not do: its thread may be
+ * held up, by a native call or in process.exit.
+ */
+function killIn(ms: number): void {
+  if (killTimer !== undefined) {
+    killTimer.stdin!.write(`${ms}\n`);
+    return;
+  }
+  // Its own group: Ctrl-C at the terminal does not reach it.
+  killTimer = spawn(process.execPath, [KILL_TIMER, String(process.pid), String(ms)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+    env: {},
+  });
+  // Without it the process ends as it can.
+  killTimer.on('error', () => undefined);
+  killTimer.stdin!.on('error', () => undefined);
+  killTimer.unref();
+}
+
+/**
+ * Ends this process, and before it what it has started. process.exit waits for whatever runs or waits in libuv's pool, and closing
+ * a Kafka consumer whose brokers are away may hold a thread for ever: two roles were found like that half an hour after
+ * their SIGTERM. Then the process kills itself; for what else holds one it is killed, after EXIT_MS if the code is not 0.
  */
 export function endProcess(code: number): never {
   stopStarted();
-  if (heldThreads > 0) process.kill(process.pid, 'SIGKILL');
+  if (heldThreads > 0) {
+    process.kill(process.pid, 'SIGKILL');
+    // The kernel does not let the first process of a container kill itself.
+    process.abort();
+  }
+  if (code !== 0) killIn(EXIT_MS);
   process.exit(code);
 }
 
@@ -110,7 +145,7 @@ const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
  * An AbortSignal that aborts at the first signal that would end the process. The second one, or `forceAfterMs` after the first,
- * ends the process at once with exit code 1.
+ * ends the process at once with exit code 1; where that is held up the process is killed EXIT_MS later.
  */
 export function shutdownSignal(logger: Logger, forceAfterMs: number): AbortSignal {
   const controller = new AbortController();
@@ -121,6 +156,7 @@ export function shutdownSignal(logger: Logger, forceAfterMs: number): AbortSigna
       logger.warn({ signal: name }, 'second signal: ending at once');
       endProcess(1);
     }
+    killIn(forceAfterMs + EXIT_MS);
     logger.info({ signal: name }, 'shutting down; a second signal ends at once');
     setTimeout(() => {
       logger.error({ forceAfterMs }, 'the shutdown took too long and is forced');
