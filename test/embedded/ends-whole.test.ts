@@ -76,6 +76,14 @@ for (const [what, signals, env] of [
   });
 }
 
+test('a service whose parent was killed ends, and its PostgreSQL before it', async (t) => {
+  const service = await startStandalone(t);
+  const server = serverOf(service);
+  service.process.abandon();
+  assert.deepEqual(await service.process.exited, { code: 0, signal: null });
+  assert.equal(server.isAlive(), false, 'PostgreSQL has outlived it');
+});
+
 test('a data folder is locked for every process, whatever its temporary folder is', async (t) => {
   const first = await startStandalone(t);
   const server = serverOf(first);

@@ -34,8 +34,9 @@ export class ServiceProcess {
   constructor(role: string, env: Readonly<Record<string, string>>, cwd: string) {
     this.#child = spawn(process.execPath, ['--enable-source-maps', MAIN, role], {
       cwd,
-      env: cleanEnvironment(env),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // It shuts down when the channel to us breaks, however we end.
+      env: { ...cleanEnvironment(env), SSOM_PARENT_IPC: '1' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     const takeBack = atExit(() => this.#child.kill('SIGKILL'));
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
@@ -61,6 +62,15 @@ export class ServiceProcess {
   async kill(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     if (this.exit === undefined) this.#child.kill(signal);
     return this.exited;
+  }
+
+  /** Everything that we hold of it closes, as if this process had been killed. */
+  abandon(): void {
+    this.#child.stdout!.destroy();
+    this.#child.stderr!.destroy();
+    // Of a channel that was closed here no end is told.
+    this.#child.once('exit', (code, signal) => this.#child.emit('close', code, signal));
+    this.#child.disconnect();
   }
 
   /** Sends a signal and goes on. */
