@@ -141,7 +141,12 @@ test('every call of a client is answered or refused, in whatever state it is', a
   const brokers = await startBroker(t);
   const make = (at: Brokers) => {
     const settings = consumerSettings(at, config, 'test', `test-${randomUUID()}`);
-    const deaf = { onArrival: () => undefined, onRebalance: () => undefined, onStatistics: () => undefined };
+    const deaf = {
+      onArrival: () => undefined,
+      onRebalance: () => undefined,
+      onStatistics: () => undefined,
+      onFatal: () => undefined,
+    };
     const native = new NativeConsumer(settings, deaf, silentLogger());
     defer(t, () => native.close());
     return native;
@@ -184,7 +189,12 @@ test('a client that is closed while it opens ends when it has opened', async (t)
   const opened = watchClients(t);
   const brokers = await startBroker(t);
   const settings = consumerSettings(brokers, config, 'test', `test-${randomUUID()}`);
-  const deaf = { onArrival: () => undefined, onRebalance: () => undefined, onStatistics: () => undefined };
+  const deaf = {
+    onArrival: () => undefined,
+    onRebalance: () => undefined,
+    onStatistics: () => undefined,
+    onFatal: () => undefined,
+  };
   const native = new NativeConsumer(settings, deaf, silentLogger());
   const opening = native.open(3000, 'here');
   await native.close();

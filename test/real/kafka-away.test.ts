@@ -7,6 +7,7 @@ import {
   alertFor,
   environmentFor,
   loadDirectory,
+  membersOf,
   people,
   readTopic,
   Roles,
@@ -16,6 +17,7 @@ import {
   startBroker,
   startStack,
   until,
+  untilShared,
   whySkip,
   type RoleProcess,
 } from './support.js';
@@ -130,5 +132,39 @@ describe('Kafka away', { skip: whySkip() }, () => {
     }
     // How many depends on how fast the machine sweeps; a new alert that waited for the sweeper would overtake nobody.
     assert.ok(overtaken > 0, `no new alert arrived before one of the ${old.size} old ones`);
+  });
+
+  it('gives members their own partitions again after their sessions, and those of one that died later', async () => {
+    // Long enough for the living to come back before the session of the dead one ends, which begins with Kafka.
+    const session = { KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '12000' };
+    const [dies, lives] = [roles.start('fanout', session), roles.start('fanout', session)];
+    await untilShared([dies, lives], 'alert-created-topic', 3);
+    const own = lives.partitions.sort();
+    const assignments = () => lives.lines.filter(({ msg }) => msg === 'partitions assigned');
+    const before = assignments().length;
+    await kafka.kill();
+    await dies.kill();
+    await until('the session is over', () => lives.line(/partitions revoked/) && lives.partitions.length === 0);
+    kafka = await startBroker(folder.path, kafka);
+    await until('the partitions of the dead', () => lives.partitions.length === 3);
+    const [first, ...others] = assignments()
+      .slice(before)
+      .map(({ partitions }) => String(partitions).split(' ').sort());
+    assert.deepEqual(first, own, 'what it was given first');
+    assert.ok(others.length > 0, 'the dead one was not waited for');
+    await lives.stop();
+  });
+
+  it('has a member leave its group when it ends', async () => {
+    const [ends, stays] = [roles.start('fanout'), roles.start('fanout')];
+    await untilShared([ends, stays], 'alert-created-topic', 3);
+    const group = String(stays.line('partitions assigned')!['group']);
+    const names = await membersOf(kafka.bootstrap, group);
+    assert.equal(new Set(names).size, 2);
+    await ends.stop();
+    const left = await membersOf(kafka.bootstrap, group);
+    assert.equal(left.length, 1, 'it is a member until its session ends');
+    assert.ok(names.includes(left[0]));
+    await stays.stop();
   });
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
@@ -7,6 +8,8 @@ import { NativeConsumer, type NativeListeners } from './native-consumer.js';
 export interface ClientOptions {
   readonly clientId: string;
   readonly groupId: string;
+  /** Whether it is to be a member of its group; absent: not. */
+  readonly isMember?: boolean;
   /** How long connecting may take. */
   readonly timeoutMs?: number;
   /** Bytes for which a broker waits (up to 500 ms) before it answers a fetch; absent: as configured. */
@@ -16,6 +19,14 @@ export interface ClientOptions {
 /** What the present client tells; nobody listens to one that was replaced. */
 export interface ClientEvents extends Omit<NativeListeners, 'onRebalance'> {
   readonly onRebalance: (native: NativeConsumer, assigned: boolean, partitions: PartitionOffset[]) => void;
+}
+
+/**
+ * Named, a member takes its own place again after an absence of Kafka that outlasts its session; see deploy/README.md, "When Kafka is
+ * back". A new name for each client: in the place of one that stalled it would be given the old assignment, unasked.
+ */
+function staticMember(clientId: string): Record<string, string> {
+  return { 'group.instance.id': `${clientId}-${randomUUID()}` };
 }
 
 /**
@@ -46,6 +57,7 @@ export class ConsumerClient {
     const settings = {
       ...consumerSettings(brokers, config, options.clientId, options.groupId),
       ...(options.fetchMinBytes === undefined ? {} : { 'fetch.min.bytes': options.fetchMinBytes }),
+      ...(options.isMember === true && !brokers.inProcess ? staticMember(options.clientId) : {}),
     };
     const listeners: NativeListeners = {
       onArrival: () => {
@@ -58,6 +70,9 @@ export class ConsumerClient {
       },
       onStatistics: (json) => {
         if (isCurrent()) events.onStatistics(json);
+      },
+      onFatal: (error) => {
+        if (isCurrent()) events.onFatal(error);
       },
     };
     const native = new NativeConsumer(settings, listeners, logger);

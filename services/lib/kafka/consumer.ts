@@ -66,6 +66,7 @@ export class Consumer {
       onArrival: () => arrivals.announce(),
       onRebalance: (native, assigned, partitions) => void membership.rebalance(native, assigned, partitions),
       onStatistics: (json) => progress.readStatistics(json, client.assignment, membership.hasJoined),
+      onFatal: (error) => void this.renew(error.message),
     });
     const commits = new OffsetCommits(client, logger);
     const pauses = new ConsumerPauses(
@@ -107,7 +108,7 @@ export class Consumer {
     topics: readonly string[],
     options: ConsumerOptions,
   ): Promise<Consumer> {
-    const consumer = new Consumer(brokers, config, logger, options);
+    const consumer = new Consumer(brokers, config, logger, { ...options, isMember: true });
     return consumer.#begin(topics, () => consumer.#membership.join(topics));
   }
 

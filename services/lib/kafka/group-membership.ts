@@ -90,7 +90,9 @@ export class GroupMembership {
     this.#unassignedSince = undefined;
     this.#rebalances += 1;
     this.#isRebalancing = false;
-    if (!this.client.isClosed) this.client.native.assign(partitions);
+    // Answered all the same: it cannot leave its group otherwise.
+    if (this.client.isClosed) this.client.native.unassign();
+    else this.client.native.assign(partitions);
     this.pauses.apply(partitions);
     this.member.assigned(partitions);
     this.logger.info({ group: this.member.groupId, partitions: names(partitions) }, 'partitions assigned');

@@ -1,6 +1,7 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
+import { wait } from '../retry.js';
 import { hear } from './hear.js';
 import type { IncomingRecord, PartitionOffset, TopicPartition } from './incoming-record.js';
 
@@ -11,6 +12,8 @@ export interface NativeListeners {
   readonly onRebalance: (assigned: boolean, partitions: PartitionOffset[]) => void;
   /** Every 5 s, as JSON. */
   readonly onStatistics: (json: string) => void;
+  /** It will never work again, as another took its place in the group. */
+  readonly onFatal: (error: Error) => void;
 }
 
 export type NativeSettings = Readonly<Record<string, string | number | boolean>>;
@@ -31,8 +34,13 @@ type Raw = InstanceType<typeof RdKafka.KafkaConsumer> & {
 type State = 'new' | 'opening' | 'open' | 'failed' | 'closing' | 'closed';
 
 const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS;
+const FATAL = RdKafka.CODES.ERRORS.ERR__FATAL;
 /** How long a broker may take to answer. */
 const REQUEST_MS = 5000;
+/** librdkafka leaves its group once its fetchers have stopped, 10 ms after its partitions were given up; it tells nobody. */
+const LEAVE_MS = 200;
+/** Its partitions are given up when what is in hand is finished and committed, 10 s each at most. */
+const LEAVE_MAX_MS = 21_000;
 
 /**
  * One client of librdkafka, from its making to its end: the only place that calls it. Called in a state that it is not made
@@ -45,12 +53,14 @@ export class NativeConsumer {
   #lastError: Error | undefined;
   /** The group waits for our answer to a rebalance: until then one that is closing does not end. */
   #isRebalancing = false;
+  readonly #isStaticMember: boolean;
 
   constructor(
     settings: NativeSettings,
     listeners: NativeListeners,
     private readonly logger: Logger,
   ) {
+    this.#isStaticMember = settings['group.instance.id'] !== undefined;
     const callbacks = {
       queue_non_empty_cb: () => hear(logger, 'arrival', listeners.onArrival),
       rebalance_cb: (error: { code: number } | undefined, partitions: PartitionOffset[]) => {
@@ -67,6 +77,7 @@ export class NativeConsumer {
     raw.on('event.error', (error) => {
       this.#lastError = error as unknown as Error;
       logger.debug({ err: error }, 'the Kafka consumer reports an error and goes on');
+      if (error.code === FATAL) hear(logger, 'fatal error', () => listeners.onFatal(error as unknown as Error));
     });
     raw.on('rebalance.error', (error) => logger.warn({ err: error }, 'a rebalance failed'));
     this.#raw = raw;
@@ -97,8 +108,28 @@ export class NativeConsumer {
 
   /** Resolves when it has left its group and is gone; it may never answer, and holds a thread of libuv's pool meanwhile. */
   async close(): Promise<void> {
-    if (this.#state === 'open') await this.#disconnect();
-    else if (this.#state !== 'closing') this.#state = 'closed';
+    if (this.#state === 'open') {
+      this.#state = 'closing';
+      if (this.#isStaticMember) await this.#leave();
+      await this.#disconnect();
+    } else if (this.#state !== 'closing') this.#state = 'closed';
+  }
+
+  /** A static member that only closes stays in its group until its session ends, and so do its partitions. */
+  async #leave(): Promise<void> {
+    const began = performance.now();
+    let heldAt = began;
+    try {
+      this.#raw.unsubscribe();
+      for (let at = began; at < heldAt + LEAVE_MS && at < began + LEAVE_MAX_MS; at = performance.now()) {
+        // Whoever asks for records is given the rebalance, too; what comes beside it is read again by whoever reads then.
+        await new Promise<void>((resolve) => this.#raw.consume(1, () => resolve()));
+        if (this.#isRebalancing || this.#raw.assignments().length > 0) heldAt = performance.now();
+        await wait(10);
+      }
+    } catch (error) {
+      this.logger.debug({ err: error }, 'the Kafka consumer closes without leaving its group');
+    }
   }
 
   #disconnect(): Promise<void> {
