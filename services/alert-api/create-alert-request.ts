@@ -8,7 +8,7 @@ import {
   type NamedRecipients,
   type NewAlert,
 } from '../domain/alert.js';
-import { characters, isBlank, longerThan, onOneLine, shorten, withoutNul } from '../domain/text.js';
+import { characters, cutAfter, isBlank, longerThan, onOneLine, shorten, withoutNul } from '../domain/text.js';
 import { BOUNDS, Violations } from '../domain/violations.js';
 import { fromProto } from '../lib/grpc/messages.js';
 import type { CreateAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
@@ -81,10 +81,11 @@ export function readCreateAlertRequest(
   const level = readEnum(request.level, 'level', ALERT_LEVELS, 'ALERT_LEVEL', violations);
   const labels = readLabels(request.labels, reading);
   const occurredAt = readOccurredAt(request.occurredAt, now, adjustments);
-  const recipients = readRecipients(request.recipients, violations);
+  const named = readRecipients(request.recipients, violations);
   violations.throwIfAny();
   const content = { kind: kind!, appName, level: level!, title, message, sourceId, labels, occurredAt };
-  const requestHash = requestId === '' ? Buffer.alloc(0) : hashRequest(request, kind!, level!, recipients);
+  const requestHash = requestId === '' ? Buffer.alloc(0) : hashRequest(request, kind!, level!, named);
+  const recipients = named && storableNames(named);
   return { ...content, caller, requestId, requestHash, recipients, traceparent, adjustments };
 }
 
@@ -155,7 +156,6 @@ function readRecipients(recipients: Recipients__Output | null, violations: Viola
   for (const [name, list] of Object.entries(lists) as [keyof typeof lists, readonly string[]][]) {
     const path = `recipients.${name}`;
     if (!violations.fits(path, list, BOUNDS[`Recipients.${name}`])) return undefined;
-    list.forEach((entry, index) => violations.name(`${path}[${index}]`, entry, LIMITS.name, true));
   }
   const { max } = BOUNDS['Recipients.user_ids'];
   if (userIds.length + githubLogins.length > max)
@@ -165,6 +165,20 @@ function readRecipients(recipients: Recipients__Output | null, violations: Viola
     departments: [...new Set(departments)],
     githubLogins: distinctLogins(githubLogins),
   };
+}
+
+/** What can be nobody's name is looked for like the others, and so is told as unknown: it keeps nobody else's alert back. */
+function storableNames({ userIds, departments, githubLogins }: NamedRecipients): NamedRecipients {
+  return {
+    userIds: userIds.map(storableName),
+    departments: departments.map(storableName),
+    githubLogins: githubLogins.map(storableName),
+  };
+}
+
+/** Still nobody's: with its sign it is longer than any name of the directory, and none of those has a U+FFFD. */
+function storableName(name: string): string {
+  return cutAfter(withoutNul(name), LIMITS.name);
 }
 
 /** Each once, spelt as it was given first: so it is named if there is none such. */

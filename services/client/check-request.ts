@@ -23,13 +23,18 @@ export function checkAlert({ kind, level }: CreateAlertRequest): void {
   checkName('level', level, LEVELS);
 }
 
+const RECIPIENT_LISTS = ['userIds', 'departments', 'githubLogins'] as const;
+
 /**
- * An alert whose texts can be sent: half of a character (a lone surrogate) becomes U+FFFD in what people read. On the wire it would
- * become one or three of them, by the text's length.
+ * An alert whose texts can be sent: half of a character (a lone surrogate) becomes U+FFFD in what people read, and in the names of
+ * recipients, which are nobody's then. On the wire it would become one or three of them, by the text's length.
  */
 export function wellFormed<T extends CreateAlertRequest>(alert: T): T {
-  const { title, message, labels } = alert;
-  const texts = [title, message, ...Object.values(labels ?? {})];
+  const { title, message, labels, recipients } = alert;
+  const lists = RECIPIENT_LISTS.map((list) => [list, recipients?.[list]] as const).filter(([, names]) =>
+    Array.isArray(names),
+  );
+  const texts = [title, message, ...Object.values(labels ?? {}), ...lists.flatMap(([, names]) => names)];
   if (texts.every((text) => typeof text !== 'string' || text.isWellFormed())) return alert;
   const mended = (text: unknown) => (typeof text === 'string' ? text.toWellFormed() : text) as string;
   return {
@@ -39,6 +44,14 @@ export function wellFormed<T extends CreateAlertRequest>(alert: T): T {
     ...(labels === undefined
       ? {}
       : { labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, mended(value)])) }),
+    ...(lists.length === 0
+      ? {}
+      : {
+          recipients: {
+            ...recipients,
+            ...Object.fromEntries(lists.map(([list, names]) => [list, names!.map(mended)])),
+          },
+        }),
   };
 }
 

@@ -27,8 +27,17 @@ export function shorten(text: string, limit: number): string {
   const from = startOfCharacter(text, Math.max(0, at - AROUND_CUT));
   const cluster = clusters.segment(text.slice(from, at + AROUND_CUT)).containing(at - from);
   const end = cluster === undefined || (cluster.index === 0 && from > 0) ? at : from + cluster.index;
-  // A copy: a slice keeps the whole text in memory for as long as the alert waits.
-  return Buffer.from(text.slice(0, end).trimEnd() + SIGN).toString();
+  return copyOf(text.slice(0, end).trimEnd() + SIGN);
+}
+
+/** The first so many characters and the sign, wherever that cuts: one character more than is allowed, for what is not taken but shown. */
+export function cutAfter(text: string, count: number): string {
+  return longerThan(text, count) ? copyOf(text.slice(0, unitsOf(text, count)) + SIGN) : text;
+}
+
+/** A slice keeps the whole text in memory for as long as the alert waits. */
+function copyOf(slice: string): string {
+  return Buffer.from(slice).toString();
 }
 
 /** How many UTF-16 units the first so many characters have. */

@@ -77,9 +77,7 @@ function readRecipients(value: unknown, problems: Problems): Recipients {
   for (const name of RECIPIENT_FIELDS) {
     const path = join('recipients', name);
     const list = readList(fields[name], path, problems);
-    list?.forEach((item, index) => {
-      checkWhole(readText(item ?? null, `${path}[${index}]`, problems), `${path}[${index}]`, problems);
-    });
+    list?.forEach((item, index) => readText(item ?? null, `${path}[${index}]`, problems));
     if (list !== undefined) recipients[name] = list as string[];
   }
   return recipients;

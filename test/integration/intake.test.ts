@@ -99,8 +99,8 @@ test('the answer to a batch whose items are all wrong, in every way, stays below
   const plain = new grpc.Client(role.address, grpc.credentials.createInsecure());
   defer(t, () => plain.close());
   const { path, requestSerialize, responseDeserialize } = api.AlertService.service.BatchCreateAlerts;
-  const userIds = Array.from({ length: 800 }, () => '');
-  const requests = Array.from({ length: 500 }, () => alertRequest({ title: '', recipients: { userIds } }));
+  const labels = Object.fromEntries(Array.from({ length: 32 }, (_, key) => ['\0'.repeat(20 + key), 'v']));
+  const requests = Array.from({ length: 500 }, () => alertRequest({ title: '', labels }));
   const { results } = await new Promise<BatchCreateAlertsResponse__Output>((resolve, reject) => {
     plain.makeUnaryRequest(
       path,
@@ -131,6 +131,39 @@ test('who is not known is named as given, in the answer and for alerts trace; th
   };
   assert.deepEqual([answer.unreached, answer.unreachedCount, answer.reachesNobody], [[copilot], 1, false]);
   assert.deepEqual([progress.unreached, progress.unreachedCount, progress.recipients], [[copilot], 1, 1]);
+});
+
+test('an empty, malformed or overlong name is one that is not known; only if nobody is known the alert is refused', async (t) => {
+  const cluster = await startTestCluster(t);
+  await storeDirectory(cluster.store.database);
+  const client = cluster.api(await cluster.start('alert-api'));
+  const wrong = ['', ' ', 'a\0b', 'half\ufffd', 'x'.repeat(5000)];
+  const shown = ['', ' ', 'a\ufffdb', 'half\ufffd', `${'x'.repeat(128)}…`];
+  // What a user could be called at most does not become what an overlong name is shown as.
+  await client.call('UpsertUsers', { users: [user(`${'x'.repeat(127)}…`, 'OPERATION')] });
+  const request = alertRequest({
+    requestId: 'r',
+    recipients: {
+      userIds: [...wrong, 'op1'],
+      departments: ['CHANNEL', ...wrong],
+      githubLogins: [...wrong, 'CORE-ONE'],
+    },
+  });
+  const { answer } = await created(client, request);
+  const told = (list: string) =>
+    shown.map((name) => ({ list: `RECIPIENT_LIST_${list}`, name, reason: 'UNREACHED_REASON_UNKNOWN' }));
+  assert.deepEqual(answer.unreached, [...told('USER_IDS'), ...told('GITHUB_LOGINS'), ...told('DEPARTMENTS')]);
+  assert.deepEqual([answer.unreachedCount, answer.reachesNobody], [15, false]);
+  assert.deepEqual(await client.call('CreateAlert', request), { ...answer, replayed: true });
+  const reached = await cluster.store.sql<{ user_id: string }>('SELECT user_id FROM alert_recipients ORDER BY user_id');
+  assert.deepEqual(reached, [{ user_id: 'core1' }, { user_id: 'op1' }]);
+
+  const nobody = [{ userIds: wrong }, { departments: wrong }, { githubLogins: wrong }];
+  for (const recipients of nobody) {
+    const refusal = await failureOf(client.call('CreateAlert', alertRequest({ recipients })));
+    assert.equal(refusal.code, 'INVALID_ARGUMENT');
+    assert.match(refusal.message, /'' does not exist/);
+  }
 });
 
 test('what reaches nobody is named when rules or users change, and when an alert is created, and counted', async (t) => {

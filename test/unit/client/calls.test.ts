@@ -32,7 +32,7 @@ test('an error carries its code, reason, violations and waiting time', async (t)
 });
 
 test('half of a character is replaced in what people read, and refused in what is compared', async (t) => {
-  const sent: { title: string; message: string; labels: Record<string, string> }[] = [];
+  const sent: { title: string; message: string; labels: Record<string, string>; recipients: unknown }[] = [];
   const address = await fakeService(t, {
     CreateAlert: (call, callback) => {
       sent.push(call.request);
@@ -45,22 +45,27 @@ test('half of a character is replaced in what people read, and refused in what i
   });
   const client = closeAfter(t, createClient({ address, identity }));
   const half = 'ends in half \ud83d';
-  const texts = { title: half, message: `${'m'.repeat(100)}${half}`, labels: { a: half } };
+  const recipients = { userIds: ['a', half], githubLogins: [half] };
+  const texts = { title: half, message: `${'m'.repeat(100)}${half}`, labels: { a: half }, recipients };
   await client.createAlert({ ...request, ...texts });
   await client.batchCreateAlerts({ requests: [{ ...request, ...texts }] });
-  for (const { title, message, labels } of sent) {
+  for (const { title, message, labels, recipients: named } of sent) {
     assert.equal(title, 'ends in half \ufffd');
     assert.equal(message, `${'m'.repeat(100)}ends in half \ufffd`);
     assert.deepEqual(labels, { a: 'ends in half \ufffd' });
+    // Nobody's name, so the service tells it as unknown.
+    assert.deepEqual(named, {
+      userIds: ['a', 'ends in half \ufffd'],
+      departments: [],
+      githubLogins: ['ends in half \ufffd'],
+    });
   }
   const refusedFor = (field: string) => (error: unknown) => {
     assert.ok(error instanceof AlertClientError);
     assert.deepEqual([error.code, error.violations[0]!.field], ['INVALID_ARGUMENT', field]);
     return true;
   };
-  const recipients = { userIds: ['a', half] };
   await assert.rejects(client.createAlert({ ...request, requestId: half }), refusedFor('requestId'));
-  await assert.rejects(client.createAlert({ ...request, recipients }), refusedFor('recipients.userIds[1]'));
   await assert.rejects(client.getUnreadCount({ userId: half }), refusedFor('userId'));
   // One of a batch does not take the others with it.
   const both = [request, { ...request, requestId: half }].map((each) => client.createAlert(each, { batch: true }));

@@ -3,7 +3,8 @@
 
 /**
  * Names of those who shall receive an alert. The union of the three lists is meant; at least one entry in all. Those who are known
- * and active get it, the others are named in the answer; the request is refused only if nobody is known.
+ * and active get it, the others are named in the answer; the request is refused only if nobody is known. What can be nobody's name (it
+ * is empty, malformed or longer than 128 characters) is one that is not known.
  */
 export interface Recipients {
   /**
@@ -22,7 +23,8 @@ export interface Recipients {
 
 /**
  * Names of those who shall receive an alert. The union of the three lists is meant; at least one entry in all. Those who are known
- * and active get it, the others are named in the answer; the request is refused only if nobody is known.
+ * and active get it, the others are named in the answer; the request is refused only if nobody is known. What can be nobody's name (it
+ * is empty, malformed or longer than 128 characters) is one that is not known.
  */
 export interface Recipients__Output {
   /**
