@@ -49,7 +49,7 @@ describe('a push that comes late', { concurrency: 3 }, () => {
   it('because it lay among the dead letters shows that it was sent back', async (t) => {
     const { push, receiver } = await startTracedPush(t);
     const token = await push.register('op1');
-    const ruleId = await push.fcm.rule({ token, error: 'INVALID_ARGUMENT' });
+    const ruleId = await push.fcm.rule({ token, validateOnly: false, error: 'INVALID_ARGUMENT' });
     await push.cluster.start('push');
     const alertId = await push.create(['op1']);
     const letter = await untilSpan({ receiver }, 'send inbox-change-topic-dlq');
