@@ -139,6 +139,14 @@ async function startBusyRoles(t: TestContext) {
   });
   defer(t, () => producer.close());
   await producer.publish([{ topic: cluster.config.topicUserAlert, key: 'op1', value: Buffer.from('poison') }]);
+  const counted = [/^ssom_dead_letters_total\{.*undecodable.*\} 1$/m, /^ssom_kafka_consumer_commits_total\S* [1-9]/m];
+  await untilTrue(
+    async () => {
+      const page = await scrape(addressOf('delivery'));
+      return counted.every((pattern) => pattern.test(page));
+    },
+    { what: 'delivery counts the dead letter and its commits' },
+  );
   return { addressOf, receiver };
 }
 

@@ -2,7 +2,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Of the time on a machine of its own, the most that a busy one is given. */
-const SLOWEST = 10;
+const SLOWEST = 5;
 
 /**
  * How long to wait here for what takes at most `ms` where nothing else runs. A machine whose processors are wanted by n
