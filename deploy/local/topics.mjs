@@ -66,7 +66,7 @@ export function wrongSettings({ config = {} }, found, replicationFactor) {
   if (keptMs !== -1 && keptMs < retentionMs)
     wrong.push(`retention.ms=${keptMs}: must be at least ${retentionMs}, or records are removed before they are read`);
   if (insync > found.replicas)
-    wrong.push(`min.insync.replicas=${insync}: nothing can be written with ${found.replicas} replicas`);
+    wrong.push(`min.insync.replicas=${insync}: must be at most the replication factor, ${found.replicas}`);
   else if (insync < wantedInsync)
     wrong.push(`min.insync.replicas=${insync}: must be ${wantedInsync}, or what was acknowledged can be lost`);
   if (found.replicas < replicationFactor)
