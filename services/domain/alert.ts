@@ -52,7 +52,7 @@ export interface Adjustment {
   /** Its path, for example title or labels["k"]. */
   readonly field: string;
   readonly type: AdjustmentType;
-  /** In characters; 0 for a time. */
+  /** In characters, of labels in pairs; 0 for a time. */
   readonly originalLength: number;
   /** A time as text; empty for other fields. */
   readonly original: string;

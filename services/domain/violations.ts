@@ -61,7 +61,7 @@ export interface Bound {
 
 /** Of every repeated field of a request, by message and field. A test holds the proto files and the methods against it. */
 export const BOUNDS = {
-  'CreateAlertRequest.labels': { max: 32 },
+  'CreateAlertRequest.labels': { max: 1024 },
   'Recipients.user_ids': { max: 10_000 },
   'Recipients.departments': { max: 10_000 },
   'Recipients.github_logins': { max: 10_000 },

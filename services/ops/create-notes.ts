@@ -21,7 +21,9 @@ function adjustmentNote({ field, type, originalLength, original }: Adjustment__O
   const name = oneLine(field);
   switch (type) {
     case 'ADJUSTMENT_TYPE_SHORTENED':
-      return `${name} was shortened, of ${count(originalLength, 'character')}`;
+      return field === 'labels'
+        ? `labels were left out: of ${originalLength} the first are kept, by key`
+        : `${name} was shortened, of ${count(originalLength, 'character')}`;
     case 'ADJUSTMENT_TYPE_CLEANED':
       return `${name} had characters that it cannot have; they were replaced`;
     case 'ADJUSTMENT_TYPE_REPLACED':

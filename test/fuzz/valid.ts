@@ -46,14 +46,16 @@ export function validAlert(random: Random): Record<string, unknown> {
   return {
     kind: kind(random),
     level: level(random),
-    appName: random.pick(['ssok-bank-api', 'ssok-transfer', '앱', 'A'.repeat(128)]),
+    appName: random.pick(['ssok-bank-api', 'ssok-transfer', '앱', 'A'.repeat(128), 'A'.repeat(4096), 'nul\0nul']),
     title: random.pick(TITLES),
     // A long message now and then: each takes room in every table and cache on its way.
     message: random.chance(0.1) ? random.pick(MESSAGES) : random.pick(MESSAGES.slice(0, 3)),
     ...(random.chance(0.3) ? { occurredAt: occurredAt(random, now) } : {}),
-    ...(random.chance(0.2) ? { sourceId: 's'.repeat(random.pick([1, 256])) } : {}),
+    ...(random.chance(0.2) ? { sourceId: 's'.repeat(random.pick([1, 1024, 16_384])) } : {}),
     ...(random.chance(0.3) ? { labels: labels(random) } : {}),
-    ...(random.chance(0.3) ? { requestId: `fuzz-${(requests += 1)}-${random.int(0, 2 ** 32 - 1)}` } : {}),
+    ...(random.chance(0.3)
+      ? { requestId: `fuzz-${(requests += 1)}-${random.int(0, 2 ** 32 - 1)}`.padEnd(random.pick([0, 512]), '-') }
+      : {}),
     ...(random.chance(0.97) ? { recipients: { userIds: validRecipients(random) } } : {}),
   };
 }
@@ -75,6 +77,7 @@ function labels(random: Random): Record<string, string> {
     '🚨': 'v'.repeat(random.pick([256, 1024, 1025, 16_384])),
     ['k'.repeat(317)]: '\0',
     constructor: 'toString',
+    ...(random.chance(0.1) ? Object.fromEntries(Array.from({ length: 1000 }, (_, key) => [`k${key}`, 'v'])) : {}),
   };
 }
 

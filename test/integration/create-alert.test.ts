@@ -110,6 +110,21 @@ test('a request id belongs to its caller: same body replays, another body is ref
   assert.deepEqual(await sql('SELECT count(*) AS n FROM outbox'), [{ n: 4 }]);
 });
 
+test('the longest request id of the longest caller fits into the index, and is looked for whole', async (t) => {
+  const { database } = await setUp(t);
+  const { batcher } = batcherOn(database);
+  const random = seeded(3);
+  // Four bytes each, and nothing that could be compressed.
+  const text = (length: number) =>
+    Array.from({ length }, () => String.fromCodePoint(0x10000 + random(0x80000))).join('');
+  const [caller, requestId] = [text(128), text(511)];
+  const first = await batcher.create(newAlert({ requestId: `${requestId}a`, title: 'one' }, caller));
+  const other = await batcher.create(newAlert({ requestId: `${requestId}b`, title: 'one' }, caller));
+  assert.notEqual(other.alert.alertId, first.alert.alertId);
+  const again = await batcher.create(newAlert({ requestId: `${requestId}a`, title: 'one' }, caller));
+  assert.deepEqual(again, { ...first, replayed: true });
+});
+
 test('repeats inside a batch: one alert, and the one with another body is refused', async (t) => {
   const { database, sql } = await setUp(t);
   const { batcher, stored } = batcherOn(database);

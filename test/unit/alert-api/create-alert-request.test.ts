@@ -68,13 +68,13 @@ test('every violation is reported at once, by field path', () => {
   const labels = { '': 'no key', good: 'v'.repeat(16_385), ['k'.repeat(318)]: 'long key' };
   assert.deepEqual(
     refused({
-      requestId: 'r'.repeat(129),
+      requestId: 'r'.repeat(513),
       kind: 'ALERT_KIND_UNSPECIFIED',
       level: 'ALERT_LEVEL_UNSPECIFIED',
       appName: '',
       title: '  ',
       message: 'm'.repeat(262_145),
-      sourceId: 's'.repeat(257),
+      sourceId: 's'.repeat(16_385),
       labels,
       recipients: {},
     }),
@@ -105,9 +105,9 @@ test('the message of the error says what is wrong and what would be right', () =
 
 test('limits count code points, so an emoji is one character', () => {
   const cases: [keyof CreateAlertRequest, number, string][] = [
-    ['requestId', 128, 'request_id'],
-    ['sourceId', 256, 'source_id'],
-    ['appName', 128, 'app_name'],
+    ['requestId', 512, 'request_id'],
+    ['sourceId', 16_384, 'source_id'],
+    ['appName', 4096, 'app_name'],
     ['title', 4096, 'title'],
     ['message', 262_144, 'message'],
   ];
@@ -165,17 +165,52 @@ test('a title is one line, and has something to be seen', () => {
   );
 });
 
-test('labels: 32 and no more', () => {
-  const labels = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, 'v']));
-  assert.deepEqual(refused({ labels: labels(32) }), []);
-  assert.deepEqual(refused({ labels: labels(33) }), ['labels']);
+test('labels: of more than 32 the first are kept, by key, whatever the order in which they come', () => {
+  const pairs = (count: number) => Array.from({ length: count }, (_, n) => [`k${1000 + n}`, 'v'] as const);
+  const labels = (count: number) => Object.fromEntries(pairs(count));
+  assert.deepEqual(read({ labels: labels(32) }).adjustments, []);
+  const first = read({ requestId: 'r', labels: labels(1024) });
+  assert.deepEqual(first.labels, labels(32));
+  assert.deepEqual(first.adjustments, [{ field: 'labels', type: 'SHORTENED', originalLength: 1024, original: '' }]);
+  assert.deepEqual(read({ requestId: 'r', labels: Object.fromEntries(pairs(1024).reverse()) }), first);
+  // What is left out is not looked at, and counts in the hash.
+  assert.deepEqual(read({ labels: { ...labels(32), z: 'v'.repeat(20_000) } }).labels, labels(32));
+  assert.notDeepEqual(read({ requestId: 'r', labels: labels(1023) }).requestHash, first.requestHash);
+  assert.deepEqual(refused({ labels: labels(1025) }), ['labels']);
+});
+
+test('a source_id that is cut differs from every other, and an app_name is cut as a title is', () => {
+  const sourceId = (text: string) => read({ sourceId: text }).sourceId;
+  // The longest URL of a real alert that we have seen has 326 characters.
+  const url = `https://github.com/${'x'.repeat(1005)}`;
+  assert.equal(sourceId(url), url);
+  const alert = read({ sourceId: `${url}a`, appName: 'a'.repeat(129) });
+  assert.match(alert.sourceId, /^https:\/\/github\.com\/x{988}…[0-9a-f]{16}$/);
+  assert.equal(alert.sourceId.length, 1024);
+  assert.equal(alert.appName, `${'a'.repeat(127)}…`);
+  assert.notEqual(sourceId(`${url}b`), alert.sourceId);
+  assert.equal(sourceId(`${url}a`), alert.sourceId);
+  assert.deepEqual(
+    alert.adjustments.map(({ field, type, originalLength }) => [field, type, originalLength]),
+    [
+      ['app_name', 'SHORTENED', 129],
+      ['source_id', 'SHORTENED', 1025],
+    ],
+  );
 });
 
 test('U+0000, which PostgreSQL does not take, is replaced in what people read and refused in what is compared', () => {
   const nul = 'a\0b';
   assert.deepEqual(refused({ requestId: nul }), ['request_id']);
-  assert.deepEqual(refused({ appName: nul }), ['app_name']);
-  assert.deepEqual(refused({ sourceId: nul }), ['source_id']);
+  const { appName, sourceId, adjustments } = read({ appName: nul, sourceId: nul });
+  assert.deepEqual([appName, sourceId], ['a\ufffdb', 'a\ufffdb']);
+  assert.deepEqual(
+    adjustments.map(({ field, type }) => [field, type]),
+    [
+      ['app_name', 'CLEANED'],
+      ['source_id', 'CLEANED'],
+    ],
+  );
   assert.deepEqual(refused({ labels: { [nul]: 'v' } }).length, 1);
 });
 

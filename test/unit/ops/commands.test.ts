@@ -190,6 +190,7 @@ test('what was shortened, who does not get it, and that nobody does, is said', a
     alert: { alertId: 17 },
     adjustments: [
       { field: 'title', type: 'ADJUSTMENT_TYPE_SHORTENED' as const, originalLength: 257 },
+      { field: 'labels', type: 'ADJUSTMENT_TYPE_SHORTENED' as const, originalLength: 40 },
       { field: 'occurred_at', type: 'ADJUSTMENT_TYPE_REPLACED' as const, original: '1969-12-31T00:00:00.000Z' },
     ],
     unreached: [
@@ -212,6 +213,7 @@ test('what was shortened, who does not get it, and that nobody does, is said', a
   assert.equal(await main(flags, one), 0);
   const notes = [
     'title was shortened, of 257 characters',
+    'labels were left out: of 40 the first are kept, by key',
     'occurred_at 1969-12-31T00:00:00.000Z was replaced by the present time',
     "a routing rule matches, and its department 'OPERTION' has no active user",
     'it reaches nobody',
@@ -221,7 +223,7 @@ test('what was shortened, who does not get it, and that nobody does, is said', a
   await main([...flags, '--json'], json);
   const { alert, ...rest } = JSON.parse(json.out()) as { alert: { alertId: number }; adjustments: object[] };
   assert.equal(alert.alertId, 17);
-  assert.equal(rest.adjustments.length, 2);
+  assert.equal(rest.adjustments.length, 3);
   const file = ['alerts', 'create', '--file', '-', '--address', address];
   const many = fakeContext({ stdin: line('x') });
   await main(file, many);

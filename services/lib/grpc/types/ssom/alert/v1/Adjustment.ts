@@ -7,7 +7,7 @@ import type { AdjustmentType as _ssom_alert_v1_AdjustmentType, AdjustmentType__O
  */
 export interface Adjustment {
   /**
-   * The path of the field, for example title or labels["k"].
+   * The path of the field, for example title, labels or labels["k"].
    */
   'field'?: (string);
   /**
@@ -15,7 +15,7 @@ export interface Adjustment {
    */
   'type'?: (_ssom_alert_v1_AdjustmentType);
   /**
-   * How many characters the field had; 0 for a time.
+   * How many characters the field had, or pairs if it is labels; 0 for a time.
    */
   'originalLength'?: (number);
   /**
@@ -29,7 +29,7 @@ export interface Adjustment {
  */
 export interface Adjustment__Output {
   /**
-   * The path of the field, for example title or labels["k"].
+   * The path of the field, for example title, labels or labels["k"].
    */
   'field': (string);
   /**
@@ -37,7 +37,7 @@ export interface Adjustment__Output {
    */
   'type': (_ssom_alert_v1_AdjustmentType__Output);
   /**
-   * How many characters the field had; 0 for a time.
+   * How many characters the field had, or pairs if it is labels; 0 for a time.
    */
   'originalLength': (number);
   /**

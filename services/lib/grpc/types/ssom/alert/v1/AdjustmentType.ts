@@ -9,7 +9,8 @@ export const AdjustmentType = {
    */
   ADJUSTMENT_TYPE_UNSPECIFIED: 'ADJUSTMENT_TYPE_UNSPECIFIED',
   /**
-   * It was longer than what is kept; it ends with a sign (…) now.
+   * It was longer than what is kept. A text ends with a sign (…) now, which is followed by digits in a source_id; of labels the first
+   * ones are left.
    */
   ADJUSTMENT_TYPE_SHORTENED: 'ADJUSTMENT_TYPE_SHORTENED',
   /**
@@ -32,7 +33,8 @@ export type AdjustmentType =
   | 'ADJUSTMENT_TYPE_UNSPECIFIED'
   | 0
   /**
-   * It was longer than what is kept; it ends with a sign (…) now.
+   * It was longer than what is kept. A text ends with a sign (…) now, which is followed by digits in a source_id; of labels the first
+   * ones are left.
    */
   | 'ADJUSTMENT_TYPE_SHORTENED'
   | 1

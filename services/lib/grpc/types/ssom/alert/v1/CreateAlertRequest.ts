@@ -11,7 +11,7 @@ import type { Recipients as _ssom_alert_v1_Recipients, Recipients__Output as _ss
 export interface CreateAlertRequest {
   /**
    * Makes a repeat of this request harmless: the same caller and request_id gets the first answer again and no second
-   * alert, for as long as that alert is kept (ALERT_RETENTION_DAYS). At most 128 characters; empty means no deduplication.
+   * alert, for as long as that alert is kept (ALERT_RETENTION_DAYS). At most 512 characters; empty means no deduplication.
    */
   'requestId'?: (string);
   /**
@@ -19,7 +19,8 @@ export interface CreateAlertRequest {
    */
   'kind'?: (_ssom_alert_v1_AlertKind);
   /**
-   * The application that it is about, 1 to 128 characters.
+   * The application that it is about, at least one visible character. Kept to 128 characters, of at most 4,096; routing rules look at
+   * what is kept.
    */
   'appName'?: (string);
   /**
@@ -40,11 +41,13 @@ export interface CreateAlertRequest {
    */
   'occurredAt'?: (_google_protobuf_Timestamp | null);
   /**
-   * The source's own id of the event, at most 256 characters.
+   * The source's own id of the event. Kept to 1,024 characters, of at most 16,384: the cut is followed by 16 hexadecimal digits of the
+   * SHA-256 of the whole, so that two long ones that differ stay two. It is shown, and nothing is deduplicated by it.
    */
   'sourceId'?: (string);
   /**
-   * At most 32 pairs. A key has 1 to 317 characters; a value is kept to 1,024, of at most 16,384.
+   * Of at most 1,024 pairs the first 32 are kept, in the order of their keys. A key has 1 to 317 characters; a value is kept to 1,024, of
+   * at most 16,384.
    */
   'labels'?: ({[key: string]: string});
   /**
@@ -59,7 +62,7 @@ export interface CreateAlertRequest {
 export interface CreateAlertRequest__Output {
   /**
    * Makes a repeat of this request harmless: the same caller and request_id gets the first answer again and no second
-   * alert, for as long as that alert is kept (ALERT_RETENTION_DAYS). At most 128 characters; empty means no deduplication.
+   * alert, for as long as that alert is kept (ALERT_RETENTION_DAYS). At most 512 characters; empty means no deduplication.
    */
   'requestId': (string);
   /**
@@ -67,7 +70,8 @@ export interface CreateAlertRequest__Output {
    */
   'kind': (_ssom_alert_v1_AlertKind__Output);
   /**
-   * The application that it is about, 1 to 128 characters.
+   * The application that it is about, at least one visible character. Kept to 128 characters, of at most 4,096; routing rules look at
+   * what is kept.
    */
   'appName': (string);
   /**
@@ -88,11 +92,13 @@ export interface CreateAlertRequest__Output {
    */
   'occurredAt': (_google_protobuf_Timestamp__Output | null);
   /**
-   * The source's own id of the event, at most 256 characters.
+   * The source's own id of the event. Kept to 1,024 characters, of at most 16,384: the cut is followed by 16 hexadecimal digits of the
+   * SHA-256 of the whole, so that two long ones that differ stay two. It is shown, and nothing is deduplicated by it.
    */
   'sourceId': (string);
   /**
-   * At most 32 pairs. A key has 1 to 317 characters; a value is kept to 1,024, of at most 16,384.
+   * Of at most 1,024 pairs the first 32 are kept, in the order of their keys. A key has 1 to 317 characters; a value is kept to 1,024, of
+   * at most 16,384.
    */
   'labels': ({[key: string]: string});
   /**

@@ -17,7 +17,7 @@ export interface CreateAlertResponse {
    */
   'replayed'?: (boolean);
   /**
-   * What of the request is stored otherwise than it was given, at most 40. Empty: nothing.
+   * What of the request is stored otherwise than it was given, at most 74. Empty: nothing.
    */
   'adjustments'?: (_ssom_alert_v1_Adjustment)[];
   /**
@@ -48,7 +48,7 @@ export interface CreateAlertResponse__Output {
    */
   'replayed': (boolean);
   /**
-   * What of the request is stored otherwise than it was given, at most 40. Empty: nothing.
+   * What of the request is stored otherwise than it was given, at most 74. Empty: nothing.
    */
   'adjustments': (_ssom_alert_v1_Adjustment__Output)[];
   /**
