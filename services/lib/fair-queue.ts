@@ -25,11 +25,6 @@ export class FairQueue<T> {
     return this.#size;
   }
 
-  /** How many items of a key are in it. */
-  sizeOf(key: string): number {
-    return this.#ring.get(key)?.entries.size ?? 0;
-  }
-
   /** @returns takes the item out again; false if it was taken before */
   push(key: string, item: T, cost: number): () => boolean {
     const share = this.#ring.get(key) ?? { entries: new Set<Entry<T>>(), credit: 0 };
