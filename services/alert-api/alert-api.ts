@@ -43,7 +43,15 @@ export function createAlertApi(runtime: Runtime): Service {
     { value: directories.size, attributes: { role: 'alert-api' } },
   ]);
   const rules = new StaffedRulesCache(database);
-  const alerts = alertService({ database, batcher, directories, rules, logger, metrics });
+  const alerts = alertService({
+    database,
+    batcher,
+    computations: grpc.computations,
+    directories,
+    rules,
+    logger,
+    metrics,
+  });
   const { GetAlert, ListAlerts } = alerts;
   grpc.addService(
     api.AlertService.service,

@@ -1,4 +1,4 @@
-import type { NewAlert } from '../domain/alert.js';
+import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { BOUNDS, Violations } from '../domain/violations.js';
 import type { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
@@ -21,7 +21,7 @@ import type { Logger } from '../lib/logging.js';
 import { statusName, type Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import type { Attributes, Span } from '../lib/telemetry/tracing.js';
-import { EventLoopTurns } from '../lib/turns.js';
+import type { EventLoopTurns } from '../lib/turns.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { isInInbox } from '../store/inboxes.js';
 import { readClosedTo } from '../store/state.js';
@@ -37,6 +37,7 @@ const AT_ONCE = { names: 500, characters: 16_384, items: 50 };
 export interface AlertServiceDeps {
   readonly database: Database;
   readonly batcher: CreateBatcher;
+  readonly computations: EventLoopTurns;
   readonly directories: DirectoryCache;
   readonly rules: StaffedRulesCache;
   readonly logger: Logger;
@@ -54,6 +55,7 @@ interface Handlers {
 export function alertService({
   database: unobserved,
   batcher,
+  computations,
   directories,
   rules,
   logger,
@@ -65,8 +67,6 @@ export function alertService({
     // Those of which an alarm asks the rate: the first batch that is refused has hundreds.
     [OK, UNAVAILABLE, RESOURCE_EXHAUSTED, INTERNAL].map(itemStatus),
   );
-
-  const turns = new EventLoopTurns();
 
   /** A batch whose items were all refused is a call that was OK. */
   function countItems(results: readonly BatchCreateAlertsResult[]): void {
@@ -87,7 +87,7 @@ export function alertService({
   ): Promise<NewAlert> {
     const leave = batcher.enter(caller, charactersOf(request));
     try {
-      return await turns.run(caller, signal, read);
+      return await computations.run(caller, signal, read);
     } finally {
       leave();
     }
@@ -128,7 +128,9 @@ export function alertService({
             ),
           );
         outcomes.push(
-          ...(requests.length <= AT_ONCE.items ? begin() : await turns.run(call.identity.subject, call.signal, begin)),
+          ...(requests.length <= AT_ONCE.items
+            ? begin()
+            : await computations.run(call.identity.subject, call.signal, begin)),
         );
       }
       const results = await Promise.all(outcomes);
@@ -174,16 +176,12 @@ export function alertService({
 }
 
 function isLarge({ message, recipients }: CreateAlertRequest__Output): boolean {
-  if (message.length > AT_ONCE.characters) return true;
-  if (recipients === null) return false;
-  const { userIds, githubLogins, departments } = recipients;
-  return userIds.length + githubLogins.length + departments.length > AT_ONCE.names;
+  return message.length > AT_ONCE.characters || (recipients !== null && countNames(recipients) > AT_ONCE.names);
 }
 
 /** About how many characters a request holds in memory. */
 function charactersOf({ message, recipients }: CreateAlertRequest__Output): number {
-  const { userIds = [], githubLogins = [], departments = [] } = recipients ?? {};
-  return [userIds, githubLogins, departments].flat().reduce((sum, name) => sum + name.length, message.length);
+  return message.length + (recipients === null ? 0 : namesLength(recipients));
 }
 
 /** Of a batch the last one is seen; each has its commit and what follows. */

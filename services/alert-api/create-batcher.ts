@@ -1,16 +1,10 @@
-import type { NewAlert } from '../domain/alert.js';
+import { countNames, namesLength, type NewAlert, type Unreached } from '../domain/alert.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { createdAlert, type CreatedAlert } from '../events/records.js';
 import { repeatConflicts, type Database } from '../lib/postgres.js';
+import { SharedRoom } from '../lib/shared-room.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
-import {
-  findReplays,
-  insertAlerts,
-  unknownRecipients,
-  type Inserted,
-  type Replayed,
-  type UnknownRecipient,
-} from '../store/alerts.js';
+import { findReplays, insertAlerts, type Inserted, type Replayed } from '../store/alerts.js';
 import { CommitTrace } from './commit-trace.js';
 import { CreateLane, type CreateResult, type Waiting } from './create-lane.js';
 
@@ -29,6 +23,8 @@ export interface CreateBatcherOptions {
 
 /** Two writers overlap one batch's commit with the next one's statement. */
 const WRITERS = 2;
+/** A caller that no other has interrupted for so long has PostgreSQL for itself. */
+const ALONE_AFTER_MS = 1000;
 /** A caller that has more waiting fills statements by itself, and shares those of the others no more. */
 const FEW = 16;
 /**
@@ -54,44 +50,39 @@ export class CreateBatcher {
   readonly #few: CreateLane;
   readonly #many: CreateLane;
   readonly #heavy: CreateLane;
-  /** Those that named somebody unknown, beside the others, which they must not hold up. */
-  readonly #refusals: CreateLane;
+  /** Of whom the last request was, and when one was of another caller than the one before. */
+  #lastCaller: string | undefined;
+  #otherAt = -Infinity;
   /** Requests that are being written, by caller and request id: a second one waits for the first one's outcome. */
   readonly #running = new Map<string, Waiting[]>();
-  /** What waits for its answer, in all and by caller. */
-  readonly #unanswered: Load = { requests: 0, characters: 0 };
-  readonly #unansweredOf = new Map<string, Load>();
+  /** What waits for its answer. */
+  readonly #requests: SharedRoom;
+  readonly #characters = new SharedRoom(QUEUE_CHARACTERS);
 
   constructor(private readonly options: CreateBatcherOptions) {
-    const { batchMax, database } = options;
+    const { batchMax, database, queueMax } = options;
+    this.#requests = new SharedRoom(queueMax);
     const accept = (waiting: Waiting) => this.#accept(waiting);
     const reject = ({ reject: answer }: Waiting, error: Error) => answer(error);
     const finish = (waiting: Waiting, error: Error) => this.#finish(waiting, (each) => each.reject(error));
     const writes = { batchMax, accept, dropped: reject, failed: finish };
     const insert = (batch: readonly Waiting[]) => this.#insert(batch);
-    this.#few = new CreateLane({ ...writes, writersMax: WRITERS, work: insert });
-    this.#many = new CreateLane({ ...writes, writersMax: WRITERS, work: insert });
+    const isShared = () => performance.now() - this.#otherAt < ALONE_AFTER_MS;
+    this.#few = new CreateLane({ ...writes, writersMax: WRITERS, isModest: () => false, work: insert });
+    this.#many = new CreateLane({ ...writes, writersMax: WRITERS, isModest: isShared, work: insert });
     // Not on the connections for bulk work: lists of inboxes would keep an alert to a thousand people waiting.
-    this.#heavy = new CreateLane({ ...writes, writersMax: 1, rests: true, work: insert });
-    this.#refusals = new CreateLane({
-      batchMax,
-      writersMax: 1,
-      rests: true,
-      accept: () => true,
-      work: (batch) => this.#refuse(batch),
-      failed: finish,
-    });
+    this.#heavy = new CreateLane({ ...writes, writersMax: 1, isModest: () => true, work: insert });
     database.breaker.onOpen(() => this.#refuseQueued());
   }
 
   /** Requests that wait for their answer. */
   get depth(): number {
-    return this.#unanswered.requests;
+    return this.#requests.taken;
   }
 
   /** Characters in them. */
   get characters(): number {
-    return this.#unanswered.characters;
+    return this.#characters.taken;
   }
 
   /**
@@ -103,10 +94,11 @@ export class CreateBatcher {
   async create(request: NewAlert, signal?: AbortSignal): Promise<CreateResult> {
     const characters = charactersOf(request);
     const leave = this.enter(request.caller, characters);
-    const cost = ALERT_COST + characters + NAME_COST * namesOf(request).length;
+    const cost =
+      ALERT_COST + characters + NAME_COST * (request.recipients === undefined ? 0 : countNames(request.recipients));
     try {
       return await new Promise<CreateResult>((resolve, reject) => {
-        this.#enqueue({ request, cost, resolve, reject, signal, retried: false });
+        this.#enqueue({ request, cost, resolve, reject, signal });
       });
     } finally {
       leave();
@@ -119,12 +111,11 @@ export class CreateBatcher {
    * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full; the database's error if it is away
    */
   enter(caller: string, characters: number): () => void {
-    const own = this.#unansweredOf.get(caller) ?? { requests: 0, characters: 0 };
-    if (this.#isFull(own)) {
+    if (this.#requests.isFullFor(caller) || this.#characters.isFullFor(caller)) {
       throw new AlertError(
         'RESOURCE_EXHAUSTED',
         'TOO_MANY_REQUESTS',
-        `${this.depth} requests wait for the database already, ${own.requests} of this caller; try again later`,
+        `${this.depth} requests wait for the database already, ${this.#requests.takenBy(caller)} of this caller; try again later`,
         { retryAfterMs: FULL_RETRY_MS },
       );
     }
@@ -139,25 +130,15 @@ export class CreateBatcher {
     // Not left to the statement: all writers may be waiting for a time-out.
     const { refusal } = this.options.database.breaker;
     if (refusal !== undefined) throw refusal;
-    this.#unansweredOf.set(caller, own);
-    for (const load of [this.#unanswered, own]) add(load, 1, characters);
-    return () => {
-      for (const load of [this.#unanswered, own]) add(load, -1, -characters);
-      if (own.requests === 0) this.#unansweredOf.delete(caller);
-    };
-  }
-
-  /**
-   * Nobody may have more than is left for others: one caller has half of the room, two a third each, and a newcomer always
-   * finds some. As switches share their memory (A. Choudhury and E. Hahne, 1998).
-   */
-  #isFull(own: Load): boolean {
-    const { requests, characters } = this.#unanswered;
-    return own.requests >= this.options.queueMax - requests || own.characters >= QUEUE_CHARACTERS - characters;
+    const leaveRoom = [this.#requests.take(caller, 1), this.#characters.take(caller, characters)];
+    return () => leaveRoom.forEach((leave) => leave());
   }
 
   #enqueue(waiting: Waiting): void {
-    const hasFew = (this.#unansweredOf.get(waiting.request.caller)?.requests ?? 0) <= FEW;
+    const { caller } = waiting.request;
+    if (this.#lastCaller !== undefined && caller !== this.#lastCaller) this.#otherAt = performance.now();
+    this.#lastCaller = caller;
+    const hasFew = this.#requests.takenBy(caller) <= FEW;
     (waiting.cost > HEAVY_COST ? this.#heavy : hasFew ? this.#few : this.#many).add(waiting);
   }
 
@@ -167,7 +148,6 @@ export class CreateBatcher {
     if (refusal === undefined) return;
     const queued = [this.#few, this.#many, this.#heavy].flatMap((lane) => lane.drain());
     for (const { reject } of queued) reject(refusal);
-    for (const waiting of this.#refusals.drain()) this.#finish(waiting, (each) => each.reject(refusal));
   }
 
   /** Whether a request is to be written: each caller's request id once; repeats are hung on to the first. */
@@ -185,19 +165,19 @@ export class CreateBatcher {
     const requests = batch.map(({ request }) => request);
     const results = await this.#commit(requests);
     const stored: CreatedAlert[] = [];
-    const replays: Waiting[] = [];
+    const repeats: Unstored[] = [];
     results.forEach((result, index) => {
       const waiting = batch[index]!;
-      if (result.outcome === 'replay') replays.push(waiting);
-      else if (result.outcome === 'unknown-recipients') this.#refusals.add(waiting);
-      else {
+      if (result.outcome === 'stored') {
         const created = createdAlert(waiting.request, result);
         stored.push(created);
         this.#succeed(waiting, { alert: created.alert, reach: result.reach, requestHash: waiting.request.requestHash });
-      }
+      } else if (result.outcome === 'unknown-recipients' && waiting.request.requestId === '') {
+        waiting.reject(recipientsError(result.unreached));
+      } else repeats.push({ waiting, unreached: result.outcome === 'replay' ? undefined : result.unreached });
     });
     if (stored.length > 0) onStored(stored);
-    if (replays.length > 0) await this.#answerReplays(replays);
+    if (repeats.length > 0) await this.#answerUnstored(repeats);
   }
 
   async #commit(requests: readonly NewAlert[]): Promise<Inserted[]> {
@@ -218,49 +198,36 @@ export class CreateBatcher {
     }
   }
 
-  /** In a statement of its own: the insert's snapshot cannot see a winner that it waited for. */
-  async #answerReplays(waiting: readonly Waiting[]): Promise<void> {
+  /**
+   * A repeat of a request that was stored gets the first answer, whatever has become of its recipients since. In a statement of
+   * its own: the insert's snapshot cannot see a winner that it waited for.
+   */
+  async #answerUnstored(unstored: readonly Unstored[]): Promise<void> {
+    let firsts: Map<string, Replayed>;
     try {
-      const replays = await this.#findReplays(waiting);
-      for (const each of waiting)
-        if (!this.#answerAsReplay(each, replays)) throw new Error('a replayed request is not to be found');
+      firsts = await this.#firstAnswers(unstored.map(({ waiting }) => waiting.request));
     } catch (error) {
-      for (const each of waiting) this.#finish(each, ({ reject }) => reject(error as Error));
+      for (const { waiting } of unstored) this.#finish(waiting, ({ reject }) => reject(error as Error));
+      return;
+    }
+    for (const { waiting, unreached } of unstored) {
+      const first = firsts.get(keyOf(waiting.request)!);
+      if (first !== undefined) this.#finish(waiting, (each) => answer(each, first));
+      else if (unreached !== undefined) this.#refuse(waiting, unreached);
+      else this.#finish(waiting, ({ reject }) => reject(new Error('a replayed request is not to be found')));
     }
   }
 
-  async #findReplays(waiting: readonly Waiting[]): Promise<Map<string, Replayed>> {
-    const named = waiting.map(({ request }) => request).filter(({ requestId }) => requestId !== '');
-    const found = named.length === 0 ? [] : await findReplays(this.options.database, named);
-    return new Map(found.map((replay) => [keyOf(replay)!, replay]));
+  async #firstAnswers(requests: readonly NewAlert[]): Promise<Map<string, Replayed>> {
+    const replays = await findReplays(this.options.database, requests);
+    return new Map(replays.map((replay) => [keyOf(replay)!, replay]));
   }
 
-  #answerAsReplay(waiting: Waiting, replays: ReadonlyMap<string, Replayed>): boolean {
-    const first = replays.get(keyOf(waiting.request) ?? '');
-    if (first === undefined) return false;
-    this.#finish(waiting, (each) => answer(each, first));
-    return true;
-  }
-
-  /** One look at those who are named, for all of the batch. */
-  async #refuse(batch: readonly Waiting[]): Promise<void> {
-    const database = this.options.database.bulk;
-    // A repeat of a request that was stored gets the first answer, whatever has become of its recipients since.
-    const replays = await this.#findReplays(batch);
-    const left = batch.filter((waiting) => !this.#answerAsReplay(waiting, replays));
-    if (left.length === 0) return;
-    const unknown = new Map<string, UnknownRecipient>();
-    for (const each of await unknownRecipients(database, everybodyNamed(left)))
-      unknown.set(nameKey(each.list, each.name), each);
-    for (const waiting of left) {
-      const names = namesOf(waiting.request).flatMap(([list, name]) => unknown.get(nameKey(list, name)) ?? []);
-      // A repeat of this request id may name others, so it is judged for itself.
-      const followers = this.#release(waiting);
-      if (names.length > 0) waiting.reject(recipientsError(names));
-      else if (waiting.retried) waiting.reject(new Error('recipients are refused without a reason'));
-      else this.#enqueue({ ...waiting, retried: true });
-      for (const each of followers) this.#enqueue(each);
-    }
+  /** Repeats of its request id may name others, so each is judged for itself. */
+  #refuse(waiting: Waiting, unreached: Unreached): void {
+    const followers = this.#release(waiting);
+    waiting.reject(recipientsError(unreached));
+    for (const each of followers) this.#enqueue(each);
   }
 
   #succeed(waiting: Waiting, stored: StoredRequest): void {
@@ -282,47 +249,18 @@ export class CreateBatcher {
   }
 }
 
-interface Load {
-  requests: number;
-  characters: number;
-}
-
-function add(load: Load, requests: number, characters: number): void {
-  load.requests += requests;
-  load.characters += characters;
-}
-
-/** The named recipients, each with the list that it is in. */
-function namesOf({ recipients }: NewAlert): [list: UnknownRecipient['list'], name: string][] {
-  if (recipients === undefined) return [];
-  return [
-    ...recipients.userIds.map((name): [UnknownRecipient['list'], string] => ['user_ids', name]),
-    ...recipients.githubLogins.map((name): [UnknownRecipient['list'], string] => ['github_logins', name]),
-    ...recipients.departments.map((name): [UnknownRecipient['list'], string] => ['departments', name]),
-  ];
-}
-
-function everybodyNamed(batch: readonly Waiting[]): Parameters<typeof unknownRecipients>[1] {
-  const lists = batch.flatMap(({ request }) => request.recipients ?? []);
-  return {
-    userIds: [...new Set(lists.flatMap(({ userIds }) => userIds))],
-    githubLogins: [...new Set(lists.flatMap(({ githubLogins }) => githubLogins))],
-    departments: [...new Set(lists.flatMap(({ departments }) => departments))],
-  };
-}
-
-function nameKey(list: string, name: string): string {
-  return `${list}\0${name}`;
+/** What an insert did not store: a repeat, or one that reaches nobody and may be a repeat. */
+interface Unstored {
+  readonly waiting: Waiting;
+  /** Undefined: it is a repeat. */
+  readonly unreached: Unreached | undefined;
 }
 
 /** About how many characters a request brings into a statement. */
-function charactersOf(request: NewAlert): number {
-  const texts = [
-    request.message,
-    ...Object.entries(request.labels).flat(),
-    ...namesOf(request).map(([, name]) => name),
-  ];
-  return texts.reduce((sum, text) => sum + text.length, 0);
+function charactersOf({ message, labels, recipients }: NewAlert): number {
+  const labelled = Object.entries(labels).flat();
+  const length = labelled.reduce((sum, text) => sum + text.length, message.length);
+  return length + (recipients === undefined ? 0 : namesLength(recipients));
 }
 
 function keyOf({ caller, requestId }: { caller: string; requestId: string }): string | undefined {
@@ -345,15 +283,15 @@ function answer({ request, resolve, reject }: Waiting, { alert, reach, requestHa
   );
 }
 
-function recipientsError(names: readonly UnknownRecipient[]): AlertError {
-  const violations: FieldViolation[] = names.slice(0, NAMES_SHOWN).map(({ list, name, inactive }) => ({
-    field: `recipients.${list}`,
-    description: inactive ? `'${name}' is inactive` : `'${name}' does not exist`,
+function recipientsError({ names, count }: Unreached): AlertError {
+  const violations: FieldViolation[] = names.slice(0, NAMES_SHOWN).map(({ list, name, reason }) => ({
+    field: `recipients.${list.toLowerCase()}`,
+    description: reason === 'INACTIVE' ? `'${name}' is inactive` : `'${name}' does not exist`,
   }));
-  if (names.length > NAMES_SHOWN) {
+  if (count > NAMES_SHOWN) {
     violations.push({
       field: 'recipients',
-      description: `and ${names.length - NAMES_SHOWN} more do not exist or are inactive`,
+      description: `and ${count - NAMES_SHOWN} more do not exist or are inactive`,
     });
   }
   return invalidArgument(violations);

@@ -19,8 +19,6 @@ export interface Waiting {
   readonly reject: (error: Error) => void;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal | undefined;
-  /** Whether a named recipient came into being between two statements. */
-  readonly retried: boolean;
 }
 
 export interface CreateLaneOptions {
@@ -28,8 +26,8 @@ export interface CreateLaneOptions {
   readonly batchMax: number;
   /** Takes a request into the batch that is being made; false leaves it out. */
   readonly accept: (waiting: Waiting) => boolean;
-  /** Whether a writer pauses for as long as it has worked, so that half of the time is left to others. */
-  readonly rests?: boolean;
+  /** While it says so one writer takes small batches, and pauses for as long as it has worked: half the time is left to others. */
+  readonly isModest: () => boolean;
   readonly work: (batch: readonly Waiting[]) => Promise<void>;
   /** Told of what was not begun when its signal aborted; without it nothing is dropped. */
   readonly dropped?: (waiting: Waiting, reason: Error) => void;
@@ -38,6 +36,8 @@ export interface CreateLaneOptions {
 
 /** No request joins a statement beyond it: 160 alerts take some 15 ms, and those that come meanwhile wait for them. */
 const BATCH_COST = 100_000;
+/** The same of a modest lane: what 160 results take on the event loop others would notice. */
+const MODEST_BATCH_COST = 25_000;
 
 /** A statement that waited for a lock has worked for less. */
 const REST_MAX_MS = 200;
@@ -51,17 +51,21 @@ export class CreateLane {
 
   add(waiting: Waiting): void {
     const { signal, request, cost } = waiting;
-    const { dropped, writersMax } = this.options;
+    const { dropped } = this.options;
     if (dropped !== undefined && signal?.aborted) return dropped(waiting, signal.reason as Error);
     const remove = this.#queue.push(request.caller, waiting, cost);
     if (dropped !== undefined) {
       const onAbort = () => remove() && dropped(waiting, signal!.reason as Error);
       signal?.addEventListener('abort', onAbort, { once: true });
     }
-    if (this.#writers === writersMax) return;
+    if (this.#writers >= this.#writersMax) return;
     this.#writers += 1;
     // One turn of the event loop: requests that arrived in the same read of a socket share the batch.
     setImmediate(() => void this.#write());
+  }
+
+  get #writersMax(): number {
+    return this.options.isModest() ? 1 : this.options.writersMax;
   }
 
   /** Takes everything that no writer has taken yet. */
@@ -70,18 +74,21 @@ export class CreateLane {
   }
 
   async #write(): Promise<void> {
-    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
+    while (this.#writers <= this.#writersMax) {
+      const batch = this.#take();
+      if (batch.length === 0) break;
       const started = performance.now();
       await this.#process(batch);
-      if (this.options.rests === true) await wait(Math.min(REST_MAX_MS, performance.now() - started));
+      if (this.options.isModest()) await wait(Math.min(REST_MAX_MS, performance.now() - started));
     }
     this.#writers -= 1;
   }
 
   #take(): Waiting[] {
-    const { batchMax, accept } = this.options;
+    const { batchMax, accept, isModest } = this.options;
+    const costMax = isModest() ? MODEST_BATCH_COST : BATCH_COST;
     const batch: Waiting[] = [];
-    for (let cost = 0; batch.length < batchMax && cost < BATCH_COST;) {
+    for (let cost = 0; batch.length < batchMax && cost < costMax;) {
       const next = this.#queue.take();
       if (next === undefined) break;
       if (!accept(next.item)) continue;

@@ -32,6 +32,20 @@ export interface NamedRecipients {
   readonly githubLogins: readonly string[];
 }
 
+/** How many names there are. */
+export function countNames({ userIds, departments, githubLogins }: NamedRecipients): number {
+  return userIds.length + departments.length + githubLogins.length;
+}
+
+/** How many characters they have, in UTF-16 units. */
+export function namesLength({ userIds, departments, githubLogins }: NamedRecipients): number {
+  return [userIds, departments, githubLogins].reduce((sum, names) => sum + textsLength(names), 0);
+}
+
+function textsLength(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + text.length, 0);
+}
+
 /** What a caller says of an alert. Times are milliseconds since 1970. */
 export interface AlertContent {
   readonly kind: AlertKind;

@@ -1,7 +1,7 @@
 import { FairQueue } from './fair-queue.js';
 import { wait } from './retry.js';
 
-/** Lets so much run at once; what comes beyond waits, its callers served in turn. */
+/** Lets work begin while less than so much runs; what comes beyond waits, its callers served in turn. */
 class Place {
   readonly #waiting = new FairQueue<() => void>();
   #running = 0;
@@ -13,22 +13,26 @@ class Place {
   }
 
   /** @throws the signal's reason if it aborts before the turn comes */
-  enter(caller: string, signal: AbortSignal): Promise<void> {
+  enter(caller: string, signal: AbortSignal, cost: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#running < this.max) {
-        this.#running += 1;
+        this.#running += cost;
         return resolve();
       }
       if (signal.aborted) return reject(signal.reason as Error);
-      const remove = this.#waiting.push(caller, resolve, 1);
+      const remove = this.#waiting.push(caller, resolve, cost);
       signal.addEventListener('abort', () => remove() && reject(signal.reason as Error), { once: true });
     });
   }
 
-  leave(): void {
-    const next = this.#waiting.take();
-    if (next === undefined) this.#running -= 1;
-    else next.item();
+  leave(cost: number): void {
+    this.#running -= cost;
+    while (this.#running < this.max) {
+      const next = this.#waiting.take();
+      if (next === undefined) return;
+      this.#running += next.cost;
+      next.item();
+    }
   }
 }
 
@@ -38,15 +42,18 @@ export class Turns {
 
   constructor(private readonly max: number) {}
 
-  /** @throws what `work` throws; the signal's reason if it aborts before the turn comes */
-  async run<T>(key: string, caller: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  /**
+   * @param cost how much it is of what may run at once
+   * @throws what `work` throws; the signal's reason if it aborts before the turn comes
+   */
+  async run<T>(key: string, caller: string, signal: AbortSignal, work: () => Promise<T>, cost = 1): Promise<T> {
     const place = this.#places.get(key) ?? new Place(this.max);
     this.#places.set(key, place);
-    await place.enter(caller, signal);
+    await place.enter(caller, signal, cost);
     try {
       return await work();
     } finally {
-      place.leave();
+      place.leave(cost);
       if (place.isEmpty) this.#places.delete(key);
     }
   }
@@ -61,12 +68,12 @@ export class EventLoopTurns {
 
   /** @throws what `work` throws; the signal's reason if it aborts before the turn comes */
   async run<T>(caller: string, signal: AbortSignal, work: () => T): Promise<T> {
-    await this.#place.enter(caller, signal);
+    await this.#place.enter(caller, signal, 1);
     const started = performance.now();
     try {
       return work();
     } finally {
-      void wait(performance.now() - started).then(() => this.#place.leave());
+      void wait(performance.now() - started).then(() => this.#place.leave(1));
     }
   }
 }

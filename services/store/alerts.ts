@@ -1,4 +1,5 @@
 import {
+  countNames,
   levelOfRank,
   levelRank,
   type AlertKind,
@@ -26,8 +27,8 @@ export type Inserted =
     }
   /** The caller has used this request id before. */
   | { readonly outcome: 'replay' }
-  /** Nobody who was named exists and is active. */
-  | { readonly outcome: 'unknown-recipients' };
+  /** Nobody who was named exists and is active. Nothing was stored, whether the caller has used this request id before or not. */
+  | { readonly outcome: 'unknown-recipients'; readonly unreached: Unreached };
 
 /** Whom an alert reaches, as far as it was known when it was stored. */
 export interface Reach {
@@ -193,7 +194,7 @@ function toUnreached(json: UnreachedJson | null): Unreached {
 }
 
 function toInserted(row: InsertedRow, { recipients }: NewAlert): Inserted {
-  if (!row.accepted) return { outcome: 'unknown-recipients' };
+  if (!row.accepted) return { outcome: 'unknown-recipients', unreached: toUnreached(row.unreached) };
   if (!row.stored) return { outcome: 'replay' };
   return {
     outcome: 'stored',
@@ -211,43 +212,6 @@ function toInserted(row: InsertedRow, { recipients }: NewAlert): Inserted {
       reachesNamed: recipients === undefined ? undefined : (row.unreached?.reached ?? true),
     },
   };
-}
-
-function countNames({ userIds, githubLogins, departments }: NamedRecipients): number {
-  return userIds.length + githubLogins.length + departments.length;
-}
-
-/** Somebody who was named, by which list of the request. */
-export interface UnknownRecipient {
-  readonly list: 'user_ids' | 'github_logins' | 'departments';
-  readonly name: string;
-  /** It exists and is inactive. */
-  readonly inactive: boolean;
-}
-
-/** Of the given names, those that no alert can be sent to. */
-export async function unknownRecipients(
-  database: Queryable,
-  names: { userIds: readonly string[]; githubLogins: readonly string[]; departments: readonly string[] },
-): Promise<UnknownRecipient[]> {
-  const { rows } = await database.query<UnknownRecipient & Row>({
-    text: `
-      SELECT 'user_ids' AS list, name, u.user_id IS NOT NULL AS inactive, 1 AS part, n
-      FROM unnest($1::text[]) WITH ORDINALITY AS named(name, n) LEFT JOIN users u ON u.user_id = name AND u.valid_to IS NULL
-      WHERE u.active IS NOT TRUE
-      UNION ALL
-      SELECT 'github_logins', name, u.user_id IS NOT NULL, 2, n
-      FROM unnest($2::text[]) WITH ORDINALITY AS named(name, n)
-      LEFT JOIN users u ON lower(u.github_login) = lower(name) AND u.github_login <> '' AND u.valid_to IS NULL
-      WHERE u.active IS NOT TRUE
-      UNION ALL
-      SELECT 'departments', name, false, 3, n
-      FROM unnest($3::text[]) WITH ORDINALITY AS named(name, n)
-      WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.department = name AND u.valid_to IS NULL)
-      ORDER BY part, n`,
-    values: [names.userIds, names.githubLogins, names.departments],
-  });
-  return rows;
 }
 
 interface ReplayRow extends AlertRow {

@@ -8,6 +8,7 @@ import type { CallContext } from '../../services/lib/grpc/server.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Metrics } from '../../services/lib/telemetry/metrics.js';
 import { Tracing } from '../../services/lib/telemetry/tracing.js';
+import { EventLoopTurns } from '../../services/lib/turns.js';
 import { insertAlerts } from '../../services/store/alerts.js';
 import { poolSizes, type Database } from '../../services/lib/postgres.js';
 import { upsertUsers } from '../../services/store/directory.js';
@@ -132,6 +133,7 @@ test('large requests that wait to be read are among those that wait: beyond its 
   const { CreateAlert } = alertService({
     database,
     batcher,
+    computations: new EventLoopTurns(),
     directories: new DirectoryCache(database),
     rules: new StaffedRulesCache(database),
     logger: silentLogger(),
@@ -178,7 +180,23 @@ test('a batch that names somebody who has left is refused with a few statements,
   assert.ok(statements() <= 30, `${statements()} statements`);
 });
 
-test('a name that comes into being between two statements is found, and its neighbours are refused all the same', async (t) => {
+test('thousands of unknown names are refused by the insert itself: no second statement looks them up', async (t) => {
+  const { database: real } = await createTestDatabase(t);
+  await storeDirectory(real);
+  const { database, statements } = counted(real);
+  const batcher = batcherOn(database);
+  const names = (prefix: string) => Array.from({ length: 4000 }, (_, index) => `${prefix}-${index}`);
+  const recipients = { userIds: names('nobody'), githubLogins: names('No'), departments: ['NOWHERE'] };
+  const message = await batcher.create(newAlert({ recipients })).then(
+    () => 'stored',
+    (error: AlertError) => error.violations.map(({ field, description }) => `${field} ${description}`).join(),
+  );
+  const shown = recipients.userIds.slice(0, 10).map((name) => `recipients.user_ids '${name}' does not exist,`);
+  assert.equal(message, `${shown.join('')}recipients and 7991 more do not exist or are inactive`);
+  assert.equal(statements(), 1);
+});
+
+test('the refusal names who was unknown to the insert, though somebody has come into being since', async (t) => {
   const { database } = await createTestDatabase(t);
   await storeDirectory(database);
   let created: Promise<unknown> | undefined;
@@ -188,11 +206,11 @@ test('a name that comes into being between two statements is found, and its neig
     return answer as never;
   };
   const batcher = batcherOn(querying(database, query));
-  const [found, refused] = await Promise.allSettled(
-    ['new', 'nobody'].map((name) => batcher.create(newAlert({ requestId: name, recipients: { userIds: [name] } }))),
-  );
-  assert.equal(found!.status, 'fulfilled');
-  assert.match(String((refused as PromiseRejectedResult).reason), /'nobody' does not exist/);
+  const request = newAlert({ requestId: 'one', recipients: { userIds: ['new'] } });
+  const create = () => batcher.create(request);
+  await assert.rejects(create(), /'new' does not exist/);
+  assert.equal((await create()).replayed, false);
+  assert.equal((await create()).replayed, true);
 });
 
 test('what nobody waits for any more and no writer has begun is dropped', async (t) => {
@@ -220,6 +238,29 @@ test('what nobody waits for any more and no writer has begun is dropped', async 
     { title: 'stays' },
   ]);
   assert.equal(batcher.depth, 0);
+});
+
+test('of the large requests of one caller a few are at work; the others wait unread, and those of other callers are served', async (t) => {
+  const cluster = await startTestCluster(t, PATIENT);
+  await storeDirectory(cluster.store.database);
+  const role = await cluster.start('alert-api');
+  const api = cluster.api(role);
+  const release = await hold(t, cluster.store.connect(), 'alerts');
+  const userIds = Array.from({ length: 8000 }, (_, index) => `nobody-${index}`);
+  const large = () => api.call('CreateAlert', alertRequest({ recipients: { userIds } }), { caller: 'large' });
+  const refusals = Promise.all(Array.from({ length: 12 }, () => failureOf(large())));
+  await untilTrue(async () => (await queueSize(role.http, 'large_requests')) > 1_000_000, { what: 'all are there' });
+  await untilTrue(async () => (await sample(role.http, 'ssom_create_queue')) === 2, { what: 'two are at work' });
+  assert.equal(await sample(role.http, 'ssom_grpc_calls'), 12);
+  const other = api.call(
+    'CreateAlert',
+    alertRequest({ message: 'x'.repeat(16_384), recipients: { userIds: ['op1'] } }),
+  );
+  await untilTrue(async () => (await sample(role.http, 'ssom_create_queue')) === 3, { what: 'the other is at work' });
+  await release();
+  assert.ok((await other).alert);
+  assert.deepEqual(new Set((await refusals).map(({ code }) => code)), new Set(['INVALID_ARGUMENT']));
+  assert.equal(await queueSize(role.http, 'large_requests'), 0);
 });
 
 test('calls of one caller, one user and about one inbox are bounded; others are served, and the refusals are counted', async (t) => {
@@ -330,8 +371,17 @@ test('a call whose deadline is over before it is begun stores nothing', async (t
   );
 });
 
-async function sample(http: string, name: string, bound?: string): Promise<number> {
+async function samplesOf(http: string, name: string) {
   const page = readPage(await (await fetch(`http://${http}/metrics`)).text());
-  const samples = [...page.values()].flatMap((family) => family.samples).filter((each) => each.name === name);
+  return [...page.values()].flatMap((family) => family.samples).filter((each) => each.name === name);
+}
+
+async function sample(http: string, name: string, bound?: string): Promise<number> {
+  const samples = await samplesOf(http, name);
   return samples.filter(({ labels }) => bound === undefined || labels['bound'] === bound)[0]?.value ?? 0;
+}
+
+async function queueSize(http: string, queue: string): Promise<number> {
+  const samples = await samplesOf(http, 'ssom_queue_size');
+  return samples.find(({ labels }) => labels['queue'] === queue)!.value;
 }

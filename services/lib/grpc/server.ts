@@ -18,10 +18,12 @@ import {
   type Span,
   type Tracing,
 } from '../telemetry/tracing.js';
+import type { EventLoopTurns } from '../turns.js';
 import { boundConnections } from './connections.js';
 import { databaseStatus } from './database-status.js';
 import type { Authenticate, Identity } from './identity.js';
 import { addHealth } from './health.js';
+import { LargeRequests, leavingLargeUnread, UndecodableRequest, UnreadRequest } from './large-requests.js';
 import { OpenStreams, pass } from './open-streams.js';
 import { reflectedFiles } from './reflection.js';
 import { metadataOf } from './reset-call.js';
@@ -77,7 +79,14 @@ export interface GrpcServerDeps {
 export type Weights = Readonly<Record<string, (request: never) => number>>;
 
 /** What is bounded, so that others have room. */
-const BOUNDS = ['calls_of_caller', 'calls_of_user', 'health_watches', 'reflections', 'connections'] as const;
+const BOUNDS = [
+  'calls_of_caller',
+  'calls_of_user',
+  'large_requests',
+  'health_watches',
+  'reflections',
+  'connections',
+] as const;
 type Bound = (typeof BOUNDS)[number];
 /** These need no identity and take 11 KB each. A client that looks after health watches each service, a tool reflects once. */
 const HEALTH_WATCHES = { prefix: '/grpc.health.v1.Health/Watch', perConnection: 20, max: 1000 };
@@ -105,6 +114,7 @@ export class GrpcServer {
   readonly #callers: RunningCalls;
   /** Calls of each user, for those who make calls for users too. */
   readonly users: RunningCalls;
+  readonly #large: LargeRequests;
   readonly #watches: OpenStreams;
   readonly #reflections: OpenStreams;
   readonly #refusals = new Map<Bound, number>(BOUNDS.map((bound) => [bound, 0]));
@@ -117,6 +127,7 @@ export class GrpcServer {
     const { callsPerCallerMax, callsPerUserMax } = deps;
     this.#callers = new RunningCalls({ max: callsPerCallerMax, of: 'caller', onRefused: refused('calls_of_caller') });
     this.users = new RunningCalls({ max: callsPerUserMax, of: 'user', onRefused: refused('calls_of_user') });
+    this.#large = new LargeRequests(refused('large_requests'));
     this.#watches = new OpenStreams({ ...HEALTH_WATCHES, onRefused: refused('health_watches') });
     this.#reflections = new OpenStreams({ ...REFLECTIONS, onRefused: refused('reflections') });
     this.#server = new grpc.Server({
@@ -146,18 +157,25 @@ export class GrpcServer {
     weights: Weights = {},
   ): void {
     const implementation: grpc.UntypedServiceImplementation = {};
+    const methods: Record<string, Definition[string]> = {};
     for (const [name, method] of Object.entries(definition)) {
       const handler = handlers[name];
       if (handler === undefined) throw new Error(`no handler for ${method.path}`);
+      methods[name] = method.responseStream ? method : leavingLargeUnread(method);
       implementation[name] = method.responseStream
         ? this.#stream(method.path, handler as StreamHandler<unknown, unknown>)
         : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>, weights[name]);
     }
-    this.#server.addService(definition, implementation);
+    this.#server.addService(methods, implementation);
     const [first] = Object.values(definition);
     const service = first!.path.split('/')[1]!;
     this.#services.push(service);
     this.#health.setStatus(service, 'NOT_SERVING');
+  }
+
+  /** For what handlers compute of large requests, one at a time with pauses, so that others are served meanwhile. */
+  get computations(): EventLoopTurns {
+    return this.#large.computations;
   }
 
   /** Tells clients by grpc.health.v1 whether calls make sense. */
@@ -190,6 +208,7 @@ export class GrpcServer {
     metrics.gauge('ssom.grpc.connections', 'Connections of gRPC clients.', connections);
     metrics.queue('grpc_connections', connections, connectionsMax);
     metrics.queue('health_watches', () => this.#watches.open, HEALTH_WATCHES.max);
+    metrics.queue('large_requests', () => this.#large.bytes.taken, this.#large.bytes.max);
     metrics.queue('reflections', () => this.#reflections.open, REFLECTIONS.max);
     metrics.gauge('ssom.grpc.calls', 'Unary calls, and openings of streams, that run.', () => this.#running.size);
     metrics.total('ssom.grpc.refused', 'Calls, streams and connections that were refused, by the bound.', () =>
@@ -243,7 +262,7 @@ export class GrpcServer {
         finish(toStatus(context).code);
         return callback(toStatus(context));
       }
-      this.#bounded(context, weigh(call.request as never), () => handler(call.request, context)).then(
+      this.#serve(context, call.request, weigh, (request) => handler(request, context)).then(
         (response) => {
           succeed(context.span);
           finish(grpc.status.OK);
@@ -283,6 +302,18 @@ export class GrpcServer {
 
   #callsOf({ kind }: Identity): RunningCalls {
     return kind === 'user' ? this.users : this.#callers;
+  }
+
+  async #serve<T>(
+    context: CallContext,
+    given: unknown,
+    weigh: Weights[string],
+    work: (request: unknown) => Promise<T>,
+  ): Promise<T> {
+    const serve = (request: unknown) => this.#bounded(context, weigh(request as never), () => work(request));
+    if (!(given instanceof UnreadRequest)) return serve(given);
+    const { kind, subject } = context.identity;
+    return this.#large.run(`${kind} ${subject}`, given, context.signal, serve);
   }
 
   /** Runs a call, unless its caller has as many running as it may. */
@@ -363,6 +394,8 @@ export class GrpcServer {
 
   #statusOf(path: string, error: Error, traceId: string | undefined) {
     if (error instanceof AlertError) return toStatus(error);
+    // As grpc-js says it of requests that it decodes itself.
+    if (error instanceof UndecodableRequest) return internal('Error deserializing request');
     const refusal = databaseStatus(error);
     if (refusal !== undefined) {
       if (refusal.canRetry) {
@@ -376,8 +409,12 @@ export class GrpcServer {
     }
     // What we did not foresee is logged whole, and the caller learns nothing of our insides.
     this.deps.logger.error({ method: path, trace_id: traceId, err: error }, 'a call failed unexpectedly');
-    return { code: grpc.status.INTERNAL, details: 'internal error', metadata: new grpc.Metadata() };
+    return internal('internal error');
   }
+}
+
+function internal(details: string) {
+  return { code: grpc.status.INTERNAL, details, metadata: new grpc.Metadata() };
 }
 
 /** What a caller says of its trace; nothing if it says it twice, or in a way that nobody understands. */

@@ -8,11 +8,13 @@ const NEVER = new AbortController().signal;
 function workOn(turns: Turns) {
   const begun: string[] = [];
   const finish = new Map<string, () => void>();
-  const run = (name: string, caller = 'one', signal = NEVER) =>
-    turns.run('key', caller, signal, () => {
+  const run = (name: string, caller = 'one', signal = NEVER, cost = 1) => {
+    const work = () => {
       begun.push(name);
       return new Promise<void>((resolve) => finish.set(name, resolve));
-    });
+    };
+    return turns.run('key', caller, signal, work, cost);
+  };
   return {
     begun,
     run,
@@ -46,6 +48,30 @@ test('of one key the callers are served in turn: who has one waiting waits for o
   for (const name of ['a1', 'a2', 'b1', 'a3', 'a4']) await finish(name);
   await Promise.all(all);
   assert.deepEqual(begun, ['a1', 'a2', 'b1', 'a3', 'a4']);
+});
+
+test('what costs more takes more of what may run at once, and leaves as much', async () => {
+  const { begun, run, finish } = workOn(new Turns(10));
+  const all = [
+    run('a', 'one', NEVER, 6),
+    run('b', 'one', NEVER, 100),
+    run('c'),
+    run('d', 'one', NEVER, 9),
+    run('e'),
+    run('f'),
+  ];
+  await new Promise(setImmediate);
+  assert.deepEqual(begun, ['a', 'b']);
+  await finish('a');
+  assert.deepEqual(begun, ['a', 'b']);
+  await finish('b');
+  assert.deepEqual(begun, ['a', 'b', 'c', 'd']);
+  await finish('c');
+  assert.deepEqual(begun, ['a', 'b', 'c', 'd', 'e']);
+  await finish('d');
+  assert.deepEqual(begun, ['a', 'b', 'c', 'd', 'e', 'f']);
+  for (const name of ['e', 'f']) await finish(name);
+  await Promise.all(all);
 });
 
 test('long computations: who has one waits for one of a caller that has hundreds; one whose signal aborts leaves', async () => {

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
+import test from 'node:test';
+import { AlertError } from '../../../services/domain/errors.js';
+import {
+  LargeRequests,
+  leavingLargeUnread,
+  UndecodableRequest,
+  UnreadRequest,
+} from '../../../services/lib/grpc/large-requests.js';
+import { api } from '../../../services/lib/grpc/protos.js';
+
+const { CreateAlert } = api.AlertService.service;
+const { requestDeserialize } = leavingLargeUnread(CreateAlert);
+
+test('a small request is decoded at once, a large one when it is read; what cannot be decoded fails then', async () => {
+  const small = CreateAlert.requestSerialize({ title: 'small' });
+  assert.equal((requestDeserialize(small) as { title: string }).title, 'small');
+  const large = CreateAlert.requestSerialize({ title: 'x'.repeat(20_000) });
+  const unread = requestDeserialize(large) as UnreadRequest;
+  assert.ok(unread instanceof UnreadRequest);
+  const requests = new LargeRequests(() => undefined);
+  const read = (request: UnreadRequest) =>
+    requests.run('one', request, new AbortController().signal, (message) =>
+      Promise.resolve((message as { title: string }).title.length),
+    );
+  assert.equal(await read(unread), 20_000);
+  // There is no wire type 7.
+  const broken = requestDeserialize(Buffer.concat([large, Buffer.from([0x0f])])) as UnreadRequest;
+  await assert.rejects(read(broken), UndecodableRequest);
+  assert.equal(requests.bytes.taken, 0);
+});
+
+test('beyond its share of the room a caller is refused; what nobody waits for leaves it', async () => {
+  let refused = 0;
+  const requests = new LargeRequests(() => (refused += 1));
+  const gone = new AbortController();
+  setMaxListeners(0, gone.signal);
+  let decoded = 0;
+  const unread = () => new UnreadRequest(8 * 1024 * 1024, () => (decoded += 1));
+  const release: (() => void)[] = [];
+  const run = (caller: string) =>
+    requests.run(caller, unread(), gone.signal, () => new Promise<void>((resolve) => release.push(resolve)));
+  const calls = Array.from({ length: 5 }, () => run('one'));
+  const outcomes = Promise.allSettled(calls);
+  const refusal = await calls[4]!.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  assert.ok(refusal instanceof AlertError && refusal.canRetry);
+  assert.equal(refusal.reason, 'TOO_MANY_CALLS');
+  assert.equal(refused, 1);
+  const other = run('other');
+  while (release.length < 2) await new Promise(setImmediate);
+  assert.equal(decoded, 2);
+  gone.abort(new Error('gone'));
+  for (const each of release) each();
+  await other;
+  assert.deepEqual(
+    (await outcomes).map(({ status }) => status),
+    ['fulfilled', 'rejected', 'rejected', 'rejected', 'rejected'],
+  );
+  assert.equal(requests.bytes.taken, 0);
+});
