@@ -34,21 +34,37 @@ execFileSync(
 
 // What reflection tells: the real descriptors, since the ones that proto-loader rebuilds lack imports and map entries.
 const buf = join(root, 'node_modules/@bufbuild/buf/bin/buf');
-const describe = (folder) =>
+const describe = (folder, ...options) =>
   execFileSync(
     process.execPath,
-    [buf, 'build', folder, '--as-file-descriptor-set', '--exclude-source-info', '--output', '-#format=binpb'],
+    [
+      buf,
+      'build',
+      folder,
+      '--as-file-descriptor-set',
+      '--exclude-source-info',
+      '--output',
+      '-#format=binpb',
+      ...options,
+    ],
     { cwd: root },
   );
+// A tool shows the details of an error only if reflection tells what they are. (Of firebase-admin's dependencies.)
+const GOOGLE = 'node_modules/google-gax/build/protos';
+const ERRORS = ['google/rpc/status.proto', 'google/rpc/error_details.proto', 'google/protobuf/any.proto'];
 // Protobuf messages merge by concatenation.
-const descriptors = Buffer.concat(['proto', 'node_modules/grpc-health-check/proto'].map(describe));
+const descriptors = Buffer.concat([
+  describe('proto'),
+  describe('node_modules/grpc-health-check/proto'),
+  describe(GOOGLE, '--exclude-imports', ...ERRORS.flatMap((file) => ['--path', `${GOOGLE}/${file}`])),
+]);
 const lines = descriptors
   .toString('base64')
   .match(/.{1,110}/g)
   .map((line) => `  '${line}',\n`);
 writeFileSync(
   join(out, 'descriptor-set.ts'),
-  `/** A google.protobuf.FileDescriptorSet of all proto files and of grpc.health.v1, in base64. */\nexport const DESCRIPTOR_SET = [\n${lines.join('')}].join('');\n`,
+  `/** A google.protobuf.FileDescriptorSet of all proto files, of grpc.health.v1 and of google.rpc's errors, in base64. */\nexport const DESCRIPTOR_SET = [\n${lines.join('')}].join('');\n`,
 );
 
 // What clients and servers load, compiled in: so the client finds it wherever it is installed or bundled.

@@ -153,6 +153,14 @@ test('grpcurl, by reflection', { skip: whySkip('grpcurl', ['--version'], GRPCURL
   const refused = stream({ resumeToken: UNREADABLE });
   await refused.ended();
   assert.match(refused.stderr, /Code: InvalidArgument\n.*Message: resume_token is not a token of this service/s);
+
+  const wrong = new Tool(t, 'grpcurl', [
+    ...['-plaintext', '-H', 'x-caller: curl', '-d', '{}', address],
+    'ssom.alert.v1.AlertService/GetAlert',
+  ]);
+  await wrong.ended();
+  assert.match(wrong.stderr, /"@type": "type.googleapis.com\/google.rpc.ErrorInfo",.*"reason": "INVALID_FIELDS"/s);
+  assert.match(wrong.stderr, /"fieldViolations": \[.*"field": "alert_id"/s);
 });
 
 const PYTHON_REMEDY = 'python3 has no grpc_tools; pip install grpcio==1.85.1 grpcio-tools==1.85.1';
