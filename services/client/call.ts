@@ -4,7 +4,6 @@ import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { CallSpan } from '../lib/telemetry/call-span.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { checkTimeout, checkWhole, DAY_MS } from './check.js';
-import { checkWellFormed } from './check-request.js';
 import { AlertClientError, amended, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
 import { withinMs } from './within-ms.js';
@@ -79,7 +78,6 @@ export function unary<Request, Response>(
   method: Method<Request, Response>,
 ): Unary<Request, Response> {
   return async (request, options = {}) => {
-    checkWellFormed(request);
     try {
       return await callTraced(settings, name, method, request, options, false);
     } catch (error) {

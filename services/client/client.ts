@@ -1,10 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
-import { api } from '../lib/grpc/protos.js';
-import type { BatchCreateAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
+import { api, requestType } from '../lib/grpc/protos.js';
 import type { BatchCreateAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { CreateAlertResponse__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
 import type { ListDevicesRequest } from '../lib/grpc/types/ssom/alert/v1/ListDevicesRequest.js';
 import type { ListDevicesResponse__Output } from '../lib/grpc/types/ssom/alert/v1/ListDevicesResponse.js';
@@ -50,10 +47,17 @@ import {
 } from './call.js';
 import { channelCredentials, openChannel } from './channel.js';
 import { checkTimeout } from './check.js';
-import { checkAlert, checkWellFormed, wellFormed } from './check-request.js';
+import { checkBatch } from './check-batch.js';
+import {
+  checkAlert,
+  type BatchCreateAlertsRequest,
+  type CreateAlertRequest,
+  type NamedAlert,
+} from './check-request.js';
 import { CreateBatcher } from './create-batcher.js';
 import { identityHeader, type ClientIdentity } from './identity.js';
 import { StreamChannel } from './stream-channel.js';
+import { checkRequest } from './request-form.js';
 import { ResumingStream, type AlertStream, type Logger, type StreamOptions } from './stream.js';
 
 export interface ClientOptions {
@@ -138,27 +142,31 @@ export function createClient(options: ClientOptions): AlertClient {
   const directory = new api.DirectoryService(options.address, credentials, stubOptions);
   const streams = new StreamChannel([options.streamAddress ?? options.address].flat(), credentials, settings.metadata);
 
-  const call = <Request, Response>(name: string, method: Method<Request, Response>) =>
+  const send = <Request, Response>(name: string, method: Method<Request, Response>) =>
     unary(settings, `ssom.alert.v1.${name}`, method);
-  const createAlert: AlertClient['createAlert'] = call('AlertService/CreateAlert', (...args) =>
+  const call = <Request, Response>(name: string, method: Method<Request, Response>): Unary<Request, Response> => {
+    const type = requestType(`ssom.alert.v1.${name}`);
+    const sendChecked = send(name, method);
+    return async (request, more) => sendChecked(checkRequest(type, request), more);
+  };
+  const createAlert = send<NamedAlert, CreateAlertResponse__Output>('AlertService/CreateAlert', (...args) =>
     alerts.createAlert(...args),
   );
-  const createBatch: AlertClient['batchCreateAlerts'] = call('AlertService/BatchCreateAlerts', (...args) =>
-    alerts.batchCreateAlerts(...args),
+  const createBatch = send<{ requests: NamedAlert[] }, BatchCreateAlertsResponse__Output>(
+    'AlertService/BatchCreateAlerts',
+    (...args) => alerts.batchCreateAlerts(...args),
   );
 
   const { path, responseDeserialize } = api.AlertService.service.BatchCreateAlerts;
-  const createEncoded = call<Buffer, BatchCreateAlertsResponse__Output>('AlertService/BatchCreateAlerts', (...args) =>
+  const createEncoded = send<Buffer, BatchCreateAlertsResponse__Output>('AlertService/BatchCreateAlerts', (...args) =>
     alerts.makeUnaryRequest(path, (bytes) => bytes, responseDeserialize, ...args),
   );
   const batcher = new CreateBatcher((request) => createEncoded(request));
 
   return {
     createAlert: async (request, more = {}) => {
-      checkAlert(request);
-      const named = withRequestId(wellFormed(request));
       // Here, and not with its call: there it would be the fault of all that travel with it.
-      checkWellFormed(named);
+      const named = checkAlert(request);
       return repeat(
         () => (more.batch === true ? batcher.create(named) : createAlert(named, more)),
         [named.requestId],
@@ -166,10 +174,12 @@ export function createClient(options: ClientOptions): AlertClient {
         closing.signal,
       );
     },
-    batchCreateAlerts: (request, more = {}) => {
-      const requests = (request.requests ?? []).map((each) => withRequestId(wellFormed(each)));
-      const requestIds = requests.map(({ requestId }) => requestId);
-      return repeat(() => createBatch({ requests }, more), requestIds, more, closing.signal);
+    batchCreateAlerts: async (request, more = {}) => {
+      const batch = checkBatch(request);
+      const { requests, requestIds } = batch;
+      if (requests.length === 0 && requestIds.length > 0) return batch.complete([]);
+      const { results } = await repeat(() => createBatch({ requests }, more), requestIds, more, closing.signal);
+      return batch.complete(results);
     },
     getAlert: call('AlertService/GetAlert', (...args) => alerts.getAlert(...args)),
     listAlerts: call('AlertService/ListAlerts', (...args) => alerts.listAlerts(...args)),
@@ -196,8 +206,4 @@ export function createClient(options: ClientOptions): AlertClient {
       streams.close();
     },
   };
-}
-
-function withRequestId(request: CreateAlertRequest): CreateAlertRequest & { requestId: string } {
-  return { ...request, requestId: request.requestId || randomUUID() };
 }

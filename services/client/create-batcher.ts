@@ -4,9 +4,9 @@ import protobuf from 'protobufjs';
 import { api, messageType } from '../lib/grpc/protos.js';
 import type { BatchCreateAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
 import type { BatchItemError__Output } from '../lib/grpc/types/ssom/alert/v1/BatchItemError.js';
-import type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { CreateAlertResponse__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
-import { AlertClientError, messageOf, toClientError, type StatusName } from './errors.js';
+import type { NamedAlert } from './check-request.js';
+import { AlertClientError, toClientError, type StatusName } from './errors.js';
 
 const { CreateAlert } = api.AlertService.service;
 
@@ -25,7 +25,7 @@ const WAITING_MAX = 10_000;
 type Send = (request: Buffer) => Promise<BatchCreateAlertsResponse__Output>;
 
 interface Item {
-  /** Encoded when it was queued: what cannot be encoded fails alone, and the length is known. */
+  /** Encoded when it was queued, so that its length is known. */
   readonly request: Buffer;
   /** Of whoever created it: a batch belongs to the trace of its first one. */
   readonly context: AsyncResource;
@@ -43,8 +43,11 @@ export class CreateBatcher {
 
   constructor(private readonly send: Send) {}
 
-  /** @throws AlertClientError what became of this one alert */
-  async create(request: CreateAlertRequest): Promise<CreateAlertResponse__Output> {
+  /**
+   * @param request checked
+   * @throws AlertClientError what became of this one alert
+   */
+  async create(request: NamedAlert): Promise<CreateAlertResponse__Output> {
     if (this.#waiting.length >= WAITING_MAX) {
       throw new AlertClientError(
         'RESOURCE_EXHAUSTED',
@@ -53,7 +56,7 @@ export class CreateBatcher {
         { retryAfterMs: 1000 },
       );
     }
-    const encoded = encode(request);
+    const encoded = CreateAlert.requestSerialize(request);
     return new Promise((resolve, reject) => {
       const context = new AsyncResource('CreateBatcher');
       this.#waiting.push({ request: encoded, context, resolve, reject });
@@ -112,16 +115,6 @@ function itemError({ code, reason, message, fieldViolations, retryAfterMs }: Bat
 /** Failures of a whole call that one of its items, or their number, may be to blame for. */
 function isOfTheBatch({ code, canRetry }: AlertClientError): boolean {
   return !canRetry && (code === 'RESOURCE_EXHAUSTED' || code === 'INVALID_ARGUMENT' || code === 'INTERNAL');
-}
-
-/** @throws AlertClientError INVALID_ARGUMENT for what the protocol has no form for, such as a number instead of labels */
-function encode(request: CreateAlertRequest): Buffer {
-  try {
-    return CreateAlert.requestSerialize(request);
-  } catch (error) {
-    const message = `the alert cannot be encoded: ${messageOf(error)}`;
-    throw new AlertClientError('INVALID_ARGUMENT', 'REQUEST_MALFORMED', message, { cause: error });
-  }
 }
 
 const LENGTH_DELIMITED = 2;

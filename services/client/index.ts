@@ -2,6 +2,8 @@
 export { createClient, type AlertClient, type ClientOptions } from './client.js';
 export type { ClientIdentity, TokenSource } from './identity.js';
 export type { CallOptions, CreateOptions, RepeatOptions, Unary } from './call.js';
+export type { BatchCreateAlertsRequest, CreateAlertRequest } from './check-request.js';
+export type { Time } from './time.js';
 export type { Backoff } from './retry-delay.js';
 export { AlertClientError, type StatusName } from './errors.js';
 export type { AlertStream, Logger, StreamEvent, StreamOptions, StreamState } from './stream.js';
@@ -11,7 +13,6 @@ export type { Adjustment__Output as Adjustment } from '../lib/grpc/types/ssom/al
 export type { Alert__Output as Alert } from '../lib/grpc/types/ssom/alert/v1/Alert.js';
 export type { AlertKind } from '../lib/grpc/types/ssom/alert/v1/AlertKind.js';
 export type { AlertLevel } from '../lib/grpc/types/ssom/alert/v1/AlertLevel.js';
-export type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 export type { CreateAlertResponse__Output as CreateAlertResponse } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
 export type { Device__Output as Device } from '../lib/grpc/types/ssom/alert/v1/Device.js';
 export type { InboxChange__Output as InboxChange } from '../lib/grpc/types/ssom/alert/v1/InboxChange.js';

@@ -2,7 +2,7 @@ import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/Stream
 import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
 import type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.js';
 import { wait } from '../lib/retry.js';
-import { checkFilter } from './check-request.js';
+import { checkStream } from './check-request.js';
 import { checkTimeout, checkWhole, invalid, shown } from './check.js';
 import { AlertClientError, amended, messageOf, toClientError } from './errors.js';
 import { retryDelayMs, type Backoff } from './retry-delay.js';
@@ -264,11 +264,11 @@ export class ResumingStream implements AlertStream {
   }
 }
 
-function checkOptions({ start, filter, reconnect }: StreamOptions): void {
+function checkOptions({ userId = '', resumeToken = '', start, filter, reconnect }: StreamOptions): void {
   if (start !== undefined && start !== 'now' && start !== 'beginning') {
     throw invalid('start', `must be 'now' or 'beginning', not ${shown(start)}`);
   }
-  checkFilter(filter);
+  checkStream({ userId, resumeToken, filter: filter ?? null });
   if (typeof reconnect !== 'object') return;
   checkTimeout('reconnect.baseMs', reconnect.baseMs);
   checkTimeout('reconnect.capMs', reconnect.capMs);

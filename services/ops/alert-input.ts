@@ -1,5 +1,6 @@
+import type { CreateAlertRequest } from '../client/check-request.js';
+import { parseRfc3339, type Time } from '../client/time.js';
 import { ALERT_KINDS, ALERT_LEVELS } from '../domain/alert.js';
-import type { CreateAlertRequest } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import type { Recipients } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';
 import { isObject, join, Problems, readEnum, readFields, readList, readText, typeName } from './fields.js';
 
@@ -88,21 +89,11 @@ function checkWhole(text: string | undefined, path: string, problems: Problems):
     problems.add(path, 'must be well-formed: it has half of a character (a lone surrogate)');
 }
 
-/** RFC 3339, as proto3 JSON has it: seconds, up to nine digits behind the point, and an offset. */
-const TIME = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/;
-
-function readTime(value: unknown, path: string, problems: Problems): { seconds: number; nanos: number } | null {
-  const match = typeof value === 'string' ? TIME.exec(value) : null;
-  const ms = match === null ? Number.NaN : Date.parse(value as string);
-  // Date.parse takes 30 February for 2 March.
-  if (match === null && typeof value === 'string' && TIME.test(`${value}Z`)) {
+function readTime(value: unknown, path: string, problems: Problems): Time | null {
+  const time = typeof value === 'string' ? parseRfc3339(value) : undefined;
+  if (time !== undefined) return time;
+  if (typeof value === 'string' && parseRfc3339(`${value}Z`) !== undefined)
     problems.add(path, `has no time zone: ${value}Z is UTC, ${value}+09:00 is Seoul`);
-    return null;
-  }
-  const lastDay = match === null ? 0 : new Date(Date.UTC(Number(match[1]), Number(match[2]), 0)).getUTCDate();
-  if (Number.isNaN(ms) || Number(match![3]) > lastDay) {
-    problems.add(path, `must be a time such as 2026-01-31T09:30:00+09:00, not ${JSON.stringify(value)}`);
-    return null;
-  }
-  return { seconds: Math.floor(ms / 1000), nanos: Number((match![4] ?? '').padEnd(9, '0')) };
+  else problems.add(path, `must be a time such as 2026-01-31T09:30:00+09:00, not ${JSON.stringify(value)}`);
+  return null;
 }

@@ -16,7 +16,7 @@ import {
   type Registry,
 } from '#stack';
 import { createClient, type AlertClient } from '../../services/client/client.js';
-import type { CreateAlertRequest } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
+import type { CreateAlertRequest } from '../support/alerts.js';
 import type { InboxEntry__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxEntry.js';
 import { ROOT } from '../../services/lib/root.js';
 import { temporaryFolder } from '../support/cleanup.js';

@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCreateAlertRequest } from '../../services/alert-api/create-alert-request.js';
+import type { CreateAlertRequest as ClientRequest } from '../../services/client/check-request.js';
 import type { AlertKind, AlertLevel, NewAlert } from '../../services/domain/alert.js';
 import { api } from '../../services/lib/grpc/protos.js';
 import type {
-  CreateAlertRequest,
+  CreateAlertRequest as WireRequest,
   CreateAlertRequest__Output,
 } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import { ROOT } from '../../services/lib/root.js';
+
+/** What our client and the protocol take alike. */
+export type CreateAlertRequest = ClientRequest & WireRequest;
 
 let made = 0;
 
@@ -24,7 +28,7 @@ export function alertRequest(rest: CreateAlertRequest = {}): CreateAlertRequest 
 }
 
 /** The request as a handler gets it: sent over the wire and decoded, with every default filled in. */
-export function asReceived(request: CreateAlertRequest): CreateAlertRequest__Output {
+export function asReceived(request: WireRequest): CreateAlertRequest__Output {
   const { requestSerialize, requestDeserialize } = api.AlertService.service.CreateAlert;
   return requestDeserialize(requestSerialize(request));
 }

@@ -28,3 +28,11 @@ export function messageType(name: string): protobuf.Type {
   root ??= protobuf.Root.fromJSON(DEFINITIONS);
   return root.lookupType(name);
 }
+
+/** The message type of a method's request, by the method's path such as `ssom.alert.v1.AlertService/CreateAlert`. */
+export function requestType(path: string): protobuf.Type {
+  const [name, method] = path.split('/') as [string, string];
+  root ??= protobuf.Root.fromJSON(DEFINITIONS);
+  const service = root.lookupService(name);
+  return service.lookupType(service.methods[method]!.requestType);
+}

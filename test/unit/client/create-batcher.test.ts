@@ -158,7 +158,7 @@ test('where everything is refused the search ends, and each alert has the error'
   assert.ok(calls.length <= 65, `${calls.length} calls`);
 });
 
-test('what cannot be encoded fails alone and at once, and the others are sent', async (t) => {
+test('what has no form in the protocol fails alone and at once, and the others are sent', async (t) => {
   const { batches, client } = await service(t, stored);
   const malformed = { title: '1', labels: 7 as unknown as Record<string, string> };
   const refused = await titlesRefused([
@@ -168,6 +168,6 @@ test('what cannot be encoded fails alone and at once, and the others are sent', 
   ]);
   assert.deepEqual([...refused.keys()], [1]);
   const error = refused.get(1)!;
-  assert.deepEqual([error.code, error.reason, error.canRetry], ['INVALID_ARGUMENT', 'REQUEST_MALFORMED', false]);
+  assert.deepEqual([error.code, error.reason, error.canRetry], ['INVALID_ARGUMENT', 'INVALID_FIELDS', false]);
   assert.deepEqual(batches, [['0', '2']]);
 });

@@ -192,7 +192,7 @@ test('options that there are not are refused, and said what they should be', (t)
     [{ filter: 'unread' }, /^filter must be an object/],
     [{ filter: { unread: true } }, /^filter has kinds, minimumLevel, unreadOnly, and no 'unread'$/],
     [{ filter: { minimumLevel: 'LOUD' } }, /^filter.minimumLevel must be one of .*ALERT_LEVEL_INFO.*, not 'LOUD'$/],
-    [{ filter: { kinds: ['NOPE'] } }, /^filter.kinds must be one of .*ALERT_KIND_GRAFANA.*, not 'NOPE'$/],
+    [{ filter: { kinds: ['NOPE'] } }, /^filter.kinds\[0\] must be one of .*ALERT_KIND_GRAFANA.*, not 'NOPE'$/],
     [{ filter: { kinds: 'ALERT_KIND_ISSUE' } }, /^filter.kinds must be an array/],
     [{ filter: { unreadOnly: 'yes' } }, /^filter.unreadOnly must be true or false/],
     [{ reconnect: { baseMs: NaN, capMs: 1 } }, /^reconnect.baseMs/],
