@@ -1,9 +1,10 @@
 // One background process: started once, known by its pid file, and signalled only while it is proven to be ours.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../make-folder.mjs';
 import { StackError } from './errors.mjs';
 import { withLock } from './lock.mjs';
 import { pathsOf } from './paths.mjs';
@@ -102,8 +103,7 @@ async function start(spec) {
     spec.name,
     Object.fromEntries(Object.entries(spec.ports).map(([key, port]) => [spec.variables[key] ?? key, port])),
   );
-  for (const target of [where.data, path.dirname(where.log), path.dirname(where.run)])
-    await mkdir(target, { recursive: true });
+  for (const target of [where.data, path.dirname(where.log), path.dirname(where.run)]) makeFolder(target);
   const { command, args, ...options } = await spec.prepare();
 
   rotate(where.log);
@@ -264,7 +264,7 @@ function killNow(runFile, file) {
 
 /** One old log is kept: it holds the reason of the last death. @param {string} log */
 function rotate(log) {
-  mkdirSync(path.dirname(log), { recursive: true });
+  makeFolder(path.dirname(log));
   try {
     renameSync(log, `${log}.1`);
   } catch {

@@ -3,6 +3,7 @@
 import { chmod, copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolder } from '../make-folder.mjs';
 import { StackError } from './errors.mjs';
 import { withLock } from './lock.mjs';
 import { APICURIO_VERSION, JAEGER_VERSION, KAFKA_VERSION, LOG4J_VERSION, defaultDownloads } from './paths.mjs';
@@ -34,7 +35,7 @@ async function once(downloads, name, what, fill, progress) {
     place,
     async () => {
       if (existsSync(place)) return place; // another process made it while this one waited
-      await mkdir(downloads, { recursive: true });
+      makeFolder(downloads);
       const unfinished = `.unfinished-${name}-`;
       for (const left of await readdir(downloads)) {
         if (left.startsWith(unfinished)) await rm(path.join(downloads, left), { recursive: true });

@@ -2,9 +2,10 @@
 // outlives the process that started it. fsync stays on: a benchmark against this one tells the truth.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs';
-import { chown, mkdir, readFile, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chown, readFile, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../make-folder.mjs';
 import { startDaemon } from './daemon.mjs';
 import { StackError } from './errors.mjs';
 import { withLock } from './lock.mjs';
@@ -189,7 +190,7 @@ export async function startPostgres(options = {}) {
       await withLock(native, () => makeLibraryLinks(native));
       const user = otherUser();
       if (user) {
-        await mkdir(data, { recursive: true });
+        makeFolder(data);
         await chown(data, user.uid, user.gid);
         // The stack's own folders may be entered: a temporary one that a test makes is closed to other users.
         for (const folder of [path.resolve(dir), path.dirname(data)]) chmodSync(folder, statSync(folder).mode | 0o001);

@@ -1,6 +1,7 @@
 // The schema registry: Apicurio Registry, which speaks the API of Confluent's at /apis/ccompat/v7.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder } from '../make-folder.mjs';
 import { startDaemon } from './daemon.mjs';
 import { fetchRegistry } from './download.mjs';
 import { StackError } from './errors.mjs';
@@ -84,7 +85,7 @@ export async function startRegistry(options = {}) {
     async prepare() {
       const command = java();
       const jar = await fetchRegistry({ downloads: options.downloads, progress });
-      await mkdir(path.join(data, 'config'), { recursive: true });
+      makeFolder(path.join(data, 'config'));
       const config = path.join(data, 'config', 'application.properties');
       await writeFile(config, applicationProperties(basicAuth), { mode: 0o600 });
       const args = [

@@ -19,6 +19,7 @@ import { availableParallelism } from 'node:os';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
+import { makeFolder } from '../make-folder.mjs';
 import {
   childEnv,
   failureText,
@@ -219,7 +220,7 @@ async function keepWhatRuns(from, to) {
   ])) {
     const source = join(from, 'build', folder);
     const target = join(to, 'build', folder);
-    mkdirSync(target, { recursive: true });
+    makeFolder(target);
     if (!existsSync(source)) continue;
     for (const name of readdirSync(source).filter((file) => wanted.test(file))) {
       const file = join(target, name);

@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../lib/make-folder.js';
 
 /** Where a stream keeps its place, so that another process can go on behind it. What it throws ends the iteration. */
 export interface TokenStore {
@@ -32,7 +33,7 @@ export function fileTokenStore(file: string): TokenStore {
       throw new Error(`${file} does not hold a resume token; remove it, reload the inbox, and begin anew`);
     },
     async save(token) {
-      await mkdir(dirname(file), { recursive: true });
+      await makeFolder(dirname(file));
       const unfinished = `${file}.${process.pid}.tmp`;
       await writeFile(unfinished, `${token}\n`, { mode: 0o600, flush: true });
       await rename(unfinished, file);

@@ -8,7 +8,6 @@ import {
   fchownSync,
   lchownSync,
   lstatSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   openSync,
@@ -24,6 +23,7 @@ import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { endsWithUs } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
+import { makeFolder } from '../lib/make-folder.js';
 import { wait } from '../lib/retry.js';
 
 /*
@@ -69,7 +69,7 @@ const RESTART_WAIT_MS = 1000;
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { logger } = options;
   const binaries = await findBinaries();
-  mkdirSync(options.dataDir, { recursive: true });
+  await makeFolder(options.dataDir);
   // The folder itself may be a link, which is the operator's; what lies in it is ours, and may not.
   const base = realpathSync(options.dataDir);
   const cluster = join(base, 'postgres');

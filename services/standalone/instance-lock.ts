@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { makeFolder } from '../lib/make-folder.js';
 
 const NAME = 'instance.sock';
 
@@ -12,7 +13,7 @@ const NAME = 'instance.sock';
  * @throws if a living instance holds it
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
-  const folder = openFolder(dataDir);
+  const folder = await openFolder(dataDir);
   // The path of a socket may have 107 bytes only, wherever the folder lies.
   const path = (name: string) =>
     process.platform === 'linux' ? `/proc/self/fd/${folder}/${name}` : join(dataDir, name);
@@ -40,12 +41,13 @@ async function unlock(server: Server, folder: number): Promise<void> {
   closeSync(folder);
 }
 
-function openFolder(dataDir: string): number {
+async function openFolder(dataDir: string): Promise<number> {
   try {
-    mkdirSync(dataDir, { recursive: true });
+    await makeFolder(dataDir);
     return openSync(dataDir, 'r');
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it is a file' : (error as Error).message;
+    const { code, path, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'EEXIST' ? `${path} is a file` : message;
     throw new Error(`DATA_DIR ${dataDir} is no folder that can be used: ${reason}; set another DATA_DIR`, {
       cause: error,
     });

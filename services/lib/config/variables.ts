@@ -695,9 +695,15 @@ export const variables = {
     [10, 10_000_000],
     'Alerts whose content a gateway keeps in memory.',
   ),
-  shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', 8000, [100, 600_000], 'After this a shutdown is forced.', {
-    byProfile: { embedded: 4000 },
-  }),
+  shutdownTimeoutMs: integer(
+    'SHUTDOWN_TIMEOUT_MS',
+    8000,
+    [100, 600_000],
+    'After this a shutdown is forced. `npm start` kills a service that has not ended 3 s later (if this is not set, 11 s after the signal).',
+    {
+      byProfile: { embedded: 4000 },
+    },
+  ),
   logLevel: choice(
     'LOG_LEVEL',
     'info',
