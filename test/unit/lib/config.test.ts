@@ -122,6 +122,19 @@ test('unknown variables: ours are refused, foreign ones left alone', () => {
   assert.deepEqual(named({ PATH: '/bin', HOME: '/root', KAFKA_HEAP_OPTS: '-Xmx1g', OTEL_SERVICE_NAME: 'x' }), []);
 });
 
+test('what Kubernetes sets for its Services is left alone', () => {
+  const links = {
+    SERVICE_HOST: '10.0.0.1',
+    SERVICE_PORT: '9092',
+    SERVICE_PORT_CLIENT: '9092',
+    PORT: 'tcp://10.0.0.1:9092',
+  };
+  const more = { PORT_9092_TCP: 'tcp://10.0.0.1:9092', PORT_9092_TCP_ADDR: '10.0.0.1', PORT_9092_TCP_PROTO: 'tcp' };
+  for (const service of ['KAFKA', 'DATABASE', 'SCHEMA_REGISTRY', 'STREAM_GATEWAY', 'ALERT_API'])
+    for (const [name, value] of Object.entries({ ...links, ...more }))
+      assert.deepEqual(problems({ [`${service}_${name}`]: value }), [], `${service}_${name}`);
+});
+
 test("each of OpenTelemetry's standard variables is honoured, or refused with what is right", () => {
   const honoured = {
     OTEL_SDK_DISABLED: 'false',
