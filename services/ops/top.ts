@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { wait } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { examples, type AddCommands } from './command.js';
-import { FAILED, OK, print, say, type Context } from './context.js';
+import { FAILED, INTERRUPTED, OK, print, say, type Context } from './context.js';
 import { readRoles, roleAddresses, rolesFlag, type RolesFlags } from './roles.js';
 import { painter } from './text.js';
 import { History, type Figures } from './top-figures.js';
@@ -66,12 +66,16 @@ async function once(
   intervalMs: number,
 ): Promise<number> {
   const signal = context.interrupted();
-  await look();
+  const first = await look();
+  // What was interrupted has seen nobody.
+  if (signal.aborted) return INTERRUPTED;
   await wait(intervalMs, signal);
-  const figures = await look();
+  const second = await look();
+  const figures = signal.aborted ? first : second;
   if (json) await print(context, JSON.stringify(figuresJson(figures), orNull, 2));
   else
     for (const line of frameOf(figures, new Date(wallClock()), undefined, painter(context))) await print(context, line);
+  if (signal.aborted) return INTERRUPTED;
   if (figures.roles.some(({ away }) => away === undefined)) return OK;
   say(context, "no role answers; 'npm start' starts them, --roles or SSOM_ROLES says where they are");
   return FAILED;
@@ -97,7 +101,9 @@ async function live(
   stdout.on('resize', draw);
   try {
     while (!signal.aborted) {
-      figures = await look();
+      const seen = await look();
+      if (signal.aborted) break;
+      figures = seen;
       draw();
       await wait(intervalMs, signal);
     }

@@ -155,6 +155,34 @@ test('top for scripts: one frame of two looks without control characters, and JS
   );
 });
 
+test('top that is interrupted shows what it has seen, and calls nobody away', async (t) => {
+  let asked = 0;
+  const once = await serveHttp(t, (request, response) => {
+    asked += 1;
+    // One look asks for /readyz and /metrics.
+    if (asked <= 2)
+      response.end(request.url === '/readyz' ? JSON.stringify({ role: 'fanout', status: 'ready', checks: {} }) : '');
+  });
+  const silent = await serveHttp(t, () => (asked += 1));
+  for (const [address, seen] of [
+    [once, true],
+    [silent, false],
+  ] as const) {
+    for (const more of [[], ['--json']]) {
+      asked = 0;
+      const context = fakeContext({ environment: { SSOM_ROLES: address } });
+      const ended = main(['top', '--interval', '0.2', ...more], context);
+      await untilTrue(() => asked > (seen ? 2 : 0), { what: 'a look that is not answered' });
+      context.interrupt();
+      assert.equal(await ended, 130);
+      assert.equal(context.err(), '');
+      assert.doesNotMatch(context.out(), /aborted/);
+      if (seen) assert.match(context.out(), more.length > 0 ? /"ready": true/ : /1 of 1 process ready/);
+      else assert.equal(context.out(), '');
+    }
+  }
+});
+
 test('top says which roles are away, and why', async (t) => {
   const silent = await serveHttp(t, () => undefined);
   const other = await serveHttp(t, (_request, response) => response.end('<html>'));
