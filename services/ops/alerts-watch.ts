@@ -3,7 +3,7 @@ import { toFilter, withClient, type ConnectionFlags, type FilterFlags } from './
 import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
 import { changeLine, changesJson } from './format.js';
 import { describeError } from './problems.js';
-import { painter } from './text.js';
+import { duration, painter } from './text.js';
 
 export interface WatchFlags extends ConnectionFlags, FilterFlags {
   readonly user: string;
@@ -16,11 +16,21 @@ export async function watchAlerts(context: Context, flags: WatchFlags): Promise<
   return withClient(context, flags, { userId: flags.user }, async (client, signal) => {
     const paint = painter(context);
     let resumeToken = '';
+    const begun = performance.now();
+    // "now" is when there is a connection.
+    const before = `; what came before is in 'ssom-alert inbox list --user ${flags.user}', or comes with --from start`;
+    let waited = false;
     const stream = client.streamAlerts({
       ...startOf(flags.from),
       filter: toFilter(flags),
       signal,
-      onEvent: (event) => announce(context, flags.user, event),
+      onEvent: (event) => {
+        announce(context, flags.user, event);
+        if (event.type === 'lost' && resumeToken === '') waited = true;
+        if (event.type !== 'connected' || !waited) return;
+        waited = false;
+        say(context, `connected after ${duration(performance.now() - begun)}${flags.from === 'now' ? before : ''}`);
+      },
     });
     for await (const response of stream) {
       ({ resumeToken } = response);

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
 import type { CreateAlertRequest__Output } from '../../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
 import { main } from '../../../services/ops/cli.js';
-import { fakeService, type StreamCall } from '../client/fake-service.js';
+import { fakeService, refuse, type StreamCall } from '../client/fake-service.js';
 import { fakeContext } from './fake-context.js';
 
 function line(title: string, more: object = {}): string {
@@ -368,6 +368,35 @@ test('watch shows changes, keeps still about checkpoints, and Ctrl-C ends it wit
   });
   assert.equal(context.out(), '--:--:--  INFO      ISSUE       a  x\\ny  #17\n');
   assert.match(context.err(), /^live: .*\nto go on from here: --from r2\n$/);
+});
+
+test('watch says that it waited for the service, and where what came before is to be found', async (t) => {
+  for (const from of ['now', 'start']) {
+    let calls = 0;
+    const address = await fakeService(t, {
+      StreamAlerts: (call: StreamCall) => {
+        calls += 1;
+        if (calls < 3) return refuse(call, { code: grpc.status.UNAVAILABLE, details: 'not yet' });
+        call.write({ changes: [], resumeToken: 'r1' });
+        call.on('cancelled', () => undefined);
+        // Lost once more: the place is known then, and nothing is missed.
+        if (calls === 3) setImmediate(() => refuse(call, { code: grpc.status.UNAVAILABLE, details: 'again' }));
+      },
+    });
+    const context = fakeContext();
+    context.stderr.on('data', () => {
+      if (context.err().split('live: ').length === 3) setImmediate(() => context.interrupt());
+    });
+    assert.equal(
+      await main(['alerts', 'watch', '--user', 'op01', '--from', from, '--stream-address', address], context),
+      0,
+    );
+    const connected = context.err().match(/^connected after .*$/gm);
+    assert.equal(connected?.length, 1, context.err());
+    assert.match(connected[0], /^connected after [\d.]+ m?s/);
+    const missed = "; what came before is in 'ssom-alert inbox list --user op01', or comes with --from start";
+    assert.equal(connected[0].includes(missed), from === 'now', connected[0]);
+  }
 });
 
 test('watch --json prints a change a line, and a token that has expired is explained', async (t) => {
