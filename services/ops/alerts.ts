@@ -9,7 +9,7 @@ import {
   collect,
   examples,
   filterFlags,
-  parseId,
+  parseWhole,
   parseKind,
   parseLevel,
   userFlags,
@@ -74,7 +74,7 @@ export const addAlerts: AddCommands = (program, context, done) => {
   callerFlags(alerts.command('get'))
     .summary('show one alert and how far it has come')
     .description('One alert, and to how many of its recipients it has come.')
-    .argument('<id>', "the alert's number", parseId)
+    .argument('<id>', "the alert's number", parseWhole)
     .option('--json', 'as JSON')
     .addHelpText('after', examples('ssom-alert alerts get 17', 'ssom-alert alerts get 17 --json | jq .progress'))
     .action(async (id: number, flags: CallerFlags & { json?: boolean }) => done(await getAlert(context, id, flags)));
@@ -85,7 +85,7 @@ export const addAlerts: AddCommands = (program, context, done) => {
       'When an alert was created, published, fanned out, came into inboxes, was pushed and read; what is missing, for whom, and ' +
         "why, as the alert's record and the running roles tell; and where its trace is. One that took its time shows where.",
     )
-    .argument('<id>', "the alert's number", parseId)
+    .argument('<id>', "the alert's number", parseWhole)
     .option('--jaeger <url>', `Jaeger's page (env SSOM_JAEGER_URL; default ${JAEGER_DEFAULT})`)
     .option('--json', 'as JSON')
     .addHelpText(

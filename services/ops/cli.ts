@@ -5,7 +5,7 @@ import { AlertClientError } from '../client/errors.js';
 import { ConfigError } from '../lib/config/load.js';
 import { ROOT } from '../lib/root.js';
 import { addAlerts } from './alerts.js';
-import { examples, refuseRepeats } from './command.js';
+import { examples, inWordsOfHelp, refuseRepeats } from './command.js';
 import { FAILED, OK, say, TRY_AGAIN, USAGE, UsageError, type Context } from './context.js';
 import { addDevices } from './devices.js';
 import { addDlq } from './dlq.js';
@@ -44,6 +44,7 @@ function createProgram(context: Context, done: (code: number) => void): Command 
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
+      outputError: (text, write) => write(inWordsOfHelp(text)),
     })
     .configureHelp({ showGlobalOptions: false })
     .showHelpAfterError('(add --help for what there is)')

@@ -5,6 +5,7 @@ import { ALERT_KINDS, ALERT_LEVELS, type AlertKind, type AlertLevel } from '../d
 import { FAILED, INTERRUPTED, say, TRY_AGAIN, UsageError, type Context } from './context.js';
 import { findEnum } from './fields.js';
 import { describeError } from './problems.js';
+import { oneLine } from './text.js';
 
 /** Adds a group of commands; `done` takes a command's exit code. */
 export type AddCommands = (program: Command, context: Context, done: (code: number) => void) => void;
@@ -115,17 +116,15 @@ export function parseLevel(value: string): ProtoLevel {
   return level;
 }
 
-/** A number of the alert service: whole, greater than 0, exact. */
-export function parseId(value: string): number {
-  const id = Number(value);
-  if (!/^\d+$/.test(value) || id < 1 || !Number.isSafeInteger(id)) {
-    throw new InvalidArgumentError('It must be a whole number greater than 0.');
-  }
-  return id;
+/** A number of the alert service, or of a limit: whole, greater than 0, exact. */
+export function parseWhole(value: string): number {
+  const number = Number(value);
+  if (/^\d+$/.test(value) && number >= 1 && Number.isSafeInteger(number)) return number;
+  throw new InvalidArgumentError('It must be a whole number from 1 to 9007199254740991.');
 }
 
 export function collectIds(value: string, before: readonly number[] | undefined): readonly number[] {
-  return [...(before ?? []), parseId(value)];
+  return [...(before ?? []), parseWhole(value)];
 }
 
 /** Options that narrow down what is shown. */
@@ -149,6 +148,19 @@ export function toFilter(flags: FilterFlags) {
     kinds: [...(flags.kind ?? [])],
     minimumLevel: flags.minLevel ?? ('ALERT_LEVEL_UNSPECIFIED' as const),
   };
+}
+
+/** Commander's two ways to say that a value is not right, before it says what would be. */
+const NOT_RIGHT =
+  /^error: (?:command-argument value '(.*)' is invalid for argument '(.*?)'|option '(\S+).*?' argument '(.*)' is invalid)\. /s;
+
+/** What commander says of the command line, in the words of its help: `error: --limit 'x' is wrong. It must be …`. */
+export function inWordsOfHelp(text: string): string {
+  return text.replace(NOT_RIGHT, (_, argument?: string, name?: string, option?: string, value?: string) =>
+    oneLine(
+      name === undefined ? `error: ${option} '${value}' is wrong. ` : `error: <${name}> '${argument}' is wrong. `,
+    ),
+  );
 }
 
 /** Help below a command's options. */

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Device__Output } from '../lib/grpc/types/ssom/alert/v1/Device.js';
 import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
-import { examples, parseId, userFlags, withClient, type AddCommands, type ConnectionFlags } from './command.js';
+import { examples, parseWhole, userFlags, withClient, type AddCommands, type ConnectionFlags } from './command.js';
 import { OK, print, say, UsageError, type Context } from './context.js';
 import { findEnum } from './fields.js';
 import { dateAndClock, timeJson } from './format.js';
@@ -46,7 +46,7 @@ export const addDevices: AddCommands = (program, context, done) => {
   userFlags(devices.command('unregister'), 'whose devices')
     .summary('remove a device')
     .description('Removes a device, by its number or its token. Nothing is pushed to it any more.')
-    .argument('[id]', "the device's number", parseId)
+    .argument('[id]', "the device's number", parseWhole)
     .option('--token <token>', 'its token instead')
     .addHelpText('after', examples('ssom-alert devices unregister --user op01 7'))
     .action(async (id: number | undefined, flags: DeviceFlags & { token?: string }) =>

@@ -3,7 +3,7 @@ import type { Letter } from '../lib/kafka/dead-letter-topic.js';
 import type { IncomingRecord } from '../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../lib/kafka/producer.js';
 import type { KeptLetter } from '../store/dead-letters.js';
-import { examples, type AddCommands } from './command.js';
+import { examples, parseWhole, type AddCommands } from './command.js';
 import { FAILED, INTERRUPTED, OK, print, say, type Context } from './context.js';
 import { count, oneLine } from './text.js';
 import { parseTime } from './times.js';
@@ -102,14 +102,7 @@ function filterFlags(command: Command): Command {
     .option('--until <time>', 'only given up before this', parseTime)
     .option('--reason <text>', 'only those whose class or reason has this text')
     .option('--key <key>', 'only with this key (a user or an alert)')
-    .option('--limit <n>', 'at most this many (default: all)', parseLimit);
-}
-
-function parseLimit(value: string): number {
-  const limit = Number(value);
-  if (!Number.isSafeInteger(limit) || limit < 1)
-    throw new InvalidArgumentError('It must be a whole number greater than 0.');
-  return limit;
+    .option('--limit <n>', 'at most this many (default: all)', parseWhole);
 }
 
 interface Name {

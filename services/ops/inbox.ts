@@ -1,9 +1,9 @@
-import { InvalidArgumentError } from 'commander';
 import type { AlertClient } from '../client/client.js';
 import {
   collectIds,
   examples,
   filterFlags,
+  parseWhole,
   toFilter,
   userFlags,
   withClient,
@@ -37,7 +37,7 @@ export const addInbox: AddCommands = (program, context, done) => {
   filterFlags(userFlags(inbox.command('list')))
     .summary('show the inbox, newest alert first')
     .description('The inbox, newest alert first. A * marks what is unread.')
-    .option('--limit <n>', 'show at most this many', parseLimit, 50)
+    .option('--limit <n>', 'show at most this many', parseWhole, 50)
     .option('--json', 'one JSON object a line, for programs')
     .addHelpText(
       'after',
@@ -73,12 +73,6 @@ export const addInbox: AddCommands = (program, context, done) => {
       ),
     );
 };
-
-function parseLimit(value: string): number {
-  const limit = Number(value);
-  if (/^\d+$/.test(value) && limit >= 1) return limit;
-  throw new InvalidArgumentError('It must be a whole number greater than 0.');
-}
 
 async function list(context: Context, flags: ListFlags): Promise<number> {
   return withClient(context, flags, { userId: flags.user }, async (client, signal) => {

@@ -398,7 +398,7 @@ test('what trace cannot answer is one clear message', async (t) => {
   for (const wrong of ['abc', '0', '1.5', '9007199254740993']) {
     const [usage, said] = await trace([wrong]);
     assert.equal(usage, 2);
-    assert.match(said, /whole number greater than 0/);
+    assert.match(said, /whole number from 1 to 9007199254740991/);
   }
   assert.match((await trace(['17', '--jaeger', 'j']))[1], /'j' is no address of Jaeger's page/);
   const [failed, said] = await trace(['17'], { SSOM_ADDRESS: stopped });
