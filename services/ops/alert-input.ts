@@ -3,6 +3,7 @@ import { parseRfc3339, type Time } from '../client/time.js';
 import { ALERT_KINDS, ALERT_LEVELS } from '../domain/alert.js';
 import type { Recipients } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';
 import { isObject, join, Problems, readEnum, readFields, readList, readText, typeName } from './fields.js';
+import { parseJson } from './json-text.js';
 
 const FIELDS = [
   'requestId',
@@ -21,23 +22,34 @@ const RECIPIENT_FIELDS = ['userIds', 'departments', 'githubLogins'] as const;
 /** An alert to be, or what is wrong with it. The service checks lengths, times and recipients; here it is the shape. */
 export type AlertInput = { readonly request: CreateAlertRequest } | { readonly problems: readonly string[] };
 
-/** One line of JSON: the fields of CreateAlertRequest as proto3 JSON names them, or in snake_case. */
-export function parseAlertLine(text: string): AlertInput {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    return { problems: [`is not JSON: ${(error as Error).message}`] };
+/** What monitoring tools send to a URL of one's own, by the fields that each always has. */
+const WEBHOOKS: readonly { readonly of: string; readonly has: readonly string[] }[] = [
+  { of: 'Alertmanager or Grafana', has: ['receiver', 'status', 'alerts'] },
+  { of: 'Grafana before 8', has: ['ruleName', 'ruleUrl', 'state'] },
+  { of: 'GitHub', has: ['repository', 'sender'] },
+  { of: 'Jenkins', has: ['name', 'url', 'build'] },
+];
+
+/**
+ * One JSON object: the fields of CreateAlertRequest as proto3 JSON names them, or in snake_case.
+ * @param line of its file on which it begins
+ * @param problems none yet
+ */
+export function parseAlertLine(text: string, line = 1, problems = new Problems()): AlertInput {
+  const json = parseJson(text, line);
+  if ('problem' in json) return { problems: [json.problem] };
+  const { value } = json;
+  if (!isObject(value)) {
+    const hint = Array.isArray(value) ? " (jq -c '.[]' makes one of each)" : '';
+    return { problems: [`must be a JSON object, not ${typeName(value)}${hint}`] };
   }
-  if (!isObject(parsed)) {
-    const hint = Array.isArray(parsed) ? " (jq -c '.[]' makes one of each)" : '';
-    return { problems: [`must be a JSON object, not ${typeName(parsed)}${hint}`] };
-  }
-  return readAlert(parsed);
+  const webhook = WEBHOOKS.find(({ has }) => has.every((name) => Object.hasOwn(value, name)));
+  if (webhook === undefined) return readAlert(value, problems);
+  problems.add('is', `what a webhook of ${webhook.of} sends, and no alert${problems.once('an alert has', FIELDS)}`);
+  return { problems: problems.list };
 }
 
-export function readAlert(object: Readonly<Record<string, unknown>>): AlertInput {
-  const problems = new Problems();
+export function readAlert(object: Readonly<Record<string, unknown>>, problems = new Problems()): AlertInput {
   const fields = readFields(object, FIELDS, '', problems);
   const request: CreateAlertRequest = {};
   for (const name of ['requestId', 'appName', 'title', 'message', 'sourceId'] as const) {
@@ -61,11 +73,26 @@ function readLabels(value: unknown, problems: Problems): Record<string, string> 
     problems.add('labels', `must be an object, not ${typeName(value)}`);
     return {};
   }
-  for (const [key, text] of Object.entries(value)) {
-    readText(text, `labels[${JSON.stringify(key)}]`, problems);
-    checkWhole(key, `labels[${JSON.stringify(key)}]`, problems);
-  }
-  return value as Record<string, string>;
+  const labels = Object.entries(value).map(([key, given]) => {
+    const path = `labels[${JSON.stringify(key)}]`;
+    checkWhole(key, path, problems);
+    const text = typeof given === 'boolean' || isExact(given) ? String(given) : given;
+    if (typeof text !== 'string')
+      problems.add(path, `must be a string, ${LABEL_NUMBERS}, true or false, not ${said(given)}`);
+    return [key, text] as const;
+  });
+  return Object.fromEntries(labels) as Record<string, string>;
+}
+
+const LABEL_NUMBERS = 'a number of at most 15 digits';
+
+/** Whether a number's text is the one that was written, or a shorter one for the same. */
+function isExact(value: unknown): boolean {
+  return typeof value === 'number' && String(value).replace(/\D/g, '').length <= 15 && !/e/.test(String(value));
+}
+
+function said(value: unknown): string {
+  return typeof value === 'number' ? String(value) : typeName(value);
 }
 
 function readRecipients(value: unknown, problems: Problems): Recipients {

@@ -6,7 +6,8 @@ import { sendChunks, type Item, type Tally } from './batch-sender.js';
 import { callerIdentity, withClient, type CallerFlags, type ProtoKind, type ProtoLevel } from './command.js';
 import { FAILED, INTERRUPTED, OK, print, say, UsageError, type Context } from './context.js';
 import { createJson, createNotes } from './create-notes.js';
-import { checkFirstLine, describeFileError, openInput } from './input-file.js';
+import { Problems } from './fields.js';
+import { describeFileError, jsonLines, openInput } from './input-file.js';
 import { joinObjects } from './json-objects.js';
 import { chunked, LONGEST, readLines } from './lines.js';
 import { count, oneLine } from './text.js';
@@ -137,11 +138,12 @@ async function createFromFile(context: Context, file: string, flags: CreateFlags
     };
 
     async function* items(): AsyncGenerator<Item & { readonly bytes: number }, void, undefined> {
-      const lines = readLines(openInput(context, file, reading.signal));
+      const lines = jsonLines(readLines(openInput(context, file, reading.signal)), file);
+      const listed = new Set<string>();
       for await (const { number, text, problem, bytes } of joinObjects(lines, LONGEST)) {
-        if (lastLine === 0 && text !== undefined) checkFirstLine(text, file);
         lastLine = number;
-        const input = text === undefined ? { problems: [problem!] } : parseAlertLine(text);
+        const input =
+          text === undefined ? { problems: [problem!] } : parseAlertLine(text, number, new Problems(listed));
         if ('problems' in input) {
           tally.refused += 1;
           refuse(number, input.problems.join('; '));

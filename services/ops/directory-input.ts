@@ -2,6 +2,7 @@ import { ROUTING_MATCHES } from '../domain/routing.js';
 import type { RoutingRule } from '../lib/grpc/types/ssom/alert/v1/RoutingRule.js';
 import type { User } from '../lib/grpc/types/ssom/alert/v1/User.js';
 import { isObject, Problems, readEnum, readFields, readList, readText, typeName } from './fields.js';
+import { parseJson } from './json-text.js';
 
 const USER_FIELDS = ['userId', 'displayName', 'department', 'githubLogin', 'active'] as const;
 const RULE_FIELDS = ['department', 'match', 'appPattern'] as const;
@@ -17,12 +18,9 @@ export type DirectoryInput = { readonly directory: DirectoryFile } | { readonly 
 
 /** Reads a file like deploy/sample/directory.json; snake_case and the enum's full names are taken too. */
 export function parseDirectory(text: string): DirectoryInput {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    return { problems: [`the file is not JSON: ${(error as Error).message}`] };
-  }
+  const json = parseJson(text);
+  if ('problem' in json) return { problems: [`the file ${json.problem}`] };
+  const parsed = json.value;
   if (!isObject(parsed)) return { problems: [`the file must hold a JSON object, not ${typeName(parsed)}`] };
   const problems = new Problems();
   const fields = readFields(parsed, ['users', 'routingRules'], '', problems);

@@ -2,12 +2,32 @@
 
 export type Json = Readonly<Record<string, unknown>>;
 
+/** Of unknown fields. */
+const UNKNOWN_SHOWN = 10;
+
 /** Problems found so far, each beginning with the path of its field. */
 export class Problems {
   readonly list: string[] = [];
 
+  /** @param listed lists of fields that were told before: a file of a thousand lines tells each once */
+  constructor(private readonly listed = new Set<string>()) {}
+
   add(path: string, problem: string): void {
     this.list.push(`${path} ${problem}`);
+  }
+
+  addUnknown(paths: readonly string[], names: readonly string[]): void {
+    const more = paths.length - UNKNOWN_SHOWN;
+    const shown = paths.slice(0, UNKNOWN_SHOWN).join(', ') + (more > 0 ? ` and ${more} more` : '');
+    this.add(shown, (paths.length === 1 ? 'is not a field' : 'are not fields') + this.once('there are', names));
+  }
+
+  /** `; there are a, b, c`, or nothing if that was told before. */
+  once(what: string, names: readonly string[]): string {
+    const list = names.join(', ');
+    if (this.listed.has(list)) return '';
+    this.listed.add(list);
+    return `; ${what} ${list}`;
   }
 }
 
@@ -27,7 +47,7 @@ function toSnake(name: string): string {
 
 /**
  * An object's fields under their camelCase names; snake_case is taken too, and null is as good as absent (both as
- * proto3 JSON has it). Unknown fields, and fields given in both ways, are problems.
+ * proto3 JSON has it). Unknown fields are one problem, and each that is given in both ways.
  */
 export function readFields<const Name extends string>(
   object: Json,
@@ -38,11 +58,17 @@ export function readFields<const Name extends string>(
   const bySpelling = new Map<string, Name>(
     names.flatMap((name) => [[name, name] as const, [toSnake(name), name] as const]),
   );
+  const unknown = Object.keys(object).filter((key) => !bySpelling.has(key));
+  if (unknown.length > 0)
+    problems.addUnknown(
+      unknown.map((key) => join(path, key)),
+      names,
+    );
   const fields: Partial<Record<Name, unknown>> = {};
   for (const [key, value] of Object.entries(object)) {
     const name = bySpelling.get(key);
-    if (name === undefined) problems.add(join(path, key), `is not a field; there are ${names.join(', ')}`);
-    else if (fields[name] !== undefined) problems.add(join(path, name), 'is given twice');
+    if (name === undefined) continue;
+    if (fields[name] !== undefined) problems.add(join(path, name), 'is given twice');
     else if (value !== null) fields[name] = value;
   }
   return fields;

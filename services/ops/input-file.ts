@@ -1,6 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import type { Context } from './context.js';
+import { parseJson } from './json-text.js';
+import { appended, LONGEST, type Line } from './lines.js';
+import { oneLine } from './text.js';
 
 /** What a file is, when it is not the text that was wanted, and what to do about it. */
 class ForeignFile extends Error {}
@@ -56,17 +59,70 @@ export async function* openInput(
   }
 }
 
-/** @throws an error that describeFileError explains, for a table, or an array, where each line should be an object */
-export function checkFirstLine(text: string, file: string): void {
-  const line = text.replace(/^\uFEFF/, '').trim();
-  if (line.startsWith('[') && !line.endsWith(']'))
-    throw new ForeignFile(
-      `${nameOf(file)} is a JSON array over several lines: jq -c '.[]' makes lines of it, one object each`,
-    );
-  if (/^"?[\w ./-]+"?([,;\t] *"?[\w ./-]*"?){2,}$/.test(line))
-    throw new ForeignFile(
-      `${nameOf(file)} looks like CSV, and begins with ${JSON.stringify(line.slice(0, 60))}; each line must be a JSON object`,
-    );
+/** What a file is that does not begin with JSON, by its first line. */
+const LOOKS: readonly { readonly line: RegExp; readonly like: string }[] = [
+  { line: /^"?[\w ./-]+"?([,;\t] *"?[\w ./-]*"?){2,}$/, like: 'CSV' },
+  { line: /^--\S+$/, like: 'a form in parts (multipart/form-data)' },
+  { line: /^[\w.%+-]+=[^\s&]*(&[\w.%+-]+=[^\s&]*)*$/, like: 'a form (application/x-www-form-urlencoded)' },
+  { line: /^</, like: 'XML or HTML' },
+];
+
+/**
+ * The lines of a file of JSON objects, if that is what it is. One line that is no JSON may have been cut off; two at the beginning,
+ * or nothing else, are another kind of file.
+ * @throws an error that describeFileError explains, for text of another kind, or an array over several lines
+ */
+export async function* jsonLines(lines: AsyncIterable<Line>, file: string): AsyncGenerator<Line, void, undefined> {
+  let odd: Line | undefined;
+  let begun = false;
+  for await (const line of lines) {
+    if (!begun && line.text !== undefined && !isJsonBegun(line.text)) {
+      if (odd !== undefined || lookOf(line.text) !== undefined) throw foreignText(odd ?? line, file);
+      odd = line;
+      continue;
+    }
+    if (!begun && odd === undefined && isArrayBegun(line.text)) throw await foreignArray(line, lines, file);
+    begun = true;
+    if (odd !== undefined) yield odd;
+    odd = undefined;
+    yield line;
+  }
+  if (odd !== undefined) throw foreignText(odd, file);
+}
+
+function isJsonBegun(text: string): boolean {
+  return /^\s*[[{]/.test(text) || 'value' in parseJson(text);
+}
+
+function isArrayBegun(text = ''): boolean {
+  return text.trimStart().startsWith('[') && !text.trimEnd().endsWith(']');
+}
+
+function lookOf(text: string): string | undefined {
+  return LOOKS.find(({ line }) => line.test(text.trim()))?.like;
+}
+
+function foreignText({ text = '' }: Line, file: string): ForeignFile {
+  const begins = oneLine(JSON.stringify(text.trim().slice(0, 60)));
+  return new ForeignFile(
+    `${nameOf(file)} looks like ${lookOf(text) ?? 'plain text'}, and begins with ${begins}; each line must be a JSON object`,
+  );
+}
+
+/** Reads on, since jq would only say that it is broken. */
+async function foreignArray(first: Line, lines: AsyncIterable<Line>, file: string): Promise<ForeignFile> {
+  let { text = '', number } = first;
+  // The same iterator: it goes on behind the first line.
+  for await (const line of lines) {
+    text = appended(text, number, line);
+    number = line.number;
+    if (text.length > LONGEST) break;
+  }
+  const json = text.length > LONGEST ? undefined : parseJson(text, first.number);
+  if (json !== undefined && 'problem' in json) return new ForeignFile(`${nameOf(file)} ${json.problem}`);
+  return new ForeignFile(
+    `${nameOf(file)} is a JSON array over several lines: jq -c '.[]' makes lines of it, one object each`,
+  );
 }
 
 function nameOf(file: string): string {

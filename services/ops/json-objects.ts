@@ -1,4 +1,4 @@
-import type { Line } from './lines.js';
+import { appended, type Line } from './lines.js';
 
 /** Opened and not closed so far, behind a part of a JSON text; undefined: it is no JSON, as a string ended with its line. */
 function openBrackets(text: string, open: number): number | undefined {
@@ -19,7 +19,7 @@ function openBrackets(text: string, open: number): number | undefined {
  * @param longest in bytes; an object that is longer is named as such a line is
  */
 export async function* joinObjects(lines: AsyncIterable<Line>, longest: number): AsyncGenerator<Line, void, undefined> {
-  let begun: { number: number; text: string; bytes: number; open: number } | undefined;
+  let begun: { number: number; last: number; text: string; bytes: number; open: number } | undefined;
   const tooLong = ({ number, bytes }: { number: number; bytes: number }): Line => ({
     number,
     bytes,
@@ -38,13 +38,14 @@ export async function* joinObjects(lines: AsyncIterable<Line>, longest: number):
     if (begun === undefined) {
       const open = text.trimStart().startsWith('{') ? openBrackets(text, 0) : 0;
       if (open === undefined || open <= 0) yield line;
-      else begun = { number, text, bytes, open };
+      else begun = { number, last: number, text, bytes, open };
       continue;
     }
     const open = openBrackets(text, begun.open);
     begun.bytes += bytes + 1;
     // Of what is too long its end is still looked for.
-    begun.text = begun.bytes > longest ? '' : `${begun.text}\n${text}`;
+    begun.text = begun.bytes > longest ? '' : appended(begun.text, begun.last, line);
+    begun.last = number;
     begun.open = open ?? 0;
     if (begun.open > 0) continue;
     yield begun.bytes > longest ? tooLong(begun) : begun;

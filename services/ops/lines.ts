@@ -10,6 +10,11 @@ export interface Line {
   readonly bytes: number;
 }
 
+/** A text and the next of its lines, with the blank ones that were left out since the line `last`: problems are told by lines. */
+export function appended(text: string, last: number, { number, text: next = '' }: Line): string {
+  return `${text}${'\n'.repeat(number - last)}${next}`;
+}
+
 /** gRPC takes no larger message, and an alert's JSON is hardly smaller than its protobuf. */
 export const LONGEST = 1_048_576;
 const LINE_FEED = 0x0a;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { ROOT } from '../../../services/lib/root.js';
 import { parseAlertLine } from '../../../services/ops/alert-input.js';
+import { Problems } from '../../../services/ops/fields.js';
 
 function request(line: object) {
   const input = parseAlertLine(JSON.stringify(line));
@@ -93,7 +94,7 @@ test('every problem of a line is named by its path', () => {
       level: 2,
       appName: 'a',
       app_name: 'b',
-      labels: { 'a b': 1 },
+      labels: { 'a b': null, big: 12345678901234567890, list: [] },
       recipients: { userIds: ['u', null], teams: [], departments: 'D' },
     }).map((problem) => problem.replace(/; there are .*/, '')),
     [
@@ -102,12 +103,72 @@ test('every problem of a line is named by its path', () => {
       'title must be a string, not a number',
       'kind must be one of OPENSEARCH, GRAFANA, ISSUE, JENKINS, ARGOCD, DEPLOYMENT, OTHER, not "GRAFFANA"',
       'level must be one of INFO, WARNING, ERROR, CRITICAL, not 2',
-      'labels["a b"] must be a string, not a number',
+      'labels["a b"] must be a string, a number of at most 15 digits, true or false, not null',
+      'labels["big"] must be a string, a number of at most 15 digits, true or false, not 12345678901234567000',
+      'labels["list"] must be a string, a number of at most 15 digits, true or false, not an array',
       'recipients.teams is not a field',
       'recipients.userIds[1] must be a string, not null',
       'recipients.departments must be an array, not a string',
     ],
   );
+});
+
+test('numbers, true and false are labels by their text', () => {
+  assert.deepEqual(request({ labels: { n: 5, f: -0.25, b: true, s: 'x' } }).labels, {
+    n: '5',
+    f: '-0.25',
+    b: 'true',
+    s: 'x',
+  });
+});
+
+test('unknown fields are one problem, and what there is instead is told once a file', () => {
+  const listed = new Set<string>();
+  const said = (line: object) => {
+    const input = parseAlertLine(JSON.stringify(line), 1, new Problems(listed));
+    return 'problems' in input ? input.problems : [];
+  };
+  assert.deepEqual(said({ colour: 1, size: 2, title: 't', recipients: { teams: [] } }), [
+    'colour, size are not fields; there are requestId, kind, appName, level, title, message, occurredAt, sourceId, labels, recipients',
+    'recipients.teams is not a field; there are userIds, departments, githubLogins',
+  ]);
+  assert.deepEqual(said({ colour: 1, recipients: { teams: [] } }), [
+    'colour is not a field',
+    'recipients.teams is not a field',
+  ]);
+  const many = Object.fromEntries(Array.from({ length: 14 }, (_, index) => [`f${index}`, 1]));
+  assert.deepEqual(said(many), ['f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 4 more are not fields']);
+});
+
+test("somebody's webhook is named as such", () => {
+  const bodies: [of: string, body: object][] = [
+    ['Alertmanager or Grafana', { receiver: 'r', status: 'firing', alerts: [], groupLabels: {} }],
+    ['Grafana before 8', { evalMatches: [], message: 'm', ruleId: 58, ruleName: 'n', ruleUrl: 'u', state: 'alerting' }],
+    ['GitHub', { action: 'closed', issue: {}, repository: {}, sender: {} }],
+    ['Jenkins', { name: 'job', display_name: 'job', url: 'job/', build: {} }],
+  ];
+  for (const [of, body] of bodies) {
+    const found = problems(body);
+    assert.equal(found.length, 1, found.join());
+    assert.match(found[0]!, new RegExp(`^is what a webhook of ${of} sends, and no alert; an alert has requestId, `));
+  }
+});
+
+test('JSON that breaks is told by line and column, and a field twice in one object is refused', () => {
+  const breaks = (text: string, line?: number) => {
+    const input = parseAlertLine(text, line);
+    return 'problems' in input ? input.problems[0] : undefined;
+  };
+  assert.equal(
+    breaks('{\n  "title": "a"\n  "level": "INFO"\n}', 7),
+    "is not JSON: line 9, column 3: Expected ',' or '}' after property value",
+  );
+  assert.equal(breaks('{"title": "a"'), "is not JSON: line 1, column 14: Expected ',' or '}' after property value");
+  assert.equal(breaks('{"title":\n'), 'is not JSON: line 1, column 10: it ends too early');
+  assert.equal(breaks('{"title": "a", "title": "b"}'), 'has "title" twice in one object');
+  assert.equal(breaks('{"labels": {"a": "1", "\\u0061" : "2"}}'), 'has "a" twice in one object');
+  const twins = { title: '"title": {', message: 'title', labels: { title: 't', message: '}' } };
+  assert.deepEqual(request(twins), twins);
 });
 
 test('every line of the sample file is an alert', () => {

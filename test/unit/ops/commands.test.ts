@@ -288,6 +288,21 @@ test('an alert that is printed over several lines is one alert; what is no JSON 
     /looks like CSV, and begins with "kind,level,appName,title"/,
   );
   await foreign(JSON.stringify([JSON.parse(line('x'))], null, 2), /is a JSON array over several lines: jq -c '\.\[\]'/);
+  const parts = `--b-1\nContent-Disposition: form-data; name="data"\n\n${line('x')}\n--b-1--\n`;
+  await foreign(parts, /looks like a form in parts \(multipart\/form-data\), and begins with "--b-1"/);
+  await foreign(`payload=${encodeURIComponent(line('x'))}`, /looks like a form \(application\/x-www-form-urlencoded\)/);
+  await foreign('<html>\n', /looks like XML or HTML/);
+  const text = '정산 배치 is down\nException in thread "main"\n\tat Main.java:42\n';
+  await foreign(text, /^standard input looks like plain text, and begins with "정산 배치 is down"; each line must be/);
+  await foreign('nonsense', /looks like plain text/);
+  // An array that jq would not read: where, counted with the blank lines.
+  const broken = '[{\n\t"fields": [\n\t{ "a": 1 }\n\n\n\t{ "b": 2 }]\n}]\n';
+  await foreign(broken, /is not JSON: line 6, column 2: Expected ',' or '\]' after array element$/m);
+
+  // One line that was cut off, as of `tail -f`, is no other kind of file.
+  const tail = await create(`OTHER", "title": "x"}\n${line('two')}\nnonsense\nnonsense\n${line('three')}`);
+  assert.deepEqual([tail.code, tail.titles], [1, ['two', 'three']]);
+  assert.match(tail.said, /^line 1: is not JSON: .*\nline 3: is not JSON: .*\nline 4: is not JSON: .*\n$/);
 });
 
 test('Ctrl-C ends create --file with 130', async (t) => {
