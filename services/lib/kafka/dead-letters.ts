@@ -39,8 +39,11 @@ export const DLQ_HEADER = {
 } as const;
 
 const MESSAGE_MAX = 2000;
-/** How long a dead-letter topic may take. A record that it takes later is there, and kept in PostgreSQL until it is there twice. */
-const PATIENCE_MS = 5000;
+/**
+ * How long a dead-letter topic may take, for which its partition's alerts wait. A record that it takes later is there, and kept in
+ * PostgreSQL until it is there twice.
+ */
+const PATIENCE_MS = 2000;
 /** How long a topic that took none is not asked again for the next one: a thousand bad records would wait one after the other. */
 const REFUSING_MS = 10_000;
 
