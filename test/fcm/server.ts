@@ -71,6 +71,8 @@ export class FcmServer {
     this.ledger = new Ledger(options.records, options.bodies);
     this.behaviour = new Behaviour(new Random(options.seed));
     api.keepAliveTimeout = IDLE_MS;
+    // A test's process may be busy for longer than any time-out, and would write into a connection that is closed.
+    control.keepAliveTimeout = 0;
     api.on('connection', (socket: Socket) => this.ledger.opened(socket));
     api.on('request', (request, response) => void this.#route(request, response).catch(() => response.destroy()));
     control.on('request', (request, response) => void handleControl(this, request, response));
