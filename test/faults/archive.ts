@@ -16,9 +16,9 @@ export class Archive {
   readonly lives: Life[] = [];
 
   /** Reads the topics as they are, before they go. */
-  async add(world: World, until: number): Promise<void> {
+  async add(world: World, until: number, topics: readonly string[] = READ): Promise<void> {
     const records = new Map<string, RawRecord[]>();
-    for (const topic of READ) records.set(topic, (await readTopic(world.kafka.bootstrap, topic)).records);
+    for (const topic of topics) records.set(topic, (await readTopic(world.kafka.bootstrap, topic)).records);
     this.lives.push({ since: world.wipedAt, until, records: (topic) => records.get(topic) ?? [] });
   }
 }

@@ -149,6 +149,12 @@ export const DEFECTS: readonly Defect[] = [
     caughtAs: ['not recovered'],
   },
   {
+    name: 'one-device-pauses-all',
+    roles: ['push'],
+    fault: faultNamed('a hopeless phone: over its quota'),
+    caughtAs: ['held up'],
+  },
+  {
     name: 'replay-describes-the-event',
     roles: ['delivery'],
     // Otherwise the gateway reads PostgreSQL before the replay comes.

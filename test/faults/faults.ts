@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Random } from '../support/random.js';
-import { until } from '../real/support.js';
+import { readTopic, until } from '../real/support.js';
+import { POISONED } from './poison-writer.js';
 import { clockShift, steppedClock } from './clock-shift.js';
+import type { ErrorName, Rule } from '../fcm/control-types.js';
 import type { Archive } from './archive.js';
 import type { Findings } from './findings.js';
 import type { Ledger } from './ledger.js';
@@ -128,7 +130,23 @@ function lasting(
 /** How much PostgreSQL loses. */
 const LOST_MS = 10_000;
 /** Nothing else goes on beside what makes acknowledged things uncertain. */
-const EVERYTHING = ['postgres', 'kafka', 'registry', 'api', 'gateway', 'directory', ...ROLES];
+const EVERYTHING = ['postgres', 'kafka', 'registry', 'api', 'gateway', 'fcm', 'directory', ...ROLES];
+
+/** Others' alerts and calls, while somebody or something is a nuisance. */
+async function holdsUpNobody(
+  { traffic, findings, alone }: Stage,
+  what: string,
+  nuisance: () => Promise<void>,
+): Promise<void> {
+  const exhausted = () => traffic.callers.retries.get('RESOURCE_EXHAUSTED') ?? 0;
+  const before = exhausted();
+  const from = Date.now();
+  await nuisance();
+  const longest = traffic.probe.longest(from, Date.now() - HELD_UP_MS);
+  if (!alone) return;
+  if (longest > HELD_UP_MS) findings.add('held up', `somebody else's alert took ${longest} ms ${what}`);
+  if (exhausted() > before) findings.add('held up', `${exhausted() - before} calls of others were too many ${what}`);
+}
 
 const HELD = ['quiet-1', 'solo-1'];
 
@@ -248,21 +266,19 @@ const POSTGRES: readonly Fault[] = [
   {
     name: 'inboxes that somebody holds',
     disturbs: ['postgres', 'delivery'],
-    async run({ world, traffic, findings, alone }) {
-      const holder = await world.database.connect();
-      const from = Date.now();
-      try {
-        await holder.query('BEGIN');
-        // One whose owner only gets alerts, and one whose owner also reads them.
-        await holder.query('SELECT FROM inboxes WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE', [HELD]);
-        await sleep(HOLD_MS);
-      } finally {
-        await holder.query('ROLLBACK').catch(() => undefined);
-        holder.release();
-      }
-      const longest = traffic.probe.longest(from, Date.now() - HELD_UP_MS);
-      if (alone && longest > HELD_UP_MS)
-        findings.add('held up', `somebody else's alert took ${longest} ms while an inbox was held`);
+    async run(stage) {
+      const holder = await stage.world.database.connect();
+      await holdsUpNobody(stage, 'while an inbox was held', async () => {
+        try {
+          await holder.query('BEGIN');
+          // One whose owner only gets alerts, and one whose owner also reads them.
+          await holder.query('SELECT FROM inboxes WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE', [HELD]);
+          await sleep(HOLD_MS);
+        } finally {
+          await holder.query('ROLLBACK').catch(() => undefined);
+          holder.release();
+        }
+      });
       return Date.now();
     },
   },
@@ -341,6 +357,86 @@ const KAFKA: readonly Fault[] = [
   },
 ];
 
+const DLQ_AWAY_MS = 20_000;
+/** The service tries after 5 s, 10 s, and so on. */
+const DLQ_PATIENCE_MS = 90_000;
+const SMALL_BYTES = 3000;
+const LARGE_ALERTS = 5;
+const GREED = 20;
+
+/** How many alerts alert-api has given up to publish. Their letters go when the alerts have arrived otherwise. */
+async function buriedAlerts(world: World): Promise<number> {
+  const counts = await Promise.all(
+    world.of('alert-api').map(({ process }) => process!.metric('ssom_dead_letters_total')),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+const NUISANCES: readonly Fault[] = [
+  {
+    name: 'a dead-letter topic is missing',
+    disturbs: ['kafka', 'fanout', 'delivery'],
+    async run(stage) {
+      const { world, traffic, archive, findings, random } = stage;
+      const topic = random.pick(POISONED);
+      await traffic.poison.pausedFor(async () => {
+        await archive.add(world, Date.now(), [`${topic}-dlq`]);
+        await world.deleteTopic(`${topic}-dlq`);
+      });
+      const before = traffic.poison.written.length;
+      await holdsUpNobody(stage, 'while a dead-letter topic was missing', async () => {
+        for (let count = 0; count < 3; count += 1) await traffic.poison.write(topic);
+        await sleep(DLQ_AWAY_MS);
+      });
+      await world.createTopics();
+      const overAt = Date.now();
+      const written = traffic.poison.written
+        .slice(before)
+        .filter((each) => each.topic === topic && each.writtenAt < overAt);
+      const isThere = async () => {
+        const { records } = await readTopic(world.kafka.bootstrap, `${topic}-dlq`).catch(() => ({ records: [] }));
+        return written.every(({ value }) => records.some((record) => record.value.equals(value)));
+      };
+      while (!(await isThere()) && Date.now() < overAt + DLQ_PATIENCE_MS) await sleep(1000);
+      if (!(await isThere()))
+        findings.add('no dead letter', `what waited for ${topic}-dlq is not there after ${DLQ_PATIENCE_MS / 1000} s`);
+      return overAt;
+    },
+  },
+  {
+    name: 'alerts that Kafka refuses',
+    disturbs: ['kafka'],
+    async run(stage) {
+      const { world, traffic, findings, random, alone } = stage;
+      const before = await buriedAlerts(world);
+      await world.setMaxMessageBytes('alert-created-topic', SMALL_BYTES);
+      try {
+        await holdsUpNobody(stage, 'beside some that Kafka refuses', async () => {
+          for (let count = 0; count < LARGE_ALERTS; count += 1) {
+            const { alertId } = await traffic.createLarge(random.pick(traffic.phones.users));
+            traffic.refusedByKafka.add(alertId);
+          }
+          await sleep(NETWORK_MS);
+        });
+        const buried = (await buriedAlerts(world)) - before;
+        if (alone && buried !== LARGE_ALERTS)
+          findings.add('no dead letter', `Kafka refused ${LARGE_ALERTS} alerts, and ${buried} became dead letters`);
+      } finally {
+        await world.setMaxMessageBytes('alert-created-topic', undefined);
+      }
+      return Date.now();
+    },
+  },
+  {
+    name: 'a greedy caller',
+    disturbs: ['api', 'alert-api', 'postgres', 'kafka'],
+    async run(stage) {
+      await holdsUpNobody(stage, 'beside a greedy caller', () => stage.traffic.beGreedy(NETWORK_MS, GREED));
+      return Date.now();
+    },
+  },
+];
+
 const REGISTRY: readonly Fault[] = [
   {
     name: 'registry down',
@@ -360,37 +456,124 @@ const REGISTRY: readonly Fault[] = [
   },
 ];
 
-const networkFaults = (['postgres', 'kafka', 'registry', 'api', 'gateway'] as const).flatMap((way) => [
-  lasting(
-    `cut the network to ${way}`,
-    [way],
-    NETWORK_MS,
-    ({ world }) => world.networks[way].cut(),
-    ({ world }) => world.networks[way].heal(),
-  ),
-  lasting(
-    `lose every packet to ${way}`,
-    [way],
-    NETWORK_MS,
-    ({ world }) => world.networks[way].silence(),
-    ({ world }) => world.networks[way].heal(),
-  ),
-  {
-    name: `half-open connections to ${way}`,
-    disturbs: [way],
-    run: ({ world }: Stage) => {
-      world.networks[way].halfOpen();
-      return Promise.resolve(Date.now());
+const WAYS = ['postgres', 'kafka', 'registry', 'api', 'gateway'] as const;
+
+function networkFaults(way: keyof World['networks']): Fault[] {
+  return [
+    lasting(
+      `cut the network to ${way}`,
+      [way],
+      NETWORK_MS,
+      ({ world }) => world.networks[way].cut(),
+      ({ world }) => world.networks[way].heal(),
+    ),
+    lasting(
+      `lose every packet to ${way}`,
+      [way],
+      NETWORK_MS,
+      ({ world }) => world.networks[way].silence(),
+      ({ world }) => world.networks[way].heal(),
+    ),
+    {
+      name: `half-open connections to ${way}`,
+      disturbs: [way],
+      run: ({ world }: Stage) => {
+        world.networks[way].halfOpen();
+        return Promise.resolve(Date.now());
+      },
     },
-  },
-  lasting(
-    `300 ms of delay to ${way}`,
-    [way],
-    NETWORK_MS,
-    ({ world }) => world.networks[way].delay(300),
-    ({ world }) => world.networks[way].heal(),
-  ),
-]);
+    lasting(
+      `300 ms of delay to ${way}`,
+      [way],
+      NETWORK_MS,
+      ({ world }) => world.networks[way].delay(300),
+      ({ world }) => world.networks[way].heal(),
+    ),
+  ];
+}
+
+interface Hopeless {
+  readonly name: string;
+  readonly rule: Rule;
+  readonly lettersMax: number;
+}
+
+/** What FCM says of one phone. Google asks for a wait with a 429. Letters: ten refusals in a row, and what is on its way then. */
+const HOPELESS: readonly Hopeless[] = [
+  { name: 'over its quota', rule: { error: 'QUOTA_EXCEEDED', retryAfter: 10 }, lettersMax: 0 },
+  { name: 'token refused', rule: { error: 'INVALID_ARGUMENT' }, lettersMax: 0 },
+  { name: 'messages refused', rule: { error: 'INVALID_ARGUMENT', validateOnly: false }, lettersMax: 20 },
+  { name: 'errors', rule: { error: 'INTERNAL' }, lettersMax: 20 },
+];
+const HOPELESS_MS = 30_000;
+/** After an outage of FCM what has waited is pushed within this: a phone that was refused waits for up to 16 s, the role for a minute. */
+const PUSH_PATIENCE_MS = 90_000;
+
+function hopelessPhone({ name, rule, lettersMax }: Hopeless): Fault {
+  return {
+    name: `a hopeless phone: ${name}`,
+    // Where its letters lie must not go meanwhile.
+    disturbs: ['push', 'fcm', 'kafka'],
+    async run({ world, traffic: { phones, probe }, findings, random, alone }) {
+      const userId = random.pick(phones.busy);
+      phones.hopeless.push({ userId, lettersMax });
+      const from = Date.now();
+      const id = await world.fcm.rule({ token: phones.token(userId), ...rule });
+      await sleep(HOPELESS_MS);
+      const until = Date.now() - HELD_UP_MS;
+      const longest = Math.max(0, ...(await phones.taken(from, until)));
+      await world.fcm.removeRule(id);
+      // What alerts took to the streams meanwhile is the machine's.
+      const beyond = longest - probe.longest(from, until);
+      if (alone && beyond > HELD_UP_MS)
+        findings.add('held up', `a CRITICAL push to somebody else's phone took ${longest} ms`);
+      return Date.now();
+    },
+  };
+}
+
+/** What had to wait for FCM is pushed soon after it is back. */
+function pushedAfterwards(fault: Fault): Fault {
+  return {
+    ...fault,
+    async run(stage) {
+      const { traffic, findings, alone } = stage;
+      const from = Date.now();
+      const overAt = await fault.run(stage);
+      const isOver = async () => (await traffic.phones.taken(from, overAt)).every(Number.isFinite);
+      while (!(await isOver()) && Date.now() < overAt + PUSH_PATIENCE_MS) await sleep(1000);
+      if (alone && !(await isOver()))
+        findings.add(
+          'not recovered',
+          `${fault.name}: what had waited is not pushed after ${PUSH_PATIENCE_MS / 1000} s`,
+        );
+      return overAt;
+    },
+  };
+}
+
+/** FCM answers, and takes nothing from anybody. */
+function fcmRefuses(name: string, error: ErrorName, retryAfter?: number): Fault {
+  return {
+    name,
+    disturbs: ['push', 'fcm'],
+    async run({ world }) {
+      const rule = await world.fcm.rule({ error, ...(retryAfter === undefined ? {} : { retryAfter }) });
+      await sleep(NETWORK_MS);
+      await world.fcm.removeRule(rule);
+      return Date.now();
+    },
+  };
+}
+
+const FCM: readonly Fault[] = [
+  ...HOPELESS.map(hopelessPhone),
+  ...[
+    fcmRefuses('FCM over its quota', 'QUOTA_EXCEEDED', 2),
+    fcmRefuses('FCM unavailable', 'UNAVAILABLE'),
+    ...networkFaults('fcm'),
+  ].map(pushedAfterwards),
+];
 
 function clockFault(role: RoleName): Fault {
   return {
@@ -487,8 +670,10 @@ export const FAULTS: readonly Fault[] = [
   ...ROLES.flatMap(ofRole),
   ...POSTGRES,
   ...KAFKA.map(unnoticedByCallers),
+  ...NUISANCES,
   ...REGISTRY,
-  ...networkFaults,
+  ...WAYS.flatMap(networkFaults),
+  ...FCM,
   ...ROLES.map(clockFault),
   ...ROLES.map(steppedClockFault),
   DIRECTORY,

@@ -12,6 +12,8 @@ export const KINDS = {
   'cross-user': 'I6: somebody saw what is another’s',
   'dead letter': 'I7: a record is among the dead letters that should not be',
   'no dead letter': 'I7: a record that cannot be processed is not among the dead letters, byte for byte',
+  'not pushed': 'an alert that lies unread in an inbox was never brought to its owner’s phone',
+  'stale push': 'an alert was brought to a phone long after it had been read or deleted',
   refused: 'a caller was refused in a way that no repetition cures',
   'unclean end': 'a role did not end in order within 10 s of SIGTERM, or ended by itself',
   'held up': 'others had to wait because of one user',

@@ -35,6 +35,7 @@ export interface LedgerAlert extends Recipients {
   /** When the first attempt was sent, and when one was answered. */
   readonly sentAt: number;
   readonly acknowledgedAt: number;
+  readonly isCritical: boolean;
 }
 
 /** How an entry of an inbox must be. `either`: two changes were under way at once, and either order is right. */

@@ -15,12 +15,16 @@ export interface Poison {
 
 export const POISON_HEADER = 'poison';
 export const POISON_HEADER_VALUE = 'yes';
-const TOPICS = ['alert-created-topic', 'user-alert-topic'] as const;
+export const POISONED = ['alert-created-topic', 'user-alert-topic'] as const;
+export type PoisonTopic = (typeof POISONED)[number];
+/** When all is well, poison is among the dead letters within this. */
+const HANDLED_MS = 5000;
 
 /** Writes records that nobody can decode among the others, every few seconds, and remembers them. */
 export class PoisonWriter {
   readonly written: Poison[] = [];
   #stopping = false;
+  #paused = false;
   #producer: Promise<Producer> | undefined;
 
   constructor(
@@ -32,17 +36,28 @@ export class PoisonWriter {
     while (!this.#stopping) {
       const until = Date.now() + this.random.int(3000, 8000);
       while (!this.#stopping && Date.now() < until) await sleep(100);
-      if (!this.#stopping) void this.#write();
+      if (!this.#stopping && !this.#paused) void this.write();
     }
   }
 
-  async #write(): Promise<void> {
+  /** Does something while nothing is written, and what was written before is handled. */
+  async pausedFor(work: () => Promise<void>): Promise<void> {
+    this.#paused = true;
+    try {
+      await sleep(HANDLED_MS);
+      await work();
+    } finally {
+      this.#paused = false;
+    }
+  }
+
+  async write(topic: PoisonTopic = this.random.pick(POISONED)): Promise<void> {
     const { bootstrapServers, random } = this;
     const bytes = (length: number) => Buffer.from(Array.from({ length }, () => random.int(0, 255)));
     // Magic byte 0 would name a schema; 0xff names nothing.
     const value = Buffer.concat([Buffer.from([0xff]), bytes(random.int(0, 60))]);
     const poison: Poison = {
-      topic: random.pick(TOPICS),
+      topic,
       key: bytes(12),
       value,
       writtenAt: Date.now(),

@@ -44,7 +44,8 @@ export class Probe {
         .then(({ response, sentAt, answeredAt }) => {
           const [must, may] = [person, person];
           const { alertId } = response.alert!;
-          this.ledger.acknowledged({ alertId, requestId: title, sentAt, acknowledgedAt: answeredAt, must, may });
+          const times = { sentAt, acknowledgedAt: answeredAt };
+          this.ledger.acknowledged({ alertId, requestId: title, ...times, must, may, isCritical: false });
         })
         .catch(() => undefined)
         .finally(() => running.delete(one));

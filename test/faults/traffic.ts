@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type AlertClient } from '../../services/client/client.js';
 import { AlertClientError } from '../../services/client/errors.js';
@@ -5,7 +6,9 @@ import type { Random } from '../support/random.js';
 import { Callers } from './callers.js';
 import type { Findings } from './findings.js';
 import { Follower } from './follower.js';
-import type { Ledger, Person } from './ledger.js';
+import type { CreateAlertRequest } from '../../services/client/check-request.js';
+import type { Ledger, LedgerAlert, Person } from './ledger.js';
+import { Phones } from './phones.js';
 import { PoisonWriter } from './poison-writer.js';
 import { Probe, PROBES } from './probe.js';
 import type { World } from './world.js';
@@ -18,10 +21,17 @@ export interface TrafficOptions {
   readonly alertsPerSecond: number;
 }
 
+type Request = CreateAlertRequest & { readonly requestId: string; readonly appName: string };
+
 /** By which methods somebody tries to reach another's. */
 export const INTRUSIONS = ['ListInbox', 'MarkAllRead', 'ListAlerts', 'StreamAlerts'] as const;
 const OUT_OF_REACH: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED', 'INTERNAL']);
 const APPS = ['ssok-bank', 'SSOK-BANK-ledger', 'ssok-transfer', 'ssok-channel-web', 'openbanking'] as const;
+const GREEDY = 'greedy-1';
+/** In base64 just within the 16,384 characters of a message. */
+const LARGE_BYTES = 12_000;
+/** How many alerts are pushed at once, whoever holds a stream. */
+const CRITICAL = 0.5;
 /** Beyond these, callers wait for answers before they send more. */
 const UNANSWERED_MAX = 400;
 /**
@@ -46,18 +56,24 @@ export class Traffic {
     ...people('quiet-operation', 2, 'OPERATION'),
     ...people('mover', 4, 'CHANNEL'),
     ...people('probe', PROBES, 'PAYROLL'),
+    // Only who is greedy writes to this one.
+    { userId: GREEDY, department: 'PAYROLL', active: true },
   ];
   readonly followers: Follower[] = [];
   readonly callers: Callers;
   readonly probe: Probe;
   readonly poison: PoisonWriter;
+  readonly phones: Phones;
   /** Repetitions of acknowledged requests that gave the same alert. */
   replays = 0;
   /** The methods by which the intruder was refused. */
   readonly denied = new Set<string>();
+  /** Alerts that were created while their topic took nothing of their size. */
+  readonly refusedByKafka = new Set<number>();
   /** Changes of read state and deletions. */
   changes = 0;
   #unanswered = 0;
+  #large = 0;
   #stopping = false;
   readonly #clients: AlertClient[] = [];
   readonly #loops: Promise<void>[] = [];
@@ -73,6 +89,7 @@ export class Traffic {
     );
     this.probe = new Probe(this.callers, options.ledger);
     this.poison = new PoisonWriter(world.kafka.bootstrap, random.fork());
+    this.phones = new Phones(world.fcm, options.ledger);
   }
 
   static async start(options: TrafficOptions): Promise<Traffic> {
@@ -89,6 +106,7 @@ export class Traffic {
 
   async #start(): Promise<void> {
     await this.changeDirectory(this.people);
+    await this.phones.register(this.callers);
     for (const { userId } of this.people) this.#follow(userId, userId);
     // A second device of some, which comes and goes.
     const second = this.people
@@ -107,7 +125,7 @@ export class Traffic {
 
   /** The people who change what is in their inboxes. */
   get readers(): string[] {
-    return this.people.map(({ userId }) => userId).filter((userId) => !/^(quiet|mover|probe)/.test(userId));
+    return this.people.map(({ userId }) => userId).filter((userId) => !/^(quiet|mover|probe|greedy)/.test(userId));
   }
 
   get movers(): Person[] {
@@ -177,38 +195,89 @@ export class Traffic {
     const random = this.#random;
     const appName = random.pick(APPS);
     const named = random.chance(0.8) ? [random.pick(this.people.filter(isNamed)).userId] : undefined;
+    const isCritical = random.chance(CRITICAL);
     const request = {
       requestId,
       kind: 'ALERT_KIND_GRAFANA' as const,
       appName,
-      level: 'ALERT_LEVEL_WARNING' as const,
+      level: isCritical ? ('ALERT_LEVEL_CRITICAL' as const) : ('ALERT_LEVEL_WARNING' as const),
       title: requestId,
       message: `이체 지연 ${requestId}`,
       ...(named === undefined ? {} : { recipients: { userIds: named } }),
     };
     this.#unanswered += 1;
     try {
-      const create = () =>
-        this.callers.call(`CreateAlert ${requestId}`, (client, timeoutMs) =>
-          client.createAlert(request, { attempts: 1, timeoutMs }),
-        );
-      const { response, sentAt, answeredAt } = await create();
-      const { alertId } = response.alert!;
-      const recipients =
-        named === undefined
-          ? ledger.routed(appName, sentAt, answeredAt)
-          : { must: new Set(named), may: new Set(named) };
-      const acknowledged = { alertId, requestId, sentAt, acknowledgedAt: answeredAt, ...recipients };
-      ledger.acknowledged(acknowledged);
+      const acknowledged = await this.#send(request);
       if (!random.chance(0.05)) return;
-      const again = (await create()).response;
+      const { response: again } = await this.#call(request, this.callers);
       this.replays += 1;
       if (ledger.mayBeGone(acknowledged)) return;
+      const { alertId } = acknowledged;
       if (again.alert!.alertId !== alertId || !again.replayed)
         findings.add('second alert', `${requestId} was ${alertId}, and then ${again.alert!.alertId}`);
     } finally {
       this.#unanswered -= 1;
     }
+  }
+
+  #call(request: Request, callers: Callers) {
+    return callers.call(`CreateAlert ${request.requestId}`, (client, timeoutMs) =>
+      client.createAlert(request, { attempts: 1, timeoutMs }),
+    );
+  }
+
+  /** Creates an alert, and tells the ledger. */
+  async #send(request: Request, callers = this.callers): Promise<LedgerAlert> {
+    const { ledger } = this.options;
+    const { requestId, appName, recipients, level } = request;
+    const { response, sentAt, answeredAt } = await this.#call(request, callers);
+    const named = new Set(recipients?.userIds);
+    const acknowledged = {
+      alertId: response.alert!.alertId,
+      requestId,
+      sentAt,
+      acknowledgedAt: answeredAt,
+      isCritical: level === 'ALERT_LEVEL_CRITICAL',
+      ...(recipients === undefined ? ledger.routed(appName, sentAt, answeredAt) : { must: named, may: named }),
+    };
+    ledger.acknowledged(acknowledged);
+    return acknowledged;
+  }
+
+  /** Alerts of the largest size for one person, of bytes that no compression makes fewer. */
+  createLarge(userId: string, callers = this.callers): Promise<LedgerAlert> {
+    const requestId = `large-${(this.#large += 1)}`;
+    const request = {
+      requestId,
+      kind: 'ALERT_KIND_OTHER' as const,
+      appName: 'large',
+      level: 'ALERT_LEVEL_INFO' as const,
+      title: requestId,
+      message: randomBytes(LARGE_BYTES).toString('base64'),
+      recipients: { userIds: [userId] },
+    };
+    return this.#send(request, callers);
+  }
+
+  /** One more caller, who sends so many times as much as the others, and large alerts. */
+  async beGreedy(ms: number, times: number): Promise<void> {
+    const { world, findings, alertsPerSecond } = this.options;
+    const identity = { caller: world.unique('greedy') };
+    const clients = world.networks.api.proxies.map(({ address }) => this.#client({ address, identity }));
+    const callers = new Callers(clients, findings);
+    const running = new Set<Promise<unknown>>();
+    const started = performance.now();
+    for (let count = 0; performance.now() < started + ms;) {
+      const due = ((performance.now() - started) / 1000) * alertsPerSecond * times;
+      for (; count < due && running.size < UNANSWERED_MAX; count += 1) {
+        const one: Promise<unknown> = this.createLarge(GREEDY, callers)
+          .catch(() => undefined)
+          .finally(() => running.delete(one));
+        running.add(one);
+      }
+      await sleep(10);
+    }
+    await Promise.all(running);
   }
 
   // ------------------------------------------------------------------------------------------------------------ readers
@@ -307,4 +376,4 @@ export class Traffic {
   }
 }
 
-const isNamed = ({ userId }: Person) => !/^(mover|probe)/.test(userId);
+const isNamed = ({ userId }: Person) => !/^(mover|probe|greedy)/.test(userId);

@@ -27,6 +27,10 @@ export interface Scene {
 /** A record that nobody can decode is among the dead letters within this. */
 const HANDLED_MS = 60_000;
 const POISON_SETTLES_MS = 3000;
+/** FCM's refusals make a device wait for 5 min at most. */
+const PUSHES_SETTLE_MS = 360_000;
+/** What a claim of the push role holds, the time in which a message leaves, and a fault in the middle of it. */
+const STALE_MS = 60_000;
 
 const same = (follower: Follower, entries: readonly InboxEntry__Output[]) =>
   follower.fold.size === entries.length &&
@@ -48,16 +52,25 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
   });
   try {
     let userAlerts = 0;
+    const inboxes = new Map<string, readonly InboxEntry__Output[]>();
     for (const { userId } of traffic.people) {
       const entries = await inboxOf(client, userId);
       userAlerts += entries.length;
+      inboxes.set(userId, entries);
       await checkInbox(scene, client, userId, entries);
       for (const follower of traffic.followers.filter((each) => each.userId === userId))
         await checkStream(scene, follower, entries, until);
     }
+    const { hopeless } = traffic.phones;
+    const settled = Date.now() + (hopeless.length === 0 ? patienceMs : PUSHES_SETTLE_MS);
+    await pushesSettle(scene, inboxes, settled, (owner) =>
+      hopeless.some(({ userId, lettersMax }) => userId === owner && lettersMax > 0),
+    );
     await scene.archive.add(world, Infinity);
     await checkOrder(scene, client);
-    checkDeadLetters(scene);
+    const buried = checkDeadLetters(scene);
+    await pushesSettle(scene, inboxes, settled, (owner, alertId) => buried.has(pushOf(owner, alertId)));
+    await checkPushes(scene, inboxes, buried);
     for (const method of INTRUSIONS)
       if (!traffic.denied.has(method)) scene.findings.add('cross-user', `${method} was never refused to the intruder`);
     return { userAlerts };
@@ -161,8 +174,76 @@ async function checkOrder({ findings, ledger, traffic, archive }: Scene, client:
   }
 }
 
-/** I7: among the dead letters is what we wrote to be there, and nothing else. */
-function checkDeadLetters({ findings, traffic, archive }: Scene): void {
+/** An alert of somebody's, for a set. */
+const pushOf = (userId: string, alertId: number) => `${userId} ${alertId}`;
+
+/** What lies in an inbox as it came, unread and untouched, must have been brought to its owner's phone. @returns what was not */
+async function notPushed(
+  { traffic, ledger }: Scene,
+  inboxes: ReadonlyMap<string, readonly InboxEntry__Output[]>,
+): Promise<{ userId: string; alertId: number }[]> {
+  const missing: { userId: string; alertId: number }[] = [];
+  for (const userId of traffic.phones.users) {
+    const pushed = await traffic.phones.pushed(userId);
+    const accepted = new Set(pushed.filter((push) => push.accepted).map(({ alertId }) => alertId));
+    const known = ledger.inbox(userId);
+    for (const { alert, isRead } of inboxes.get(userId) ?? []) {
+      const { alertId } = alert!;
+      const untouched = !isRead && known.get(alertId)?.read === false && known.get(alertId)?.changedAt === 0;
+      if (untouched && !accepted.has(alertId)) missing.push({ userId, alertId });
+    }
+  }
+  return missing;
+}
+
+/** Waits until everything is pushed that is not answered for otherwise. */
+async function pushesSettle(
+  scene: Scene,
+  inboxes: ReadonlyMap<string, readonly InboxEntry__Output[]>,
+  until: number,
+  isAnsweredFor: (userId: string, alertId: number) => boolean,
+): Promise<void> {
+  const isOpen = async () =>
+    (await notPushed(scene, inboxes)).some(({ userId, alertId }) => !isAnsweredFor(userId, alertId));
+  while ((await isOpen()) && Date.now() < until) await sleep(2000);
+}
+
+async function checkPushes(
+  scene: Scene,
+  inboxes: ReadonlyMap<string, readonly InboxEntry__Output[]>,
+  buried: ReadonlySet<string>,
+): Promise<void> {
+  const { traffic, ledger, findings } = scene;
+  for (const { userId, alertId } of await notPushed(scene, inboxes))
+    if (!buried.has(pushOf(userId, alertId)))
+      findings.add('not pushed', `alert ${alertId} never came to the phone of ${userId}`);
+  for (const userId of traffic.phones.users) {
+    const known = ledger.inbox(userId);
+    for (const { alertId, at, accepted } of await traffic.phones.pushed(userId)) {
+      const alert = ledger.alerts.get(alertId);
+      // It was committed and lost before its caller had the answer.
+      if (alert === undefined) continue;
+      if (!alert.may.has(userId)) findings.add('cross-user', `alert ${alertId} was sent to the phone of ${userId}`);
+      const { read, deleted, changedAt } = known.get(alertId) ?? { read: false, deleted: false, changedAt: 0 };
+      const gone = read === true || deleted === true;
+      if (gone && accepted && at > changedAt + STALE_MS && !ledger.wasOverturned(alert))
+        findings.add('stale push', `alert ${alertId} to ${userId}, ${at - changedAt} ms after it was read or deleted`);
+    }
+  }
+}
+
+/**
+ * I7: among the dead letters is what we wrote to be there, what FCM refused for a hopeless phone, and nothing else.
+ * @returns the pushes that lie there
+ */
+function checkDeadLetters({ findings, traffic, archive }: Scene): ReadonlySet<string> {
+  const file = join(ROOT, 'schemas', 'inbox-change-topic-value', 'v2.avsc');
+  const change = avsc.Type.forSchema(JSON.parse(readFileSync(file, 'utf8')) as avsc.Schema);
+  const { refusedByKafka, phones } = traffic;
+  const { hopeless } = phones;
+  const mayFail = new Set(hopeless.filter(({ lettersMax }) => lettersMax > 0).map(({ userId }) => userId));
+  const lettersMax = hopeless.reduce((sum, each) => sum + each.lettersMax, 0);
+  const buried = new Set<string>();
   const written = new Map(traffic.poison.written.map((poison) => [letterOf(poison.topic, poison), poison]));
   const letters = new Set<string>();
   for (const { records } of archive.lives) {
@@ -171,7 +252,15 @@ function checkDeadLetters({ findings, traffic, archive }: Scene): void {
         const letter = letterOf(topic, record);
         const header = (name: string) => record.headers.find((each) => name in each)?.[name]?.toString() ?? '';
         letters.add(letter);
-        if (!written.has(letter))
+        if (topic === 'inbox-change-topic' && mayFail.has(record.key.toString())) {
+          const { userId, changes } = change.decode(record.value, 5).value as {
+            userId: string;
+            changes: { alertId: number }[];
+          };
+          buried.add(pushOf(userId, changes[0]!.alertId));
+        } else if (refusedByKafka.has(Number(header('dlq-offset'))) && header('dlq-partition') === '-1') {
+          // It waits in PostgreSQL until the alert has arrived otherwise, and may get here before.
+        } else if (!written.has(letter))
           findings.add('dead letter', `${topic}: ${record.key.toString()} ${header('dlq-error-message')}`);
         else if (header(POISON_HEADER) !== POISON_HEADER_VALUE)
           findings.add('no dead letter', `${topic}: a dead letter has lost a header`);
@@ -184,6 +273,8 @@ function checkDeadLetters({ findings, traffic, archive }: Scene): void {
     if (acknowledged === true && kept && !letters.has(letter))
       findings.add('no dead letter', `a record of ${topic} that nobody can decode`);
   }
+  if (buried.size > lettersMax) findings.add('dead letter', `${buried.size} of phones, instead of up to ${lettersMax}`);
+  return buried;
 }
 
 const letterOf = (topic: string, { key, value }: { key: Buffer; value: Buffer }) =>

@@ -19,6 +19,7 @@ import {
   type Registry,
 } from '#stack';
 import { ROOT } from '../../services/lib/root.js';
+import { fcmVariables, launchFcm, type Fcm } from '../fcm/client.js';
 import { DOWNLOADS, privateStart, RoleProcess, stackFolder, until, type Environment } from '../real/support.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly log: (line: string) => void;
 }
 
+/** More messages than a run of an hour sends. */
+const FCM_RECORDS = 500_000;
 const SSOM_ALERT = join(ROOT, '.build', 'services', 'ops', 'ssom-alert.js');
 
 /** One place for a process of a role: it keeps its addresses when the process is another one. */
@@ -100,11 +103,13 @@ export class World {
   kafka!: KafkaCluster;
   postgres!: Postgres;
   registry!: Registry;
+  /** What stands in for Google. */
+  fcm!: Fcm;
   /** A connection of ours, past the proxies. */
   database!: pg.Pool;
   readonly slots: Slot[] = [];
-  /** By what they lead to: postgres, kafka, kafka of alert-api alone, registry, api, gateway. */
-  readonly networks = {} as Record<'postgres' | 'kafka' | 'apiKafka' | 'registry' | 'api' | 'gateway', Network>;
+  /** By what they lead to: postgres, kafka, kafka of alert-api alone, registry, api, gateway, fcm. */
+  readonly networks = {} as Record<'postgres' | 'kafka' | 'apiKafka' | 'registry' | 'api' | 'gateway' | 'fcm', Network>;
   /** When Kafka was last wiped: what is in its topics is younger. */
   wipedAt = 0;
   readonly #folder = stackFolder();
@@ -126,11 +131,12 @@ export class World {
   async #start(): Promise<void> {
     const { log } = this.options;
     const dir = this.#folder.path;
-    log('starting PostgreSQL, Kafka and the registry');
+    log('starting PostgreSQL, Kafka, the registry and what stands in for FCM');
     const [bootstrap] = await Promise.all([
       this.#startKafka(dir),
       startPostgres({ ...privateStart(dir), port: 0 }).then((postgres) => (this.postgres = postgres)),
       startRegistry({ ...privateStart(dir), port: 0 }).then((registry) => (this.registry = registry)),
+      launchFcm({ records: FCM_RECORDS, bodies: false }).then((fcm) => (this.fcm = fcm)),
     ]);
     this.database = new pg.Pool({ connectionString: this.postgres.url, max: 3 });
     this.database.on('error', () => undefined);
@@ -188,6 +194,8 @@ export class World {
     const { instances, environment, entry } = this.options;
     const postgres = await this.#proxy(this.postgres.port);
     const registry = await this.#proxy(this.registry.port);
+    const fcm = await this.#proxy(Number(new URL(this.fcm.url).port));
+    const push = fcmVariables({ ...this.fcm, url: `http://${fcm.address}` }, this.#folder.path);
     const database = new URL(this.postgres.url);
     database.port = String(postgres.port);
     const registryUrl = new URL(this.registry.url);
@@ -205,6 +213,7 @@ export class World {
           SCHEMA_REGISTRY_URL: registryUrl.href,
           HTTP_LISTEN: '127.0.0.1:0',
           ...(listens === undefined ? {} : { GRPC_LISTEN: `127.0.0.1:${port}` }),
+          ...(role === 'push' ? push : {}),
           ...environment,
         };
         this.slots.push(new Slot(role, `${role}-${index}`, all, entry?.(role)));
@@ -212,6 +221,7 @@ export class World {
     }
     this.networks.postgres = new Network([postgres]);
     this.networks.registry = new Network([registry]);
+    this.networks.fcm = new Network([fcm]);
     this.networks.api = new Network(served.api);
     this.networks.gateway = new Network(served.gateway);
   }
@@ -227,16 +237,33 @@ export class World {
 
   /** Index of the broker that is the active controller. */
   async controller(): Promise<number> {
+    const stdout = await this.#kafkaTool('org.apache.kafka.tools.MetadataQuorumCommand', 'describe', '--status');
+    const leader = Number(/^LeaderId:\s+(\d+)/m.exec(stdout)?.[1]);
+    if (!(leader >= 1)) throw new Error(`Kafka does not say who its controller is: ${stdout}`);
+    return leader - 1;
+  }
+
+  async #kafkaTool(tool: string, ...args: string[]): Promise<string> {
     const libs = await fetchKafka({ downloads: DOWNLOADS });
     const home = process.env['JAVA_HOME'] ?? '';
     const { stdout } = await promisify(execFile)(home === '' ? 'java' : join(home, 'bin', 'java'), [
       ...['-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', `${libs}/*`],
-      ...['org.apache.kafka.tools.MetadataQuorumCommand', '--bootstrap-server', this.kafka.bootstrap],
-      ...['describe', '--status'],
+      ...[tool, '--bootstrap-server', this.kafka.bootstrap, ...args],
     ]);
-    const leader = Number(/^LeaderId:\s+(\d+)/m.exec(stdout)?.[1]);
-    if (!(leader >= 1)) throw new Error(`Kafka does not say who its controller is: ${stdout}`);
-    return leader - 1;
+    return stdout;
+  }
+
+  /** With everything that is in it. */
+  async deleteTopic(topic: string): Promise<void> {
+    await this.#kafkaTool('org.apache.kafka.tools.TopicCommand', '--delete', '--topic', topic);
+  }
+
+  /** @param bytes no record above this is taken; undefined: the broker's default, 1 MiB */
+  async setMaxMessageBytes(topic: string, bytes: number | undefined): Promise<void> {
+    const name = 'max.message.bytes';
+    const change = bytes === undefined ? ['--delete-config', name] : ['--add-config', `${name}=${bytes}`];
+    const about = ['--entity-type', 'topics', '--entity-name', topic];
+    await this.#kafkaTool('kafka.admin.ConfigCommand', '--alter', ...about, ...change);
   }
 
   /** Kafka with all that was in it is gone, and comes back empty on the same addresses. */
@@ -325,7 +352,7 @@ export class World {
       this.slots.map(async (slot) => ({ slot, running: slot.process?.running, ...(await slot.stop()) })),
     );
     await this.database?.end();
-    await Promise.all([this.postgres?.stop(), this.kafka?.stop(), this.registry?.stop()]);
+    await Promise.all([this.postgres?.stop(), this.kafka?.stop(), this.registry?.stop(), this.fcm?.close()]);
     for (const proxy of this.#proxies) proxy.close();
     this.#folder.remove();
     return ended

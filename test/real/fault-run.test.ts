@@ -17,6 +17,7 @@ const MAIN = [
   'kill stream-gateway',
   'kill PostgreSQL',
   'wipe Kafka',
+  'a hopeless phone: token refused',
 ];
 
 const diagnostics = (t: TestContext) => (line: string) => t.diagnostic(line);
