@@ -11,6 +11,7 @@ import type { Triage } from './lib/kafka/triage.js';
 import { Closers } from './lib/lifecycle.js';
 import { createLogger, type Logger } from './lib/logging.js';
 import { Database } from './lib/postgres.js';
+import { whatToMend } from './lib/postgres-errors.js';
 import { RegistryClient } from './lib/registry/client.js';
 import { withTimeout } from './lib/retry.js';
 import { Alarms, type Stage } from './lib/telemetry/alarms.js';
@@ -22,7 +23,7 @@ import { Breakers } from './runtime/breakers.js';
 import { Jobs } from './runtime/jobs.js';
 import { KafkaClients, type Publishing } from './runtime/kafka-clients.js';
 import { countRetries, observePool, observeReadiness, observeSpans } from './runtime/observe.js';
-import { RoleReadiness } from './runtime/readiness.js';
+import { Refused, RoleReadiness } from './runtime/readiness.js';
 import { Triages, type Identify } from './runtime/triages.js';
 import { migrate } from './store/migrate.js';
 
@@ -185,14 +186,16 @@ export class Runtime {
 
   async #awaitDatabase(signal: AbortSignal): Promise<void> {
     const where = hostOf(this.backends.databaseUrl);
-    await this.#readiness.untilItWorks('postgresql', where, signal, async () => {
-      await this.database.probe();
-      if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
-      await this.database.query({ text: 'SELECT epoch FROM service_state' });
-    });
-    this.#readiness.watch('postgresql', where, PROBE_INTERVAL_MS, signal, async () => {
-      await withTimeout(this.database.probe(), PROBE_INTERVAL_MS * 2, 'PostgreSQL');
-    });
+    await this.#readiness.untilItWorks('postgresql', where, signal, () =>
+      sayingRefusal(async () => {
+        await this.database.probe();
+        if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
+        await this.database.query({ text: 'SELECT epoch FROM service_state' });
+      }),
+    );
+    this.#readiness.watch('postgresql', where, PROBE_INTERVAL_MS, signal, () =>
+      sayingRefusal(() => withTimeout(this.database.probe(), PROBE_INTERVAL_MS * 2, 'PostgreSQL')),
+    );
   }
 
   /**
@@ -260,6 +263,16 @@ export class Runtime {
 
   async close(): Promise<void> {
     await this.#closers.close();
+  }
+}
+
+/** @throws Refused with what to look at, if PostgreSQL is there and lets us not in */
+async function sayingRefusal(attempt: () => Promise<void>): Promise<void> {
+  try {
+    await attempt();
+  } catch (error) {
+    const hint = whatToMend(error);
+    throw hint === undefined ? error : new Refused(`${(error as Error).message}: ${hint}`, { cause: error });
   }
 }
 

@@ -159,6 +159,17 @@ function judge(error: unknown): Judgement | undefined {
   return found === undefined ? undefined : [found[1], found[2]];
 }
 
+/** Where a server that is there refuses us until somebody mends it: what to look at. Undefined: the error says something else. */
+export function whatToMend(error: unknown): string | undefined {
+  const state = sqlState(error) ?? '';
+  const { message } = (error ?? {}) as { message?: unknown };
+  if (state.startsWith('28') || (typeof message === 'string' && message.startsWith('SASL')))
+    return "look at user and password in DATABASE_URL, and at the server's pg_hba.conf";
+  if (state === '3D000') return 'make that database, or name another one in DATABASE_URL';
+  if (state === '42501') return 'grant that to the user in DATABASE_URL, or name another one';
+  return undefined;
+}
+
 function databaseFailure(error: unknown): DatabaseFailure | undefined {
   return judge(error)?.[0];
 }

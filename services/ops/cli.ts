@@ -64,11 +64,15 @@ function createProgram(context: Context, done: (code: number) => void): Command 
   return program;
 }
 
-/** PostgreSQL's errors reach us from the commands that speak to it themselves, some of them with a word of ours around. */
-async function isDatabaseAway(error: unknown): Promise<boolean> {
-  const { isContention, isOutage } = await import('../lib/postgres-errors.js');
+/**
+ * What an error says of the database, and what to look at. PostgreSQL's errors reach us from the commands that speak to it themselves,
+ * some of them with a word of ours around.
+ */
+async function ofDatabase(error: unknown): Promise<{ isAway: boolean; hint: string | undefined }> {
+  const { isContention, isOutage, whatToMend } = await import('../lib/postgres-errors.js');
   const { cause } = Object(error) as { cause?: unknown };
-  return [error, cause].some((each) => isOutage(each) || isContention(each));
+  const isAway = [error, cause].some((each) => isOutage(each) || isContention(each));
+  return { isAway, hint: whatToMend(error) ?? whatToMend(cause) };
 }
 
 async function reportFailure(context: Context, error: unknown): Promise<number> {
@@ -83,7 +87,9 @@ async function reportFailure(context: Context, error: unknown): Promise<number> 
     say(context, error.message);
   } else {
     say(context, `error: ${messageOf(error)}`);
-    if (await isDatabaseAway(error)) return TRY_AGAIN;
+    const { isAway, hint } = await ofDatabase(error);
+    if (hint !== undefined) say(context, hint);
+    if (isAway) return TRY_AGAIN;
   }
   return FAILED;
 }

@@ -3,6 +3,9 @@ import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { untilItWorks } from '../lib/retry.js';
 
+/** Something is there and refuses us: it stays so until somebody mends what the message names. */
+export class Refused extends Error {}
+
 /**
  * What a role wants, and whether it is there, as /readyz and grpc.health.v1 show it. A check is known when it was made, so the
  * process is not ready before each of its roles has said that it made all of its own.
@@ -96,7 +99,9 @@ export class RoleReadiness {
       signal,
       onFailure: (error, waitMs) => {
         this.set(what, false, error.message);
-        this.logger.warn({ what, where, reason: error.message, waitMs }, 'not there yet; trying again');
+        const reason = error.message;
+        if (error instanceof Refused) this.logger.error({ what, where, reason, waitMs }, 'it refuses us; trying again');
+        else this.logger.warn({ what, where, reason, waitMs }, 'not there yet; trying again');
       },
     });
     this.set(what, true, where);
@@ -123,7 +128,10 @@ export class RoleReadiness {
   #report(what: string, where: string, error: Error | undefined): void {
     const before = this.#checks.get(what)?.ok ?? false;
     this.set(what, error === undefined, error?.message ?? where);
-    if (before && error !== undefined) this.logger.warn({ what, reason: error.message }, 'it went away');
+    if (before && error !== undefined) {
+      if (error instanceof Refused) this.logger.error({ what, reason: error.message }, 'it refuses us now');
+      else this.logger.warn({ what, reason: error.message }, 'it went away');
+    }
     if (!before && error === undefined) this.logger.info({ what }, 'it is back');
   }
 }

@@ -8,7 +8,7 @@ import type grpc from '@grpc/grpc-js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory } from '../support/directory.js';
-import { openDatabase } from '../support/postgres.js';
+import { createTestDatabase, openDatabase } from '../support/postgres.js';
 import { startRole, startStandalone } from '../support/standalone.js';
 import { collectStream } from '../support/stream.js';
 import { patience, untilTrue } from '../support/until-true.js';
@@ -21,6 +21,8 @@ const SERVICES = [
   'ssom.alert.v1.AlertStreamService',
 ];
 const bytes = (buffer: Buffer) => buffer;
+/** As pino writes it. */
+const ERROR = 50;
 
 /** grpc.health.v1.Health/Check: 1 is SERVING. */
 async function health(client: grpc.Client, service: string): Promise<number | undefined> {
@@ -199,6 +201,59 @@ test('a role that does not exist, and one without its backends: exit 1', async (
   assert.equal((await bare.exited).code, 1);
   for (const name of ['DATABASE_URL', 'KAFKA_BOOTSTRAP_SERVERS', 'SCHEMA_REGISTRY_URL'])
     assert.match(bare.stderr, new RegExp(`${name}: is required`));
+});
+
+test('a database that refuses a role is told from one that is away: what was refused, and where to look', async (t) => {
+  const { url, sql } = await createTestDatabase(t);
+  const other = (change: (it: URL) => void) => {
+    const it = new URL(url);
+    change(it);
+    return it.href;
+  };
+  await sql("DO $$ BEGIN CREATE ROLE outsider LOGIN PASSWORD 'o'; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+  const cases = [
+    [
+      other((it) => (it.password = 'wrong')),
+      /password authentication failed for user .*: look at user and password in DATABASE_URL/,
+    ],
+    [other((it) => (it.password = '')), /^SASL: .*: look at user and password in DATABASE_URL/],
+    [
+      other((it) => (it.pathname = '/nowhere')),
+      /^database "nowhere" does not exist: make that database, or name another one/,
+    ],
+    [
+      other((it) => ((it.username = 'outsider'), (it.password = 'o'))),
+      /permission denied for .*: grant that to the user in DATABASE_URL/,
+    ],
+  ] as const;
+  const roles = cases.map(([databaseUrl]) =>
+    startRole(t, 'alert-api', {
+      PROFILE: 'dev',
+      DATABASE_URL: databaseUrl,
+      KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:9',
+      SCHEMA_REGISTRY_URL: 'http://127.0.0.1:9',
+    }),
+  );
+  interface Line {
+    readonly level: number;
+    readonly what?: string;
+    readonly reason: string;
+    readonly msg: string;
+  }
+  for (const [index, role] of roles.entries()) {
+    const said = () =>
+      role.stderr
+        .split('\n')
+        .filter((text) => text.includes('trying again'))
+        .map((text) => JSON.parse(text) as Line)
+        .filter(({ what }) => what === 'postgresql');
+    await untilTrue(() => said().length > 2, { timeoutMs: 10_000, what: () => `it is said again: ${role.output}` });
+    for (const { level, msg, reason } of said()) {
+      assert.deepEqual([level, msg], [ERROR, 'it refuses us; trying again']);
+      assert.match(reason, cases[index]![1]);
+      assert.ok(!reason.includes('wrong'), 'the password is not shown');
+    }
+  }
 });
 
 for (const [variable, what] of [
