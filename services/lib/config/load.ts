@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { problemOfStandardVariable } from './standard-otel.js';
+import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { PROFILES, variables, type Profile, type Variable } from './variables.js';
 
 type ValueOf<V> = V extends { parse: (text: string) => infer R } ? (R extends { value: infer T } ? T : never) : never;
@@ -50,7 +50,7 @@ export function loadConfig(environment: Environment, overrides: Partial<Config> 
     if (problem !== undefined) problems.push(problem);
   }
   const complete = config as unknown as Config;
-  problems.push(...contradictions(complete));
+  problems.push(...contradictions(complete), ...contradictionsOfStandard(environment));
   if (problems.length > 0) throw new ConfigError(problems);
   return complete;
 }

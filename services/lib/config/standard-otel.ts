@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /*
  * OpenTelemetry's standard variables that are no variables of ours: those that its SDK reads by itself, which are looked at before it
  * does, as it would ignore a wrong one; and those that mean nothing here, which are refused with what is right.
@@ -9,15 +11,55 @@ interface ReadBySdk {
   readonly isRight: (text: string) => boolean;
 }
 
-const PAIRS = /^\s*[^=,\s]+\s*=[^,]*(,\s*[^=,\s]+\s*=[^,]*)*,?\s*$/;
+/** The pairs of key=value,key=value…, percent-decoded; undefined for anything else, as the SDK would leave out all of it. */
+function pairsOf(text: string): [key: string, value: string][] | undefined {
+  try {
+    const pairs = text
+      .split(',')
+      .filter((part) => part.trim() !== '')
+      .map((part) => part.split('=').map((half) => decodeURIComponent(half.trim())));
+    if (pairs.length === 0 || pairs.some(({ length, 0: key }) => length !== 2 || key === '')) return undefined;
+    return pairs as [string, string][];
+  } catch {
+    return undefined;
+  }
+}
+
+function areAttributes(text: string): boolean {
+  return pairsOf(text)?.every((pair) => pair.every(({ length }) => length <= 255)) === true;
+}
+
+/** A value may have further signs of equality (base64), and both may travel in HTTP/2. */
+function areHeaders(text: string): boolean {
+  const parts = text.split(',').filter((part) => part.trim() !== '');
+  const encoded = parts.map((part) =>
+    part.replace(/^([^=]*=)(.*)$/s, (_, key: string, value: string) => key + value.replaceAll('=', '%3D')),
+  );
+  return (
+    pairsOf(encoded.join(','))?.every(([key, value]) => /^[\w.-]+$/.test(key) && /^[\x20-\x7e]*$/.test(value)) === true
+  );
+}
+
+/** The SDK would go on without a file that it cannot read. */
+function isPemFile(file: string): boolean {
+  try {
+    return readFileSync(file.trim(), 'utf8').includes('-----BEGIN ');
+  } catch {
+    return false;
+  }
+}
 
 const READ_BY_SDK: readonly ReadBySdk[] = [
   { name: /^OTEL_SERVICE_NAME$/, accepts: 'a name', isRight: (text) => text.trim() !== '' },
-  { name: /^OTEL_RESOURCE_ATTRIBUTES$/, accepts: 'key=value,key=value…', isRight: (text) => PAIRS.test(text) },
+  {
+    name: /^OTEL_RESOURCE_ATTRIBUTES$/,
+    accepts: 'key=value,key=value… with , and = as %2C and %3D, each of at most 255 characters',
+    isRight: areAttributes,
+  },
   {
     name: /^OTEL_EXPORTER_OTLP_((TRACES|METRICS)_)?HEADERS$/,
-    accepts: 'key=value,key=value…',
-    isRight: (text) => PAIRS.test(text),
+    accepts: 'key=value,key=value…, what is no ASCII percent-encoded',
+    isRight: areHeaders,
   },
   {
     name: /^OTEL_EXPORTER_OTLP_((TRACES|METRICS)_)?COMPRESSION$/,
@@ -30,9 +72,9 @@ const READ_BY_SDK: readonly ReadBySdk[] = [
     isRight: (text) => isWhole(text, 1, 600_000),
   },
   {
-    name: /^OTEL_EXPORTER_OTLP_((TRACES|METRICS)_)?(CLIENT_)?(CERTIFICATE|KEY)$/,
-    accepts: 'the name of a PEM file',
-    isRight: (text) => text.trim() !== '',
+    name: /^OTEL_EXPORTER_OTLP_((TRACES|METRICS)_)?(CERTIFICATE|CLIENT_CERTIFICATE|CLIENT_KEY)$/,
+    accepts: 'the name of a PEM file that can be read',
+    isRight: isPemFile,
   },
   {
     // Of no effect by the specification, as an endpoint has to name its scheme here.
@@ -91,4 +133,31 @@ export function problemOfStandardVariable(name: string, text: string): string | 
   }
   const right = REFUSED.find(([refused]) => refused.test(name))?.[1] ?? 'unset it; deploy/README.md lists what is';
   return `${name}: is not honoured by this service: ${right}`;
+}
+
+/** What each of them says is right, and together is not honoured. */
+export function contradictionsOfStandard(environment: Readonly<Record<string, string | undefined>>): string[] {
+  const isSet = (name: string) => (environment[name] ?? '') !== '';
+  const problems: string[] = [];
+  if (!isSet('OTEL_METRICS_EXPORTER')) {
+    for (const name of Object.keys(environment).filter(
+      (each) => each.startsWith('OTEL_EXPORTER_OTLP_METRICS_') && isSet(each),
+    ))
+      problems.push(
+        `${name}: metrics go nowhere by OTLP unless OTEL_METRICS_EXPORTER=otlp; with none they stay at /metrics`,
+      );
+  }
+  const endpoints = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'];
+  if (environment['OTEL_TRACES_EXPORTER'] === 'otlp' && !endpoints.some(isSet))
+    problems.push(`OTEL_TRACES_EXPORTER: otlp needs ${endpoints.join(' or ')}`);
+  if (isSet('OTEL_TRACES_SAMPLER_ARG') && !/traceidratio$/.test(environment['OTEL_TRACES_SAMPLER'] ?? ''))
+    problems.push('OTEL_TRACES_SAMPLER_ARG: needs OTEL_TRACES_SAMPLER=traceidratio or parentbased_traceidratio');
+  for (const signal of ['', 'TRACES_', 'METRICS_']) {
+    const [certificate, key] = ['CLIENT_CERTIFICATE', 'CLIENT_KEY'].map(
+      (name) => `OTEL_EXPORTER_OTLP_${signal}${name}`,
+    ) as [string, string];
+    if (isSet(certificate) !== isSet(key))
+      problems.push(isSet(key) ? `${key}: needs ${certificate}` : `${certificate}: needs ${key}`);
+  }
+  return problems;
 }

@@ -139,6 +139,7 @@ test("each of OpenTelemetry's standard variables is honoured, or refused with wh
   const honoured = {
     OTEL_SDK_DISABLED: 'false',
     OTEL_TRACES_EXPORTER: 'none',
+    OTEL_METRICS_EXPORTER: 'none',
     OTEL_LOGS_EXPORTER: 'none',
     OTEL_PROPAGATORS: 'tracecontext,baggage',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
@@ -147,7 +148,8 @@ test("each of OpenTelemetry's standard variables is honoured, or refused with wh
     OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
     OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: '5000',
     OTEL_EXPORTER_OTLP_INSECURE: 'true',
-    OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: '/etc/key.pem',
+    OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'authorization=Basic dTpw==',
+    OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: '500',
     OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=prod,k8s.pod.name=a-b',
     OTEL_RESOURCE_ATTRIBUTES_POD_NAME: 'a-b',
     OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: '64',
@@ -159,6 +161,8 @@ test("each of OpenTelemetry's standard variables is honoured, or refused with wh
   const wrong = {
     OTEL_SDK_DISABLED: 'yes',
     OTEL_TRACES_EXPORTER: 'zipkin',
+    OTEL_METRICS_EXPORTER: 'console',
+    OTEL_EXPORTER_OTLP_KEY: 'x',
     OTEL_LOGS_EXPORTER: 'otlp',
     OTEL_PROPAGATORS: 'b3',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
@@ -180,6 +184,40 @@ test("each of OpenTelemetry's standard variables is honoured, or refused with wh
   assert.deepEqual(named(wrong).sort(), Object.keys(wrong).sort());
   assert.match(problems({ OTEL_EXPORTER_PROMETHEUS_PORT: '9464' })[0]!, /HTTP_LISTEN/);
   assert.doesNotMatch(problems({ OTEL_EXPORTER_OTLP_HEADERS: 'secret' })[0]!, /secret/);
+  // The SDK would leave out all of them, or fail when it sends.
+  for (const attributes of ['a=b=c', 'a=%zz', `a=${'x'.repeat(256)}`, '=b', ','])
+    assert.deepEqual(named({ OTEL_RESOURCE_ATTRIBUTES: attributes }), ['OTEL_RESOURCE_ATTRIBUTES'], attributes);
+  for (const headers of ['a b=c', '키=v', 'a=%zz', 'a=%EA%B0%80', '=b'])
+    assert.deepEqual(named({ OTEL_EXPORTER_OTLP_HEADERS: headers }), ['OTEL_EXPORTER_OTLP_HEADERS'], headers);
+});
+
+test('standard variables that are right and have no effect together are refused by name', () => {
+  const to = { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://127.0.0.1:4317' };
+  assert.deepEqual(named(to), Object.keys(to));
+  assert.match(problems(to)[0]!, /OTEL_METRICS_EXPORTER=otlp/);
+  assert.deepEqual(problems({ ...to, OTEL_METRICS_EXPORTER: 'otlp' }), []);
+  assert.deepEqual(problems({ ...to, OTEL_METRICS_EXPORTER: 'none' }), []);
+  assert.deepEqual(named({ OTEL_TRACES_EXPORTER: 'otlp' }), ['OTEL_TRACES_EXPORTER']);
+  const traces = { OTEL_TRACES_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:4317' };
+  assert.deepEqual(problems(traces), []);
+  assert.deepEqual(named({ OTEL_TRACES_SAMPLER_ARG: '0.1' }), ['OTEL_TRACES_SAMPLER_ARG']);
+  assert.deepEqual(problems({ OTEL_TRACES_SAMPLER_ARG: '0.1', OTEL_TRACES_SAMPLER: 'traceidratio' }), []);
+});
+
+test("files of OTLP's certificates are there, hold PEM, and come in pairs", (t) => {
+  const folder = temporaryFolder();
+  t.after(() => folder.remove());
+  const [pem, text] = [join(folder.path, 'a.pem'), join(folder.path, 'a.txt')];
+  writeFileSync(pem, '-----BEGIN CERTIFICATE-----\n');
+  writeFileSync(text, 'none');
+  for (const name of ['OTEL_EXPORTER_OTLP_CERTIFICATE', 'OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE']) {
+    for (const file of ['/nope', text, folder.path]) assert.deepEqual(named({ [name]: file }), [name], file);
+    assert.deepEqual(problems({ [name]: pem }), []);
+  }
+  const [certificate, key] = ['OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE', 'OTEL_EXPORTER_OTLP_CLIENT_KEY'];
+  assert.deepEqual(named({ [certificate]: pem }), [certificate]);
+  assert.deepEqual(named({ [key]: pem }), [key]);
+  assert.deepEqual(problems({ [certificate]: pem, [key]: pem }), []);
 });
 
 test('a secret may stand in a file', (t) => {
