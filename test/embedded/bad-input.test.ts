@@ -27,14 +27,10 @@ test('bad input', async (t) => {
         title: 'x'.repeat(4097),
         labels: { k: 'v'.repeat(16_385) },
         occurredAt: { seconds: -1, nanos: 0 },
-        recipients: { userIds: [''] },
       }),
     );
     assert.equal(error.code, 'INVALID_ARGUMENT');
-    assert.deepEqual(
-      error.fields,
-      ['app_name', 'kind', 'labels["k"]', 'level', 'recipients.user_ids[0]', 'title'].sort(),
-    );
+    assert.deepEqual(error.fields, ['app_name', 'kind', 'labels["k"]', 'level', 'title']);
   });
 
   await t.test('BatchCreateAlerts: each item for itself, 1 to 500 of them', async () => {
