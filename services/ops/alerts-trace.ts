@@ -3,7 +3,7 @@ import type { Alert__Output } from '../lib/grpc/types/ssom/alert/v1/Alert.js';
 import type { AlertProgress__Output } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { callerIdentity, withClient, type CallerFlags } from './command.js';
-import { FAILED, OK, print, say, UsageError, type Context } from './context.js';
+import { FAILED, INTERRUPTED, OK, print, say, UsageError, type Context } from './context.js';
 import { unreachedNotes } from './create-notes.js';
 import { alertJson, progressJson } from './format.js';
 import { readRoles, roleAddresses, type RolesFlags, type RoleState } from './roles.js';
@@ -51,6 +51,8 @@ export async function traceAlert(context: Context, alertId: number, flags: Trace
       return FAILED;
     }
     const roles = await asking;
+    // Otherwise every role that was not heard yet would be the reason.
+    if (signal.aborted) return INTERRUPTED;
     const trace: Trace = {
       alert,
       progress,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
 import { main } from '../../../services/ops/cli.js';
 import type { Alert__Output } from '../../../services/lib/grpc/types/ssom/alert/v1/Alert.js';
@@ -8,9 +9,10 @@ import type { RoleState } from '../../../services/ops/roles.js';
 import { problemsOf } from '../../../services/ops/system.js';
 import { stepsOf, verdictOf } from '../../../services/ops/trace.js';
 import { reasonsOf } from '../../../services/ops/trace-reasons.js';
+import { untilTrue } from '../../support/until-true.js';
 import { fakeService } from '../client/fake-service.js';
 import { fakeContext } from './fake-context.js';
-import { closedAddress, roleState, serveRole } from './fake-roles.js';
+import { closedAddress, roleState, serveHttp, serveRole } from './fake-roles.js';
 
 const NOON = Date.UTC(2026, 0, 31, 12, 0, 0);
 /** Seconds after noon, as protobuf has it. */
@@ -371,6 +373,21 @@ test('trace prints the way, who is missing, why, and the address of the trace; J
   assert.deepEqual(trace['missing'], { count: 29, userIds: ['op2', 'op3'] });
   assert.equal(trace.steps[3]!.at, '2026-01-31T12:00:00.300Z');
   assert.deepEqual(trace['roles'], [{ address: roles, name: 'alert-api', away: null, ready: true }]);
+});
+
+test('trace that is interrupted while it asks the roles blames none of them', async (t) => {
+  const address = await fakeService(t, {
+    GetAlert: (_call, callback) => callback(null, { alert, progress: DELIVERED }),
+  });
+  let asked = false;
+  const silent = await serveHttp(t, () => (asked = true));
+  const context = fakeContext({ environment: { SSOM_ADDRESS: address, SSOM_ROLES: silent } });
+  const ended = main(['alerts', 'trace', '17'], context);
+  await untilTrue(() => asked, { what: 'the role is asked' });
+  // The alert is answered meanwhile, and the role has two seconds.
+  await sleep(100);
+  context.interrupt();
+  assert.deepEqual([await ended, context.out(), context.err()], [130, '', '']);
 });
 
 test('what trace cannot answer is one clear message', async (t) => {
