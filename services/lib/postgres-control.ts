@@ -77,7 +77,10 @@ export class ControlConnection {
     if (this.#closed) throw new Error('Client was closed and is not queryable');
     if (this.#session !== undefined) return this.#session;
     const client = this.create();
-    const session: Session = { client, connected: client.connect(), locks: new Set(), gone: new AbortController() };
+    const gone = new AbortController();
+    // pg's connect() never settles when end() comes first: every later turn would wait for it without end.
+    const connected = Promise.race([client.connect(), rejectedAtAbort(gone.signal)]);
+    const session: Session = { client, connected, locks: new Set(), gone };
     session.connected.catch(() => undefined);
     client.on('error', () => this.#drop(session));
     client.on('end', () => this.#drop(session));
@@ -100,4 +103,11 @@ export class ControlConnection {
     this.#closed = true;
     this.leave();
   }
+}
+
+function rejectedAtAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    // As pg says it of a statement under way.
+    signal.addEventListener('abort', () => reject(new Error('Connection terminated')), { once: true });
+  });
 }
