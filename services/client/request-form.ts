@@ -4,8 +4,8 @@ import { invalid, shown } from './check.js';
 import { parseRfc3339 } from './time.js';
 
 /*
- * protobufjs converts what it is given: a Date becomes 1970, a 5 the text "5", a name that no enum has "not set". So each value
- * must have its field's own type, by the descriptors.
+ * protobufjs converts what it is given: a Date becomes 1970, a list the text "a,b", a name that no enum has "not set". So each
+ * value must have its field's own type, by the descriptors. A number or a boolean has one text, which a text field takes.
  */
 
 interface Form {
@@ -47,7 +47,8 @@ function message(type: protobuf.Type, value: unknown, path: string): object {
 function whole(field: protobuf.Field, value: unknown, path: string): unknown {
   if (field.map) {
     checkPlain(value, path);
-    const pairs = Object.entries(value).map(([key, each]) => {
+    const given = Object.entries(value).filter(([, each]) => each !== undefined && each !== null);
+    const pairs = given.map(([key, each]) => {
       const name = `${path}[${JSON.stringify(key)}]`;
       return [scalar('string', key, name), single(field, each, name)] as const;
     });
@@ -66,8 +67,9 @@ function single({ type, resolvedType }: protobuf.Field, value: unknown, path: st
     : message(resolvedType, value, path);
 }
 
-function scalar(type: string, value: unknown, path: string): unknown {
+function scalar(type: string, given: unknown, path: string): unknown {
   const { is, fits } = FORMS[type]!;
+  const value = type === 'string' && (typeof given === 'boolean' || Number.isFinite(given)) ? String(given) : given;
   if (!fits(value)) throw invalid(path, `must be ${is}, not ${shown(value)}`);
   // Two ids that differ in such a half would be one.
   if (typeof value === 'string' && !value.isWellFormed())
@@ -97,7 +99,13 @@ function timestamp(type: protobuf.Type, value: unknown, path: string): object {
   }
   // What other libraries have for times is an object, too, and would be 1970.
   if (!isPlain(value) || value['seconds'] === undefined || value['seconds'] === null) throw refused();
-  return message(type, value, path);
+  return message(type, { ...value, seconds: farSeconds(value['seconds']) }, path);
+}
+
+/** Seconds beyond 2^53, as of a clock that counts nanoseconds, need not be exact: the service takes now, and says so. */
+function farSeconds(seconds: unknown): unknown {
+  const isFar = Number.isInteger(seconds) && !Number.isSafeInteger(seconds) && Math.abs(Number(seconds)) < 2 ** 63;
+  return isFar ? String(BigInt(seconds as number)) : seconds;
 }
 
 /** An object, and neither an array nor a Map, a Date or whatever else keeps its contents elsewhere. */

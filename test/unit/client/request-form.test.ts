@@ -42,6 +42,9 @@ test('a time is a Date, text of RFC 3339, or seconds and nanos', async (t) => {
   }
   assert.equal(sent.length, 3 * times.length);
   for (const { occurredAt } of sent) assert.deepEqual(occurredAt, { seconds: 1_769_819_400, nanos: 250_000_000 });
+  // As of a clock in nanoseconds: the service takes now instead.
+  await client.createAlert({ ...request, occurredAt: { seconds: 1_769_819_400_000_000_000 } });
+  assert.equal(sent.at(-1)!.occurredAt!.seconds, 1_769_819_400_000_000_000);
   // Before 1970, and half a millisecond that no Date has.
   await client.createAlert({ ...request, occurredAt: new Date(-250) });
   await client.createAlert({ ...request, occurredAt: '1969-12-31T23:59:59.7505Z' });
@@ -52,6 +55,14 @@ test('a time is a Date, text of RFC 3339, or seconds and nanos', async (t) => {
       { seconds: -1, nanos: 750_500_000 },
     ],
   );
+});
+
+test('a number or a boolean is its text, and a label without a value none', async (t) => {
+  const { client, sent } = await service(t);
+  const labels = { code: 500, ok: false, pod: undefined, zone: null, app: 'a' };
+  await client.createAlert({ ...request, requestId: 5, title: 5, labels } as never);
+  const { requestId, title, labels: received } = sent[0] as unknown as Record<string, unknown>;
+  assert.deepEqual([requestId, title, received], ['5', '5', { code: '500', ok: 'false', app: 'a' }]);
 });
 
 const TIME = /must be a Date, a string such as 2026-01-31T09:30:00\+09:00, or \{ seconds, nanos \}, not /;
@@ -66,19 +77,18 @@ const WRONG: readonly [object, string, RegExp][] = [
   [{ occurredAt: { seconds: 1.5 } }, 'occurredAt.seconds', /must be a whole number/],
   [{ occurredAt: { seconds: '9223372036854775808' } }, 'occurredAt.seconds', /must be a whole number/],
   [{ occurredAt: { seconds: 1, nanos: 2 ** 31 } }, 'occurredAt.nanos', /must be a whole number of 32 bits/],
-  [{ title: 5 }, 'title', /must be a string, not 5/],
-  [{ requestId: 5 }, 'requestId', /must be a string, not 5/],
+  [{ title: {} }, 'title', /must be a string, not /],
+  [{ requestId: [] }, 'requestId', /must be a string, not /],
   [{ message: ['a', 'b'] }, 'message', /must be a string, not \[/],
   [{ kind: 'JENKINS' }, 'kind', /must be one of .*ALERT_KIND_JENKINS.*, not 'JENKINS'/],
   [{ kind: 'toString' }, 'kind', /must be one of/],
   [{ level: true }, 'level', /must be one of .*ALERT_LEVEL_WARNING.*, not true/],
-  [{ labels: { a: 5 } }, 'labels["a"]', /must be a string, not 5/],
-  [{ labels: { a: null } }, 'labels["a"]', /must be a string, not null/],
+  [{ labels: { a: ['b'] } }, 'labels["a"]', /must be a string, not \[/],
   [{ labels: new Map([['a', 'b']]) }, 'labels', /must be an object, not Map/],
   [{ labels: ['a'] }, 'labels', /must be an object, not \[/],
   [{ recipients: 'op01' }, 'recipients', /must be an object, not 'op01'/],
   [{ recipients: { userIds: 'op01' } }, 'recipients.userIds', /must be an array, not 'op01'/],
-  [{ recipients: { userIds: ['op01', 2] } }, 'recipients.userIds[1]', /must be a string, not 2/],
+  [{ recipients: { userIds: ['op01', {}] } }, 'recipients.userIds[1]', /must be a string, not /],
 ];
 
 function isRefusal(error: unknown, field: string, description: RegExp): void {
@@ -138,7 +148,7 @@ test('every call has its request checked', async (t) => {
     [client.markRead({ alertIds: [7, 7.5] }), 'alertIds[1]', /must be a whole number/],
     [client.listInbox({ pageSize: '7' as never }), 'pageSize', /must be a whole number of 32 bits, not '7'/],
     [client.listInbox({ unreadOnly: 'no' as never }), 'unreadOnly', /must be true or false, not 'no'/],
-    [client.upsertUsers({ users: [{ userId: 5 as never }] }), 'users[0].userId', /must be a string, not 5/],
+    [client.upsertUsers({ users: [{ userId: {} as never }] }), 'users[0].userId', /must be a string, not /],
     [client.getUnreadCount('op01' as never), 'request', /must be an object, not 'op01'/],
     [client.createAlert(undefined as never), 'request', /must be an object, not undefined/],
     [client.batchCreateAlerts([request] as never), 'request', /must be an object/],
@@ -151,7 +161,7 @@ test('every call has its request checked', async (t) => {
     );
   }
   assert.throws(
-    () => client.streamAlerts({ userId: 5 as never }),
+    () => client.streamAlerts({ userId: {} as never }),
     (error) => (isRefusal(error, 'userId', /must be a string/), true),
   );
 });
