@@ -6,11 +6,14 @@ import type { FcmFailure } from './fcm.js';
 const WAIT_MS = 2000;
 /** Refusals that count while nobody else is served either: it may be FCM, and then nobody is to wait for long. */
 const UNPROVEN_MAX = 4;
-/** Devices of which this is known; what is forgotten is in the table. */
+/** Devices of which this is known, what is forgotten is in the table; and alerts of which is known that FCM took them. */
 const REMEMBERED = 10_000;
 
 interface Waiting {
   refusals: number;
+  /** Of these since it was served last; and of those the ones by its own fault, none of which was followed by one that was not. */
+  inRow: number;
+  ownInRow: number;
   /** When it was refused last, and until when it waits. */
   since: number;
   until: number;
@@ -32,13 +35,28 @@ export interface Refused {
   readonly failure: FcmFailure;
   readonly platform: DevicePlatform;
   readonly retryAfterMs: number | undefined;
+  /** The alert that the message is; undefined: it is a dismissal. */
+  readonly alertId: number | undefined;
+}
+
+/** What the table says of a device. */
+export interface Known {
+  readonly refusals: number;
+  readonly inRow: number;
+  readonly ownInRow: number;
+  readonly waitsMs: number;
+  /** Before it was read. */
+  readonly readAt: number;
 }
 
 /** What follows for a device from a refusal. */
 export interface Wait {
   readonly waitMs: number;
   readonly refusals: number;
-  /** Whether it is over its own quota, or its token is refused: others of its platform were served since it was refused last. Null: not known. */
+  /** How often since it was served last, and how often of these by its own fault. */
+  readonly inRow: number;
+  readonly ownInRow: number;
+  /** Whether this one was; null: not known. */
   readonly ownFault: boolean | null;
   /** Whether it was served before this one. */
   readonly fresh: boolean;
@@ -54,6 +72,8 @@ export class DeviceWaits {
   #ofAll = NOTHING;
   readonly #ofPlatform = new Map<DevicePlatform, Taken>();
   readonly #refusedAt = new Map<number, number>();
+  /** Alerts that FCM took, each with the platform of a device that got it. */
+  readonly #takenAlerts = new Set<string>();
 
   /** Messages that FCM has taken so far. */
   get taken(): number {
@@ -76,8 +96,8 @@ export class DeviceWaits {
   }
 
   /** How often it was refused in a row, as far as is known here. */
-  refusals(deviceId: number): number {
-    return this.#waiting.get(deviceId)?.refusals ?? 0;
+  inRow(deviceId: number): number {
+    return this.#waiting.get(deviceId)?.inRow ?? 0;
   }
 
   /** Milliseconds for which it gets nothing. */
@@ -85,14 +105,16 @@ export class DeviceWaits {
     return Math.max(0, (this.#waiting.get(deviceId)?.until ?? 0) - now);
   }
 
-  /** What the table said of it, where that is newer: other instances serve it as well. @param table with the time before it was read */
-  learn(deviceId: number, now: number, table: { refusals: number; waitsMs: number; readAt: number }): void {
-    const { refusals, waitsMs, readAt } = table;
+  /** What the table said of it, where that is newer: other instances serve it as well. */
+  learn(deviceId: number, now: number, table: Known): void {
+    const { refusals, inRow, ownInRow, waitsMs, readAt } = table;
     const known = this.#waiting.get(deviceId);
     if (known !== undefined && (known.until > now || known.storedAt > readAt)) return;
     if (refusals === 0 && waitsMs === 0) this.#waiting.delete(deviceId);
-    else
-      this.#remember(deviceId, { refusals, since: known?.since ?? -Infinity, until: now + waitsMs, storedAt: readAt });
+    else {
+      const since = known?.since ?? -Infinity;
+      this.#remember(deviceId, { refusals, inRow, ownInRow, since, until: now + waitsMs, storedAt: readAt });
+    }
   }
 
   /** The table has what is known of these devices. */
@@ -103,16 +125,19 @@ export class DeviceWaits {
     }
   }
 
-  /** @returns the refusals that are left, if it had any */
-  served(deviceId: number, platform: DevicePlatform): number | undefined {
+  /** @param alertId undefined: it was a dismissal @returns the refusals that are left, if it had any */
+  served(deviceId: number, platform: DevicePlatform, alertId?: number): number | undefined {
     this.#taken += 1;
     const last = { deviceId, number: this.#taken };
     this.#ofAll = withLast(this.#ofAll, last);
     this.#ofPlatform.set(platform, withLast(this.#ofPlatform.get(platform) ?? NOTHING, last));
     this.#refusedAt.delete(deviceId);
+    if (alertId !== undefined) this.#noteTaken(alertOf(platform, alertId));
     const known = this.#waiting.get(deviceId);
     if (known === undefined) return undefined;
     known.refusals = Math.max(0, known.refusals - 1);
+    known.inRow = 0;
+    known.ownInRow = 0;
     known.until = 0;
     known.storedAt = Infinity;
     if (known.refusals === 0) this.#waiting.delete(deviceId);
@@ -127,7 +152,7 @@ export class DeviceWaits {
     deviceId: number,
     now: number,
     message: { sentAt: number; taken: number },
-    { failure, platform, retryAfterMs }: Refused,
+    { failure, platform, retryAfterMs, alertId }: Refused,
   ): Wait | undefined {
     const known = this.#waiting.get(deviceId);
     if (known !== undefined && known.since >= message.sentAt) return undefined;
@@ -143,8 +168,18 @@ export class DeviceWaits {
     const refusals = certain ? before + 1 : Math.max(before, Math.min(before + 1, UNPROVEN_MAX));
     const backoff = Math.min(PUSH_WAIT_MAX_MS, WAIT_MS * 2 ** Math.min(refusals - 1, 30)) * (0.5 + Math.random() / 2);
     const waitMs = Math.min(PUSH_WAIT_MAX_MS, Math.max(backoff, retryAfterMs ?? 0));
-    this.#remember(deviceId, { refusals, since: now, until: now + waitMs, storedAt: Infinity });
-    return { waitMs, refusals, ownFault: isOwnFault(failure, alone), fresh: before === 0 };
+    const inRow = (known?.inRow ?? 0) + (certain ? 1 : 0);
+    const taken = alertId !== undefined && this.#takenAlerts.has(alertOf(platform, alertId));
+    const ownFault = isOwnFault(failure, alone, taken);
+    const ownInRow = ownFault === false ? 0 : (known?.ownInRow ?? 0) + (ownFault === true ? 1 : 0);
+    this.#remember(deviceId, { refusals, inRow, ownInRow, since: now, until: now + waitMs, storedAt: Infinity });
+    return { waitMs, refusals, inRow, ownInRow, ownFault, fresh: before === 0 };
+  }
+
+  #noteTaken(alert: string): void {
+    this.#takenAlerts.delete(alert);
+    this.#takenAlerts.add(alert);
+    if (this.#takenAlerts.size > REMEMBERED) this.#takenAlerts.delete(this.#takenAlerts.values().next().value!);
   }
 
   #remember(deviceId: number, waiting: Waiting): void {
@@ -162,8 +197,18 @@ function othersServed({ last, lastOther }: Taken, deviceId: number, since: numbe
   return (last.deviceId === deviceId ? lastOther : last).number > since;
 }
 
-/** A wrong message, or credentials that FCM refuses, are ours or their platform's, whatever others get; an outage says nothing. */
-function isOwnFault(failure: FcmFailure, alone: boolean): boolean | null {
-  if (failure === 'throttled' || failure === 'token') return alone ? true : null;
-  return failure === 'rejected' || failure === 'credentials' ? false : null;
+function alertOf(platform: DevicePlatform, alertId: number): string {
+  return `${platform} ${alertId}`;
+}
+
+/**
+ * Whether a device was refused by its own fault; null: not known. Refused credentials are ours or their platform's, and an outage
+ * says nothing. A message is wrong for the device alone if FCM took the alert for another of its platform.
+ * @param alone whether others of its platform were served since it was refused last
+ * @param taken whether this alert was taken for one of its platform
+ */
+function isOwnFault(failure: FcmFailure, alone: boolean, taken: boolean): boolean | null {
+  if (failure === 'credentials') return false;
+  if (failure === 'rejected') return taken ? true : null;
+  return (failure === 'throttled' || failure === 'token') && alone ? true : null;
 }

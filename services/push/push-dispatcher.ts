@@ -5,6 +5,7 @@ import type { Processed } from '../lib/telemetry/alarms.js';
 import { traceIdOf } from '../lib/telemetry/tracing.js';
 import { wallClock } from '../lib/wall-clock.js';
 import type { Runtime } from '../runtime.js';
+import { HOPELESS } from '../store/device-refusals.js';
 import type { PushOutcome } from '../store/pushes.js';
 import type { DeviceWaits } from './device-waits.js';
 import { FCM_FAILURES, FcmError, type Fcm } from './fcm.js';
@@ -18,8 +19,6 @@ const RETRY_BASE_MS = 1000;
 const RETRY_CAP_MS = 30_000;
 /** How often an alarm about credentials is logged. */
 const ALARM_MS = 60_000;
-/** Refusals of a device in a row that may each leave dead letters. */
-const LETTERS_MAX = 10;
 /** Failing pushes of which is known what succeeded since they last failed. */
 const REMEMBERED = 10_000;
 
@@ -104,7 +103,7 @@ export class PushDispatcher {
   #succeed(job: PushJob, messageName: string): void {
     const { throttle, devices, outcomes } = this.deps;
     throttle.succeeded();
-    const refusals = devices.served(job.deviceId, platformOf(job));
+    const refusals = devices.served(job.deviceId, platformOf(job), alertIdOf(job));
     if (refusals !== undefined) outcomes.noteDevice({ deviceId: job.deviceId, refusals });
     this.#failed.delete(keyOf(job));
     const { alert } = job.claims[0]!;
@@ -156,7 +155,8 @@ export class PushDispatcher {
     const { deviceId } = job;
     const { devices, throttle, outcomes } = this.deps;
     const now = performance.now();
-    const wait = devices.refused(deviceId, now, sent, { failure, platform: platformOf(job), retryAfterMs });
+    const refused = { failure, platform: platformOf(job), retryAfterMs, alertId: alertIdOf(job) };
+    const wait = devices.refused(deviceId, now, sent, refused);
     if (wait === undefined) return;
     outcomes.noteDevice({ deviceId, ...wait });
     if (wait.fresh && (failure === 'throttled' || failure === 'unavailable')) throttle.refused(now, retryAfterMs);
@@ -184,7 +184,7 @@ export class PushDispatcher {
     const { deadLetters, devices } = this.deps;
     const text = textOf(error);
     if (job.dismiss) return { state: 'dismissed', error: text };
-    if (devices.refusals(job.deviceId) > LETTERS_MAX) {
+    if (devices.inRow(job.deviceId) > HOPELESS) {
       this.#counters.ended.add(1, { reason: 'failed' });
       return { state: 'failed', error: text + NO_LETTER };
     }
@@ -220,6 +220,11 @@ function stateUnsent({ dismiss, claims }: PushJob): 'waiting' | null {
 /** A job is made only for a device that is there. */
 function platformOf({ claims }: PushJob): DevicePlatform {
   return claims[0]!.device!.platform;
+}
+
+/** Undefined: it is a dismissal. */
+function alertIdOf({ claims, dismiss }: PushJob): number | undefined {
+  return dismiss ? undefined : claims[0]!.alertId;
 }
 
 function keyOf({ deviceId, claims, dismiss }: PushJob): string {

@@ -8,18 +8,24 @@ import { PUSH_WAIT_MAX_MS } from './pushes.js';
 export interface DeviceRefusal {
   readonly deviceId: number;
   readonly waitMs: number;
-  /** How often it has been refused since it was served, as of now. */
+  /** How often it has been refused, as of now; each message that FCM takes counts one off. */
   readonly refusals: number;
-  /** Whether the fault is its own: others of its platform were served. False: FCM refused it for something else. Null: not known. */
+  /** How often since FCM took a message for it, and how often of these by its own fault: others of its platform were served. */
+  readonly inRow: number;
+  readonly ownInRow: number;
+  /** Whether this one was by its own fault; null: not known. */
   readonly ownFault: boolean | null;
 }
+
+/** So many refusals in a row, and nothing is expected of a device any more: its pushes make no dead letters, and it may go. */
+export const HOPELESS = 10;
 
 /** What is moved to the end of a device's wait by one statement; what is left comes with its next refusal. */
 const PARKED = 5000;
 
 /**
- * Has devices wait, and their pushes that were not tried yet with them. `refused_since` is since when a device has been refused for
- * a fault of its own: another reason, which may be its platform's or ours, ends that.
+ * Has devices wait, and their pushes that were not tried yet with them. `refused_since` is when the first of its refusals in a row
+ * by its own fault was stored.
  */
 export async function refuseDevices(database: Queryable, refusals: readonly DeviceRefusal[]): Promise<void> {
   await database.query({
@@ -28,9 +34,11 @@ export async function refuseDevices(database: Queryable, refusals: readonly Devi
       WITH refused AS (
         UPDATE devices d SET
           refusals = r.refusals,
-          refused_since = CASE WHEN r.own_fault THEN LEAST(d.refused_since, now()) WHEN r.own_fault IS NULL THEN d.refused_since END,
+          refusals_in_row = r.in_row,
+          own_refusals_in_row = r.own_in_row,
+          refused_since = CASE WHEN r.own_in_row > 0 THEN LEAST(CASE WHEN r.own_in_row > 1 THEN d.refused_since END, now()) END,
           waits_until = now() + r.wait * interval '1 ms'
-        FROM unnest($1::bigint[], $2::float8[], $3::int[], $4::bool[]) AS r(device_id, wait, refusals, own_fault)
+        FROM unnest($1::bigint[], $2::float8[], $3::int[], $4::int[], $5::int[]) AS r(device_id, wait, refusals, in_row, own_in_row)
         WHERE d.device_id = r.device_id
         RETURNING d.device_id, d.waits_until
       )
@@ -45,7 +53,8 @@ export async function refuseDevices(database: Queryable, refusals: readonly Devi
       refusals.map(({ deviceId }) => deviceId),
       refusals.map(({ waitMs }) => Math.min(waitMs, PUSH_WAIT_MAX_MS)),
       refusals.map((refusal) => refusal.refusals),
-      refusals.map(({ ownFault }) => ownFault),
+      refusals.map(({ inRow }) => inRow),
+      refusals.map(({ ownInRow }) => ownInRow),
     ],
   });
 }
@@ -58,16 +67,17 @@ export async function relieveDevices(
   await database.query({
     name: 'relieve-devices',
     text: `
-      UPDATE devices d SET refusals = s.refusals, refused_since = NULL, waits_until = NULL
+      UPDATE devices d SET
+        refusals = s.refusals, refusals_in_row = 0, own_refusals_in_row = 0, refused_since = NULL, waits_until = NULL
       FROM unnest($1::bigint[], $2::int[]) AS s(device_id, refusals) WHERE d.device_id = s.device_id`,
     values: [served.map(({ deviceId }) => deviceId), served.map(({ refusals }) => refusals)],
   });
 }
 
-/** So many refusals in a row at least, whatever a clock says, before a device goes. */
-const HOPELESS = 10;
-
-/** Removes those of these devices that have been refused by their own fault for longer than `afterMs`; what waits for them ends. */
+/**
+ * Removes those of these devices that have been refused in a row by their own fault for longer than `afterMs`, and HOPELESS times at
+ * least, whatever a clock says; what waits for them ends.
+ */
 export async function removeHopelessDevices(
   database: Queryable,
   deviceIds: readonly number[],
@@ -78,8 +88,8 @@ export async function removeHopelessDevices(
     text: `
       WITH gone AS (
         DELETE FROM devices
-        WHERE device_id = ANY($1::bigint[]) AND refusals >= ${HOPELESS} AND refused_since < now() - $2 * interval '1 ms'
-        RETURNING device_id, user_id, refusals
+        WHERE device_id = ANY($1::bigint[]) AND own_refusals_in_row >= ${HOPELESS} AND refused_since < now() - $2 * interval '1 ms'
+        RETURNING device_id, user_id, own_refusals_in_row AS refusals
       ), ended AS (
         UPDATE push_deliveries p SET due_at = now()
         FROM gone g CROSS JOIN LATERAL (

@@ -80,6 +80,8 @@ export async function registerDevice(
         device_id = CASE WHEN devices.user_id = excluded.user_id THEN devices.device_id ELSE excluded.device_id END,
         registered_at = CASE WHEN devices.user_id = excluded.user_id THEN devices.registered_at ELSE now() END,
         refusals = CASE WHEN devices.user_id = excluded.user_id THEN devices.refusals ELSE 0 END,
+        refusals_in_row = CASE WHEN devices.user_id = excluded.user_id THEN devices.refusals_in_row ELSE 0 END,
+        own_refusals_in_row = CASE WHEN devices.user_id = excluded.user_id THEN devices.own_refusals_in_row ELSE 0 END,
         refused_since = CASE WHEN devices.user_id = excluded.user_id THEN devices.refused_since END,
         waits_until = CASE WHEN devices.user_id = excluded.user_id THEN devices.waits_until END,
         user_id = excluded.user_id, platform = excluded.platform, app_version = excluded.app_version,

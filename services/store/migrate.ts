@@ -12,6 +12,7 @@ import * as deadLetterPlaces from './migrations/0009-dead-letter-places.js';
 import * as unreached from './migrations/0011-unreached.js';
 import * as pushTurns from './migrations/0013-push-turns.js';
 import * as indexes from './migrations/0014-indexes.js';
+import * as refusalsInRow from './migrations/0015-refusals-in-row.js';
 
 const MIGRATIONS = [
   initial,
@@ -24,6 +25,7 @@ const MIGRATIONS = [
   unreached,
   pushTurns,
   indexes,
+  refusalsInRow,
 ];
 
 /** As the pool hands it out: pg's. */

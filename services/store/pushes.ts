@@ -44,8 +44,11 @@ export interface ClaimedDevice {
   readonly platform: DevicePlatform;
   /** When it was registered or renewed last, in milliseconds since 1970. */
   readonly refreshedAt: number;
-  /** How often FCM has refused it since it took one. */
+  /** How often FCM has refused it; each message that it takes counts one off. */
   readonly refusals: number;
+  /** How often since FCM took a message for it, and how often of these by its own fault. */
+  readonly inRow: number;
+  readonly ownInRow: number;
   /** Milliseconds for which it is to get nothing; 0: none. */
   readonly waitsMs: number;
 }
@@ -76,6 +79,8 @@ interface ClaimedRow extends Row {
   token: string | null;
   platform: number | null;
   refusals: number | null;
+  refusals_in_row: number | null;
+  own_refusals_in_row: number | null;
   refreshed_at: number | null;
   waits_ms: number | null;
   kind: AlertKind | null;
@@ -111,13 +116,15 @@ const claimSql = (rows: string, before = '') => `
     RETURNING p.device_id, p.alert_id, p.user_id, p.due_at, p.attempts, p.strikes, p.dismiss,
               p.planned_for, p.error, p.expires_at
   )
-  SELECT c.*, now() AS now, d.token, d.platform, d.refusals, d.refreshed_at,
+  SELECT c.*, now() AS now, d.token, d.platform, d.refusals, d.refusals_in_row, d.own_refusals_in_row, d.refreshed_at,
          EXTRACT(epoch FROM d.waits_until - now())::float8 * 1000 AS waits_ms,
          a.kind, a.level, a.app_name, a.title, a.message, a.created_at, a.traceparent,
          s.seq, s.is_read, s.is_deleted, i.unread_count
   FROM claimed c
   LEFT JOIN LATERAL (
-    SELECT token, platform, refusals, refreshed_at, waits_until FROM devices d
+    SELECT token, platform, refusals, refusals_in_row,
+           CASE WHEN refused_since IS NULL THEN 0 ELSE own_refusals_in_row END AS own_refusals_in_row, refreshed_at, waits_until
+    FROM devices d
     WHERE d.device_id = c.device_id AND d.user_id = c.user_id OFFSET 0
   ) d ON true
   LEFT JOIN LATERAL (
@@ -241,6 +248,8 @@ function toClaimed(row: ClaimedRow): ClaimedPush {
             platform: platformOfRank(row.platform!),
             refreshedAt: row.refreshed_at!,
             refusals: row.refusals!,
+            inRow: row.refusals_in_row!,
+            ownInRow: row.own_refusals_in_row!,
             waitsMs: Math.min(PUSH_WAIT_MAX_MS, Math.max(0, row.waits_ms ?? 0)),
           },
     alert:

@@ -40,7 +40,8 @@ const refusalsOf = (push: PushCluster, where = 'true') =>
 /** As after an hour of refusals. */
 const age = (push: PushCluster) =>
   push.cluster.store.sql(
-    `UPDATE devices SET refusals = ${AGED}, refused_since = refused_since - interval '61 minutes' WHERE refusals > 0`,
+    `UPDATE devices SET refusals = ${AGED}, refusals_in_row = ${AGED}, own_refusals_in_row = ${AGED},
+                        refused_since = refused_since - interval '61 minutes' WHERE refusals > 0`,
   );
 
 const devicesOf = async (push: PushCluster, user: string) =>
@@ -246,6 +247,28 @@ describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
     });
   }
 
+  it('a device that APNs alone refuses goes in the end: what is wrong for it was taken for others of its platform', async (t) => {
+    const push = await startPushCluster(t, { PUSH_DEVICE_REFUSED_MAX_MS: '3600000' });
+    const role = await push.start();
+    const hopeless = await push.register('op1', 'DEVICE_PLATFORM_IOS');
+    await push.register('op2', 'DEVICE_PLATFORM_IOS');
+    // Asked by validate_only FCM finds nothing wrong with its token.
+    await push.fcm.rule({ token: hopeless, error: 'INVALID_ARGUMENT', validateOnly: false });
+    const sharedUntil = async (what: string, until: () => Promise<boolean>) => {
+      const step = async () => {
+        await push.create(['op1', 'op2']);
+        return until();
+      };
+      await untilTrue(step, { what, intervalMs: 300, timeoutMs: 60_000 });
+    };
+    const refusedByOwnFault = `refused_since IS NOT NULL AND ${WAITS}`;
+    await sharedUntil('it is refused', async () => (await refusalsOf(push, refusedByOwnFault)).length === 1);
+    await age(push);
+    await sharedUntil('it is gone', async () => (await devicesOf(push, 'op1')) === 0);
+    assert.equal(await devicesOf(push, 'op2'), 1);
+    assert.match(await metricsOf(role), /ssom_push_devices_hopeless_total\{[^}]*\} 1\b/);
+  });
+
   const ofPlatform = {
     'an expired key of APNs': { error: 'THIRD_PARTY_AUTH_ERROR' },
     'INVALID_ARGUMENT, whatever the message': { error: 'INVALID_ARGUMENT' },
@@ -288,15 +311,24 @@ describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
     const { sql } = push.cluster.store;
     const role = await push.start();
     const token = await push.register('op1');
-    await push.fcm.rule({ token, validateOnly: false, error: 'INVALID_ARGUMENT' });
+    const wrong = { token, validateOnly: false, error: 'INVALID_ARGUMENT' } as const;
+    const rule = await push.fcm.rule(wrong);
     const first = await push.create(['op1']);
     await push.settles(first, 'failed');
     // The role learns it when the device's wait is over.
-    await sql('UPDATE devices SET refusals = 20');
+    await sql('UPDATE devices SET refusals_in_row = 20');
     const [row] = await push.settles(await push.create(['op1']), 'failed');
     assert.match(row!.error!, /invalid-argument.*no dead letter/);
     assert.equal((await sql('SELECT 1 FROM dead_letters')).length, 1);
     assert.match(await metricsOf(role), /ssom_push_ended_total\{[^}]*reason="failed"[^}]*\} 1\b/);
+
+    // FCM takes one, and the next that is wrong makes a dead letter again.
+    await push.fcm.removeRule(rule);
+    await push.settles(await push.create(['op1']), 'sent');
+    await push.fcm.rule(wrong);
+    const [after] = await push.settles(await push.create(['op1']), 'failed');
+    assert.doesNotMatch(after!.error!, /no dead letter/);
+    assert.equal((await sql('SELECT 1 FROM dead_letters')).length, 2);
   });
 
   it('a push that fails while others succeed goes to the dead letters; one that fails as all do does not', async (t) => {

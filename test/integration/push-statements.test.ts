@@ -35,7 +35,8 @@ test('every statement of push looks rows up by an index, with the one plan that 
   );
   await claimDismissals(watched, [1, 2], claiming(20));
   await firstShown(watched, [1, 2]);
-  await refuseDevices(watched, [{ deviceId: 1, waitMs: 1000, refusals: 10, ownFault: true }]);
+  const refusal = { deviceId: 1, waitMs: 1000, refusals: 10, inRow: 10, ownInRow: 10, ownFault: true };
+  await refuseDevices(watched, [refusal]);
   await relieveDevices(watched, [{ deviceId: 2, refusals: 0 }]);
   assert.deepEqual(await removeHopelessDevices(watched, [1, 2], 60_000), []);
   await pushesOf(watched, 17, 100);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { refuseDevices, removeHopelessDevices } from '../../services/store/device-refusals.js';
+import { DeviceWaits } from '../../services/push/device-waits.js';
+import type { FcmFailure } from '../../services/push/fcm.js';
+import { refuseDevices, relieveDevices, removeHopelessDevices } from '../../services/store/device-refusals.js';
 import { planPushes } from '../../services/store/push-plans.js';
 import { claimPushes, type ClaimedPush } from '../../services/store/pushes.js';
 import { claiming } from '../support/push.js';
@@ -107,48 +109,71 @@ describe('the turns of pushes', { concurrency: 2 }, () => {
     const deviceId = await userWith(store, 1, 20, LEVEL.ERROR);
     await userWith(store, 2, 20, LEVEL.ERROR);
     await planPushes(database, ['u1', 'u2'], OPTIONS);
-    await refuseDevices(database, [{ deviceId, waitMs: 60_000, refusals: 3, ownFault: true }]);
+    await refuseDevices(database, [{ deviceId, waitMs: 60_000, refusals: 3, inRow: 2, ownInRow: 1, ownFault: true }]);
     await changes(store, 1, 5, LEVEL.CRITICAL);
     await planPushes(database, ['u1'], OPTIONS);
     assert.deepEqual(new Set(usersOf(await claimPushes(database, claiming(100)))), new Set(['u2']));
     await store.sql(`UPDATE push_deliveries SET due_at = due_at - interval '1 minute'`);
     const [claim] = await claimPushes(database, claiming(1));
-    assert.deepEqual([claim!.userId, claim!.alert!.level, claim!.device!.refusals], ['u1', 'CRITICAL', 3]);
-    assert.ok(claim!.device!.waitsMs > 50_000);
+    assert.deepEqual([claim!.userId, claim!.alert!.level], ['u1', 'CRITICAL']);
+    const { refusals, inRow, ownInRow, waitsMs } = claim!.device!;
+    assert.deepEqual([refusals, inRow, ownInRow], [3, 2, 1]);
+    assert.ok(waitsMs > 50_000);
   });
 
   it('a device that was over its quota for too long goes, if it was refused ten times in a row', async (t) => {
     const store = await createTestDatabase(t);
     const { database, sql } = store;
     const deviceId = await userWith(store, 1, 0, LEVEL.ERROR);
-    const refuse = (refusals: number, ownFault: boolean | null) =>
-      refuseDevices(database, [{ deviceId, waitMs: 1000, refusals, ownFault }]);
+    const refuse = (ownInRow: number) => {
+      const counts = { refusals: 20, inRow: 20, ownInRow };
+      return refuseDevices(database, [{ deviceId, waitMs: 1000, ...counts, ownFault: null }]);
+    };
     // While nobody is served it is not the device's fault.
-    await refuse(10, null);
+    await refuse(0);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 0), []);
-    await refuse(9, true);
+    for (const ownInRow of [1, 9]) await refuse(ownInRow);
     await sql(`UPDATE devices SET refused_since = refused_since - interval '7 hours'`);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 6 * 3_600_000), []);
-    await refuse(10, true);
+    await refuse(10);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 8 * 3_600_000), []);
-    // An outage says nothing of it.
-    await refuse(10, null);
     assert.deepEqual(await removeHopelessDevices(database, [deviceId], 6 * 3_600_000), [
       { deviceId, userId: 'u1', refusals: 10 },
     ]);
   });
 
-  it('what a device is refused for otherwise begins the time anew after which it goes', async (t) => {
+  it('a success, and what a device is refused for otherwise, begin the time anew after which it goes', async (t) => {
     const store = await createTestDatabase(t);
     const { database, sql } = store;
     const deviceId = await userWith(store, 1, 0, LEVEL.ERROR);
-    const refuse = (ownFault: boolean) => refuseDevices(database, [{ deviceId, waitMs: 1000, refusals: 20, ownFault }]);
-    await refuse(true);
-    await sql(`UPDATE devices SET refused_since = refused_since - interval '7 hours'`);
-    await refuse(false);
-    assert.deepEqual(await removeHopelessDevices(database, [deviceId], 0), []);
-    await refuse(true);
-    assert.deepEqual(await removeHopelessDevices(database, [deviceId], 6 * 3_600_000), []);
+    const waits = new DeviceWaits();
+    const now = (() => {
+      let hour = 0;
+      return () => (hour += 3_600_000);
+    })();
+    const refuse = async (failure: FcmFailure) => {
+      waits.served(deviceId + 1, 'ANDROID');
+      const message = { sentAt: now(), taken: waits.taken };
+      waits.served(deviceId + 1, 'ANDROID');
+      const refused = { failure, platform: 'ANDROID', retryAfterMs: undefined, alertId: 1 } as const;
+      await refuseDevices(database, [{ deviceId, ...waits.refused(deviceId, now(), message, refused)! }]);
+      await sql(`UPDATE devices SET refused_since = refused_since - interval '1 hour'`);
+    };
+    const removed = () => removeHopelessDevices(database, [deviceId], 6 * 3_600_000);
+    for (let count = 0; count < 12; count += 1) await refuse('rejected');
+    const refusals = waits.served(deviceId, 'ANDROID')!;
+    await relieveDevices(database, [{ deviceId, refusals }]);
+    for (let count = 0; count < 9; count += 1) await refuse('throttled');
+    assert.deepEqual(await removed(), [], 'nine in a row');
+    await refuse('credentials');
+    for (let count = 0; count < 9; count += 1) await refuse('throttled');
+    assert.deepEqual(await removed(), [], 'nine since its platform was refused');
+    // As an older version stores a success.
+    await sql('UPDATE devices SET refused_since = NULL');
+    await refuse('throttled');
+    assert.deepEqual(await removed(), [], 'one since a success');
+    for (let count = 0; count < 6; count += 1) await refuse('throttled');
+    assert.equal((await removed()).length, 1);
   });
 
   it('what a wrong clock has dated further ahead than anything waits is due now', async (t) => {

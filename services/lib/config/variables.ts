@@ -625,7 +625,7 @@ export const variables = {
     'PUSH_DEVICE_REFUSED_MAX_MS',
     21_600_000,
     [1000, 2_592_000_000],
-    'A device that FCM throttles (429), or whose token it refuses (INVALID_ARGUMENT), for so long, at least ten times in a row, while others of its platform are served is removed. Its app registers it again.',
+    'A device that FCM throttles (429), or whose token or messages it refuses (INVALID_ARGUMENT), for so long, at least ten times in a row, while others of its platform are served is removed. Its app registers it again.',
   ),
   alertRetentionDays: integer(
     'ALERT_RETENTION_DAYS',

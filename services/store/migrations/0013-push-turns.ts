@@ -4,8 +4,9 @@ export const name = '0013-push-turns';
 
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
-    -- A device that FCM refuses waits by itself. refusals: how often since FCM took one, each that it takes counts one off;
-    -- refused_since: since when for a fault of its own, which shows while others of its platform are served; waits_until: until when it gets nothing.
+    -- A device that FCM refuses waits by itself. refusals: how often; each message that FCM takes counts one off.
+    -- refused_since: since when for a fault of its own, which shows while others of its platform are served.
+    -- waits_until: until when it gets nothing.
     ALTER TABLE devices ADD COLUMN refusals integer NOT NULL DEFAULT 0;
     ALTER TABLE devices ADD COLUMN refused_since timestamptz;
     ALTER TABLE devices ADD COLUMN waits_until timestamptz;

@@ -4,7 +4,9 @@ import { DeviceWaits, type Refused } from '../../../services/push/device-waits.j
 
 const PHONE = 1;
 const OTHER = 2;
-const THROTTLED: Refused = { failure: 'throttled', platform: 'IOS', retryAfterMs: undefined };
+const THROTTLED: Refused = { failure: 'throttled', platform: 'IOS', retryAfterMs: undefined, alertId: 1 };
+
+const UNREFUSED = { refusals: 0, inRow: 0, ownInRow: 0, waitsMs: 0 };
 
 /** Refuses a message to the phone that is sent now. */
 function refuse(devices: DeviceWaits, now: number, more: Partial<Refused> = {}) {
@@ -83,7 +85,8 @@ test('only a 429 or a refused token, while others of its platform are served, is
     [{ failure: 'token', platform: 'ANDROID' }, null],
     [{ failure: 'unavailable' }, null],
     [{ failure: 'transient' }, null],
-    [{ failure: 'rejected' }, false],
+    [{ failure: 'rejected' }, null],
+    [{ failure: 'rejected', alertId: undefined }, null],
     [{ failure: 'credentials' }, false],
   ];
   const devices = new DeviceWaits();
@@ -95,34 +98,70 @@ test('only a 429 or a refused token, while others of its platform are served, is
   }
 });
 
+test('a message that was taken for another device of the platform is wrong for this one by its own fault', () => {
+  const devices = new DeviceWaits();
+  const wrong = { failure: 'rejected' } as const;
+  devices.served(OTHER, 'ANDROID', 1);
+  assert.equal(refuse(devices, 0, wrong).ownFault, null, 'it may be wrong for the platform');
+  devices.served(OTHER, 'IOS', 2);
+  assert.equal(refuse(devices, 1, wrong).ownFault, null, 'another alert');
+  devices.served(OTHER, 'IOS', 1);
+  assert.equal(refuse(devices, 2, { ...wrong, alertId: undefined }).ownFault, null, 'a dismissal');
+  const wait = refuse(devices, 3, wrong);
+  assert.deepEqual([wait.ownFault, wait.inRow, wait.ownInRow], [true, 4, 1]);
+});
+
+test('a success begins the refusals in a row anew; one that is not known to be its own fault is not counted as such', () => {
+  const devices = new DeviceWaits();
+  const counts = (now: number, more: Partial<Refused> = {}) => {
+    devices.served(OTHER, 'IOS');
+    const { refusals, inRow, ownInRow } = refuse(devices, now, more);
+    return [refusals, inRow, ownInRow];
+  };
+  refuse(devices, 0);
+  assert.deepEqual(counts(1), [2, 1, 1]);
+  assert.deepEqual(counts(2), [3, 2, 2]);
+  assert.deepEqual(counts(3, { failure: 'unavailable' }), [4, 3, 2]);
+  assert.deepEqual(counts(4, { failure: 'credentials' }), [5, 4, 0]);
+  assert.deepEqual(counts(5), [6, 5, 1]);
+  devices.served(PHONE, 'IOS');
+  assert.equal(devices.inRow(PHONE), 0);
+  refuse(devices, 6);
+  assert.deepEqual(counts(7), [6, 1, 1]);
+});
+
+test('an outage, in which nobody is served, leaves the refusals in a row as they are', () => {
+  const devices = new DeviceWaits();
+  for (let now = 0; now < 20; now += 1) assert.equal(refuse(devices, now, { failure: 'unavailable' }).inRow, 0);
+});
+
 test('what other instances have learned of it is taken from the table, unless it was refused here a moment ago', () => {
   const devices = new DeviceWaits();
-  devices.learn(PHONE, 0, { refusals: 3, waitsMs: 5000, readAt: 0 });
+  devices.learn(PHONE, 0, { refusals: 3, inRow: 2, ownInRow: 1, waitsMs: 5000, readAt: 0 });
   assert.equal(devices.waitsMs(PHONE, 1000), 4000);
-  devices.learn(PHONE, 1000, { refusals: 0, waitsMs: 0, readAt: 1000 });
+  devices.learn(PHONE, 1000, { ...UNREFUSED, readAt: 1000 });
   assert.equal(devices.waitsMs(PHONE, 1000), 4000);
-  devices.learn(PHONE, 6000, { refusals: 0, waitsMs: 0, readAt: 6000 });
+  devices.learn(PHONE, 6000, { ...UNREFUSED, readAt: 6000 });
   assert.equal(devices.isTried(PHONE), false);
 });
 
 test('a row that was read before the last refusal was stored says nothing new', () => {
-  const row = { refusals: 0, waitsMs: 0 };
   const devices = new DeviceWaits();
   const { waitMs } = refuse(devices, 0);
   // PostgreSQL is away: the refusal is not stored when the wait is over.
-  devices.learn(PHONE, waitMs + 10, { ...row, readAt: waitMs + 5 });
+  devices.learn(PHONE, waitMs + 10, { ...UNREFUSED, readAt: waitMs + 5 });
   assert.equal(devices.isTried(PHONE), true);
   devices.stored([PHONE], waitMs + 20);
-  devices.learn(PHONE, waitMs + 30, { ...row, readAt: waitMs + 15 });
+  devices.learn(PHONE, waitMs + 30, { ...UNREFUSED, readAt: waitMs + 15 });
   const again = refuse(devices, waitMs + 40);
   assert.deepEqual([again.refusals, again.fresh], [2, false]);
   // Of two refusals one was taken back, which is to be stored as well.
   devices.stored([PHONE], waitMs + 50);
   assert.equal(devices.served(PHONE, 'IOS'), 1);
-  devices.learn(PHONE, waitMs + 70, { ...row, readAt: waitMs + 60 });
+  devices.learn(PHONE, waitMs + 70, { ...UNREFUSED, readAt: waitMs + 60 });
   assert.equal(devices.isTried(PHONE), true);
   devices.stored([PHONE], waitMs + 80);
   // Another instance has served it since.
-  devices.learn(PHONE, waitMs + 100, { ...row, readAt: waitMs + 90 });
+  devices.learn(PHONE, waitMs + 100, { ...UNREFUSED, readAt: waitMs + 90 });
   assert.equal(devices.isTried(PHONE), false);
 });

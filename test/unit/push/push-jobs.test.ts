@@ -16,7 +16,7 @@ function claim(alertId: number, rest: Partial<ClaimedPush> = {}): ClaimedPush {
     lastError: null,
     expiresAt: 2000,
     now: 1000,
-    device: { token: 'token', platform: 'ANDROID', refreshedAt: 0, refusals: 0, waitsMs: 0 },
+    device: { token: 'token', platform: 'ANDROID', refreshedAt: 0, refusals: 0, inRow: 0, ownInRow: 0, waitsMs: 0 },
     alert: { kind: 'OTHER', level: 'INFO', appName: 'a', title: 't', message: '', createdAt: 0, traceparent: null },
     entry: { sequence: alertId * 10, isRead: false, isDeleted: false },
     unreadCount: 0,

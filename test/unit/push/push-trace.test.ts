@@ -30,7 +30,7 @@ function claimOf(traceparent: string, rest: Partial<ClaimedPush> = {}): ClaimedP
     lastError: null,
     expiresAt: Date.now(),
     now: Date.now(),
-    device: { token: 'token', platform: 'ANDROID', refreshedAt: 0, refusals: 0, waitsMs: 0 },
+    device: { token: 'token', platform: 'ANDROID', refreshedAt: 0, refusals: 0, inRow: 0, ownInRow: 0, waitsMs: 0 },
     alert: { kind: 'OTHER', level: 'INFO', appName: 'a', title: 't', message: '', createdAt: 0, traceparent },
     entry: { sequence: 1, isRead: false, isDeleted: false },
     unreadCount: 0,
