@@ -1,5 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from './logging.js';
 import { wait } from './retry.js';
@@ -91,27 +92,35 @@ const KILL_TIMER = fileURLToPath(new URL('kill-timer.js', import.meta.url));
 /** How long ending may take after everything else is over. */
 const EXIT_MS = 1000;
 
-let killTimer: ChildProcess | undefined;
+let killTimer: Writable | undefined;
 
 /**
  * Has this process killed unless it has ended in `ms`; the last call counts. A timer of its own would not do: its thread may be
  * held up, by a native call or in process.exit.
  */
 function killIn(ms: number): void {
-  if (killTimer !== undefined) {
-    killTimer.stdin!.write(`${ms}\n`);
-    return;
+  if (killTimer === undefined) killTimer = startKillTimer(ms);
+  else killTimer.write(`${ms}\n`);
+}
+
+/** @returns its standard input; undefined without memory or descriptors for it: the process then ends as it can */
+function startKillTimer(ms: number): Writable | undefined {
+  try {
+    // Its own group: Ctrl-C at the terminal does not reach it.
+    const child = spawn(process.execPath, [KILL_TIMER, String(process.pid), String(ms)], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+      env: {},
+    });
+    child.on('error', () => undefined);
+    // Without descriptors there is none, whatever its type says.
+    const stdin = child.stdin as Writable | null | undefined;
+    stdin?.on('error', () => undefined);
+    child.unref();
+    return stdin ?? undefined;
+  } catch {
+    return undefined;
   }
-  // Its own group: Ctrl-C at the terminal does not reach it.
-  killTimer = spawn(process.execPath, [KILL_TIMER, String(process.pid), String(ms)], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-    env: {},
-  });
-  // Without it the process ends as it can.
-  killTimer.on('error', () => undefined);
-  killTimer.stdin!.on('error', () => undefined);
-  killTimer.unref();
 }
 
 /**

@@ -19,24 +19,29 @@ const GONE_MS = 10_000;
 const HOLD_THREAD = "open(fifo, 'r', () => undefined);";
 const HOLD_MAIN_THREAD = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);';
 
+/** Descriptors that a process may have; it takes all of them. */
+const FEW_FILES = 100;
+const TAKE_FILES =
+  "try { for (;;) openSync('/dev/null'); } catch (error) { if (error.code !== 'EMFILE') throw error; }";
+
 /** Sends signals to a process, and waits for its end. */
-async function end(t: TestContext, ending: string, signals: readonly NodeJS.Signals[]) {
+async function end(t: TestContext, ending: string, signals: readonly NodeJS.Signals[], before = '') {
   const folder = temporaryFolder();
   defer(t, folder.remove);
   const fifo = join(folder.path, 'fifo');
   execFileSync('mkfifo', [fifo]);
   const script = `
-    import { open } from 'node:fs';
+    import { open, openSync } from 'node:fs';
     import { endProcess, shutdownSignal } from '${module('lib/lifecycle.js')}';
     import { silentLogger } from '${module('lib/logging.js')}';
     const fifo = ${JSON.stringify(fifo)};
     const signal = shutdownSignal(silentLogger(), ${LIMIT_MS});
     setInterval(() => undefined, 1000);
     signal.addEventListener('abort', () => { ${ending} console.log('told'); });
+    ${before}
     console.log('ready');`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const command = `ulimit -n ${FEW_FILES}; exec "$0" --input-type=module -e "$1"`;
+  const child = spawn('sh', ['-c', command, process.execPath, script], { stdio: ['ignore', 'pipe', 'inherit'] });
   defer(t, () => child.kill('SIGKILL'));
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   await once(child.stdout, 'data');
@@ -89,3 +94,8 @@ for (const [what, ending, signals, code] of [
     await untilTrue(() => killTimersOf(ended.pid).length === 0, { what: 'the end of what would have killed it' });
   });
 }
+
+test('a process without a descriptor left ends in order', async (t) => {
+  const { code, signal } = await end(t, 'endProcess(0);', ['SIGTERM'], TAKE_FILES);
+  assert.deepEqual({ code, signal }, { code: 0, signal: null });
+});
