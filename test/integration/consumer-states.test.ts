@@ -107,6 +107,20 @@ test('no event of a client ends the process, in whatever state it is', async (t)
   await emitFrom(second, 'closed');
 });
 
+test('a client that will never work again is replaced, whichever way it says so', async (t) => {
+  const opened = watchClients(t);
+  const brokers = await startBroker(t);
+  const options = { clientId: 'test', groupId: `test-${randomUUID()}` };
+  const consumer = await Consumer.broadcast(brokers, config, silentLogger(), [TOPIC], options);
+  defer(t, () => consumer.close());
+  opened[0]!.emit('event.stats', { message: JSON.stringify({ fatal: { reason: 'fenced' } }) });
+  await untilTrue(() => consumer.replaced === 1 && consumer.assignment.length > 0, { what: 'another client' });
+  const raw = opened[1] as unknown as { consume: Callback };
+  raw.consume = (_max, done) => (done as Callback)(Object.assign(new Error('fenced'), { code: -150 }));
+  await assert.rejects(consumer.poll(1, 10), /fenced/);
+  await untilTrue(() => consumer.replaced === 2 && consumer.assignment.length > 0, { what: 'a third client' });
+});
+
 /** Everything that may be asked of a client; @returns what it answered by name. An answer that never comes is none. */
 async function callAll(native: NativeConsumer): Promise<Map<string, unknown>> {
   const answers = new Map<string, unknown>();

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { RdKafka } from '@confluentinc/kafka-javascript';
 import pg from 'pg';
 import type { Kafka, Postgres, Registry } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
+import { loadConfig } from '../../services/lib/config/load.js';
+import { consumerSettings } from '../../services/lib/kafka/client-config.js';
+import { Consumer } from '../../services/lib/kafka/consumer.js';
+import { NativeConsumer, type NativeListeners } from '../../services/lib/kafka/native-consumer.js';
+import { silentLogger } from '../../services/lib/logging.js';
 import {
   alertFor,
   environmentFor,
@@ -153,6 +160,49 @@ describe('Kafka away', { skip: whySkip() }, () => {
     assert.deepEqual(first, own, 'what it was given first');
     assert.ok(others.length > 0, 'the dead one was not waited for');
     await lives.stop();
+  });
+
+  it('replaces a member whose place in its group was taken', async () => {
+    const config = loadConfig({
+      KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '6000',
+      KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS: '1000',
+    });
+    const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
+    const options = { clientId: 'fenced', groupId: `fenced-${randomUUID()}` };
+    const topic = 'alert-created-topic';
+    const consumer = await Consumer.subscribe(brokers, config, silentLogger(), [topic], options);
+    const untilPolled = (what: string, condition: () => boolean) =>
+      until(what, () => consumer.poll(10, 100).then(condition), 20_000);
+    const settings = consumerSettings(brokers, config, 'other', options.groupId);
+    let other: NativeConsumer | undefined;
+    // What says so once is lost if records came before it: the statistics say it again, every 5 s.
+    const prototype = RdKafka.KafkaConsumer.prototype as unknown as { consume: (...given: unknown[]) => void };
+    const { consume } = prototype;
+    prototype.consume = function (max, done) {
+      consume.call(this, max, (error: unknown, records: unknown) =>
+        (done as (...given: unknown[]) => void)(null, error ? [] : records),
+      );
+    };
+    try {
+      await untilPolled('it has joined', () => consumer.assignment.length > 0);
+      const [name] = await membersOf(kafka.bootstrap, options.groupId);
+      const listeners: NativeListeners = {
+        onArrival: () => undefined,
+        onRebalance: () => other!.unassign(),
+        onStatistics: () => undefined,
+        onFatal: () => undefined,
+      };
+      other = new NativeConsumer({ ...settings, 'group.instance.id': name! }, listeners, silentLogger());
+      await other.open(10_000, kafka.bootstrap);
+      other.subscribe([topic]);
+      await untilPolled('it is replaced', () => consumer.replaced === 1);
+      await other.close();
+      await untilPolled('it has its partitions', () => consumer.assignment.length === 3);
+      assert.equal(consumer.replaced, 1);
+    } finally {
+      prototype.consume = consume;
+      await Promise.all([consumer.close(), other?.close()]);
+    }
   });
 
   it('has a member leave its group when it ends', async () => {

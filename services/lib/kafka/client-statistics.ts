@@ -2,6 +2,8 @@
 export interface ClientStatistics {
   /** Records in its queue, those on their way included. */
   readonly msg_cnt?: number;
+  /** It will never work again. */
+  readonly fatal?: { readonly reason: string };
   readonly brokers?: Readonly<Record<string, { readonly rtt?: Window }>>;
   readonly topics?: Readonly<
     Record<

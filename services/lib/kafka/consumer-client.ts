@@ -68,8 +68,8 @@ export class ConsumerClient {
         // One that was replaced takes nothing more, and gives up what it has: it cannot leave its group otherwise.
         else native.unassign();
       },
-      onStatistics: (json) => {
-        if (isCurrent()) events.onStatistics(json);
+      onStatistics: (statistics) => {
+        if (isCurrent()) events.onStatistics(statistics);
       },
       onFatal: (error) => {
         if (isCurrent()) events.onFatal(error);

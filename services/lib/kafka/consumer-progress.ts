@@ -135,8 +135,7 @@ export class ConsumerProgress {
    * @param assigned the partitions that are read
    * @param isMember of a group, which may have committed positions
    */
-  readStatistics(json: string, assigned: readonly TopicPartition[], isMember: boolean): void {
-    const statistics = JSON.parse(json) as ClientStatistics;
+  readStatistics(statistics: ClientStatistics, assigned: readonly TopicPartition[], isMember: boolean): void {
     this.#requestTimes = requestTimes(statistics) ?? this.#requestTimes;
     const names = new Set(assigned.map(partitionName));
     this.#fetchedBytes = 0;

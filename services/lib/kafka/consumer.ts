@@ -65,7 +65,7 @@ export class Consumer {
     const client = new ConsumerClient(brokers, config, logger, options, {
       onArrival: () => arrivals.announce(),
       onRebalance: (native, assigned, partitions) => void membership.rebalance(native, assigned, partitions),
-      onStatistics: (json) => progress.readStatistics(json, client.assignment, membership.hasJoined),
+      onStatistics: (statistics) => progress.readStatistics(statistics, client.assignment, membership.hasJoined),
       onFatal: (error) => void this.renew(error.message),
     });
     const commits = new OffsetCommits(client, logger);

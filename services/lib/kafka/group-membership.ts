@@ -72,7 +72,7 @@ export class GroupMembership {
   /** @param native whose rebalance it is; it may be replaced while we wait, and gives up what it has then */
   async rebalance(native: NativeConsumer, assigned: boolean, partitions: PartitionOffset[]): Promise<void> {
     try {
-      if (assigned) this.#take(partitions);
+      if (assigned) this.#take(native, partitions);
       else await this.#giveUp(native, partitions);
     } catch (error) {
       if (!this.client.isClosed) this.logger.warn({ err: error }, 'a rebalance failed');
@@ -84,15 +84,15 @@ export class GroupMembership {
     }
   }
 
-  #take(partitions: PartitionOffset[]): void {
+  #take(native: NativeConsumer, partitions: PartitionOffset[]): void {
+    // Answered all the same: it cannot leave its group otherwise.
+    if (this.client.isClosed) return native.unassign();
     this.member.startAssignment();
     this.#hasJoined = true;
     this.#unassignedSince = undefined;
     this.#rebalances += 1;
     this.#isRebalancing = false;
-    // Answered all the same: it cannot leave its group otherwise.
-    if (this.client.isClosed) this.client.native.unassign();
-    else this.client.native.assign(partitions);
+    native.assign(partitions);
     this.pauses.apply(partitions);
     this.member.assigned(partitions);
     this.logger.info({ group: this.member.groupId, partitions: names(partitions) }, 'partitions assigned');

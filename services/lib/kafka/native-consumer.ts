@@ -2,6 +2,7 @@ import { RdKafka } from '@confluentinc/kafka-javascript';
 import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { wait } from '../retry.js';
+import type { ClientStatistics } from './client-statistics.js';
 import { hear } from './hear.js';
 import type { IncomingRecord, PartitionOffset, TopicPartition } from './incoming-record.js';
 
@@ -10,9 +11,9 @@ export interface NativeListeners {
   /** Its queue was empty, and is not any more. */
   readonly onArrival: () => void;
   readonly onRebalance: (assigned: boolean, partitions: PartitionOffset[]) => void;
-  /** Every 5 s, as JSON. */
-  readonly onStatistics: (json: string) => void;
-  /** It will never work again, as another took its place in the group. */
+  /** Every 5 s. */
+  readonly onStatistics: (statistics: ClientStatistics) => void;
+  /** It will never work again, as another took its place in the group. Told anew with the statistics, until it is closed. */
   readonly onFatal: (error: Error) => void;
 }
 
@@ -37,8 +38,9 @@ const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS;
 const FATAL = RdKafka.CODES.ERRORS.ERR__FATAL;
 /** How long a broker may take to answer. */
 const REQUEST_MS = 5000;
-/** librdkafka leaves its group once its fetchers have stopped, 10 ms after its partitions were given up; it tells nobody. */
-const LEAVE_MS = 200;
+/** How long the coordinator may take to say who is in the group, and to say that one without partitions is not, any more. */
+const DESCRIBE_MS = 1000;
+const LEFT_MS = 2000;
 /** Its partitions are given up when what is in hand is finished and committed, 10 s each at most. */
 const LEAVE_MAX_MS = 21_000;
 
@@ -51,16 +53,19 @@ export class NativeConsumer {
   readonly #raw: Raw;
   #state: State = 'new';
   #lastError: Error | undefined;
+  readonly #onFatal: (error: Error) => void;
   /** The group waits for our answer to a rebalance: until then one that is closing does not end. */
   #isRebalancing = false;
-  readonly #isStaticMember: boolean;
+  readonly #member: { readonly group: string; readonly name: string } | undefined;
 
   constructor(
     settings: NativeSettings,
     listeners: NativeListeners,
     private readonly logger: Logger,
   ) {
-    this.#isStaticMember = settings['group.instance.id'] !== undefined;
+    const name = settings['group.instance.id'];
+    if (name !== undefined) this.#member = { group: String(settings['group.id']), name: String(name) };
+    this.#onFatal = (error) => hear(logger, 'fatal error', () => listeners.onFatal(error));
     const callbacks = {
       queue_non_empty_cb: () => hear(logger, 'arrival', listeners.onArrival),
       rebalance_cb: (error: { code: number } | undefined, partitions: PartitionOffset[]) => {
@@ -72,12 +77,15 @@ export class NativeConsumer {
     const raw = new RdKafka.KafkaConsumer({ ...settings, ...callbacks }, { 'auto.offset.reset': 'earliest' }) as Raw;
     raw.setDefaultConsumeTimeout(0);
     raw.on('event.stats', (stats: { message: string }) =>
-      hear(logger, 'statistics', () => listeners.onStatistics(stats.message)),
+      hear(logger, 'statistics', () => {
+        const statistics = JSON.parse(stats.message) as ClientStatistics;
+        if (statistics.fatal !== undefined) this.#onFatal(new Error(statistics.fatal.reason));
+        listeners.onStatistics(statistics);
+      }),
     );
     raw.on('event.error', (error) => {
       this.#lastError = error as unknown as Error;
       logger.debug({ err: error }, 'the Kafka consumer reports an error and goes on');
-      if (error.code === FATAL) hear(logger, 'fatal error', () => listeners.onFatal(error as unknown as Error));
     });
     raw.on('rebalance.error', (error) => logger.warn({ err: error }, 'a rebalance failed'));
     this.#raw = raw;
@@ -110,26 +118,48 @@ export class NativeConsumer {
   async close(): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'closing';
-      if (this.#isStaticMember) await this.#leave();
+      const released = holdThread();
+      if (this.#member !== undefined) await this.#leave(this.#member);
       await this.#disconnect();
+      released();
     } else if (this.#state !== 'closing') this.#state = 'closed';
   }
 
-  /** A static member that only closes stays in its group until its session ends, and so do its partitions. */
-  async #leave(): Promise<void> {
-    const began = performance.now();
-    let heldAt = began;
+  /**
+   * A static member that only closes stays in its group until its session ends, and so do its partitions. librdkafka leaves once its
+   * fetchers have stopped, some time after its partitions were given up, and tells nobody: so the coordinator is asked.
+   */
+  async #leave(member: { readonly group: string; readonly name: string }): Promise<void> {
+    let until = performance.now() + LEAVE_MAX_MS;
     try {
+      const admin = RdKafka.AdminClient.createFrom(this.#raw);
       this.#raw.unsubscribe();
-      for (let at = began; at < heldAt + LEAVE_MS && at < began + LEAVE_MAX_MS; at = performance.now()) {
+      while (performance.now() < until) {
         // Whoever asks for records is given the rebalance, too; what comes beside it is read again by whoever reads then.
         await new Promise<void>((resolve) => this.#raw.consume(1, () => resolve()));
-        if (this.#isRebalancing || this.#raw.assignments().length > 0) heldAt = performance.now();
         await wait(10);
+        if (this.#isRebalancing || this.#raw.assignments().length > 0) continue;
+        until = Math.min(until, performance.now() + LEFT_MS);
+        if (!(await this.#members(member.group, admin)).includes(member.name)) return;
       }
     } catch (error) {
       this.logger.debug({ err: error }, 'the Kafka consumer closes without leaving its group');
     }
+  }
+
+  /** The names of a group's members. @throws if its coordinator does not answer */
+  #members(group: string, admin: RdKafka.IAdminClient): Promise<(string | undefined)[]> {
+    return new Promise((resolve, reject) => {
+      admin.describeGroups(
+        [group],
+        { timeout: DESCRIBE_MS },
+        (error, answer: RdKafka.GroupDescriptions | undefined) => {
+          const described = answer?.groups[0];
+          if (described === undefined || described.error) reject(described?.error ?? error);
+          else resolve(described.members.map(({ groupInstanceId }) => groupInstanceId));
+        },
+      );
+    });
   }
 
   #disconnect(): Promise<void> {
@@ -234,8 +264,14 @@ export class NativeConsumer {
   }
 
   /** Up to `max` records that are in its queue, as it gives them: the key is bytes, and headers may be absent. */
-  consume(max: number): Promise<IncomingRecord[]> {
-    return this.#ask((raw, done) => raw.consume(max, done as never));
+  async consume(max: number): Promise<IncomingRecord[]> {
+    try {
+      return await this.#ask((raw, done) => raw.consume(max, done as never));
+    } catch (error) {
+      // Said once, and never if records came before it: then the statistics say so.
+      if ((error as { code?: number }).code === FATAL) this.#onFatal(error as Error);
+      throw error;
+    }
   }
 
   async #ask<T = void>(call: (raw: Raw, done: (error: unknown, answer?: T) => void) => void): Promise<T> {
