@@ -57,7 +57,10 @@ export function createAlertApi(runtime: Runtime): Service {
     api.AlertService.service,
     // The other two have the batcher's turns.
     { ...alerts, ...turnsByCaller({ GetAlert, ListAlerts }) },
-    { BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => requests.length },
+    {
+      weights: { BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => requests.length },
+      refusal: () => database.breaker.refusal,
+    },
   );
   const inbox = inboxService({ database, metrics, logger, tracing, publishing: () => publishing });
   const { ListInbox, MarkRead, MarkUnread, DeleteFromInbox } = inbox;

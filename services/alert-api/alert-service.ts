@@ -4,7 +4,7 @@ import { BOUNDS, Violations } from '../domain/violations.js';
 import type { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
 import type { Database } from '../lib/postgres.js';
 import { databaseStatus } from '../lib/grpc/database-status.js';
-import { requireScope } from '../lib/grpc/identity.js';
+import { callerKey, requireScope, type Identity } from '../lib/grpc/identity.js';
 import { alertBytes, readFilter, readPage, readPageSize, readPageToken, toAlertMessage } from '../lib/grpc/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
 import { cut, fitting, grpcCode, MESSAGE_BYTES } from '../lib/grpc/status.js';
@@ -81,13 +81,13 @@ export function alertService({
   /** What waits for its turn has its place in the queue already, so that one bound holds for both. */
   async function readInTurn(
     request: CreateAlertRequest__Output,
-    caller: string,
+    identity: Identity,
     signal: AbortSignal,
     read: () => NewAlert,
   ): Promise<NewAlert> {
-    const leave = batcher.enter(caller, charactersOf(request));
+    const leave = batcher.enter(identity.subject, charactersOf(request));
     try {
-      return await computations.run(caller, signal, read);
+      return await computations.run(callerKey(identity), signal, read);
     } finally {
       leave();
     }
@@ -101,7 +101,7 @@ export function alertService({
       signal.throwIfAborted();
       return readCreateAlertRequest(request, identity.subject, traceparent);
     };
-    const alert = isLarge(request) ? await readInTurn(request, identity.subject, signal, read) : read();
+    const alert = isLarge(request) ? await readInTurn(request, identity, signal, read) : read();
     const result = await batcher.create(alert, signal);
     if (span?.isRecording() === true) noteAlert(span, result);
     return createAnswer(alert, result, rules);
@@ -130,7 +130,7 @@ export function alertService({
         outcomes.push(
           ...(requests.length <= AT_ONCE.items
             ? begin()
-            : await computations.run(call.identity.subject, call.signal, begin)),
+            : await computations.run(callerKey(call.identity), call.signal, begin)),
         );
       }
       const results = await Promise.all(outcomes);

@@ -1,6 +1,6 @@
-import { inboxOwner } from '../lib/grpc/identity.js';
+import { callerKey, inboxOwner } from '../lib/grpc/identity.js';
 import type { RunningCalls } from '../lib/grpc/running-calls.js';
-import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
+import type { UnaryHandler } from '../lib/grpc/server.js';
 import { Turns } from '../lib/turns.js';
 
 /** Calls of one key that are at work: less than there are connections for bulk work, which others want as well. */
@@ -15,15 +15,11 @@ function wrapped<H extends Handlers<H>>(handlers: H, wrap: (handler: AnyHandler)
   return Object.fromEntries(entries.map(([name, handler]) => [name, wrap(handler)])) as H;
 }
 
-function callerOf({ identity }: CallContext): string {
-  return `${identity.kind} ${identity.subject}`;
-}
-
 /** The same handlers, of which each caller occupies a few at a time; what it calls beyond waits for its turn. */
 export function turnsByCaller<H extends Handlers<H>>(handlers: H): H {
   const turns = new Turns(AT_WORK);
   return wrapped(handlers, (handler) => (request, call) => {
-    const caller = callerOf(call);
+    const caller = callerKey(call.identity);
     return turns.run(caller, caller, call.signal, () => handler(request, call));
   });
 }
@@ -36,7 +32,7 @@ export function turnsByInbox<H extends Handlers<H>>(handlers: H): H {
   const turns = new Turns(AT_WORK);
   return wrapped(handlers, (handler) => async (request, call) => {
     const owner = inboxOwner(call.identity, request.userId);
-    return turns.run(owner, callerOf(call), call.signal, () => handler(request, call));
+    return turns.run(owner, callerKey(call.identity), call.signal, () => handler(request, call));
   });
 }
 
@@ -44,7 +40,7 @@ export function turnsByInbox<H extends Handlers<H>>(handlers: H): H {
 export function boundedByInbox<H extends Handlers<H>>(handlers: H, running: RunningCalls): H {
   return wrapped(handlers, (handler) => async (request, call) => {
     const owner = inboxOwner(call.identity, request.userId);
-    const leave = running.enter(`inbox of ${owner} by ${callerOf(call)}`);
+    const leave = running.enter(`inbox of ${owner} by ${callerKey(call.identity)}`);
     try {
       return await handler(request, call);
     } finally {

@@ -111,7 +111,7 @@ export class CreateBatcher {
    * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full; the database's error if it is away
    */
   enter(caller: string, characters: number): () => void {
-    if (this.#requests.isFullFor(caller) || this.#characters.isFullFor(caller)) {
+    if (this.#requests.isFullFor(caller) || !this.#characters.hasRoomFor(caller, characters)) {
       throw new AlertError(
         'RESOURCE_EXHAUSTED',
         'TOO_MANY_REQUESTS',

@@ -10,6 +10,11 @@ export interface Identity {
   readonly scopes: ReadonlySet<Scope>;
 }
 
+/** By what callers take turns and share room: a user and a service of one name are two. */
+export function callerKey({ kind, subject }: Identity): string {
+  return `${kind} ${subject}`;
+}
+
 const USER_SCOPES: ReadonlySet<Scope> = new Set<Scope>(['inbox']);
 const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
   'alerts:create',

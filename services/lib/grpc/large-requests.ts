@@ -5,9 +5,9 @@ import { EventLoopTurns, Turns } from '../turns.js';
 
 /** Requests that are larger are decoded when their turn comes: 10,000 names take 1.2 ms, and 60 such calls may begin at once. */
 const LARGE_BYTES = 16_384;
-/** A caller has so much at work, and one request more if need be: two with 10,000 names, or two batches of 500. */
+/** A caller's next request is begun while less than this is at work: two with 10,000 names, or two batches of 500. */
 const AT_WORK_BYTES = 192 * 1024;
-/** Of all callers; one alone has half. */
+/** Of all callers; one alone has half. A request that would leave less than its caller then has is refused. */
 const BYTES_MAX = 64 * 1024 * 1024;
 const RETRY_MS = 500;
 
@@ -61,18 +61,24 @@ export class LargeRequests {
 
   /**
    * Does a request's work when its turn comes.
+   * @param refusal asked before it is decoded
    * @throws AlertError RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_CALLS) if the caller has too much here; UndecodableRequest; the
-   * signal's reason if it aborts before the turn comes; what `work` throws
+   * signal's reason if it aborts before the turn comes; the refusal; what `work` throws
    */
   async run<T>(
     caller: string,
     request: UnreadRequest,
     signal: AbortSignal,
     work: (message: unknown) => Promise<T>,
+    refusal: () => Error | undefined = () => undefined,
   ): Promise<T> {
-    if (this.bytes.isFullFor(caller)) throw this.#refusal(caller);
+    if (!this.bytes.hasRoomFor(caller, request.bytes)) throw this.#refusal(caller);
     const leave = this.bytes.take(caller, request.bytes);
-    const decode = () => request.decode();
+    const decode = () => {
+      const refused = refusal();
+      if (refused !== undefined) throw refused;
+      return request.decode();
+    };
     const read = async () => work(await this.computations.run(caller, signal, decode));
     try {
       return await this.#turns.run(caller, caller, signal, read, request.bytes);

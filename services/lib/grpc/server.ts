@@ -21,7 +21,7 @@ import {
 import type { EventLoopTurns } from '../turns.js';
 import { boundConnections } from './connections.js';
 import { databaseStatus } from './database-status.js';
-import type { Authenticate, Identity } from './identity.js';
+import { callerKey, type Authenticate, type Identity } from './identity.js';
 import { addHealth } from './health.js';
 import { LargeRequests, leavingLargeUnread, UndecodableRequest, UnreadRequest } from './large-requests.js';
 import { OpenStreams, pass } from './open-streams.js';
@@ -75,8 +75,17 @@ export interface GrpcServerDeps {
   readonly callsPerUserMax: number;
 }
 
-/** As how many calls a request counts, for the methods that carry many. */
-export type Weights = Readonly<Record<string, (request: never) => number>>;
+export interface ServiceOptions {
+  /** As how many calls a request counts, for the methods that carry many. */
+  readonly weights?: Readonly<Record<string, (request: never) => number>>;
+  /** With what a large request is refused before it is decoded, if what it needs is away. */
+  readonly refusal?: () => Error | undefined;
+}
+
+interface MethodOptions {
+  readonly weigh: (request: never) => number;
+  readonly refusal: () => Error | undefined;
+}
 
 /** What is bounded, so that others have room. */
 const BOUNDS = [
@@ -154,7 +163,7 @@ export class GrpcServer {
     definition: Definition,
     // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a table of handlers of different types
     handlers: Record<string, UnaryHandler<any, any> | StreamHandler<any, any>>,
-    weights: Weights = {},
+    { weights = {}, refusal = () => undefined }: ServiceOptions = {},
   ): void {
     const implementation: grpc.UntypedServiceImplementation = {};
     const methods: Record<string, Definition[string]> = {};
@@ -164,7 +173,10 @@ export class GrpcServer {
       methods[name] = method.responseStream ? method : leavingLargeUnread(method);
       implementation[name] = method.responseStream
         ? this.#stream(method.path, handler as StreamHandler<unknown, unknown>)
-        : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>, weights[name]);
+        : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>, {
+            weigh: weights[name] ?? (() => 1),
+            refusal,
+          });
     }
     this.#server.addService(methods, implementation);
     const [first] = Object.values(definition);
@@ -248,7 +260,7 @@ export class GrpcServer {
   #unary(
     path: string,
     handler: UnaryHandler<unknown, unknown>,
-    weigh: Weights[string] = () => 1,
+    options: MethodOptions,
   ): grpc.handleUnaryCall<unknown, unknown> {
     return (call, callback) => {
       const started = performance.now();
@@ -262,7 +274,7 @@ export class GrpcServer {
         finish(toStatus(context).code);
         return callback(toStatus(context));
       }
-      this.#serve(context, call.request, weigh, (request) => handler(request, context)).then(
+      this.#serve(context, call.request, options, (request) => handler(request, context)).then(
         (response) => {
           succeed(context.span);
           finish(grpc.status.OK);
@@ -307,13 +319,12 @@ export class GrpcServer {
   async #serve<T>(
     context: CallContext,
     given: unknown,
-    weigh: Weights[string],
+    { weigh, refusal }: MethodOptions,
     work: (request: unknown) => Promise<T>,
   ): Promise<T> {
     const serve = (request: unknown) => this.#bounded(context, weigh(request as never), () => work(request));
     if (!(given instanceof UnreadRequest)) return serve(given);
-    const { kind, subject } = context.identity;
-    return this.#large.run(`${kind} ${subject}`, given, context.signal, serve);
+    return this.#large.run(callerKey(context.identity), given, context.signal, serve, refusal);
   }
 
   /** Runs a call, unless its caller has as many running as it may. */

@@ -10,6 +10,7 @@ import {
 } from '../../../services/lib/grpc/large-requests.js';
 import { api } from '../../../services/lib/grpc/protos.js';
 
+const MIB = 1024 * 1024;
 const { CreateAlert } = api.AlertService.service;
 const { requestDeserialize } = leavingLargeUnread(CreateAlert);
 
@@ -37,7 +38,7 @@ test('beyond its share of the room a caller is refused; what nobody waits for le
   const gone = new AbortController();
   setMaxListeners(0, gone.signal);
   let decoded = 0;
-  const unread = () => new UnreadRequest(8 * 1024 * 1024, () => (decoded += 1));
+  const unread = () => new UnreadRequest(8 * MIB, () => (decoded += 1));
   const release: (() => void)[] = [];
   const run = (caller: string) =>
     requests.run(caller, unread(), gone.signal, () => new Promise<void>((resolve) => release.push(resolve)));
@@ -61,4 +62,42 @@ test('beyond its share of the room a caller is refused; what nobody waits for le
     ['fulfilled', 'rejected', 'rejected', 'rejected', 'rejected'],
   );
   assert.equal(requests.bytes.taken, 0);
+});
+
+test('however large those of others are, a newcomer with a small one is served', async () => {
+  const requests = new LargeRequests(() => undefined);
+  const gone = new AbortController();
+  const run = (caller: string, bytes: number) =>
+    requests.run(
+      caller,
+      new UnreadRequest(bytes, () => undefined),
+      gone.signal,
+      () => new Promise<never>(() => undefined),
+    );
+  const others = Array.from({ length: 8 }, (_, caller) => [run(`${caller}`, 16 * MIB), run(`${caller}`, 16 * MIB)]);
+  void Promise.allSettled(others.flat());
+  const work = () => Promise.resolve('served');
+  const newcomer = requests.run('newcomer', new UnreadRequest(20_000, () => undefined), gone.signal, work);
+  assert.equal(await newcomer, 'served');
+});
+
+test('while what they need is away those that wait are refused without being decoded', async () => {
+  const requests = new LargeRequests(() => undefined);
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal);
+  let away: Error | undefined;
+  let decoded = 0;
+  const unread = () => new UnreadRequest(200_000, () => (decoded += 1));
+  const work = () =>
+    new Promise<void>((resolve) => {
+      away = new Error('away');
+      setImmediate(resolve);
+    });
+  const run = () => requests.run('one', unread(), signal, work, () => away);
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, run));
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', ...Array.from({ length: 19 }, () => 'rejected')],
+  );
+  assert.equal(decoded, 1);
 });

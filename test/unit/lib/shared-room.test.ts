@@ -8,7 +8,7 @@ function fill(room: SharedRoom, caller: string): (() => void)[] {
   return taken;
 }
 
-test('one has half of it, then another half of the rest, and a newcomer always finds some', () => {
+test('one has half of it, then another half of the rest, and a newcomer finds some', () => {
   const room = new SharedRoom(64);
   assert.deepEqual(
     ['a', 'b', 'c', 'd'].map((caller) => fill(room, caller).length),
@@ -30,4 +30,21 @@ test('what is given back is there for others, and nothing is kept of who has lef
   assert.equal(room.isFullFor('a'), false);
   for (const each of rest) each();
   assert.deepEqual([room.taken, room.takenBy('a')], [0, 0]);
+});
+
+test('what is large leaves as much as its caller then has, so that a newcomer with something small finds room', () => {
+  const room = new SharedRoom(64);
+  const fillWith = (caller: string, amount: number) => {
+    let count = 0;
+    while (room.hasRoomFor(caller, amount)) {
+      room.take(caller, amount);
+      count += 1;
+    }
+    return count;
+  };
+  assert.deepEqual(
+    ['a', 'b', 'c', 'd'].map((caller) => fillWith(caller, 16)),
+    [2, 1, 0, 0],
+  );
+  assert.equal(fillWith('newcomer', 1), 8);
 });

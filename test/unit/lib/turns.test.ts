@@ -92,3 +92,27 @@ test('long computations: who has one waits for one of a caller that has hundreds
   await Promise.all(all);
   assert.equal(done.length, 301);
 });
+
+/** Keeps the event loop busy. @returns for how long, in milliseconds */
+function busyFor(ms: number): number {
+  const started = performance.now();
+  while (performance.now() - started < ms);
+  return performance.now() - started;
+}
+
+test('short computations cost no timer each; what they took altogether is paused for', async (t) => {
+  const turns = new EventLoopTurns();
+  const timers = t.mock.method(globalThis, 'setTimeout');
+  const started = performance.now();
+  let worked = 0;
+  let paused = 0;
+  const all = Array.from({ length: 100 }, () =>
+    turns.run('one', NEVER, () => {
+      paused = performance.now() - started - worked;
+      worked += busyFor(0.3);
+    }),
+  );
+  await Promise.all(all);
+  assert.ok(timers.mock.callCount() < 80, `${timers.mock.callCount()} timers`);
+  assert.ok(paused > worked - 2, `${worked} ms of work, ${paused} ms of pauses`);
+});
