@@ -22,18 +22,16 @@ export interface ClientEvents extends Omit<NativeListeners, 'onRebalance'> {
 }
 
 /**
- * Named, a member takes its own place again after an absence of Kafka that outlasts its session; see deploy/README.md, "When Kafka is
- * back". A new name for each client: in the place of one that stalled it would be given the old assignment, unasked.
- */
-function staticMember(clientId: string): Record<string, string> {
-  return { 'group.instance.id': `${clientId}-${randomUUID()}` };
-}
-
-/**
  * The client of librdkafka through which a consumer reads at present: it is made, connected, replaced by a new one and
  * closed here. What belongs to the assignment that it has, and must not outlive it, is told by the generation.
  */
 export class ConsumerClient {
+  /**
+   * Named, a member takes its own place again after an absence of Kafka that outlasts its session; see deploy/README.md, "When
+   * Kafka is back".
+   */
+  #memberName = randomUUID();
+  #isFenced = false;
   #native: NativeConsumer;
   #generation = 0;
   #replaced = 0;
@@ -57,7 +55,9 @@ export class ConsumerClient {
     const settings = {
       ...consumerSettings(brokers, config, options.clientId, options.groupId),
       ...(options.fetchMinBytes === undefined ? {} : { 'fetch.min.bytes': options.fetchMinBytes }),
-      ...(options.isMember === true && !brokers.inProcess ? staticMember(options.clientId) : {}),
+      ...(options.isMember === true && !brokers.inProcess
+        ? { 'group.instance.id': `${options.clientId}-${this.#memberName}` }
+        : {}),
     };
     const listeners: NativeListeners = {
       onArrival: () => {
@@ -72,7 +72,9 @@ export class ConsumerClient {
         if (isCurrent()) events.onStatistics(statistics);
       },
       onFatal: (error) => {
-        if (isCurrent()) events.onFatal(error);
+        if (!isCurrent()) return;
+        this.#isFenced = true;
+        events.onFatal(error);
       },
     };
     const native = new NativeConsumer(settings, listeners, logger);
@@ -138,6 +140,10 @@ export class ConsumerClient {
   async #putAnother(begin: () => Promise<void> | void): Promise<void> {
     const stalled = this.#native;
     this.#replaced += 1;
+    // In the place of one that stalled it would be given the old assignment, unasked; that of a fenced one is its own, and is
+    // kept for it until its session ends.
+    if (!this.#isFenced) this.#memberName = randomUUID();
+    this.#isFenced = false;
     this.#native = this.#create();
     // It may never answer. Its group membership ends with its session.
     void stalled.close();
