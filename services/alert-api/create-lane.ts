@@ -26,7 +26,7 @@ export interface CreateLaneOptions {
   readonly batchMax: number;
   /** Takes a request into the batch that is being made; false leaves it out. */
   readonly accept: (waiting: Waiting) => boolean;
-  /** While it says so one writer takes small batches, and pauses for as long as it has worked: half the time is left to others. */
+  /** While it says so one writer takes small batches, and pauses for as long as it has worked. */
   readonly isModest: () => boolean;
   readonly work: (batch: readonly Waiting[]) => Promise<void>;
   /** Told of what was not begun when its signal aborted; without it nothing is dropped. */

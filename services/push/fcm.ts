@@ -183,7 +183,7 @@ export class Fcm {
 }
 
 const GOOGLE = 'https://fcm.googleapis.com';
-/** Of all that is done for a message, getting an access token and asking about its device's included; firebase-admin gives FCM 15 s for an answer. */
+/** Of all that is done for a message, also getting an access token. For an answer alone firebase-admin gives FCM 15 s. */
 const DEADLINE_MS = 20_000;
 const RENEWAL_PAUSE_MS = 5000;
 const TEXT_MAX = 500;

@@ -31,6 +31,8 @@ export interface DispatcherDeps {
   readonly outcomes: OutcomeWriter;
   readonly deadLetters: PushDeadLetters;
   readonly traces: PushTracing;
+  /** Told of each push that was not sent, and why. */
+  readonly onEnded: (reason: string) => void;
 }
 
 /** When a message was sent, and how many FCM had taken by then. */
@@ -52,7 +54,6 @@ export class PushDispatcher {
     const { metrics } = deps.runtime;
     this.#counters = {
       messages: metrics.counter('ssom.push.messages', 'Messages to FCM, by what they are and what became of them.'),
-      ended: metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.'),
       duration: metrics.histogram('ssom.push.duration', 'Time that FCM took for a message, by what became of it.'),
     };
     this.#latency = metrics.latency(
@@ -185,7 +186,7 @@ export class PushDispatcher {
     const text = textOf(error);
     if (job.dismiss) return { state: 'dismissed', error: text };
     if (devices.inRow(job.deviceId) > HOPELESS) {
-      this.#counters.ended.add(1, { reason: 'failed' });
+      this.deps.onEnded('failed');
       return { state: 'failed', error: text + NO_LETTER };
     }
     return (await deadLetters.bury(job.claims[0]!, error)) ? { state: 'failed', error: text } : undefined;

@@ -43,7 +43,7 @@ export class PushSender {
   readonly #inHand = new InHand();
   readonly #holdUps = new HoldUps();
   readonly #traces: PushTracing;
-  readonly #ended;
+  readonly #onEnded: (reason: string) => void;
   #queue: Queued[] = [];
   #sending = 0;
   #idle = new AbortController();
@@ -91,8 +91,10 @@ export class PushSender {
     });
     this.#traces = traces;
     const devices = this.#devices;
-    this.#dispatcher = new PushDispatcher({ runtime, fcm, breaker, throttle, devices, outcomes, deadLetters, traces });
-    this.#ended = metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.');
+    const ended = metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.');
+    this.#onEnded = (reason) => ended.add(1, { reason });
+    const sending = { fcm, breaker, throttle, devices, outcomes, deadLetters, traces, onEnded: this.#onEnded };
+    this.#dispatcher = new PushDispatcher({ runtime, ...sending });
     metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
     metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
     metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
@@ -219,7 +221,7 @@ export class PushSender {
     for (const { claim, reason } of ended) if (reason === 'expired') this.#traces.expired(claim);
     const outcomes = ended.map(outcomeOf);
     this.#outcomes.note(outcomes);
-    for (const { state, error } of outcomes) if (state !== null) this.#ended.add(1, { reason: error });
+    for (const { state, error } of outcomes) if (state !== null) this.#onEnded(error);
   }
 
   /** A device that waits gets nothing, one that is tried gets one at a time: the others are given back. */

@@ -1,4 +1,5 @@
 import type { Config } from '../config/load.js';
+import { RECORD_BYTES } from './record-bytes.js';
 
 export type KafkaConfig = Pick<
   Config,
@@ -77,7 +78,7 @@ export function producerSettings(brokers: Brokers, config: KafkaConfig, clientId
     'compression.type': config.producerCompressionType,
     // Of an uncompressed record, whereas a broker's limit is one of compressed bytes: a record of many equal bytes that it took
     // must fit into the dead letters, or its partition would stand still. Up to 2 MiB compressed their topics take.
-    'message.max.bytes': Math.max(2_097_152, Math.min(config.producerBufferMemory, 1_000_000_000)),
+    'message.max.bytes': Math.max(RECORD_BYTES.deadLetter, Math.min(config.producerBufferMemory, 1_000_000_000)),
     'request.timeout.ms': config.producerRequestTimeoutMs,
     'message.timeout.ms': config.producerDeliveryTimeoutMs,
     dr_cb: true,

@@ -1,4 +1,5 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import { RECORD_BYTES } from './record-bytes.js';
 
 const { ERRORS } = RdKafka.CODES;
 const IN_SYNC =
@@ -6,8 +7,15 @@ const IN_SYNC =
 
 /** What a broker's refusal says of the settings of a topic. It cannot be asked for them: the client has no describeConfigs. */
 const SETTINGS: ReadonlyMap<number, string> = new Map([
-  [ERRORS.ERR_MSG_SIZE_TOO_LARGE, 'its max.message.bytes is below 1048588, of a dead-letter topic 2097152'],
-  [ERRORS.ERR_INVALID_RECORD, 'its cleanup.policy must be delete'],
+  [
+    ERRORS.ERR_MSG_SIZE_TOO_LARGE,
+    `its max.message.bytes is below ${RECORD_BYTES.work}, of a dead-letter topic ${RECORD_BYTES.deadLetter}`,
+  ],
+  // Of a record without a key in a compacted topic; and whatever else a broker, or a plug-in of it, finds wrong with a record.
+  [
+    ERRORS.ERR_INVALID_RECORD,
+    'the broker finds records invalid: its cleanup.policy must be delete, and the broker must not check schemas',
+  ],
   [ERRORS.ERR_NOT_ENOUGH_REPLICAS, IN_SYNC],
   [ERRORS.ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, IN_SYNC],
   [ERRORS.ERR_TOPIC_AUTHORIZATION_FAILED, 'this role has no right to write to it'],

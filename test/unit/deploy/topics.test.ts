@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { alertTopics, readDescription, wrongSettings } from '#stack';
+import { RECORD_BYTES } from '../../../services/lib/kafka/record-bytes.js';
 
 const topics = new Map(alertTopics().map((topic) => [topic.name, topic]));
 
@@ -46,4 +47,12 @@ test('each setting that loses or refuses records is named, and those that we mak
     'max.message.bytes=1048588',
     'retention.ms=604800000',
   ]);
+});
+
+test('the sizes that topics are made with are those that the roles name where a broker refuses a record', () => {
+  const sizes = { 'user-alert-topic': RECORD_BYTES.work, 'user-alert-topic-dlq': RECORD_BYTES.deadLetter };
+  for (const [name, bytes] of Object.entries(sizes)) {
+    assert.deepEqual(wrong(name, `max.message.bytes=${bytes},retention.ms=-1`), []);
+    assert.deepEqual(wrong(name, `max.message.bytes=${bytes - 1},retention.ms=-1`), [`max.message.bytes=${bytes - 1}`]);
+  }
 });

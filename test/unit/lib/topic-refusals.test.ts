@@ -14,10 +14,13 @@ test('a topic that refuses records for how it is set is named until it takes one
   refusals.note('d', undefined);
   assert.deepEqual(refusals.causes(), [
     'a: its max.message.bytes is below 1048588, of a dead-letter topic 2097152',
-    'b: its cleanup.policy must be delete',
+    'b: the broker finds records invalid: its cleanup.policy must be delete, and the broker must not check schemas',
   ]);
   refusals.note('a', null);
-  assert.deepEqual(refusals.causes(), ['b: its cleanup.policy must be delete']);
+  assert.deepEqual(
+    refusals.causes().map((cause) => cause[0]),
+    ['b'],
+  );
   assert.deepEqual(refusals.causes(performance.now() + 11 * 60_000), [], 'nothing was sent to it since');
 });
 
