@@ -120,14 +120,18 @@ test('who calls while the server shuts down is told to try again, whether the ca
   await api.call('CreateAlert', alertRequest());
   let release: () => void;
   const held = new Promise<void>((resolve) => (release = resolve));
+  let locked: () => void;
+  const isLocked = new Promise<void>((resolve) => (locked = resolve));
   const holds = database.transaction(async (connection) => {
     await connection.query('LOCK TABLE alerts, inboxes IN ACCESS EXCLUSIVE MODE');
+    locked();
     await held;
   });
   defer(t, async () => {
     release();
     await holds;
   });
+  await isLocked;
   const waiting = async () =>
     (await sql<{ count: number }>('SELECT count(*) FROM pg_locks WHERE NOT granted'))[0]!.count;
   const calls = [
