@@ -31,6 +31,9 @@ export interface ConsumerOptions extends ClientOptions {
 }
 
 const POLL_WAIT_MS = 1000;
+/** How long the end waits for the last commit, and then for the client: members of a group that leave together take turns. */
+const LAST_COMMIT_MS = 2500;
+const CLOSE_MS = 4000;
 
 /*
  * A consumer is divided by how long state lives, and who changes it.
@@ -353,11 +356,11 @@ export class Consumer {
   }
 
   /** Leaves the group. What was polled and not committed will come again. */
-  async close(timeoutMs = 2500): Promise<void> {
+  async close(): Promise<void> {
     if (this.#client.isClosed) return;
-    await withTimeout(this.#commits.flush(), timeoutMs, 'the last commit').catch(() => undefined);
+    await withTimeout(this.#commits.flush(), LAST_COMMIT_MS, 'the last commit').catch(() => undefined);
     this.#subscription.end();
-    const closed = this.#client.close(timeoutMs);
+    const closed = this.#client.close(CLOSE_MS);
     this.#arrivals.interrupt();
     await closed;
   }
