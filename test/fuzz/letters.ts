@@ -8,7 +8,8 @@ import type { World } from './world.js';
 const PART = 'dead letters';
 
 /** What a record says: nothing that can be read, a delivery, or an alert (of which fan-out makes what it can). */
-type Meaning = 'unreadable' | 'alert' | { readonly userId: string; readonly alertId: number };
+type Meaning =
+  'unreadable' | 'alert' | { readonly userId: string; readonly alertId: number; readonly epoch?: number | undefined };
 
 interface Source {
   readonly record: ReadRecord;
@@ -80,11 +81,11 @@ export class LetterCheck {
 
   /** Records that are neither among the letters nor, where they name a user and an alert that exist, in the inbox. */
   async pending(): Promise<Source[]> {
-    const deliveries = await this.world.deliveries();
+    const [deliveries, epoch] = await Promise.all([this.world.deliveries(), this.world.epoch()]);
     const pending: Source[] = [];
     for (const place of this.#open) {
       const source = this.#sources.get(place)!;
-      if (this.#reasons.has(place) || isHandled(source.meaning, deliveries)) this.#open.delete(place);
+      if (this.#reasons.has(place) || isHandled(source.meaning, deliveries, epoch)) this.#open.delete(place);
       else pending.push(source);
     }
     return pending;
@@ -113,9 +114,11 @@ function brief(reason: string): string {
 
 const ADDED = Object.keys(DLQ_HEADER).length - 1; // all but the count of redrives
 
-function isHandled(meaning: Meaning, deliveries: ReadonlySet<string>): boolean {
+function isHandled(meaning: Meaning, deliveries: ReadonlySet<string>, epoch: number): boolean {
   if (meaning === 'unreadable') return false;
   if (meaning === 'alert') return true;
+  // What names another life of the database is counted and left alone; 0 names none.
+  if (![undefined, 0, epoch].includes(meaning.epoch)) return true;
   const { userId, alertId } = meaning;
   // Their rows are not looked at: they are many, and nobody relies on them.
   return deliveries.has(`${userId} ${alertId}`) || CROWD.includes(userId);

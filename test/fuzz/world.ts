@@ -111,6 +111,11 @@ export class World {
     return new Set(rows.map(({ pair }) => pair));
   }
 
+  async epoch(): Promise<number> {
+    const { rows } = await this.database.query<{ epoch: string }>('SELECT epoch FROM service_state');
+    return Number(rows[0]!.epoch);
+  }
+
   /** Waits until whatever was acknowledged is in its inboxes and was seen by the streams. */
   async settled(timeoutMs: number): Promise<void> {
     const missing = async () => {
