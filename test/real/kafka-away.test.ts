@@ -1,20 +1,12 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { RdKafka } from '@confluentinc/kafka-javascript';
 import pg from 'pg';
 import type { Kafka, Postgres, Registry } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import { loadConfig } from '../../services/lib/config/load.js';
-import { consumerSettings } from '../../services/lib/kafka/client-config.js';
-import { Consumer } from '../../services/lib/kafka/consumer.js';
-import { NativeConsumer, type NativeListeners } from '../../services/lib/kafka/native-consumer.js';
-import { silentLogger } from '../../services/lib/logging.js';
 import {
   alertFor,
   environmentFor,
   loadDirectory,
-  membersOf,
   people,
   readTopic,
   Roles,
@@ -24,7 +16,6 @@ import {
   startBroker,
   startStack,
   until,
-  untilShared,
   whySkip,
   type RoleProcess,
 } from './support.js';
@@ -139,81 +130,5 @@ describe('Kafka away', { skip: whySkip() }, () => {
     }
     // None at all, where the machine has swept everything before it sees that there is room.
     t.diagnostic(`new alerts arrived before ${overtaken} of ${old.size} old ones`);
-  });
-
-  it('gives members their own partitions again after their sessions, and those of one that died later', async () => {
-    // Long enough for the living to come back before the session of the dead one ends, which begins with Kafka.
-    const session = { KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '12000' };
-    const [dies, lives] = [roles.start('fanout', session), roles.start('fanout', session)];
-    await untilShared([dies, lives], 'alert-created-topic', 3);
-    const own = lives.partitions.sort();
-    const assignments = () => lives.lines.filter(({ msg }) => msg === 'partitions assigned');
-    const before = assignments().length;
-    await kafka.kill();
-    await dies.kill();
-    await until('the session is over', () => lives.line(/partitions revoked/) && lives.partitions.length === 0);
-    kafka = await startBroker(folder.path, kafka);
-    await until('the partitions of the dead', () => lives.partitions.length === 3);
-    const [first, ...others] = assignments()
-      .slice(before)
-      .map(({ partitions }) => String(partitions).split(' ').sort());
-    assert.deepEqual(first, own, 'what it was given first');
-    assert.ok(others.length > 0, 'the dead one was not waited for');
-    await lives.stop();
-  });
-
-  it('replaces a member whose place in its group was taken', async () => {
-    const config = loadConfig({
-      KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '6000',
-      KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS: '1000',
-    });
-    const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
-    const options = { clientId: 'fenced', groupId: `fenced-${randomUUID()}` };
-    const topic = 'alert-created-topic';
-    const consumer = await Consumer.subscribe(brokers, config, silentLogger(), [topic], options);
-    const untilPolled = (what: string, condition: () => boolean) =>
-      until(what, () => consumer.poll(10, 100).then(condition), 20_000);
-    const settings = consumerSettings(brokers, config, 'other', options.groupId);
-    let other: NativeConsumer | undefined;
-    // What says so once is lost if records came before it: the statistics say it again, every 5 s.
-    const prototype = RdKafka.KafkaConsumer.prototype as unknown as { consume: (...given: unknown[]) => void };
-    const { consume } = prototype;
-    prototype.consume = function (max, done) {
-      consume.call(this, max, (error: unknown, records: unknown) =>
-        (done as (...given: unknown[]) => void)(null, error ? [] : records),
-      );
-    };
-    try {
-      await untilPolled('it has joined', () => consumer.assignment.length > 0);
-      const [name] = await membersOf(kafka.bootstrap, options.groupId);
-      const listeners: NativeListeners = {
-        onArrival: () => undefined,
-        onRebalance: () => other!.unassign(),
-        onStatistics: () => undefined,
-        onFatal: () => undefined,
-      };
-      other = new NativeConsumer({ ...settings, 'group.instance.id': name! }, listeners, silentLogger());
-      await other.open(10_000, kafka.bootstrap);
-      other.subscribe([topic]);
-      await untilPolled('it is replaced', () => consumer.replaced === 1);
-      await untilPolled('it has its place again', () => consumer.assignment.length === 3);
-      assert.equal(consumer.replaced, 1);
-    } finally {
-      prototype.consume = consume;
-      await Promise.all([consumer.close(), other?.close()]);
-    }
-  });
-
-  it('has a member leave its group when it ends', async () => {
-    const [ends, stays] = [roles.start('fanout'), roles.start('fanout')];
-    await untilShared([ends, stays], 'alert-created-topic', 3);
-    const group = String(stays.line('partitions assigned')!['group']);
-    const names = await membersOf(kafka.bootstrap, group);
-    assert.equal(new Set(names).size, 2);
-    await ends.stop();
-    const left = await membersOf(kafka.bootstrap, group);
-    assert.equal(left.length, 1, 'it is a member until its session ends');
-    assert.ok(names.includes(left[0]));
-    await stays.stop();
   });
 });

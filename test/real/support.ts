@@ -510,20 +510,6 @@ export async function readTopic(
   }
 }
 
-/** The names under which members are in a group at this moment, as its coordinator says. */
-export async function membersOf(bootstrap: string, group: string): Promise<(string | undefined)[]> {
-  const admin = RdKafka.AdminClient.create({ 'bootstrap.servers': bootstrap });
-  try {
-    type Described = { groups: { members: { groupInstanceId?: string }[] }[] };
-    const described = await called<Described>((done) =>
-      admin.describeGroups([group], { timeout: 10_000 }, done as never),
-    );
-    return described.groups[0]!.members.map(({ groupInstanceId }) => groupInstanceId);
-  } finally {
-    admin.disconnect();
-  }
-}
-
 /**
  * Where Java's default partitioner puts a key: murmur2 with Kafka's seed, the sign bit off, modulo partitions. Source:
  * org.apache.kafka.common.utils.Utils.murmur2.

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
@@ -8,8 +7,6 @@ import { NativeConsumer, type NativeListeners } from './native-consumer.js';
 export interface ClientOptions {
   readonly clientId: string;
   readonly groupId: string;
-  /** Whether it is to be a member of its group; absent: not. */
-  readonly isMember?: boolean;
   /** How long connecting may take. */
   readonly timeoutMs?: number;
   /** Bytes for which a broker waits (up to 500 ms) before it answers a fetch; absent: as configured. */
@@ -26,12 +23,6 @@ export interface ClientEvents extends Omit<NativeListeners, 'onRebalance'> {
  * closed here. What belongs to the assignment that it has, and must not outlive it, is told by the generation.
  */
 export class ConsumerClient {
-  /**
-   * Named, a member takes its own place again after an absence of Kafka that outlasts its session; see deploy/README.md, "When
-   * Kafka is back".
-   */
-  #memberName = randomUUID();
-  #isFenced = false;
   #native: NativeConsumer;
   #generation = 0;
   #replaced = 0;
@@ -55,9 +46,6 @@ export class ConsumerClient {
     const settings = {
       ...consumerSettings(brokers, config, options.clientId, options.groupId),
       ...(options.fetchMinBytes === undefined ? {} : { 'fetch.min.bytes': options.fetchMinBytes }),
-      ...(options.isMember === true && !brokers.inProcess
-        ? { 'group.instance.id': `${options.clientId}-${this.#memberName}` }
-        : {}),
     };
     const listeners: NativeListeners = {
       onArrival: () => {
@@ -72,9 +60,7 @@ export class ConsumerClient {
         if (isCurrent()) events.onStatistics(statistics);
       },
       onFatal: (error) => {
-        if (!isCurrent()) return;
-        this.#isFenced = true;
-        events.onFatal(error);
+        if (isCurrent()) events.onFatal(error);
       },
     };
     const native = new NativeConsumer(settings, listeners, logger);
@@ -140,10 +126,6 @@ export class ConsumerClient {
   async #putAnother(begin: () => Promise<void> | void): Promise<void> {
     const stalled = this.#native;
     this.#replaced += 1;
-    // In the place of one that stalled it would be given the old assignment, unasked; that of a fenced one is its own, and is
-    // kept for it until its session ends.
-    if (!this.#isFenced) this.#memberName = randomUUID();
-    this.#isFenced = false;
     this.#native = this.#create();
     // It may never answer. Its group membership ends with its session.
     void stalled.close();

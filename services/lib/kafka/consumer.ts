@@ -31,7 +31,7 @@ export interface ConsumerOptions extends ClientOptions {
 }
 
 const POLL_WAIT_MS = 1000;
-/** How long the end waits for the last commit, and then for the client: members of a group that leave together take turns. */
+/** How long the end waits for the last commit, and then for the client. */
 const LAST_COMMIT_MS = 2500;
 const CLOSE_MS = 4000;
 
@@ -111,7 +111,7 @@ export class Consumer {
     topics: readonly string[],
     options: ConsumerOptions,
   ): Promise<Consumer> {
-    const consumer = new Consumer(brokers, config, logger, { ...options, isMember: true });
+    const consumer = new Consumer(brokers, config, logger, options);
     return consumer.#begin(topics, () => consumer.#membership.join(topics));
   }
 

@@ -1,7 +1,6 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
-import { wait } from '../retry.js';
 import type { ClientStatistics } from './client-statistics.js';
 import { hear } from './hear.js';
 import type { IncomingRecord, PartitionOffset, TopicPartition } from './incoming-record.js';
@@ -13,7 +12,7 @@ export interface NativeListeners {
   readonly onRebalance: (assigned: boolean, partitions: PartitionOffset[]) => void;
   /** Every 5 s. */
   readonly onStatistics: (statistics: ClientStatistics) => void;
-  /** It will never work again, as another took its place in the group. Told anew with the statistics, until it is closed. */
+  /** It will never work again. Told anew with the statistics, until it is closed. */
   readonly onFatal: (error: Error) => void;
 }
 
@@ -38,10 +37,6 @@ const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS;
 const FATAL = RdKafka.CODES.ERRORS.ERR__FATAL;
 /** How long a broker may take to answer. */
 const REQUEST_MS = 5000;
-/** How long one without partitions may take to tell the coordinator that it leaves. */
-const LEFT_MS = 500;
-/** Its partitions are given up when what is in hand is finished and committed, 10 s each at most. */
-const LEAVE_MAX_MS = 21_000;
 
 /**
  * One client of librdkafka, from its making to its end: the only place that calls it. Called in a state that it is not made
@@ -55,14 +50,12 @@ export class NativeConsumer {
   readonly #onFatal: (error: Error) => void;
   /** The group waits for our answer to a rebalance: until then one that is closing does not end. */
   #isRebalancing = false;
-  readonly #isStatic: boolean;
 
   constructor(
     settings: NativeSettings,
     listeners: NativeListeners,
     private readonly logger: Logger,
   ) {
-    this.#isStatic = settings['group.instance.id'] !== undefined;
     this.#onFatal = (error) => hear(logger, 'fatal error', () => listeners.onFatal(error));
     const callbacks = {
       queue_non_empty_cb: () => hear(logger, 'arrival', listeners.onArrival),
@@ -115,33 +108,8 @@ export class NativeConsumer {
   /** Resolves when it has left its group and is gone; it may never answer, and holds a thread of libuv's pool meanwhile. */
   async close(): Promise<void> {
     if (this.#state === 'open') {
-      this.#state = 'closing';
-      const released = holdThread();
-      if (this.#isStatic) await this.#leave();
       await this.#disconnect();
-      released();
     } else if (this.#state !== 'closing') this.#state = 'closed';
-  }
-
-  /**
-   * A static member that only closes stays in its group until its session ends, and so do its partitions. librdkafka leaves once its
-   * fetchers have stopped, some time after its partitions were given up, and tells nobody. Asking the coordinator instead kept
-   * 3 of 40 roles from ending in time on a busy machine.
-   */
-  async #leave(): Promise<void> {
-    let until = performance.now() + LEAVE_MAX_MS;
-    try {
-      this.#raw.unsubscribe();
-      while (performance.now() < until) {
-        // Whoever asks for records is given the rebalance, too; what comes beside it is read again by whoever reads then.
-        await new Promise<void>((resolve) => this.#raw.consume(1, () => resolve()));
-        await wait(10);
-        if (!this.#isRebalancing && this.#raw.assignments().length === 0)
-          until = Math.min(until, performance.now() + LEFT_MS);
-      }
-    } catch (error) {
-      this.logger.debug({ err: error }, 'the Kafka consumer closes without leaving its group');
-    }
   }
 
   #disconnect(): Promise<void> {
