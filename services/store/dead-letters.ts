@@ -228,7 +228,7 @@ function toKeptLetter(row: KeptRow): KeptLetter {
 /** What the next attempt waits for in seconds: 5 after the first, doubling, at most 5 minutes. */
 const PUT_OFF_S = '(5 * power(2, LEAST(attempts, 6)))';
 
-/** Dead letters that their topics are to be asked for now, those given up first before others. */
+/** Dead letters whose topics are to be asked for them at present, in the order in which they were given up. */
 export async function dueLetters(database: Queryable, limit: number): Promise<KeptLetter[]> {
   const { rows } = await database.query<KeptRow>({
     // One that is put off further than any is was put off by a clock that was wrong.

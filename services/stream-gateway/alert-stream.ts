@@ -133,7 +133,7 @@ export class AlertStream {
     return this.#blocked;
   }
 
-  /** Whether it may be read for now: it is behind, and its client takes more. */
+  /** Whether a page is to be read for it: it is behind, and its client takes more. */
   get wantsPage(): boolean {
     return !this.#live && !this.#blocked && !this.#ended;
   }
