@@ -1,6 +1,7 @@
 /*
- * Who may import whom. The graph is the data's way: main -> run -> roles -> store | events -> lib -> domain. A rule says
- * what one folder may reach; everything else of services/ is closed to it, so that a new folder is closed by default.
+ * Who may import whom. The graph is the data's way: launch -> roles, maintenance -> runtime -> store | events | api -> lib
+ * -> domain. A rule says what one folder may reach; everything else of services/ is closed to it, so that a new folder is
+ * closed by default.
  */
 const ROLES = '(alert-api|fanout|delivery|push|stream-gateway)';
 
@@ -39,11 +40,18 @@ module.exports = {
       'SQL: neither Kafka records nor gRPC services.',
     ),
     only('events', '^services/events/', ['^services/(events|domain|lib)/'], 'Topics and records: no SQL.'),
+    only('gen', '^services/gen/', ['^services/gen/'], 'What is generated from the protos needs nothing of ours.'),
+    only(
+      'api',
+      '^services/api/',
+      ['^services/(api|gen|domain|lib)/'],
+      'What roles that serve gRPC share: neither SQL nor Kafka records.',
+    ),
     only(
       'runtime',
-      '^services/runtime(\\.ts$|/)',
-      ['^services/(runtime|events|domain|lib)/', '^services/store/(migrate|dead-letters)\\.ts$'],
-      'What roles stand on knows no role, and its parts are its own.',
+      '^services/runtime/',
+      ['^services/(runtime|events|api|domain|lib)/', '^services/store/(migrate|dead-letters)\\.ts$'],
+      'What roles stand on knows no role.',
     ),
     {
       name: 'roles-meet-in-data-only',
@@ -54,46 +62,52 @@ module.exports = {
     },
     {
       name: 'roles',
-      comment: 'A role stands on domain, store, events, lib and runtime.ts.',
+      comment: 'A role stands on runtime and what is below it.',
       severity: 'error',
       from: { path: `^services/${ROLES}/` },
       to: {
         dependencyTypes: ['local'],
-        pathNot: [`^services/${ROLES}/`, '^services/(domain|store|events|lib)/', '^services/runtime\\.ts$'],
+        pathNot: [`^services/${ROLES}/`, '^services/(runtime|store|events|api|gen|lib|domain)/'],
       },
     },
+    only(
+      'maintenance',
+      '^services/maintenance/',
+      ['^services/(maintenance|runtime|store|events|lib|domain)/'],
+      'Its jobs repair by the tables and topics: they know no role.',
+    ),
     {
       name: 'who-starts-roles',
-      comment: 'Only run.ts and standalone/ start roles.',
+      comment: 'Only launch/ starts roles and maintenance.',
       severity: 'error',
-      from: { path: '^services/', pathNot: [`^services/${ROLES}/`, '^services/run\\.ts$', '^services/standalone/'] },
-      to: { path: `^services/${ROLES}/` },
+      from: { path: '^services/', pathNot: [`^services/(${ROLES}|maintenance|launch)/`] },
+      to: { path: `^services/(${ROLES}|maintenance)/` },
     },
     only(
-      'standalone',
-      '^services/standalone/',
-      [`^services/(standalone|lib|domain)/`, `^services/${ROLES}/`, '^services/runtime\\.ts$'],
-      'standalone puts roles and embedded backends together, and does nothing itself.',
+      'launch',
+      '^services/launch/',
+      [`^services/(launch|${ROLES}|maintenance|runtime|store|client|lib|domain)/`],
+      'launch puts roles and embedded backends together.',
     ),
     only(
       'main',
-      '^services/main\\.ts$',
-      ['^services/(run|lib/lifecycle)\\.ts$'],
+      '^services/launch/main\\.ts$',
+      ['^services/(launch/run|lib/lifecycle)\\.ts$'],
       'The entry hands over the process, no more.',
     ),
     only(
       'client',
       '^services/client/',
-      ['^services/(client|lib|domain)/'],
+      ['^services/(client|api/protos|gen/.*|lib/.*|domain/.*)'],
       'Callers import the client: it must not bring the service with it.',
     ),
     only(
-      'ops',
+      'cli',
       '^services/ops/',
       [
-        '^services/(ops|client|lib|domain|events)/',
+        '^services/(ops|client|gen|lib|domain|events)/',
         '^services/store/(migrate|dead-letters|state|progress)\\.ts$',
-        '^services/run\\.ts$',
+        '^services/launch/run\\.ts$',
       ],
       'The command line speaks gRPC like everybody else; only what operators do by hand reaches further.',
     ),
@@ -107,7 +121,6 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^services/lib/grpc/types/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types'] },

@@ -19,7 +19,7 @@ const HOMES = [
       'services/lib/postgres.ts',
       'services/lib/postgres-control.ts',
       'services/lib/postgres-cancel.ts',
-      'services/standalone/embedded-postgres.ts',
+      'services/launch/embedded/postgres.ts',
     ],
   },
   { what: '@opentelemetry/*', allow: ['services/lib/telemetry/**'] },
@@ -28,7 +28,7 @@ const HOMES = [
 ];
 
 /** The only files that read process.env; everything else gets its configuration as data. */
-const READS_ENVIRONMENT = ['services/main.ts', 'services/ops/ssom-alert.ts'];
+const READS_ENVIRONMENT = ['services/launch/main.ts', 'services/ops/ssom-alert.ts'];
 
 /** A reader must find where what is exported comes from. */
 const NAMED_EXPORTS = {
@@ -61,7 +61,7 @@ function restrictImports(homes) {
 
 export default tseslint.config(
   {
-    ignores: ['.build*/', '.local/', '.data/', '**/node_modules/', 'services/lib/grpc/types/', '**/*.d.mts'],
+    ignores: ['.build*/', '.local/', '.data/', '**/node_modules/', 'services/gen/', '**/*.d.mts'],
   },
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },

@@ -1,4 +1,4 @@
-// Generates services/lib/grpc/types from the proto files. With --check it changes nothing and fails if they differ.
+// Generates services/gen from the proto files. With --check it changes nothing and fails if they differ.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,14 +7,14 @@ import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const target = join(root, 'services/lib/grpc/types');
+const target = join(root, 'services/gen');
 const check = process.argv.includes('--check');
 const out = check ? mkdtempSync(join(tmpdir(), 'ssom-types-')) : target;
 
 const files = ['alert', 'inbox', 'device', 'directory', 'alert_stream'].map(
   (name) => `ssom/alert/v1/${name}_service.proto`,
 );
-// These options must be the ones of LOADER_OPTIONS in services/lib/grpc/protos.ts.
+// These options must be the ones of LOADER_OPTIONS in services/api/protos.ts.
 const options = ['--longs=Number', '--enums=String', '--defaults', '--oneofs', '--includeComments'];
 const format = ['--grpcLib=@grpc/grpc-js', '--targetFileExtension=.ts', '--importFileExtension=.js'];
 
@@ -90,9 +90,7 @@ if (check) {
     (file) => fresh.get(file) !== kept.get(file),
   );
   if (differing.length > 0) {
-    console.error(
-      `services/lib/grpc/types is not what proto/ says; run: npm run generate\n  ${differing.join('\n  ')}`,
-    );
+    console.error(`services/gen is not what proto/ says; run: npm run generate\n  ${differing.join('\n  ')}`);
     process.exit(1);
   }
 }

@@ -1,5 +1,6 @@
 import { AlertError } from '../domain/errors.js';
-import { inboxOwner, type Identity } from '../lib/grpc/identity.js';
+import { inboxOwner } from '../api/access.js';
+import type { Identity } from '../lib/grpc/identity.js';
 import type { Database } from '../lib/postgres.js';
 import { findUsers } from '../store/directory.js';
 

@@ -1,8 +1,8 @@
 import type { Events } from '../events/events.js';
-import { api } from '../lib/grpc/protos.js';
-import type { BatchCreateAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsRequest.js';
+import { api } from '../api/protos.js';
+import type { BatchCreateAlertsRequest__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsRequest.js';
 import type { Service } from '../lib/lifecycle.js';
-import type { Publishing, Runtime } from '../runtime.js';
+import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
 import { alertService } from './alert-service.js';
 import { boundedByInbox, turnsByCaller, turnsByInbox } from './call-turns.js';

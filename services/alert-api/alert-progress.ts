@@ -1,6 +1,6 @@
-import { optionalTimestamp } from '../lib/grpc/messages.js';
-import type { AlertProgress } from '../lib/grpc/types/ssom/alert/v1/AlertProgress.js';
-import type { PushRecord as PushRecordMessage } from '../lib/grpc/types/ssom/alert/v1/PushRecord.js';
+import { optionalTimestamp } from '../api/messages.js';
+import type { AlertProgress } from '../gen/ssom/alert/v1/AlertProgress.js';
+import type { PushRecord as PushRecordMessage } from '../gen/ssom/alert/v1/PushRecord.js';
 import type { Database } from '../lib/postgres.js';
 import { isSampled } from '../lib/telemetry/traceparent.js';
 import { arrivalsOf, countUnplanned } from '../store/arrivals.js';

@@ -1,4 +1,5 @@
-import { callerKey, inboxOwner } from '../lib/grpc/identity.js';
+import { inboxOwner } from '../api/access.js';
+import { callerKey } from '../lib/grpc/identity.js';
 import type { RunningCalls } from '../lib/grpc/running-calls.js';
 import type { UnaryHandler } from '../lib/grpc/server.js';
 import { Turns } from '../lib/turns.js';

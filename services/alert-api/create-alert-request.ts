@@ -9,10 +9,10 @@ import {
   type NewAlert,
 } from '../domain/alert.js';
 import { characters, cutAfter, isBlank, longerThan, onOneLine, shorten, withoutNul } from '../domain/text.js';
-import { BOUNDS, Violations } from '../domain/violations.js';
-import { fromProto } from '../lib/grpc/messages.js';
-import type { CreateAlertRequest__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
-import type { Recipients__Output } from '../lib/grpc/types/ssom/alert/v1/Recipients.js';
+import { BOUNDS, Violations } from '../api/violations.js';
+import { fromProto } from '../api/messages.js';
+import type { CreateAlertRequest__Output } from '../gen/ssom/alert/v1/CreateAlertRequest.js';
+import type { Recipients__Output } from '../gen/ssom/alert/v1/Recipients.js';
 import { wallClock } from '../lib/wall-clock.js';
 
 /**

@@ -1,8 +1,8 @@
 import { RECIPIENT_LISTS, type NewAlert, type Unreached, type UnreachedRecipient } from '../domain/alert.js';
 import { routedDepartments } from '../domain/routing.js';
-import { toAlertMessage } from '../lib/grpc/messages.js';
-import type { CreateAlertResponse } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
-import type { UnreachedRecipient as UnreachedMessage } from '../lib/grpc/types/ssom/alert/v1/UnreachedRecipient.js';
+import { toAlertMessage } from '../api/messages.js';
+import type { CreateAlertResponse } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
+import type { UnreachedRecipient as UnreachedMessage } from '../gen/ssom/alert/v1/UnreachedRecipient.js';
 import { wait } from '../lib/retry.js';
 import type { StaffedRulesCache } from '../store/directory-cache.js';
 import type { CreateResult } from './create-lane.js';

@@ -1,4 +1,4 @@
-import { BOUNDS, Violations, type Bound } from '../domain/violations.js';
+import { BOUNDS, Violations, type Bound } from '../api/violations.js';
 import { inboxChangeRecords } from '../events/inbox-publisher.js';
 import type { Database } from '../lib/postgres.js';
 import {
@@ -10,21 +10,21 @@ import {
   readPageToken,
   toAlertMessage,
   toTimestamp,
-} from '../lib/grpc/messages.js';
+} from '../api/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
-import type { GetUnreadCountRequest__Output } from '../lib/grpc/types/ssom/alert/v1/GetUnreadCountRequest.js';
-import type { GetUnreadCountResponse } from '../lib/grpc/types/ssom/alert/v1/GetUnreadCountResponse.js';
-import type { ListInboxRequest__Output } from '../lib/grpc/types/ssom/alert/v1/ListInboxRequest.js';
-import type { ListInboxResponse } from '../lib/grpc/types/ssom/alert/v1/ListInboxResponse.js';
-import type { MarkAllReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/MarkAllReadRequest.js';
-import type { MarkReadRequest__Output } from '../lib/grpc/types/ssom/alert/v1/MarkReadRequest.js';
-import type { MarkReadResponse } from '../lib/grpc/types/ssom/alert/v1/MarkReadResponse.js';
+import type { GetUnreadCountRequest__Output } from '../gen/ssom/alert/v1/GetUnreadCountRequest.js';
+import type { GetUnreadCountResponse } from '../gen/ssom/alert/v1/GetUnreadCountResponse.js';
+import type { ListInboxRequest__Output } from '../gen/ssom/alert/v1/ListInboxRequest.js';
+import type { ListInboxResponse } from '../gen/ssom/alert/v1/ListInboxResponse.js';
+import type { MarkAllReadRequest__Output } from '../gen/ssom/alert/v1/MarkAllReadRequest.js';
+import type { MarkReadRequest__Output } from '../gen/ssom/alert/v1/MarkReadRequest.js';
+import type { MarkReadResponse } from '../gen/ssom/alert/v1/MarkReadResponse.js';
 import type { Logger } from '../lib/logging.js';
-import { inboxWrites } from '../lib/telemetry/inbox-writes.js';
+import { inboxWrites } from '../runtime/inbox-writes.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
-import type { Publishing } from '../runtime.js';
+import type { Publishing } from '../runtime/runtime.js';
 import type { InboxState } from '../store/inbox-delivery.js';
 import { deleteFromInbox, inboxPosition, listInbox, markRead, markUnread } from '../store/inboxes.js';
 import { activeOwner } from './active-user.js';

@@ -1,6 +1,6 @@
 import { alertCreatedRecord, type CreatedAlert } from '../events/records.js';
 import type { Config } from '../lib/config/load.js';
-import { deathReason } from '../lib/failure.js';
+import { deathReason } from '../lib/kafka/failure.js';
 import { deadLetterCounter, letterHeaders } from '../lib/kafka/dead-letters.js';
 import { PublishFailed, type OutgoingRecord } from '../lib/kafka/producer.js';
 import { every } from '../lib/lifecycle.js';
@@ -8,7 +8,7 @@ import { wait } from '../lib/retry.js';
 import type { Logger } from '../lib/logging.js';
 import { repeatConflicts, type Database } from '../lib/postgres.js';
 import { traceIdOf, type Tracing } from '../lib/telemetry/tracing.js';
-import type { Publishing, Runtime } from '../runtime.js';
+import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
 import { NO_PARTITION } from '../store/dead-letters.js';
 import { buryAlert, outboxState, removePublished, unpublished } from '../store/outbox.js';

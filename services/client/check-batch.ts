@@ -1,6 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
-import type { BatchCreateAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { BatchCreateAlertsResult__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResult.js';
+import type { BatchCreateAlertsResponse__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
+import type { BatchCreateAlertsResult__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsResult.js';
 import { invalid, shown } from './check.js';
 import {
   checkAlert,

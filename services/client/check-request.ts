@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { messageType } from '../lib/grpc/protos.js';
-import type { CreateAlertRequest as AlertToSend } from '../lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
-import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
+import { messageType } from '../api/protos.js';
+import type { CreateAlertRequest as AlertToSend } from '../gen/ssom/alert/v1/CreateAlertRequest.js';
+import type { StreamAlertsRequest } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
 import { invalid } from './check.js';
 import { checkPlain, checkRequest, isPlain } from './request-form.js';
 import type { Time } from './time.js';

@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import * as grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
-import { api, messageType } from '../lib/grpc/protos.js';
-import type { BatchCreateAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { BatchItemError__Output } from '../lib/grpc/types/ssom/alert/v1/BatchItemError.js';
-import type { CreateAlertResponse__Output } from '../lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
+import { api, messageType } from '../api/protos.js';
+import type { BatchCreateAlertsResponse__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
+import type { BatchItemError__Output } from '../gen/ssom/alert/v1/BatchItemError.js';
+import type { CreateAlertResponse__Output } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
 import type { NamedAlert } from './check-request.js';
 import { AlertClientError, toClientError, type StatusName } from './errors.js';
 

@@ -1,6 +1,6 @@
-import type { StreamAlertsRequest } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
-import type { StreamAlertsResponse__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
-import type { StreamFilter } from '../lib/grpc/types/ssom/alert/v1/StreamFilter.js';
+import type { StreamAlertsRequest } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsResponse__Output } from '../gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type { StreamFilter } from '../gen/ssom/alert/v1/StreamFilter.js';
 import { wait } from '../lib/retry.js';
 import { checkStream } from './check-request.js';
 import { checkTimeout, checkWhole, invalid, shown } from './check.js';

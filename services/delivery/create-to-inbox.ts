@@ -1,7 +1,7 @@
 import { every } from '../lib/lifecycle.js';
 import type { LatencyHistogram } from '../lib/telemetry/latency.js';
 import { wallClock } from '../lib/wall-clock.js';
-import type { Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { creationTimes } from '../store/alerts.js';
 import type { Delivery } from '../store/inbox-delivery.js';
 

@@ -12,17 +12,14 @@ import type { OutgoingHeader, OutgoingRecord, Producer } from '../lib/kafka/prod
 import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
-import type { Processed } from '../lib/telemetry/alarms.js';
+import type { Processed } from '../runtime/alarms.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
-import type { Runtime } from '../runtime.js';
-import { DirectoryCache } from '../store/directory-cache.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { DirectoryCache } from '../store/directory-cache.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { markFannedOut } from '../store/progress.js';
 import { FanoutTracing, type FanoutTrace, type Take } from './fanout-trace.js';
-import { DeadLetterKeeper } from './dead-letter-keeper.js';
-import { Reconciler } from './reconcile.js';
-import { Retention } from './retention.js';
 
 interface Resolved {
   readonly event: AlertCreatedEvent;
@@ -58,14 +55,13 @@ const UNCOMMITTED_MAX = 100_000;
 /** From this many records on a round goes through the producer that lets them gather. */
 const BULK = 200;
 
-/** Turns each alert into one small event for each of its recipients, repairs what was lost (reconcile), and removes what is old. */
-export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boolean } = {}): Service {
-  const directories = new DirectoryCache(runtime.database);
+/**
+ * Turns each alert into one small event for each of its recipients.
+ * @param directories cleared when the database is another one
+ */
+export function createFanout(runtime: Runtime, directories: DirectoryCache): Service {
   runtime.metrics.cache('directory_fanout', () => directories.lookups);
   const epoch = new KnownEpoch(runtime.database, () => directories.clear());
-  const reconciler = new Reconciler(runtime, directories, epoch);
-  const retention = new Retention(runtime);
-  const keeper = new DeadLetterKeeper(runtime, directories);
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
     { value: directories.size, attributes: { role: 'fanout' } },
   ]);
@@ -81,12 +77,7 @@ export function createFanout(runtime: Runtime, options: { reconcileAtStart?: boo
       loop = new FanoutLoop(runtime, { directories, epoch }, producers, events, triage);
       const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
       runtime.started('fanout');
-      await Promise.all([
-        loop.run(consumer, signal),
-        reconciler.run(producers, events, signal, options.reconcileAtStart ?? false),
-        keeper.run(producer, events, signal),
-        retention.run(signal),
-      ]);
+      await loop.run(consumer, signal);
     },
     close: () => loop?.settled() ?? Promise.resolve(),
   };

@@ -1,6 +1,6 @@
 import { ROUTING_MATCHES } from '../domain/routing.js';
-import type { RoutingRule } from '../lib/grpc/types/ssom/alert/v1/RoutingRule.js';
-import type { User } from '../lib/grpc/types/ssom/alert/v1/User.js';
+import type { RoutingRule } from '../gen/ssom/alert/v1/RoutingRule.js';
+import type { User } from '../gen/ssom/alert/v1/User.js';
 import { isObject, Problems, readEnum, readFields, readList, readText, typeName } from './fields.js';
 import { parseJson } from './json-text.js';
 

@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
+import { PROCESS_NAMES, ROLE_NAMES, type ProcessName } from '../domain/role-names.js';
 import { UsageError, type Context } from './context.js';
 import { isObject } from './fields.js';
 import { MetricsPage } from './metrics-page.js';
 import { messageOf } from './problems.js';
-
-export const ROLE_NAMES = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'] as const;
-export type RoleName = (typeof ROLE_NAMES)[number];
 
 /** Where the roles of one machine serve HTTP unless HTTP_LISTEN says otherwise, in the order of ROLE_NAMES. */
 const FIRST_PORT = 9464;
@@ -25,7 +23,7 @@ export interface Check {
 export interface RoleState {
   readonly address: string;
   /** A role, `standalone`, or undefined: it did not say. */
-  readonly name: RoleName | 'standalone' | undefined;
+  readonly name: ProcessName | undefined;
   /** Why nothing is known of it; undefined: it has answered. */
   readonly away: string | undefined;
   readonly ready: boolean;
@@ -115,7 +113,7 @@ function reasonOf(error: unknown): string {
 
 function nameIn(page: MetricsPage): RoleState['name'] {
   const service = page.samples('target_info')[0]?.labels['service_name'];
-  return (['standalone', ...ROLE_NAMES] as const).find((name) => service === `ssom-${name}`);
+  return PROCESS_NAMES.find((name) => service === `ssom-${name}`);
 }
 
 /** @returns undefined if the text is no answer of /readyz */

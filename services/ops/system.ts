@@ -1,4 +1,5 @@
-import { ROLE_NAMES, type Check, type RoleName, type RoleState } from './roles.js';
+import { ROLE_NAMES, type RoleName } from '../domain/role-names.js';
+import type { Check, RoleState } from './roles.js';
 import { count, duration, oneLine } from './text.js';
 
 /** A consumer group, of all its members that answered. */

@@ -1,10 +1,10 @@
 import { NO_LETTER, type DevicePlatform } from '../domain/device.js';
 import { CircuitOpen, type Breaker } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
-import type { Processed } from '../lib/telemetry/alarms.js';
+import type { Processed } from '../runtime/alarms.js';
 import { traceIdOf } from '../lib/telemetry/tracing.js';
 import { wallClock } from '../lib/wall-clock.js';
-import type { Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { HOPELESS } from '../store/device-refusals.js';
 import type { PushOutcome } from '../store/pushes.js';
 import type { DeviceWaits } from './device-waits.js';

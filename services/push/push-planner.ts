@@ -6,7 +6,7 @@ import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import { spanTime } from '../lib/telemetry/tracing.js';
-import type { Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { pushBacklog, retryFailedPushes } from '../store/push-records.js';

@@ -1,7 +1,7 @@
 import { levelRank } from '../domain/alert.js';
 import type { Breaker } from '../lib/breaker.js';
 import { wait } from '../lib/retry.js';
-import type { Publishing, Runtime } from '../runtime.js';
+import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { claimDismissals, claimPushes, firstShown, horizonMs, type ClaimedPush } from '../store/pushes.js';
 import { DeviceWaits } from './device-waits.js';
 import { Fcm, FcmError } from './fcm.js';

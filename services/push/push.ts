@@ -2,7 +2,7 @@ import { ConfigError, type Config } from '../lib/config/load.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Service } from '../lib/lifecycle.js';
-import type { Publishing, Runtime } from '../runtime.js';
+import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { readCredential } from './fcm.js';
 import { PushPlanner } from './push-planner.js';
 import { PushSender } from './push-sender.js';

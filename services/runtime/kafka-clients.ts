@@ -1,4 +1,4 @@
-import { describeRecord } from '../events/describe.js';
+import { describeRecord } from './describe-records.js';
 import { openEvents, registerSchemas, type Events } from '../events/events.js';
 import type { Config } from '../lib/config/load.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
@@ -10,7 +10,7 @@ import { TopicWatch } from '../lib/kafka/topic-watch.js';
 import { every, type Closers } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import type { RegistryClient } from '../lib/registry/client.js';
-import type { Alarms, Processed } from '../lib/telemetry/alarms.js';
+import type { Alarms, Processed } from './alarms.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { watchMembership } from './group-readiness.js';
 import { SchemaWatch } from './schema-watch.js';

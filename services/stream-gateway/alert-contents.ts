@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { levelRank, type AlertKind, type StoredAlert } from '../domain/alert.js';
-import { messageType } from '../lib/grpc/protos.js';
-import { toAlertMessage } from '../lib/grpc/messages.js';
+import { messageType } from '../api/protos.js';
+import { toAlertMessage } from '../api/messages.js';
 import type { Database, StatementObserver } from '../lib/postgres.js';
 import type { AnnouncedAlerts } from './announced-alerts.js';
 import { findAlerts } from '../store/alerts.js';

@@ -6,7 +6,7 @@ import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { wait } from '../lib/retry.js';
-import type { Alarms, Processed } from '../lib/telemetry/alarms.js';
+import type { Alarms, Processed } from '../runtime/alarms.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import type { AlertContents } from './alert-contents.js';

@@ -1,6 +1,6 @@
-import { api } from '../lib/grpc/protos.js';
+import { api } from '../api/protos.js';
 import type { Service } from '../lib/lifecycle.js';
-import type { Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { AlertContents } from './alert-contents.js';
 import { InboxChanges } from './inbox-changes.js';
 import { Presence } from './presence.js';

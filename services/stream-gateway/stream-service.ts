@@ -1,10 +1,10 @@
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { readResumeToken, ResumeTokenWriter, tokenExpired } from '../domain/resume-token.js';
-import { BOUNDS } from '../domain/violations.js';
-import { inboxOwner } from '../lib/grpc/identity.js';
-import { readFilter } from '../lib/grpc/messages.js';
+import { BOUNDS } from '../api/violations.js';
+import { inboxOwner } from '../api/access.js';
+import { readFilter } from '../api/messages.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
-import type { StreamAlertsRequest__Output } from '../lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsRequest__Output } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
 import type { InboxPosition } from '../store/inboxes.js';

@@ -12,13 +12,11 @@ import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Database } from '../../services/lib/postgres.js';
 import { wait } from '../../services/lib/retry.js';
+import type { RoleName } from '../../services/domain/role-names.js';
 import { ROOT } from '../../services/lib/root.js';
 import type { Figures } from './figures.js';
 import { descendantsMb, residentMb } from './processes.js';
 import { Worker, type Commands } from './worker.js';
-
-export const ROLES = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'] as const;
-export type RoleName = (typeof ROLES)[number];
 
 /** Titles of tables that several scenarios fill. */
 export const CPU = 'CPU, milliseconds per 1,000 calls or user-alerts';
@@ -26,7 +24,7 @@ export const MEMORY = "Memory, megabytes resident; of PostgreSQL's processes the
 
 export const IDLE_CPU = 'CPU while there is nothing to do, percent of a core';
 
-export const MAIN = join(ROOT, '.build', 'services', 'main.js');
+export const MAIN = join(ROOT, '.build', 'services', 'launch', 'main.js');
 
 export interface BenchOptions {
   readonly rounds: number;

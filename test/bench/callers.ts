@@ -1,6 +1,6 @@
 // Callers of alert-api that share it: many that send little, and one that sends much.
 import grpc from '@grpc/grpc-js';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import { wait } from '../../services/lib/retry.js';
 import { paced } from './pacing.js';
 import { batchRequest, createRequest } from './wire.js';

@@ -1,8 +1,8 @@
 // What CreateAlert cannot be faster than: a bare grpc-js server that decodes the same request and encodes the same answer.
 import grpc, { type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
-import { api } from '../../services/lib/grpc/protos.js';
-import type { CreateAlertRequest__Output } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
-import type { CreateAlertResponse } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
+import { api } from '../../services/api/protos.js';
+import type { CreateAlertRequest__Output } from '../../services/gen/ssom/alert/v1/CreateAlertRequest.js';
+import type { CreateAlertResponse } from '../../services/gen/ssom/alert/v1/CreateAlertResponse.js';
 import { serve } from './worker.js';
 
 const { CreateAlert } = api.AlertService.service;

@@ -1,6 +1,6 @@
 // The load: one process that calls alert-api and holds the streams.
 import grpc from '@grpc/grpc-js';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import { paced } from './pacing.js';
 import { percentile } from './statistics.js';
 import { batchRequest, countChanges, countStored, createRequest, sourceIds } from './wire.js';

@@ -1,5 +1,5 @@
 // Requests as bytes and responses by a glance, so that the load client spends its CPU on gRPC and on little else.
-import { api, messageType } from '../../services/lib/grpc/protos.js';
+import { api, messageType } from '../../services/api/protos.js';
 
 const LENGTH_DELIMITED = 2;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import grpc from '@grpc/grpc-js';
-import { api as services } from '../../services/lib/grpc/protos.js';
+import { api as services } from '../../services/api/protos.js';
 import { statusDetails } from '../../services/lib/grpc/status.js';
 import { alertRequest } from '../support/alerts.js';
 import { metadataOf, type As } from '../support/api.js';

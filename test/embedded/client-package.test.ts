@@ -69,9 +69,9 @@ test('the package', async (t) => {
     const files = stdout.trim().replaceAll('package/', '').split('\n');
     const programs = files.filter((name) => name.endsWith('.js') && !name.startsWith('client/'));
     assert.deepEqual(programs.sort(), [
-      'lib/grpc/protos.js',
+      'api/protos.js',
       'lib/grpc/status.js',
-      'lib/grpc/types/definitions.js',
+      'gen/definitions.js',
       'lib/make-folder.js',
       'lib/retry.js',
       'lib/telemetry/call-span.js',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '../../services/lib/logging.js';
-import { startEmbeddedPostgres } from '../../services/standalone/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../services/launch/embedded/postgres.js';
 import { alertRequest } from '../support/alerts.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { defer } from '../support/defer.js';

@@ -4,11 +4,12 @@ import type { Environment } from '../real/support.js';
 import { until } from '../real/support.js';
 import { FAULTS, type Fault, type Stage } from './faults.js';
 import type { Kind } from './findings.js';
-import type { RoleName, Slot, World } from './world.js';
+import type { RoleName } from '../../services/domain/role-names.js';
+import type { Slot, World } from './world.js';
 
 /** The service with something wrong in it, and the fault that must bring it to light. */
 export interface Defect {
-  /** Also the name of the file in defects/ that its roles run instead of services/main.js. */
+  /** Also the name of the file in defects/ that its roles run instead of services/launch/main.js. */
   readonly name: string;
   readonly roles: readonly RoleName[];
   /** The database, before there is traffic. */

@@ -9,7 +9,8 @@ import type { Archive } from './archive.js';
 import type { Findings } from './findings.js';
 import type { Ledger } from './ledger.js';
 import type { Traffic } from './traffic.js';
-import { ROLES, type RoleName, type Slot, type World } from './world.js';
+import { ROLE_NAMES, type RoleName } from '../../services/domain/role-names.js';
+import type { Slot, World } from './world.js';
 
 /** What a fault has to work with. */
 export interface Stage {
@@ -130,7 +131,7 @@ function lasting(
 /** How much PostgreSQL loses. */
 const LOST_MS = 10_000;
 /** Nothing else goes on beside what makes acknowledged things uncertain. */
-const EVERYTHING = ['postgres', 'kafka', 'registry', 'api', 'gateway', 'fcm', 'directory', ...ROLES];
+const EVERYTHING = ['postgres', 'kafka', 'registry', 'api', 'gateway', 'fcm', 'directory', ...ROLE_NAMES];
 
 /** Others' alerts and calls, while somebody or something is a nuisance. */
 async function holdsUpNobody(
@@ -667,15 +668,15 @@ const STREAMS: Fault = {
 
 /** Every fault there is, in the order in which they are listed. */
 export const FAULTS: readonly Fault[] = [
-  ...ROLES.flatMap(ofRole),
+  ...ROLE_NAMES.flatMap(ofRole),
   ...POSTGRES,
   ...KAFKA.map(unnoticedByCallers),
   ...NUISANCES,
   ...REGISTRY,
   ...WAYS.flatMap(networkFaults),
   ...FCM,
-  ...ROLES.map(clockFault),
-  ...ROLES.map(steppedClockFault),
+  ...ROLE_NAMES.map(clockFault),
+  ...ROLE_NAMES.map(steppedClockFault),
   DIRECTORY,
   STREAMS,
 ];

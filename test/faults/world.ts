@@ -18,13 +18,11 @@ import {
   type Postgres,
   type Registry,
 } from '#stack';
+import { ROLE_NAMES, type RoleName } from '../../services/domain/role-names.js';
 import { ROOT } from '../../services/lib/root.js';
 import { fcmVariables, launchFcm, type Fcm } from '../fcm/client.js';
 import { DOWNLOADS, privateStart, RoleProcess, stackFolder, until, type Environment } from '../real/support.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
-
-export const ROLES = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'] as const;
-export type RoleName = (typeof ROLES)[number];
 
 export interface WorldOptions {
   /** 3 replicas of everything with 3 brokers, 1 with 1. */
@@ -33,7 +31,7 @@ export interface WorldOptions {
   readonly instances: number;
   /** Added to every role's environment. */
   readonly environment?: Environment;
-  /** What a role runs instead of services/main.js. */
+  /** What a role runs instead of services/launch/main.js. */
   readonly entry?: (role: RoleName) => string | undefined;
   /** Does something to the tables, before there is traffic. */
   readonly prepare?: (world: World) => Promise<void>;
@@ -201,7 +199,7 @@ export class World {
     const registryUrl = new URL(this.registry.url);
     registryUrl.port = String(registry.port);
     const served: Record<'api' | 'gateway', TcpProxy[]> = { api: [], gateway: [] };
-    for (const role of ROLES) {
+    for (const role of ROLE_NAMES) {
       for (let index = 1; index <= instances; index += 1) {
         const listens = role === 'alert-api' ? 'api' : role === 'stream-gateway' ? 'gateway' : undefined;
         const [port] = (await freePorts(1)) as [number];

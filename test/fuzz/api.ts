@@ -1,6 +1,6 @@
 import type grpc from '@grpc/grpc-js';
 import type protobuf from 'protobufjs';
-import { api, messageType } from '../../services/lib/grpc/protos.js';
+import { api, messageType } from '../../services/api/protos.js';
 
 const PACKAGE = 'ssom.alert.v1';
 

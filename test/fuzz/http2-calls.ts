@@ -1,7 +1,7 @@
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
-import { api, messageType } from '../../services/lib/grpc/protos.js';
+import { api, messageType } from '../../services/api/protos.js';
 import { PROBES } from './people.js';
 import type { Random } from './random.js';
 import { validAlert } from './valid.js';

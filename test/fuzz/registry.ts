@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AvroCodec } from '../../services/lib/avro.js';
 import type { UserAlertEvent } from '../../services/events/event-types.js';
-import { classify } from '../../services/lib/failure.js';
+import { classify } from '../../services/lib/kafka/failure.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
 import { ROOT } from '../../services/lib/root.js';

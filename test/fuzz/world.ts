@@ -215,7 +215,7 @@ function processIds(): Map<string, number> {
     try {
       const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${entry}/status`, 'utf8'))?.[1];
       const words = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0');
-      if (Number(parent) === process.pid && words[1]?.endsWith('/services/main.js'))
+      if (Number(parent) === process.pid && words[1]?.endsWith('/services/launch/main.js'))
         found.set(words[2]!, Number(entry));
     } catch {
       // It has ended meanwhile.

@@ -4,9 +4,9 @@ import { inboxChangedRecord, userAlertRecord } from '../../services/events/recor
 import { loadConfig } from '../../services/lib/config/load.js';
 import type { IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import type { Alarm } from '../../services/lib/telemetry/alarms.js';
-import { Runtime } from '../../services/runtime.js';
-import { startEmbeddedBackends } from '../../services/standalone/standalone.js';
+import type { Alarm } from '../../services/runtime/alarms.js';
+import { Runtime } from '../../services/runtime/runtime.js';
+import { startEmbeddedBackends } from '../../services/launch/standalone.js';
 import { defer } from '../support/defer.js';
 
 const TRACE = 'e'.repeat(32);

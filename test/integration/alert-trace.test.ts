@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Retention } from '../../services/fanout/retention.js';
+import { Retention } from '../../services/maintenance/retention.js';
 import { main } from '../../services/ops/cli.js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';

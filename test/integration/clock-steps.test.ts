@@ -6,7 +6,7 @@ import { Consumer } from '../../services/lib/kafka/consumer.js';
 import { positionsAfter } from '../../services/lib/kafka/offset-tracker.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { startEmbeddedBackends } from '../../services/standalone/standalone.js';
+import { startEmbeddedBackends } from '../../services/launch/standalone.js';
 import { stepClock } from '../support/clock.js';
 import { defer } from '../support/defer.js';
 import { patience } from '../support/until-true.js';

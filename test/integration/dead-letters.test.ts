@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { Events } from '../../services/events/events.js';
-import { DeadLetterKeeper, FORWARD_LOCK, SEARCH_LOCK } from '../../services/fanout/dead-letter-keeper.js';
-import { RECONCILE_LOCK } from '../../services/fanout/reconcile.js';
+import { DeadLetterKeeper, FORWARD_LOCK, SEARCH_LOCK } from '../../services/maintenance/dead-letter-keeper.js';
+import { RECONCILE_LOCK } from '../../services/maintenance/reconcile.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import type { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
@@ -17,7 +17,7 @@ import {
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
 } from '../../services/store/dead-letters.js';
-import type { Runtime } from '../../services/runtime.js';
+import type { Runtime } from '../../services/runtime/runtime.js';
 import { DirectoryCache } from '../../services/store/directory-cache.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';

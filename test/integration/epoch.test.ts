@@ -3,7 +3,7 @@ import test from 'node:test';
 import { inboxChangedRecord, userAlertRecord } from '../../services/events/records.js';
 import type { OutgoingRecord } from '../../services/lib/kafka/producer.js';
 import { main } from '../../services/ops/cli.js';
-import type { Publishing } from '../../services/runtime.js';
+import type { Publishing } from '../../services/runtime/runtime.js';
 import { deliverToInboxes } from '../../services/store/inbox-delivery.js';
 import { readEpoch, renewEpoch } from '../../services/store/state.js';
 import { alertRequest } from '../support/alerts.js';

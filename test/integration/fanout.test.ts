@@ -4,7 +4,7 @@ import { silentLogger } from '../../services/lib/logging.js';
 import { Consumer } from '../../services/lib/kafka/consumer.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { wait } from '../../services/lib/retry.js';
-import type { Alarm } from '../../services/lib/telemetry/alarms.js';
+import type { Alarm } from '../../services/runtime/alarms.js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory, users } from '../support/directory.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import grpc from '@grpc/grpc-js';
-import { api } from '../../services/lib/grpc/protos.js';
-import type { BatchCreateAlertsResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { ListInboxResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/ListInboxResponse.js';
+import { api } from '../../services/api/protos.js';
+import type { BatchCreateAlertsResponse__Output } from '../../services/gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
+import type { ListInboxResponse__Output } from '../../services/gen/ssom/alert/v1/ListInboxResponse.js';
 import { alertRequest, type CreateAlertRequest } from '../support/alerts.js';
 import { ADMIN, failureOf, metadataOf, type TestApi } from '../support/api.js';
 import { defer } from '../support/defer.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Alarm } from '../../services/lib/telemetry/alarms.js';
+import type { Alarm } from '../../services/runtime/alarms.js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory } from '../support/directory.js';

@@ -8,14 +8,13 @@ import { ROOT } from '../../services/lib/root.js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory, SMALL_DIRECTORY } from '../support/directory.js';
-import { startTestCluster, type RoleName } from '../support/in-process.js';
+import { ROLE_NAMES, type RoleName } from '../../services/domain/role-names.js';
+import { startTestCluster } from '../support/in-process.js';
 import { readPage, type Family } from '../support/metrics-page.js';
 import { startMetricsReceiver } from '../support/otlp-metrics.js';
 import { newToken, startPushTarget } from '../support/push.js';
 import { collectStream } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
-
-const ROLES: readonly RoleName[] = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'];
 
 /** What a label may be, whatever the traffic: nothing that grows with users or alerts. */
 const LABELS: Readonly<Record<string, RegExp>> = {
@@ -80,7 +79,7 @@ function readTable(): Map<string, Row> {
       {
         type: type!,
         labels: list(labels!.replaceAll('`', '')),
-        roles: roles === 'all' ? ROLES : list(roles!),
+        roles: roles === 'all' ? ROLE_NAMES : list(roles!),
         text: text!.replaceAll('\\', ''),
       },
     ]),
@@ -108,7 +107,7 @@ async function startBusyRoles(t: TestContext) {
     OTEL_METRIC_EXPORT_INTERVAL: '1000',
   });
   const started = await Promise.all(
-    ROLES.map(async (name) => [name, await cluster.start(name, { ready: name !== 'push' })] as const),
+    ROLE_NAMES.map(async (name) => [name, await cluster.start(name, { ready: name !== 'push' })] as const),
   );
   const roles = new Map(started);
   const api = cluster.api(roles.get('alert-api')!);
@@ -159,7 +158,7 @@ test('every role exports what METRICS.md says, no less and no more, and no label
     [...pages].flatMap(([role, families]) => [...families.keys()].map((name) => `${role} ${name}`)).sort();
   const update = async () => {
     pages = new Map(
-      await Promise.all(ROLES.map(async (role) => [role, readPage(await scrape(addressOf(role)))] as const)),
+      await Promise.all(ROLE_NAMES.map(async (role) => [role, readPage(await scrape(addressOf(role)))] as const)),
     );
     const present = new Set(exported());
     return wanted.every((each) => present.has(each));
@@ -258,9 +257,12 @@ test('every role exports what METRICS.md says, no less and no more, and no label
       return [...new Set([...ids].map(([, id]) => id!))].sort();
     };
     const inMetrics = () => instances(receiver.metrics);
-    await untilTrue(() => inMetrics().length === ROLES.length, { timeoutMs: 20_000, what: 'metrics of each role' });
+    await untilTrue(() => inMetrics().length === ROLE_NAMES.length, {
+      timeoutMs: 20_000,
+      what: 'metrics of each role',
+    });
     const all = inMetrics();
-    await untilTrue(() => instances(receiver.traces).length === ROLES.length, {
+    await untilTrue(() => instances(receiver.traces).length === ROLE_NAMES.length, {
       timeoutMs: 20_000,
       what: 'spans of each role',
     });

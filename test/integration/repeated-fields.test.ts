@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import protobuf from 'protobufjs';
-import { BOUNDS, type Bound } from '../../services/domain/violations.js';
-import { readFilter } from '../../services/lib/grpc/messages.js';
+import { BOUNDS, type Bound } from '../../services/api/violations.js';
+import { readFilter } from '../../services/api/messages.js';
 import { ROOT } from '../../services/lib/root.js';
 import { failureOf, type Method } from '../support/api.js';
 import { storeDirectory } from '../support/directory.js';
@@ -79,7 +79,7 @@ test('every repeated field has a bound in its comment, and every one of a reques
       /at most page_size/.exec(field.comment ?? '')?.[0];
     assert.ok(said !== undefined, `${key}: its comment says no bound (at most N, or 1 to N)`);
     if (!ofRequests.has(key)) continue;
-    assert.ok(key in bounds, `${key}: BOUNDS in domain/violations.ts does not have it`);
+    assert.ok(key in bounds, `${key}: BOUNDS in api/violations.ts does not have it`);
     assert.equal(Number(said.replace(',', '')), bounds[key]!.max, `${key}: the comment and BOUNDS differ`);
   }
   assert.deepEqual(Object.keys(bounds).sort(), [...ofRequests].sort());

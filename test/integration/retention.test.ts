@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { userAlertRecord } from '../../services/events/records.js';
-import { Retention } from '../../services/fanout/retention.js';
+import { Retention } from '../../services/maintenance/retention.js';
 import { requestReconcile } from '../../services/store/progress.js';
 import { beginRetention, closeAlerts } from '../../services/store/retention.js';
 import { alertRequest } from '../support/alerts.js';

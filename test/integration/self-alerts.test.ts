@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { raiseAlarms } from '../../services/self-alerts.js';
-import type { Stage } from '../../services/lib/telemetry/alarms.js';
+import { raiseAlarms } from '../../services/launch/self-alerts.js';
+import type { Stage } from '../../services/runtime/alarms.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';
 import { startTestCluster } from '../support/in-process.js';

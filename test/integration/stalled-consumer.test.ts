@@ -8,7 +8,7 @@ import { positionsAfter } from '../../services/lib/kafka/offset-tracker.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { wait } from '../../services/lib/retry.js';
-import { startEmbeddedBackends } from '../../services/standalone/standalone.js';
+import { startEmbeddedBackends } from '../../services/launch/standalone.js';
 import { defer } from '../support/defer.js';
 import { untilTrue } from '../support/until-true.js';
 

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Daemon } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import type { AlertLevel } from '../../services/lib/grpc/types/ssom/alert/v1/AlertLevel.js';
+import type { AlertLevel } from '../../services/gen/ssom/alert/v1/AlertLevel.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
 import type { Received } from '../fcm/control-types.js';
 import {

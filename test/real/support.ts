@@ -17,7 +17,7 @@ import {
 } from '#stack';
 import { createClient, type AlertClient } from '../../services/client/client.js';
 import type { CreateAlertRequest } from '../support/alerts.js';
-import type { InboxEntry__Output } from '../../services/lib/grpc/types/ssom/alert/v1/InboxEntry.js';
+import type { InboxEntry__Output } from '../../services/gen/ssom/alert/v1/InboxEntry.js';
 import { ROOT } from '../../services/lib/root.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { metricIn } from '../support/metrics.js';
@@ -124,7 +124,7 @@ export class RoleProcess {
   constructor(
     readonly role: string,
     private readonly environment: Environment,
-    private readonly entry = join(ROOT, '.build', 'services', 'main.js'),
+    private readonly entry = join(ROOT, '.build', 'services', 'launch', 'main.js'),
   ) {
     this.#child = spawn(process.execPath, [this.entry, role], {
       cwd: ROOT,

@@ -6,7 +6,7 @@ import grpc from '@grpc/grpc-js';
 import { startCollector, startJaeger, type Collector, type Daemon, type Jaeger, type Kafka } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { loadConfig } from '../../services/lib/config/load.js';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';

@@ -9,9 +9,9 @@ import { startJaeger, type Jaeger, type Kafka, type Postgres, type Registry } fr
 import type { AlertClient } from '../../services/client/client.js';
 import { AvroCodec, canonicalSchema } from '../../services/lib/avro.js';
 import { loadConfig } from '../../services/lib/config/load.js';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import type { CreateAlertRequest } from '../support/alerts.js';
-import type { CreateAlertResponse__Output } from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertResponse.js';
+import type { CreateAlertResponse__Output } from '../../services/gen/ssom/alert/v1/CreateAlertResponse.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';

@@ -1,6 +1,6 @@
 // What a gateway is held against: a bare grpc-js server whose handler says one thing and keeps the call.
 import grpc, { type ServerWritableStream } from '@grpc/grpc-js';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import { serve } from '../bench/worker.js';
 import { holding, type Holding } from './inspect.js';
 

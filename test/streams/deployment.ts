@@ -1,4 +1,5 @@
-import type { Bench, Deployment, RoleName } from '../bench/bench.js';
+import type { RoleName } from '../../services/domain/role-names.js';
+import type { Bench, Deployment } from '../bench/bench.js';
 import type { Figures } from '../bench/figures.js';
 
 export const DEPARTMENT = 'STREAMS';

@@ -1,6 +1,6 @@
 // The clients that most users have: grpc-js on both ends.
 import grpc from '@grpc/grpc-js';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import { countChanges } from '../bench/wire.js';
 import { serve } from '../bench/worker.js';
 

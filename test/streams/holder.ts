@@ -1,6 +1,6 @@
 // The clients: one process that holds any number of streams.
 import type { ClientHttp2Stream } from 'node:http2';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import { serve } from '../bench/worker.js';
 import { countChanges } from '../bench/wire.js';
 import { Connections, openStream } from './raw-stream.js';

@@ -1,8 +1,8 @@
 // StreamAlerts by hand over HTTP/2: cheap enough for tens of thousands in one process, and in full command of its connections.
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
-import { api } from '../../services/lib/grpc/protos.js';
-import type { StreamAlertsRequest } from '../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
+import { api } from '../../services/api/protos.js';
+import type { StreamAlertsRequest } from '../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
 
 const { path, requestSerialize } = api.AlertStreamService.service.StreamAlerts;
 const PREFIX = 5;

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { readCreateAlertRequest } from '../../services/alert-api/create-alert-request.js';
 import type { CreateAlertRequest as ClientRequest } from '../../services/client/check-request.js';
 import type { AlertKind, AlertLevel, NewAlert } from '../../services/domain/alert.js';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import type {
   CreateAlertRequest as WireRequest,
   CreateAlertRequest__Output,
-} from '../../services/lib/grpc/types/ssom/alert/v1/CreateAlertRequest.js';
+} from '../../services/gen/ssom/alert/v1/CreateAlertRequest.js';
 import { ROOT } from '../../services/lib/root.js';
 
 /** What our client and the protocol take alike. */

@@ -1,12 +1,12 @@
 import type { TestContext } from 'node:test';
 import grpc from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { api } from '../../services/lib/grpc/protos.js';
+import { api } from '../../services/api/protos.js';
 import { statusDetails, type StatusDetails } from '../../services/lib/grpc/status.js';
-import type { AlertServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/AlertService.js';
-import type { DeviceServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/DeviceService.js';
-import type { DirectoryServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/DirectoryService.js';
-import type { InboxServiceDefinition } from '../../services/lib/grpc/types/ssom/alert/v1/InboxService.js';
+import type { AlertServiceDefinition } from '../../services/gen/ssom/alert/v1/AlertService.js';
+import type { DeviceServiceDefinition } from '../../services/gen/ssom/alert/v1/DeviceService.js';
+import type { DirectoryServiceDefinition } from '../../services/gen/ssom/alert/v1/DirectoryService.js';
+import type { InboxServiceDefinition } from '../../services/gen/ssom/alert/v1/InboxService.js';
 import { defer } from './defer.js';
 import { patience } from './until-true.js';
 

@@ -1,17 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { createAlertApi } from '../../services/alert-api/alert-api.js';
-import { createDelivery } from '../../services/delivery/delivery.js';
-import { createFanout } from '../../services/fanout/fanout.js';
 import { loadConfig, type Config } from '../../services/lib/config/load.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import { PublishFailed, type OutgoingRecord, type Producer } from '../../services/lib/kafka/producer.js';
-import type { Service } from '../../services/lib/lifecycle.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { createPush } from '../../services/push/push.js';
-import { Runtime, type Backends, type Publishing } from '../../services/runtime.js';
-import { startEmbeddedBackends } from '../../services/standalone/standalone.js';
-import { createStreamGateway } from '../../services/stream-gateway/stream-gateway.js';
+import { Runtime, type Backends, type Publishing } from '../../services/runtime/runtime.js';
+import { ROLES } from '../../services/launch/roles.js';
+import type { RoleName } from '../../services/domain/role-names.js';
+import { startEmbeddedBackends } from '../../services/launch/standalone.js';
 import { connectApi, type TestApi } from './api.js';
 import { createTestDatabase, type TestDatabase } from './postgres.js';
 import { defer } from './defer.js';
@@ -21,16 +17,6 @@ import { patience, patientDatabase, untilTrue } from './until-true.js';
  * The roles in this process, each with a runtime of its own as in production, on a broker and a registry of the test's
  * and on a fresh database: for tests that interfere with a role, above all with what it publishes.
  */
-
-const ROLES = {
-  'alert-api': (runtime: Runtime) => createAlertApi(runtime),
-  fanout: (runtime: Runtime) => createFanout(runtime),
-  delivery: (runtime: Runtime) => createDelivery(runtime),
-  push: (runtime: Runtime) => createPush(runtime),
-  'stream-gateway': (runtime: Runtime) => createStreamGateway(runtime),
-} satisfies Record<string, (runtime: Runtime) => Service>;
-
-export type RoleName = keyof typeof ROLES;
 
 /** Settings with which nothing that heals takes long. */
 const FAST = {
@@ -87,10 +73,11 @@ export class TestCluster {
     name: RoleName,
     options: { fault?: PublishFault; config?: Partial<Config>; ready?: boolean } = {},
   ): Promise<RunningRole & { address: string; http: string }> {
+    const role = ROLES[name];
     const config = { ...this.config, ...options.config };
     const runtime = await Runtime.create(config, name, this.backends, {
       logger: silentLogger(),
-      optional: name === 'alert-api' ? ['kafka', 'schema registry'] : [],
+      optional: role.optional ?? [],
     });
     const { fault } = options;
     if (fault !== undefined) {
@@ -98,7 +85,7 @@ export class TestCluster {
       runtime.publishing = async (signal) => withFault(await real(signal), fault);
       runtime.bulkProducer = async (signal) => (await runtime.publishing(signal)).producer;
     }
-    const service = ROLES[name](runtime);
+    const service = role.create(runtime, { brokerIsNew: false });
     const port = await runtime.grpc.listen('127.0.0.1:0');
     const { address: http } = await runtime.serveHttp('127.0.0.1:0');
     const controller = new AbortController();

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Database, type Row } from '../../services/lib/postgres.js';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../services/standalone/embedded-postgres.js';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../services/launch/embedded/postgres.js';
 import { migrate } from '../../services/store/migrate.js';
 import { atExit, killPostgresOf, temporaryFolder } from './cleanup.js';
 import { defer } from './defer.js';

@@ -9,7 +9,7 @@ import { untilTrue } from './until-true.js';
 import { defer } from './defer.js';
 
 /** The compiled entry, beside the compiled tests. */
-export const MAIN = fileURLToPath(new URL('../../services/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../services/launch/main.js', import.meta.url));
 
 /** Environment of a child: only what Node and its modules need, so that the machine's own settings change nothing. */
 export function cleanEnvironment(env: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -1,5 +1,6 @@
 // What tracing costs in throughput: the same load on the same machine, with and without it in turn.
-import { ROLES, type Bench, type Deployment, type Scenario } from '../bench/bench.js';
+import { ROLE_NAMES } from '../../services/domain/role-names.js';
+import type { Bench, Deployment, Scenario } from '../bench/bench.js';
 import type { Figures, Limit } from '../bench/figures.js';
 import type { LoadCommands, PumpOptions } from '../bench/load-client.js';
 import { CpuMeter } from '../bench/processes.js';
@@ -110,7 +111,7 @@ async function measurePair(bench: Bench, collectors: Collectors, figures: Figure
 async function startSide(bench: Bench, way: string, variables: Record<string, string>): Promise<Side> {
   const { environment } = await bench.deploy('traces');
   const deployment = bench.deployOn(way, { ...environment, ...variables });
-  await deployment.start(...ROLES);
+  await deployment.start(...ROLE_NAMES);
   const users = await deployment.loadDirectory();
   const client = bench.worker<LoadCommands>('load-client');
   await client.call('openStreams', { address: deployment.streamGateway, users });
@@ -182,7 +183,7 @@ function total(slices: readonly Slice[]): Slice {
 /** What became of the spans of all roles so far. */
 async function spansOf(deployment: Deployment): Promise<{ ended: number; dropped: number }> {
   const sum = async (metric: string) => {
-    const counts = await Promise.all(ROLES.map((role) => deployment.role(role).metric(metric)));
+    const counts = await Promise.all(ROLE_NAMES.map((role) => deployment.role(role).metric(metric)));
     return counts.reduce((total, count) => total + count, 0);
   };
   const [ended, dropped] = await Promise.all([
@@ -214,7 +215,7 @@ function note(figures: Figures, { load: { name, unit }, way, off, on }: Pair): n
     figures.cell(spansTitle, 'dropped', column, (dropped / received) * 1000);
   }
   const lost = (1 - rate(on) / rate(off)) * 100;
-  const rolesMs = ({ cpu, changes }: Slice) => ROLES.reduce((sum, role) => sum + cpu.get(role)!, 0) / changes;
+  const rolesMs = ({ cpu, changes }: Slice) => ROLE_NAMES.reduce((sum, role) => sum + cpu.get(role)!, 0) / changes;
   const limit: Limit | undefined = way.most === undefined ? undefined : { kind: 'bound', at: 'most', value: way.most };
   figures.add(name, 'off', unit, rate(off));
   figures.add(name, way.name, unit, rate(on));

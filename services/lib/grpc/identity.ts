@@ -1,95 +1,16 @@
 import type { Metadata } from '@grpc/grpc-js';
-import { AlertError, invalidArgument } from '../../domain/errors.js';
-
-export type Scope = 'alerts:create' | 'alerts:read' | 'inbox' | 'directory:admin' | 'admin';
 
 /** Who calls: a user or a service, and what it may do. */
 export interface Identity {
   readonly kind: 'user' | 'service';
   readonly subject: string;
-  readonly scopes: ReadonlySet<Scope>;
+  readonly scopes: ReadonlySet<string>;
 }
+
+/** @throws AlertError UNAUTHENTICATED if the call says nobody */
+export type Authenticate = (metadata: Metadata) => Identity;
 
 /** By what callers take turns and share room: a user and a service of one name are two. */
 export function callerKey({ kind, subject }: Identity): string {
   return `${kind} ${subject}`;
-}
-
-const USER_SCOPES: ReadonlySet<Scope> = new Set<Scope>(['inbox']);
-const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
-  'alerts:create',
-  'alerts:read',
-  'inbox',
-  'directory:admin',
-  'admin',
-]);
-const SUBJECT_MAX = 128;
-
-export type Authenticate = (metadata: Metadata) => Identity;
-
-/**
- * AUTH_MODE=dev: believes the metadata `x-user-id` (that user, scope inbox) or `x-caller` (a service, all scopes).
- * @throws AlertError UNAUTHENTICATED without either, INVALID_ARGUMENT with both
- */
-export const devIdentity: Authenticate = (metadata) => {
-  const user = single(metadata, 'x-user-id');
-  const caller = single(metadata, 'x-caller');
-  if (user !== undefined && caller !== undefined) {
-    throw invalidArgument([{ field: 'metadata', description: 'must have x-user-id or x-caller, not both' }]);
-  }
-  if (user !== undefined) return { kind: 'user', subject: user, scopes: USER_SCOPES };
-  if (caller !== undefined) return { kind: 'service', subject: caller, scopes: ALL_SCOPES };
-  const problem =
-    metadata.get('authorization').length > 0
-      ? 'this service runs with AUTH_MODE=dev, which takes no bearer token'
-      : 'the call names no identity';
-  throw new AlertError(
-    'UNAUTHENTICATED',
-    'NO_IDENTITY',
-    `${problem}; send the metadata x-user-id (a user) or x-caller (a service)`,
-  );
-};
-
-function single(metadata: Metadata, key: string): string | undefined {
-  const values = metadata.get(key);
-  if (values.length === 0) return undefined;
-  const value = values[0]!.toString();
-  if (values.length > 1 || value === '' || value.length > SUBJECT_MAX) {
-    throw invalidArgument([
-      { field: `metadata.${key}`, description: `must be one value of 1 to ${SUBJECT_MAX} characters` },
-    ]);
-  }
-  return value;
-}
-
-/** @throws AlertError PERMISSION_DENIED without the scope */
-export function requireScope(identity: Identity, scope: Scope): void {
-  if (identity.scopes.has(scope)) return;
-  throw new AlertError(
-    'PERMISSION_DENIED',
-    'SCOPE_MISSING',
-    `this call needs the scope ${scope}, which ${identity.kind} '${identity.subject}' does not have`,
-    { metadata: { scope } },
-  );
-}
-
-/**
- * The user whose inbox a call is about: the named one, or the caller.
- * @throws AlertError PERMISSION_DENIED if that is another user and the caller is no admin, INVALID_ARGUMENT if a service
- * names no user, or one that no statement can ask for: it would fail the calls of others that share the statement
- */
-export function inboxOwner(identity: Identity, userId: string): string {
-  requireScope(identity, 'inbox');
-  if (userId === '' && identity.kind === 'user') return identity.subject;
-  if (identity.kind === 'user' && userId === identity.subject) return userId;
-  requireScope(identity, 'admin');
-  if (userId === '') {
-    throw invalidArgument([
-      { field: 'user_id', description: 'is required when a service calls: a service has no inbox' },
-    ]);
-  }
-  if (userId.includes('\0')) {
-    throw invalidArgument([{ field: 'user_id', description: 'must not contain the character U+0000' }]);
-  }
-  return userId;
 }

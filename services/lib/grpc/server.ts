@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import grpc, { type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
+import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
@@ -25,7 +26,6 @@ import { callerKey, type Authenticate, type Identity } from './identity.js';
 import { addHealth } from './health.js';
 import { LargeRequests, leavingLargeUnread, UndecodableRequest, UnreadRequest } from './large-requests.js';
 import { OpenStreams, pass } from './open-streams.js';
-import { reflectedFiles } from './reflection.js';
 import { metadataOf } from './reset-call.js';
 import { RunningCalls } from './running-calls.js';
 import { toStatus } from './status.js';
@@ -66,6 +66,8 @@ export interface GrpcServerDeps {
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly authenticate: Authenticate;
+  /** What reflection tells, in the form that @grpc/reflection reads. */
+  readonly reflected: PackageDefinition;
   readonly maxMessageBytes: number;
   /** TCP connections at once, and calls and streams on each. */
   readonly connectionsMax: number;
@@ -151,7 +153,7 @@ export class GrpcServer {
     });
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
     addHealth(this.#server, this.#health, (service) => service === '' || this.#services.includes(service));
-    new ReflectionService(reflectedFiles()).addToServer(this.#server);
+    new ReflectionService(deps.reflected).addToServer(this.#server);
   }
 
   #refused(bound: Bound): void {

@@ -1,4 +1,4 @@
-import { deathReason } from '../failure.js';
+import { deathReason } from './failure.js';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
 import type { Metrics } from '../telemetry/metrics.js';

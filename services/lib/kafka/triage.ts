@@ -1,4 +1,4 @@
-import { classify } from '../failure.js';
+import { classify } from './failure.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import { wallClock } from '../wall-clock.js';

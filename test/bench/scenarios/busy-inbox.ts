@@ -1,4 +1,5 @@
-import { ROLES, type Bench, type Scenario } from '../bench.js';
+import { ROLE_NAMES } from '../../../services/domain/role-names.js';
+import type { Bench, Scenario } from '../bench.js';
 import type { Figures } from '../figures.js';
 import type { LoadCommands } from '../load-client.js';
 import { percentile } from '../statistics.js';
@@ -27,7 +28,7 @@ export const busyInbox: Scenario = {
   async run(bench: Bench, figures: Figures) {
     const { seconds } = bench.options;
     const deployment = await bench.deploy(NAME);
-    await deployment.start(...ROLES);
+    await deployment.start(...ROLE_NAMES);
     const [busy, ...users] = await deployment.loadDirectory();
     const url = deployment.environment['DATABASE_URL']!;
     for (let from = 1; from <= ENTRIES; from += FILL_PAGE)

@@ -1,5 +1,6 @@
 import type { HopCommands, HopOptions } from '../bare-hop.js';
-import { ROLES, type Bench, type Scenario } from '../bench.js';
+import { ROLE_NAMES } from '../../../services/domain/role-names.js';
+import type { Bench, Scenario } from '../bench.js';
 import type { Figures } from '../figures.js';
 import type { LoadCommands } from '../load-client.js';
 import { percentile } from '../statistics.js';
@@ -55,7 +56,7 @@ export const latency: Scenario = {
   async run(bench: Bench, figures: Figures) {
     const { seconds } = bench.options;
     const deployment = await bench.deploy(NAME);
-    await deployment.start(...ROLES);
+    await deployment.start(...ROLE_NAMES);
     const users = await deployment.loadDirectory();
     const client = bench.worker<LoadCommands>('load-client');
     await client.call('openStreams', { address: deployment.streamGateway, users });

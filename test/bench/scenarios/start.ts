@@ -4,7 +4,8 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { wait } from '../../../services/lib/retry.js';
 import { ROOT } from '../../../services/lib/root.js';
-import { cleanEnvironment, IDLE_CPU, MAIN, MEMORY, ROLES, type Bench, type Scenario } from '../bench.js';
+import { ROLE_NAMES } from '../../../services/domain/role-names.js';
+import { cleanEnvironment, IDLE_CPU, MAIN, MEMORY, type Bench, type Scenario } from '../bench.js';
 import type { Figures } from '../figures.js';
 import { CpuMeter, descendantsMb, residentMb } from '../processes.js';
 
@@ -37,12 +38,12 @@ export const start: Scenario = {
       return `new ${Math.round(fresh.ms)} ms, existing ${Math.round(again.ms)} ms, ${Math.round(again.residentMb)} MB`;
     });
     const first = await bench.deploy('start-migrate');
-    await first.start(...ROLES);
+    await first.start(...ROLE_NAMES);
     await bench.finish(first, figures);
     const environment = first.environment;
     await bench.rounds('roles', async (round) => {
       const deployment = bench.deployOn(`start-${round}`, environment);
-      await deployment.start(...ROLES);
+      await deployment.start(...ROLE_NAMES);
       await wait(SETTLE_MS, bench.signal);
       for (const [name, { readyMs }] of deployment.roles) figures.add(NAME, `${name} until it is ready`, 'ms', readyMs);
       deployment.noteMemory(figures, 'after start');

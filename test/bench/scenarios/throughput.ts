@@ -1,4 +1,5 @@
-import { CPU, ROLES, type Bench, type Deployment, type Scenario } from '../bench.js';
+import { ROLE_NAMES } from '../../../services/domain/role-names.js';
+import { CPU, type Bench, type Deployment, type Scenario } from '../bench.js';
 import type { Figures, Limit } from '../figures.js';
 import type { LoadCommands, PumpOptions } from '../load-client.js';
 import { CpuMeter } from '../processes.js';
@@ -31,7 +32,7 @@ function throughput({ name, figure, unit, limit, pump }: Throughput): Scenario {
     name,
     async run(bench: Bench, figures: Figures) {
       const deployment = await bench.deploy(name);
-      await deployment.start(...ROLES);
+      await deployment.start(...ROLE_NAMES);
       const users = await deployment.loadDirectory();
       const client = bench.worker<LoadCommands>('load-client');
       await client.call('openStreams', { address: deployment.streamGateway, users });

@@ -1,14 +1,14 @@
 import type { TestContext } from 'node:test';
 import grpc from '@grpc/grpc-js';
 import type { AlertClient } from '../../../services/client/client.js';
-import { api } from '../../../services/lib/grpc/protos.js';
-import type { AlertServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/AlertService.js';
-import type { AlertStreamServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/AlertStreamService.js';
-import type { DeviceServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/DeviceService.js';
-import type { DirectoryServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/DirectoryService.js';
-import type { InboxServiceHandlers } from '../../../services/lib/grpc/types/ssom/alert/v1/InboxService.js';
-import type { StreamAlertsRequest__Output } from '../../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsRequest.js';
-import type { StreamAlertsResponse } from '../../../services/lib/grpc/types/ssom/alert/v1/StreamAlertsResponse.js';
+import { api } from '../../../services/api/protos.js';
+import type { AlertServiceHandlers } from '../../../services/gen/ssom/alert/v1/AlertService.js';
+import type { AlertStreamServiceHandlers } from '../../../services/gen/ssom/alert/v1/AlertStreamService.js';
+import type { DeviceServiceHandlers } from '../../../services/gen/ssom/alert/v1/DeviceService.js';
+import type { DirectoryServiceHandlers } from '../../../services/gen/ssom/alert/v1/DirectoryService.js';
+import type { InboxServiceHandlers } from '../../../services/gen/ssom/alert/v1/InboxService.js';
+import type { StreamAlertsRequest__Output } from '../../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsResponse } from '../../../services/gen/ssom/alert/v1/StreamAlertsResponse.js';
 
 export type Handlers = Partial<
   AlertServiceHandlers &

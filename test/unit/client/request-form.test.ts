@@ -5,7 +5,7 @@ import protobuf from 'protobufjs';
 import { createClient } from '../../../services/client/client.js';
 import { AlertClientError } from '../../../services/client/errors.js';
 import { checkRequest } from '../../../services/client/request-form.js';
-import { DEFINITIONS } from '../../../services/lib/grpc/types/definitions.js';
+import { DEFINITIONS } from '../../../services/gen/definitions.js';
 import { closeAfter, fakeService } from './fake-service.js';
 
 const request = { kind: 'ALERT_KIND_OTHER', level: 'ALERT_LEVEL_INFO', appName: 'a', title: 't' } as const;

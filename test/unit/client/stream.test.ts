@@ -6,7 +6,7 @@ import { createClient } from '../../../services/client/client.js';
 import { AlertClientError } from '../../../services/client/errors.js';
 import type { StreamEvent } from '../../../services/client/stream.js';
 import { AlertError } from '../../../services/domain/errors.js';
-import { api } from '../../../services/lib/grpc/protos.js';
+import { api } from '../../../services/api/protos.js';
 import { toStatus } from '../../../services/lib/grpc/status.js';
 import { untilTrue } from '../../support/until-true.js';
 import { closeAfter, fakeService, refuse, type StreamCall } from './fake-service.js';

@@ -8,7 +8,7 @@ import {
   UndecodableRequest,
   UnreadRequest,
 } from '../../../services/lib/grpc/large-requests.js';
-import { api } from '../../../services/lib/grpc/protos.js';
+import { api } from '../../../services/api/protos.js';
 
 const MIB = 1024 * 1024;
 const { CreateAlert } = api.AlertService.service;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { makeFolder } from '../../../services/lib/make-folder.js';
 import { ROOT } from '../../../services/lib/root.js';
-import { lockDataDir } from '../../../services/standalone/instance-lock.js';
+import { lockDataDir } from '../../../services/launch/embedded/instance-lock.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import { defer } from '../../support/defer.js';
 

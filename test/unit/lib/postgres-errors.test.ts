@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CircuitOpen } from '../../../services/lib/breaker.js';
-import { classify, type FailureClass } from '../../../services/lib/failure.js';
+import { classify, type FailureClass } from '../../../services/lib/kafka/failure.js';
 import { databaseStatus } from '../../../services/lib/grpc/database-status.js';
 import { judgeDatabaseError, type DatabaseFailure } from '../../../services/lib/postgres-errors.js';
 

@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { openEvents, registerSchemas } from '../../../services/events/events.js';
 import { UndecodableRecord } from '../../../services/lib/avro.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
-import { classify } from '../../../services/lib/failure.js';
+import { classify } from '../../../services/lib/kafka/failure.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient, RegistryError } from '../../../services/lib/registry/client.js';
 import { startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'node:test';
 import { AlertError } from '../../../services/domain/errors.js';
-import { messageType } from '../../../services/lib/grpc/protos.js';
+import { messageType } from '../../../services/api/protos.js';
 import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
 import type { AlertStream } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { ChangeType } from '../../../services/domain/alert.js';
 import { readResumeToken, ResumeTokenWriter } from '../../../services/domain/resume-token.js';
-import { api, messageType } from '../../../services/lib/grpc/protos.js';
+import { api, messageType } from '../../../services/api/protos.js';
 import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
 import { AlertStream, type StreamCall, type StreamHost } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';

@@ -6,7 +6,7 @@ import type { Producer } from '../lib/kafka/producer.js';
 import { UnknownTopic } from '../lib/kafka/topic-offsets.js';
 import { every } from '../lib/lifecycle.js';
 import { withTimeout } from '../lib/retry.js';
-import type { Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import {
   doubtfulLetters,

@@ -3,7 +3,7 @@ import test from 'node:test';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { AlertError } from '../../../services/domain/errors.js';
-import { reflectedFiles } from '../../../services/lib/grpc/reflection.js';
+import { reflectedFiles } from '../../../services/api/reflection.js';
 import { toStatus } from '../../../services/lib/grpc/status.js';
 
 test('with what reflection tells, every detail of an error can be read', () => {

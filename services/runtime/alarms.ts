@@ -1,7 +1,6 @@
-import type { Counter } from '@opentelemetry/api';
-import type { Config } from '../config/load.js';
-import type { Logger } from '../logging.js';
-import type { Metrics } from './metrics.js';
+import type { Config } from '../lib/config/load.js';
+import type { Logger } from '../lib/logging.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
 
 /** Where an alert is processed. */
 export const STAGES = ['fanout', 'delivery', 'stream', 'push'] as const;
@@ -39,9 +38,9 @@ const IDS_LOGGED = 10;
  * max-acceptable-lag): it counts, logs with the trace, and tells whoever raises alerts about it.
  */
 export class Alarms {
-  readonly #slow: Counter;
-  readonly #exceeded: Counter;
-  readonly #raised: Counter;
+  readonly #slow: ReturnType<Metrics['counter']>;
+  readonly #exceeded: ReturnType<Metrics['counter']>;
+  readonly #raised: ReturnType<Metrics['counter']>;
   readonly #loggedAt = new Map<string, number>();
   /** Partitions whose lag is too large now. */
   readonly #lagging = new Set<string>();

@@ -1,7 +1,7 @@
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
-import type { Processed } from '../lib/telemetry/alarms.js';
-import type { Events } from './events.js';
+import type { Processed } from './alarms.js';
+import type { Events } from '../events/events.js';
 
 /** What a record is about: its alerts, and the trace of one of them. Nothing of one that cannot be read at once. */
 export function describeRecord(events: Events, record: IncomingRecord): Processed {

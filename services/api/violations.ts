@@ -1,5 +1,5 @@
-import { invalidArgument, type FieldViolation } from './errors.js';
-import { characters, isBlank, longerThan } from './text.js';
+import { invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { characters, isBlank, longerThan } from '../domain/text.js';
 
 /** What is wrong beyond this number is counted: a request can hold a hundred thousand wrong items. */
 const VIOLATIONS_MAX = 100;

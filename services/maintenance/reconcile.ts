@@ -5,7 +5,7 @@ import type { Producer } from '../lib/kafka/producer.js';
 import { wait } from '../lib/retry.js';
 import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
-import type { Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { alertTraceparents } from '../store/alerts.js';
 import type { DirectoryCache } from '../store/directory-cache.js';
 import { loseAllDeadLetters } from '../store/dead-letters.js';

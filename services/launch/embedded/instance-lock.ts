@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { makeFolder } from '../lib/make-folder.js';
+import { makeFolder } from '../../lib/make-folder.js';
 
 const NAME = 'instance.sock';
 

@@ -1,6 +1,6 @@
 import { isOutage } from '../lib/postgres-errors.js';
 import { wait } from '../lib/retry.js';
-import type { Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import {
   beginRetention,
   closeAlerts,

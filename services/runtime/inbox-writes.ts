@@ -1,5 +1,5 @@
-import { CHANGE_TYPES, type ChangeType } from '../../domain/alert.js';
-import type { Metrics } from './metrics.js';
+import { CHANGE_TYPES, type ChangeType } from '../domain/alert.js';
+import type { Metrics } from '../lib/telemetry/metrics.js';
 
 /** Counters of rows of inboxes that were written, by what has changed. */
 export function inboxWrites(metrics: Metrics): Record<ChangeType, (rows: number) => void> {

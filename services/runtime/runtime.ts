@@ -1,33 +1,34 @@
-import type { Breaker } from './lib/breaker.js';
-import type { Config } from './lib/config/load.js';
-import { devIdentity } from './lib/grpc/identity.js';
-import { GrpcServer } from './lib/grpc/server.js';
-import { startHttp, type HttpEndpoint } from './lib/http.js';
-import type { Brokers } from './lib/kafka/client-config.js';
-import type { Consumer, ConsumerOptions, IncomingRecord } from './lib/kafka/consumer.js';
-import type { WatchedGroup } from './lib/kafka/group-lag.js';
-import type { Producer } from './lib/kafka/producer.js';
-import type { Triage } from './lib/kafka/triage.js';
-import { Closers } from './lib/lifecycle.js';
-import { createLogger, type Logger } from './lib/logging.js';
-import { Database } from './lib/postgres.js';
-import { whatToMend } from './lib/postgres-errors.js';
-import { RegistryClient } from './lib/registry/client.js';
-import { withTimeout } from './lib/retry.js';
-import { Alarms, type Stage } from './lib/telemetry/alarms.js';
-import { Metrics } from './lib/telemetry/metrics.js';
-import { metricsSender } from './lib/telemetry/metrics-sender.js';
-import { resourceOf } from './lib/telemetry/resource.js';
-import { Tracing } from './lib/telemetry/tracing.js';
-import { Breakers } from './runtime/breakers.js';
-import { Jobs } from './runtime/jobs.js';
-import { KafkaClients, type Publishing } from './runtime/kafka-clients.js';
-import { countRetries, observePool, observeReadiness, observeSpans } from './runtime/observe.js';
-import { Refused, RoleReadiness } from './runtime/readiness.js';
-import { Triages, type Identify } from './runtime/triages.js';
-import { migrate } from './store/migrate.js';
+import type { Breaker } from '../lib/breaker.js';
+import type { Config } from '../lib/config/load.js';
+import { devIdentity } from '../api/access.js';
+import { reflectedFiles } from '../api/reflection.js';
+import { GrpcServer } from '../lib/grpc/server.js';
+import { startHttp, type HttpEndpoint } from '../lib/http.js';
+import type { Brokers } from '../lib/kafka/client-config.js';
+import type { Consumer, ConsumerOptions, IncomingRecord } from '../lib/kafka/consumer.js';
+import type { WatchedGroup } from '../lib/kafka/group-lag.js';
+import type { Producer } from '../lib/kafka/producer.js';
+import type { Triage } from '../lib/kafka/triage.js';
+import { Closers } from '../lib/lifecycle.js';
+import { createLogger, type Logger } from '../lib/logging.js';
+import { Database } from '../lib/postgres.js';
+import { whatToMend } from '../lib/postgres-errors.js';
+import { RegistryClient } from '../lib/registry/client.js';
+import { withTimeout } from '../lib/retry.js';
+import { Alarms, type Stage } from './alarms.js';
+import { Metrics } from '../lib/telemetry/metrics.js';
+import { metricsSender } from '../lib/telemetry/metrics-sender.js';
+import { resourceOf } from '../lib/telemetry/resource.js';
+import { Tracing } from '../lib/telemetry/tracing.js';
+import { Breakers } from './breakers.js';
+import { Jobs } from './jobs.js';
+import { KafkaClients, type Publishing } from './kafka-clients.js';
+import { countRetries, observePool, observeReadiness, observeSpans } from './observe.js';
+import { Refused, RoleReadiness } from './readiness.js';
+import { Triages, type Identify } from './triages.js';
+import { migrate } from '../store/migrate.js';
 
-export type { Publishing } from './runtime/kafka-clients.js';
+export type { Publishing } from './kafka-clients.js';
 
 /** Where the three things outside are. */
 export interface Backends {
@@ -92,6 +93,7 @@ export class Runtime {
       tracing,
       metrics,
       authenticate: devIdentity,
+      reflected: reflectedFiles(),
       maxMessageBytes: config.grpcMaxMessageBytes,
       connectionsMax: config.grpcConnectionsMax,
       callsPerConnectionMax: config.grpcCallsPerConnectionMax,

@@ -1,9 +1,9 @@
-import { createClient, type AlertClient } from './client/client.js';
-import { AlertClientError } from './client/errors.js';
-import type { Alarm, AlertOutcome } from './lib/telemetry/alarms.js';
-import { wallClock } from './lib/wall-clock.js';
-import type { Runtime } from './runtime.js';
-import { selfAlertState } from './store/self-alerts.js';
+import { createClient, type AlertClient } from '../client/client.js';
+import { AlertClientError } from '../client/errors.js';
+import type { Alarm, AlertOutcome } from '../runtime/alarms.js';
+import { wallClock } from '../lib/wall-clock.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { selfAlertState } from '../store/self-alerts.js';
 
 /** Who we are to our own alert-api. */
 const CALLER = 'ssom-alert';

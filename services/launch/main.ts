@@ -1,4 +1,4 @@
-import { endProcess } from './lib/lifecycle.js';
+import { endProcess } from '../lib/lifecycle.js';
 import { runRole } from './run.js';
 
 const [role = 'standalone'] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Metadata } from '@grpc/grpc-js';
-import { devIdentity } from '../../../services/lib/grpc/identity.js';
+import { devIdentity } from '../../../services/api/access.js';
 
 function metadata(headers: Record<string, string>): Metadata {
   const result = new Metadata();

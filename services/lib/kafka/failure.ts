@@ -1,9 +1,9 @@
-import { UndecodableRecord, UnusableSchema } from './avro.js';
-import { CircuitOpen } from './breaker.js';
-import { PublishFailed } from './kafka/producer.js';
-import { PoisonRecord } from './kafka/poison-record.js';
-import { judgeDatabaseError } from './postgres-errors.js';
-import { RegistryError, RegistryUnavailable } from './registry/client.js';
+import { UndecodableRecord, UnusableSchema } from '../avro.js';
+import { CircuitOpen } from '../breaker.js';
+import { PublishFailed } from './producer.js';
+import { PoisonRecord } from './poison-record.js';
+import { judgeDatabaseError } from '../postgres-errors.js';
+import { RegistryError, RegistryUnavailable } from '../registry/client.js';
 
 /**
  * What an error says of the record that was being handled; one table for all consumers. What PostgreSQL's errors say is in

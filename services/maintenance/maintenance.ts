@@ -1,0 +1,38 @@
+import type { Service } from '../lib/lifecycle.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { DirectoryCache } from '../store/directory-cache.js';
+import { KnownEpoch } from '../store/known-epoch.js';
+import { DeadLetterKeeper } from './dead-letter-keeper.js';
+import { Reconciler } from './reconcile.js';
+import { Retention } from './retention.js';
+
+/**
+ * The jobs that keep the whole true: reconciliation, the index of dead letters, and retention. Any number of instances may
+ * run them; an advisory lock each sees to it that one does.
+ *
+ * @param options.reconcileAtStart Kafka is new: what was published before is lost, and is looked for at once
+ */
+export function createMaintenance(
+  runtime: Runtime,
+  directories: DirectoryCache,
+  options: { reconcileAtStart: boolean },
+): Service {
+  const epoch = new KnownEpoch(runtime.database, () => directories.clear());
+  const reconciler = new Reconciler(runtime, directories, epoch);
+  const retention = new Retention(runtime);
+  const keeper = new DeadLetterKeeper(runtime, directories);
+
+  return {
+    async run(signal) {
+      await runtime.databaseReady(signal);
+      const { producer, events } = await runtime.publishing(signal);
+      const producers = { fast: producer, bulk: await runtime.bulkProducer(signal) };
+      await Promise.all([
+        reconciler.run(producers, events, signal, options.reconcileAtStart),
+        keeper.run(producer, events, signal),
+        retention.run(signal),
+      ]);
+    },
+    close: () => Promise.resolve(),
+  };
+}
