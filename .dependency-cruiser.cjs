@@ -103,9 +103,9 @@ module.exports = {
     ),
     only(
       'cli',
-      '^services/ops/',
+      '^services/cli/',
       [
-        '^services/(ops|client|gen|lib|domain|events)/',
+        '^services/(cli|client|gen|lib|domain|events)/',
         '^services/store/(migrate|dead-letters|state|progress)\\.ts$',
         '^services/launch/run\\.ts$',
       ],

@@ -28,7 +28,7 @@ const HOMES = [
 ];
 
 /** The only files that read process.env; everything else gets its configuration as data. */
-const READS_ENVIRONMENT = ['services/launch/main.ts', 'services/ops/ssom-alert.ts'];
+const READS_ENVIRONMENT = ['services/launch/main.ts', 'services/cli/ssom-alert.ts'];
 
 /** A reader must find where what is exported comes from. */
 const NAMED_EXPORTS = {

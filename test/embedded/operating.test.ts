@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';
 import { startStandalone } from '../support/standalone.js';
 import { untilTrue } from '../support/until-true.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 interface Figures {
   readonly rates: Readonly<Record<string, number | null>>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Retention } from '../../services/maintenance/retention.js';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import { alertRequest } from '../support/alerts.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory } from '../support/directory.js';
@@ -9,7 +9,7 @@ import { startTestCluster, TestCluster } from '../support/in-process.js';
 import { startPushCluster } from '../support/push.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { untilTrue } from '../support/until-true.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 interface Role {
   readonly http: string;

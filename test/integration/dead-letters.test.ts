@@ -6,7 +6,7 @@ import { RECONCILE_LOCK } from '../../services/maintenance/reconcile.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import type { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import {
   keepDeadLetter,
   keptLetters,
@@ -24,7 +24,7 @@ import { loadDirectory } from '../support/directory.js';
 import { startTestCluster, type PublishFault, type TestCluster } from '../support/in-process.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { untilTrue } from '../support/until-true.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 test('a record that was given up is remembered, whatever its key says of users and alerts', async (t) => {
   const { database, sql } = await createTestDatabase(t);

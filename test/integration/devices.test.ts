@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { DEVICES_MAX, pruneDevices, removeDeadDevices } from '../../services/store/devices.js';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import { failureOf } from '../support/api.js';
 import { loadDirectory, user } from '../support/directory.js';
 import { startTestCluster } from '../support/in-process.js';
 import { newToken } from '../support/push.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 const ANDROID = 'DEVICE_PLATFORM_ANDROID' as const;
 const IOS = 'DEVICE_PLATFORM_IOS' as const;

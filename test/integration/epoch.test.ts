@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { inboxChangedRecord, userAlertRecord } from '../../services/events/records.js';
 import type { OutgoingRecord } from '../../services/lib/kafka/producer.js';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import type { Publishing } from '../../services/runtime/runtime.js';
 import { deliverToInboxes } from '../../services/store/inbox-delivery.js';
 import { readEpoch, renewEpoch } from '../../services/store/state.js';
@@ -13,7 +13,7 @@ import { metricOf } from '../support/metrics.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { collectStream, listWholeInbox } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 /** What the CLI does after a backup was restored. */
 async function renew(databaseUrl: string): Promise<string> {

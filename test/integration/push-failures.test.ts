@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import type { RunningRole } from '../support/in-process.js';
 import { acceptedBy, metricsOf, newToken, startPushCluster, type PushCluster } from '../support/push.js';
 import { patience, untilTrue } from '../support/until-true.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 interface LogLine {
   readonly level: string;

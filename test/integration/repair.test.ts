@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory } from '../support/directory.js';
 import { startTestCluster } from '../support/in-process.js';
 import { collectStream, listWholeInbox } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 async function run(databaseUrl: string, ...args: string[]) {
   const context = fakeContext({ environment: { DATABASE_URL: databaseUrl } });

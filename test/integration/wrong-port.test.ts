@@ -3,9 +3,9 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import test from 'node:test';
 import { startHttp } from '../../services/lib/http.js';
-import { main } from '../../services/ops/cli.js';
+import { main } from '../../services/cli/cli.js';
 import { defer } from '../support/defer.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 /** What the port answers to these bytes. */
 async function answerTo(address: string, bytes: string): Promise<string> {

@@ -10,8 +10,8 @@ import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Database } from '../../services/lib/postgres.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
-import { main } from '../../services/ops/cli.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { main } from '../../services/cli/cli.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 import {
   alertFor,
   DOWNLOADS,

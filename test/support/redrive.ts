@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { main } from '../../services/ops/cli.js';
-import { fakeContext } from '../unit/ops/fake-context.js';
+import { main } from '../../services/cli/cli.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 import type { TestCluster } from './in-process.js';
 
 /** Sends the dead letters of a topic back, as an operator does. */

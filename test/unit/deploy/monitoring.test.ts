@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { stringify } from 'yaml';
-import { main } from '../../../services/ops/cli.js';
+import { main } from '../../../services/cli/cli.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import {
@@ -16,7 +16,7 @@ import {
   rules,
   ruleTests,
 } from '../../support/monitoring.js';
-import { fakeContext } from '../ops/fake-context.js';
+import { fakeContext } from '../cli/fake-context.js';
 
 /** What an operator is told to type, in the folder of the repository: our command, or a script of ours, and its flags. */
 const OURS = /\bnpx ssom-alert ([a-z]+(?: (?:trace|create|list|redrive)\b)?)((?: (?:--[a-z-]+|[A-Z]+\b|\d+[hd]\b))*)/g;
