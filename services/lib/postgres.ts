@@ -310,7 +310,7 @@ export class Database implements Queryable {
 
   /**
    * An idle connection that gives no answer: whatever became of its other end (a router forgot it) became of the others' as
-   * well. Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see test/faults.
+   * well. Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see test/labs/faults.
    */
   async #hearIdle(): Promise<void> {
     const idle = Object.values(this.#connections.pools).filter((pool) => pool.idleCount > 0);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { runReconnects } from '../reconnects/reconnect-run.js';
+import { runReconnects } from '../labs/reconnects/reconnect-run.js';
 import { startTestCluster } from '../support/in-process.js';
 import { metricOf } from '../support/metrics.js';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { DEFECTS } from '../faults/defects.js';
-import { FaultRun } from '../faults/fault-run.js';
-import { FAULTS } from '../faults/faults.js';
-import { proveDefect } from '../faults/prove-defect.js';
+import { DEFECTS } from '../labs/faults/defects.js';
+import { FaultRun } from '../labs/faults/fault-run.js';
+import { FAULTS } from '../labs/faults/faults.js';
+import { proveDefect } from '../labs/faults/prove-defect.js';
 import { whySkip } from './support.js';
 
 const SEED = 20_260;
@@ -22,7 +22,7 @@ const MAIN = [
 
 const diagnostics = (t: TestContext) => (line: string) => t.diagnostic(line);
 
-// See test/faults/README.md: what was acknowledged is held against a ledger that shares no code with the service.
+// See test/labs/faults/README.md: what was acknowledged is held against a ledger that shares no code with the service.
 describe('the fault run', { skip: whySkip() }, () => {
   it('finds nothing wrong after the main faults', async (t) => {
     const run = await FaultRun.start({

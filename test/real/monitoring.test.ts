@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { PushWorld, type Person } from '../push/world.js';
+import { PushWorld, type Person } from '../labs/push/world.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { dashboardQueries, lacksPrometheus, metricsOf, rules } from '../support/monitoring.js';
 import { Prometheus, targetOf } from './prometheus.js';

@@ -1,6 +1,6 @@
 import { after, before, describe, it } from 'node:test';
-import { deadTokens, killedInFlight, outage, overQuota, storm, threeDevices } from '../push/scenarios.js';
-import { PushWorld } from '../push/world.js';
+import { deadTokens, killedInFlight, outage, overQuota, storm, threeDevices } from '../labs/push/scenarios.js';
+import { PushWorld } from '../labs/push/world.js';
 import { whySkip, type RoleProcess } from './support.js';
 
 describe('push on the real stack', { skip: whySkip() }, () => {

@@ -6,7 +6,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { startJaeger, type Daemon, type Jaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
+import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
 import { ancestorsOf, findTraces, rootsOf, servicesOf, treeOf, type Trace } from './jaeger.js';
 import {
   alertFor,

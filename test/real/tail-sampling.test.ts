@@ -9,7 +9,7 @@ import { loadConfig } from '../../services/lib/config/load.js';
 import { api } from '../../services/api/protos.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { launchFcm, fcmVariables, type Fcm } from '../fcm/client.js';
+import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
 import { metricIn } from '../support/metrics.js';
 import { servicesOf, traceOf, type Trace } from './jaeger.js';
 import {

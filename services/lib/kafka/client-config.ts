@@ -44,7 +44,7 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
     'topic.metadata.refresh.interval.ms': 5000,
     'socket.keepalive.enable': true,
     // How long a request may go unanswered before its connection is taken for dead. With librdkafka's 60 s three hops over
-    // connections that a router had forgotten took 160 s to recover, one after the other; see test/faults.
+    // connections that a router had forgotten took 160 s to recover, one after the other; see test/labs/faults.
     'socket.timeout.ms': config.kafkaSocketTimeoutMs,
     'socket.nagle.disable': true,
     'statistics.interval.ms': 5000,

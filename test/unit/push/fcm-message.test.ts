@@ -3,9 +3,9 @@ import test from 'node:test';
 import type { Message } from 'firebase-admin/messaging';
 import { alertMessage, dismissMessage, type Notice } from '../../../services/push/fcm-message.js';
 import type { AlertLevel } from '../../../services/domain/alert.js';
-import { startFcm, type Fcm } from '../../fcm/client.js';
+import { startFcm, type Fcm } from '../../fakes/fcm/client.js';
 import { Fcm as FcmClient } from '../../../services/push/fcm.js';
-import { serviceAccountFile } from '../../fcm/client.js';
+import { serviceAccountFile } from '../../fakes/fcm/client.js';
 import type { TestContext } from 'node:test';
 
 const TOKEN = 'abcdefghijklmnopqrstuvwxyz';

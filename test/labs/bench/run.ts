@@ -1,0 +1,19 @@
+// `npm run bench`: measures the service on the real stack; see README.md.
+import { join } from 'node:path';
+import { ROOT } from '../../../services/lib/root.js';
+import { runLaboratory } from './laboratory.js';
+import { busyInbox } from './scenarios/busy-inbox.js';
+import { createDurable } from './scenarios/create-durable.js';
+import { greedyCaller } from './scenarios/greedy-caller.js';
+import { latency } from './scenarios/latency.js';
+import { start } from './scenarios/start.js';
+import { broadcast, singleBatch, singleUnary } from './scenarios/throughput.js';
+
+await runLaboratory({
+  name: 'bench',
+  scenarios: [createDurable, broadcast, singleUnary, singleBatch, latency, greedyCaller, busyInbox, start],
+  readme: join(ROOT, 'test', 'labs', 'bench', 'README.md'),
+  rounds: 5,
+  users: 1000,
+  usersAre: 'connected users',
+});

@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { wait } from '../../../../services/lib/retry.js';
+import { ROOT } from '../../../../services/lib/root.js';
+import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
+import { cleanEnvironment, IDLE_CPU, MAIN, MEMORY, type Bench, type Scenario } from '../bench.js';
+import type { Figures } from '../figures.js';
+import { CpuMeter, descendantsMb, residentMb } from '../processes.js';
+
+const NAME = 'start';
+/** After this a process that has started has also calmed down. */
+const SETTLE_MS = 3000;
+const IDLE_MS = 5000;
+
+/** How long set-up takes when there is nothing to do, until the service is ready, and the memory it then has. */
+export const start: Scenario = {
+  name: NAME,
+  async run(bench: Bench, figures: Figures) {
+    // Whatever there is to do is done before it is measured.
+    await timeSetUp(bench);
+    await bench.rounds('set-up', async () => {
+      const ms = await timeSetUp(bench);
+      figures.add(NAME, 'set-up with nothing to do', 'ms', ms);
+      return `${Math.round(ms)} ms`;
+    });
+    await bench.rounds('standalone', async () => {
+      const dataDir = await mkdtemp(join(bench.dir, 'standalone-'));
+      await chmod(dataDir, 0o711);
+      const fresh = await runStandalone(bench, dataDir);
+      const again = await runStandalone(bench, dataDir);
+      await rm(dataDir, { recursive: true, force: true });
+      figures.add(NAME, 'standalone, new data folder', 'ms', fresh.ms);
+      figures.add(NAME, 'standalone, existing data folder', 'ms', again.ms);
+      figures.cell(MEMORY, 'standalone', 'after start', again.residentMb);
+      figures.cell(MEMORY, "standalone's PostgreSQL", 'after start', again.postgresMb);
+      return `new ${Math.round(fresh.ms)} ms, existing ${Math.round(again.ms)} ms, ${Math.round(again.residentMb)} MB`;
+    });
+    const first = await bench.deploy('start-migrate');
+    await first.start(...ROLE_NAMES);
+    await bench.finish(first, figures);
+    const environment = first.environment;
+    await bench.rounds('roles', async (round) => {
+      const deployment = bench.deployOn(`start-${round}`, environment);
+      await deployment.start(...ROLE_NAMES);
+      await wait(SETTLE_MS, bench.signal);
+      for (const [name, { readyMs }] of deployment.roles) figures.add(NAME, `${name} until it is ready`, 'ms', readyMs);
+      deployment.noteMemory(figures, 'after start');
+      const meter = new CpuMeter(deployment.pids());
+      await wait(IDLE_MS, bench.signal);
+      const { ms, elapsedMs } = meter.read();
+      for (const [name, used] of ms) figures.cell(IDLE_CPU, name, 'after start', (used / elapsedMs) * 100);
+      const times = [...deployment.roles.values()].map(({ readyMs }) => Math.round(readyMs));
+      await bench.finish(deployment, figures);
+      return `${times.join(', ')} ms`;
+    });
+  },
+};
+
+async function timeSetUp(bench: Bench): Promise<number> {
+  const started = performance.now();
+  const child = spawn(process.execPath, [join(ROOT, 'deploy', 'setup', 'setup.mjs')], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    signal: bench.signal,
+  });
+  child.stdout.resume();
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error(`set-up ended with ${code}`);
+  return performance.now() - started;
+}
+
+/** Starts it, waits for its banner, and stops it. */
+async function runStandalone(
+  bench: Bench,
+  dataDir: string,
+): Promise<{ ms: number; residentMb: number; postgresMb: number }> {
+  const started = performance.now();
+  const child = spawn(process.execPath, [MAIN, 'standalone'], {
+    cwd: ROOT,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: cleanEnvironment({
+      DATA_DIR: dataDir,
+      EMBEDDED_POSTGRES_PORT: '0',
+      GRPC_LISTEN: '127.0.0.1:0',
+      HTTP_LISTEN: '127.0.0.1:0',
+      SSOM_PARENT_IPC: '1',
+    }),
+  });
+  const exited = once(child, 'exit');
+  let said = '';
+  try {
+    const ready = new Promise<void>((resolve) => {
+      const read = (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said.includes('SSOM alerts are ready')) resolve();
+      };
+      child.stdout!.on('data', read);
+      child.stderr!.on('data', read);
+    });
+    const ended = exited.then(() => {
+      throw new Error(`standalone has ended at its start:\n${said}`);
+    });
+    await Promise.race([ready, ended]);
+    const ms = performance.now() - started;
+    await wait(SETTLE_MS, bench.signal);
+    return { ms, residentMb: residentMb(child.pid!), postgresMb: descendantsMb(child.pid!) };
+  } finally {
+    child.kill('SIGTERM');
+    await exited;
+  }
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { RdKafka } from '@confluentinc/kafka-javascript';
+import { pino } from 'pino';
+import { loadConfig } from '../../../../services/lib/config/load.js';
+import { TopicWatch } from '../../../../services/lib/kafka/topic-watch.js';
+
+const TOPICS = ['alert-created-topic', 'user-alert-topic'];
+
+test('a topic that does not exist is named, once, and said to be there again', async (t) => {
+  const existing = new Map(TOPICS.map((name) => [name, 1n]));
+  const describeTopics = (names: string[], _options: object, done: (error: null, topics: object[]) => void) =>
+    done(
+      null,
+      names.map((name) => {
+        const id = existing.get(name);
+        if (id === undefined) return { name, partitions: [], error: { code: 3, message: 'Unknown topic' } };
+        return { name, partitions: [0], topicId: { mostSignificantBits: 0n, leastSignificantBits: id } };
+      }),
+    );
+  t.mock.method(RdKafka.AdminClient, 'create', () => ({ describeTopics, disconnect: () => undefined }) as never);
+  const logged: { topic?: string; level: number }[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line) as never) });
+  const brokers = { bootstrapServers: 'nowhere', inProcess: false };
+  const watch = new TopicWatch(brokers, loadConfig({}), logger, 'test', TOPICS);
+  const lines = () => logged.splice(0).map(({ topic, level }) => `${level} ${topic}`);
+  assert.deepEqual(await watch.look(), []);
+  assert.deepEqual([watch.missing, lines()], [[], []]);
+  existing.delete('user-alert-topic');
+  assert.deepEqual(await watch.look(), []);
+  assert.deepEqual([watch.missing, lines()], [['user-alert-topic'], ['50 user-alert-topic']]);
+  await watch.look();
+  assert.deepEqual([watch.missing, lines()], [['user-alert-topic'], []]);
+  existing.set('user-alert-topic', 2n);
+  assert.deepEqual(await watch.look(), ['user-alert-topic'], 'made anew');
+  assert.deepEqual([watch.missing, lines()], [[], ['30 user-alert-topic']]);
+  watch.close();
+});
