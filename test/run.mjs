@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { childEnv, NODE_MODULES, npmCli, ROOT, seconds } from '../deploy/setup/common.mjs';
+import { childEnv, NODE_MODULES, npmCli, ROOT, seconds } from '../deploy/tools/setup/common.mjs';
 
 const PARTS = ['checks', 'unit', 'embedded', 'real'];
 const COMPILED = join(ROOT, '.build', 'test');

@@ -6,7 +6,7 @@ case "$*" in
   '' | --clean) ;;
   *) echo "usage: start-kafka.sh [--clean]" >&2; exit 2 ;;
 esac
-"$here/../local/stack" up kafka registry "$@"
+"$here/../tools/local/stack" up kafka registry "$@"
 # The topics belong on the broker just started, wherever KAFKA_BOOTSTRAP_SERVERS points.
 KAFKA_BOOTSTRAP_SERVERS="localhost:${KAFKA_PORT:-9092}" "$here/create-topics.sh"
 cat <<'TEXT'

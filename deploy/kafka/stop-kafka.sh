@@ -5,4 +5,4 @@ case "$*" in
   '' | --clean) ;;
   *) echo "usage: stop-kafka.sh [--clean]" >&2; exit 2 ;;
 esac
-exec "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../local/stack" down kafka registry "$@"
+exec "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../tools/local/stack" down kafka registry "$@"

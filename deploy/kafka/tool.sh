@@ -29,7 +29,7 @@ kafka_tool() {
   if [[ " $* " != *" --bootstrap-"* && " $* " != *" --help "* && " $* " != *" --version "* ]]; then
     set -- --bootstrap-server "${KAFKA_BOOTSTRAP_SERVERS:-localhost:9092}" "$@"
   fi
-  libs="$("$here/../local/stack" fetch kafka)"
+  libs="$("$here/../tools/local/stack" fetch kafka)"
   if [[ -n "${JAVA_HOME:-}" ]]; then java="$JAVA_HOME/bin/java"; fi
   if ! command -v "$java" >/dev/null; then
     echo "$java was not found. Kafka's tools need Java 17 or newer: apt-get install -y openjdk-17-jre-headless" >&2
@@ -39,5 +39,5 @@ kafka_tool() {
   # starts fastest with the serial collector and the first compiler tier (0.7 s a call).
   # shellcheck disable=SC2086 # they hold several words
   exec "$java" ${KAFKA_HEAP_OPTS:--Xmx256m} ${KAFKA_JVM_PERFORMANCE_OPTS:--XX:+UseSerialGC -XX:TieredStopAtLevel=1} \
-    "-Dlog4j2.configurationFile=$here/../local/log4j2-tools.properties" ${KAFKA_OPTS:-} -cp "$libs/*" "$class" "$@"
+    "-Dlog4j2.configurationFile=$here/../tools/local/log4j2-tools.properties" ${KAFKA_OPTS:-} -cp "$libs/*" "$class" "$@"
 }

@@ -6,4 +6,4 @@ export type RoleName = (typeof ROLE_NAMES)[number];
 export const STANDALONE = 'standalone';
 export type ProcessName = RoleName | typeof STANDALONE;
 /** What `ssom-alert run` runs. */
-export const PROCESS_NAMES: readonly ProcessName[] = [STANDALONE, ...ROLE_NAMES];
+export const PROCESS_NAMES: readonly ProcessName[] = [...ROLE_NAMES, STANDALONE];

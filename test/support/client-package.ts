@@ -15,7 +15,7 @@ const NODE_MODULES = join(ROOT, 'node_modules');
 export async function packClient(t: TestContext): Promise<string> {
   const folder = temporaryFolder('ssom-package-');
   defer(t, folder.remove);
-  await run(process.execPath, [join(ROOT, 'deploy', 'pack-client.mjs'), folder.path]);
+  await run(process.execPath, [join(ROOT, 'deploy', 'tools', 'pack-client.mjs'), folder.path]);
   return join(
     folder.path,
     readdirSync(folder.path).find((name) => name.endsWith('.tgz'))!,

@@ -1,4 +1,4 @@
-/** The `max.message.bytes` that topics have to have, in bytes. deploy/local/topics.mjs creates them so. */
+/** The `max.message.bytes` that topics have to have, in bytes. deploy/tools/local/topics.mjs creates them so. */
 export const RECORD_BYTES = {
   /** A broker's default: the largest alert fits. */
   work: 1_048_588,

@@ -51,7 +51,7 @@ const STOP_TIMEOUT_MS = 15_000;
 /** What a child of ours may know of our environment: the service refuses variables that it does not know. */
 export function cleanEnvironment(more: Record<string, string>): Record<string, string> {
   const { PATH = '', HOME = '', TMPDIR = '/tmp' } = process.env;
-  // As deploy/setup/start.mjs starts it: the Kafka client's blocking calls hold threads of this pool.
+  // As deploy/tools/setup/start.mjs starts it: the Kafka client's blocking calls hold threads of this pool.
   return { PATH, HOME, TMPDIR, UV_THREADPOOL_SIZE: '16', ...more };
 }
 
@@ -334,7 +334,7 @@ export class Bench {
     const { rows } = await database.query<{ server_version: string }>({ text: 'SHOW server_version' });
     const { rows: fsync } = await database.query<{ fsync: string }>({ text: 'SHOW fsync' });
     await database.close();
-    const paths = pathToFileURL(join(ROOT, 'deploy', 'local', 'paths.mjs')).href;
+    const paths = pathToFileURL(join(ROOT, 'deploy', 'tools', 'local', 'paths.mjs')).href;
     const { KAFKA_VERSION } = (await import(paths)) as { KAFKA_VERSION: string };
     return `Kafka ${KAFKA_VERSION}, PostgreSQL ${rows[0]?.server_version} (fsync ${fsync[0]?.fsync})`;
   }

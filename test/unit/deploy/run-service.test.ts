@@ -8,7 +8,7 @@ import { ROOT } from '../../../services/lib/root.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import { defer } from '../../support/defer.js';
 
-const RUN_SERVICE = join(ROOT, 'deploy', 'setup', 'run-service.mjs');
+const RUN_SERVICE = join(ROOT, 'deploy', 'tools', 'setup', 'run-service.mjs');
 
 /** Starts this as `npm start` starts the service, asks it to end once it has said something, and waits for both. */
 async function ended(t: TestContext, service: string): Promise<{ code: unknown; stderr: string; servicePid: number }> {

@@ -10,7 +10,10 @@ import { temporaryFolder } from '../../support/cleanup.js';
 import { defer } from '../../support/defer.js';
 
 /** The one of the service in a process that can be ended, and the one of the set-up. */
-const WAYS = [join(ROOT, '.build', 'services', 'lib', 'make-folder.js'), join(ROOT, 'deploy', 'make-folder.mjs')];
+const WAYS = [
+  join(ROOT, '.build', 'services', 'lib', 'make-folder.js'),
+  join(ROOT, 'deploy', 'tools', 'make-folder.mjs'),
+];
 
 for (const module of WAYS) {
   const make = (path: string) => {

@@ -60,7 +60,7 @@ export const start: Scenario = {
 
 async function timeSetUp(bench: Bench): Promise<number> {
   const started = performance.now();
-  const child = spawn(process.execPath, [join(ROOT, 'deploy', 'setup', 'setup.mjs')], {
+  const child = spawn(process.execPath, [join(ROOT, 'deploy', 'tools', 'setup', 'setup.mjs')], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
     signal: bench.signal,

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = new URL('../../.build/services/cli/ssom-alert.js', import.meta.url);
+const MAIN = new URL('../../../.build/services/cli/ssom-alert.js', import.meta.url);
 
 if (existsSync(fileURLToPath(MAIN))) await import(MAIN.href);
 else {

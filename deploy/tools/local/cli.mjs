@@ -1,4 +1,4 @@
-// The command line of deploy/local/stack. The stack's variables are read here and nowhere else (PATH and JAVA_HOME: tools.mjs).
+// The command line of deploy/tools/local/stack. The stack's variables are read here and nowhere else (PATH and JAVA_HOME: tools.mjs).
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { collectorAnswers, startCollector } from './collector.mjs';
@@ -13,7 +13,7 @@ import { registryAnswers, startRegistry } from './registry.mjs';
 import { go, java, maven } from './tools.mjs';
 import { alertTopics, createTopics } from './topics.mjs';
 
-const HELP = `deploy/local/stack: PostgreSQL, Kafka, a schema registry and Jaeger on this machine, without containers.
+const HELP = `deploy/tools/local/stack: PostgreSQL, Kafka, a schema registry and Jaeger on this machine, without containers.
 
   stack up     [postgres kafka registry jaeger collector] [--clean]   start (without names all but collector);
                                                                       --clean: with empty data

@@ -1,8 +1,8 @@
 // Makes the npm package that callers install: the client alone, in CommonJS, which every Node and bundler can import and
 // require alike. The checkout's own package brings the whole service, whose Kafka client has to be compiled.
 //
-//   node deploy/pack-client.mjs          into .build-client/, with the tarball beside
-//   node deploy/pack-client.mjs FOLDER   into FOLDER
+//   node deploy/tools/pack-client.mjs          into .build-client/, with the tarball beside
+//   node deploy/tools/pack-client.mjs FOLDER   into FOLDER
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -4,6 +4,6 @@ import { fileURLToPath } from 'url';
 import { runService } from './run-service.mjs';
 import { setupOrExit } from './setup.mjs';
 
-const MAIN = fileURLToPath(new URL('../../.build/services/launch/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../.build/services/launch/main.js', import.meta.url));
 
 setupOrExit({ quiet: true }).then(() => runService(MAIN, ['standalone'].concat(process.argv.slice(2))));

@@ -4,8 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
-const README = fileURLToPath(new URL('README.md', import.meta.url));
-const COMPILED = new URL('../.build/services/lib/config/variables.js', import.meta.url);
+const README = fileURLToPath(new URL('../README.md', import.meta.url));
+const COMPILED = new URL('../../.build/services/lib/config/variables.js', import.meta.url);
 const BEGIN = '<!-- variables: written by `npm run docs` from services/lib/config/variables.ts -->';
 const END = '<!-- /variables -->';
 

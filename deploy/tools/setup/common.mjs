@@ -6,7 +6,7 @@ import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout. */
-export const ROOT = realpathSync(fileURLToPath(new URL('../..', import.meta.url)));
+export const ROOT = realpathSync(fileURLToPath(new URL('../../..', import.meta.url)));
 export const NODE_MODULES = join(ROOT, 'node_modules');
 /** Ignored by git: the lock and the log of a failed step. */
 const LOCAL = join(ROOT, '.local');

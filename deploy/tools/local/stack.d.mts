@@ -27,7 +27,7 @@ export interface Daemon {
 export interface StartOptions {
   /**
    * The stack's folder: data, logs and pid files lie below it. Default: `.local` of the checkout, the one that
-   * `deploy/local/stack` uses. A test gives a temporary folder of its own.
+   * `deploy/tools/local/stack` uses. A test gives a temporary folder of its own.
    */
   dir?: string | undefined;
   /** Names the data folder, the log and the pid file; another name is another instance in the same `dir`. */

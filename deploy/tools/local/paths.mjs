@@ -3,9 +3,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout. */
-export const checkout = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const checkout = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 
-/** Data, logs and pid files of the stack that `deploy/local/stack` runs; tests give their own folder instead. */
+/** Data, logs and pid files of the stack that `deploy/tools/local/stack` runs; tests give their own folder instead. */
 export const defaultDir = path.join(checkout, '.local');
 
 /**
