@@ -44,7 +44,7 @@ export function loadConfig(environment: Environment, overrides: Partial<Config> 
   const known = new Set(Object.values(variables).flatMap(({ name }) => [name, `${name}_FILE`]));
   for (const name of Object.keys(environment)) {
     if (PREFIXES.test(name) && !known.has(name) && !FOREIGN.test(name)) {
-      problems.push(`${name}: is not a variable of this service; deploy/README.md lists them all`);
+      problems.push(`${name}: is not a variable of this service; deploy/VARIABLES.md lists them all`);
     }
     const problem = known.has(name) ? undefined : problemOfStandardVariable(name, environment[name] ?? '');
     if (problem !== undefined) problems.push(problem);

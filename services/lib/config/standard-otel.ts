@@ -131,7 +131,7 @@ export function problemOfStandardVariable(name: string, text: string): string | 
     const shown = name.endsWith('HEADERS') ? 'the given value' : `'${text}'`;
     return known.isRight(text) ? undefined : `${name}: ${shown} is not ${known.accepts}`;
   }
-  const right = REFUSED.find(([refused]) => refused.test(name))?.[1] ?? 'unset it; deploy/README.md lists what is';
+  const right = REFUSED.find(([refused]) => refused.test(name))?.[1] ?? 'unset it; deploy/VARIABLES.md lists what is';
   return `${name}: is not honoured by this service: ${right}`;
 }
 

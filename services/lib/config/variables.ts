@@ -1,5 +1,5 @@
 /**
- * Every variable that the service reads, as data: the table in deploy/README.md is generated from it, and
+ * Every variable that the service reads, as data: deploy/VARIABLES.md is generated from it, and
  * `loadConfig` reads by it. A variable's default is `base` unless the profile has one of its own.
  */
 
@@ -17,6 +17,8 @@ export interface Variable<T> {
   /** librdkafka's name of the same setting. */
   readonly librdkafka?: string;
   readonly secret?: boolean;
+  /** The heading in deploy/VARIABLES.md that this variable and those after it stand under. */
+  readonly heading?: string;
   /** Values that are accepted, in words, for the error message. */
   readonly accepts: string;
   /** Returns the value, or a string that says what is wrong with the text. */
@@ -76,7 +78,9 @@ const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/;
 const topicName = 'a topic name (letters, digits, dot, underscore, hyphen; at most 249)';
 
 export const variables = {
-  profile: choice('PROFILE', 'embedded', PROFILES, 'Which set of defaults is used; see services/README.md.'),
+  profile: choice('PROFILE', 'embedded', PROFILES, 'Which set of defaults is used; see services/README.md.', {
+    heading: 'Profile and embedded parts',
+  }),
   dataDir: text(
     'DATA_DIR',
     '.data',
@@ -102,6 +106,7 @@ export const variables = {
     'a postgres:// URL',
     'PostgreSQL. In the embedded profile it replaces the embedded one.',
     {
+      heading: 'PostgreSQL',
       byProfile: { dev: 'postgres://ssom:ssom@localhost:5432/ssom' },
       spring: 'spring.datasource.url',
       secret: true,
@@ -137,6 +142,7 @@ export const variables = {
     'host:port[,host:port…]',
     'Kafka brokers. In the embedded profile it replaces the in-process broker.',
     {
+      heading: 'Kafka: brokers',
       byProfile: { dev: 'localhost:9092', prod: 'kafka-cluster:9092' },
       spring: 'spring.kafka.bootstrap-servers',
       librdkafka: 'bootstrap.servers',
@@ -180,9 +186,7 @@ export const variables = {
     TOPIC,
     topicName,
     'A whole alert for each CreateAlert; 3 partitions, key alertId.',
-    {
-      spring: 'alert.kafka.topics.alert-created',
-    },
+    { heading: 'Kafka: topics', spring: 'alert.kafka.topics.alert-created' },
   ),
   topicUserAlert: matching(
     'KAFKA_TOPIC_USER_ALERT',
@@ -206,10 +210,7 @@ export const variables = {
     'all',
     ['all'],
     'Only `all`: with 1 a dying leader loses acknowledged records.',
-    {
-      spring: 'spring.kafka.producer.acks',
-      librdkafka: 'acks',
-    },
+    { heading: 'Kafka: producers', spring: 'spring.kafka.producer.acks', librdkafka: 'acks' },
   ),
   producerRetries: integer(
     'KAFKA_PRODUCER_RETRIES',
@@ -296,6 +297,7 @@ export const variables = {
     'a group name',
     'Consumer group of delivery; `-fanout` and `-push` are appended for those two, `-broadcast` for the gateways, which join no group.',
     {
+      heading: 'Kafka: consumers',
       byProfile: { dev: 'ssom-alert-consumer-dev' },
       spring: 'spring.kafka.consumer.group-id',
       librdkafka: 'group.id',
@@ -380,9 +382,7 @@ export const variables = {
     1000,
     [1, 10_000],
     'Most records of one delivery transaction.',
-    {
-      spring: 'alert.kafka.processing.batch-size',
-    },
+    { heading: 'Processing of records', spring: 'alert.kafka.processing.batch-size' },
   ),
   processingTimeoutMs: integer(
     'ALERT_PROCESSING_TIMEOUT_MS',
@@ -409,9 +409,7 @@ export const variables = {
     5000,
     [1, 3_600_000],
     'Whatever is processed for longer is logged as slow, and counted.',
-    {
-      spring: 'alert.kafka.monitoring.alert-slow-processing-ms',
-    },
+    { heading: 'Monitoring', spring: 'alert.kafka.monitoring.alert-slow-processing-ms' },
   ),
   maxAcceptableLag: integer(
     'ALERT_MONITORING_MAX_ACCEPTABLE_LAG',
@@ -459,6 +457,7 @@ export const variables = {
     'an http:// or https:// URL',
     "The registry's Confluent API. In the embedded profile it replaces the in-process one.",
     {
+      heading: 'Schema registry',
       byProfile: { dev: 'http://localhost:8081/apis/ccompat/v7' },
       spring: 'spring.kafka.properties.schema.registry.url',
     },
@@ -476,7 +475,7 @@ export const variables = {
     'SET_UP_AT_START',
     true,
     'Whether a role migrates the database and registers the schemas when it starts. In prod `ssom-alert migrate` does, at deploy.',
-    { byProfile: { prod: false } },
+    { heading: 'Set-up at the start', byProfile: { prod: false } },
   ),
 
   grpcListen: matching(
@@ -485,9 +484,7 @@ export const variables = {
     new RegExp(`^$|${ADDRESS.source}`),
     address,
     'Where gRPC is served; empty: 127.0.0.1:50051, stream-gateway 127.0.0.1:50052. Port 0 picks a free one.',
-    {
-      spring: 'server.port',
-    },
+    { heading: 'Ports, calls and identity', spring: 'server.port' },
   ),
   httpListen: matching(
     'HTTP_LISTEN',
@@ -545,6 +542,7 @@ export const variables = {
     10_000,
     [1, 1_000_000],
     'CreateAlerts that may wait for the database in one process; one more gets RESOURCE_EXHAUSTED.',
+    { heading: 'CreateAlert and the outbox' },
   ),
   createBatchMax: integer('CREATE_BATCH_MAX', 500, [1, 5000], 'Most alerts of one CreateAlert transaction.'),
   relayInFlightMax: integer(
@@ -581,6 +579,7 @@ export const variables = {
     'FCM_CREDENTIALS',
     '',
     "The file of a Google service account, or application-default (Google's standard places); empty: push is off.",
+    { heading: 'Push' },
   ),
   fcmProjectId: text('FCM_PROJECT_ID', '', 'The Firebase project; empty: that of the credentials.'),
   fcmUrl: matching(
@@ -632,6 +631,7 @@ export const variables = {
     90,
     [0, 36_500],
     'What has not changed for so long leaves the inboxes, and then the database; 0: nothing ever does.',
+    { heading: 'Retention and reconciliation' },
   ),
   reconcileIntervalMs: integer(
     'RECONCILE_INTERVAL_MS',
@@ -656,6 +656,7 @@ export const variables = {
     5000,
     [50, 600_000],
     "How often a gateway compares its streams with PostgreSQL's last numbers.",
+    { heading: 'Streams' },
   ),
   streamPageSize: integer('STREAM_PAGE_SIZE', 500, [1, 5000], 'Changes that one catch-up query reads.'),
   streamBufferMax: integer(
@@ -700,9 +701,7 @@ export const variables = {
     8000,
     [100, 600_000],
     'After this a shutdown is forced. `npm start` kills a service that has not ended 3 s later (if this is not set, 11 s after the signal).',
-    {
-      byProfile: { embedded: 4000 },
-    },
+    { heading: 'Shutdown and logs', byProfile: { embedded: 4000 } },
   ),
   logLevel: choice(
     'LOG_LEVEL',
@@ -725,6 +724,7 @@ export const variables = {
     /^(https?:\/\/\S+)?$/,
     'an http:// or https:// URL',
     'Where traces go, by OTLP; empty: tracing is off and costs nothing. OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and other standard variables are read by the SDK: services/lib/telemetry/README.md.',
+    { heading: 'OpenTelemetry' },
   ),
   otlpTracesEndpoint: matching(
     'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
