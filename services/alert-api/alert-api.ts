@@ -3,7 +3,7 @@ import { api } from '../api/protos.js';
 import type { BatchCreateAlertsRequest__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsRequest.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
-import { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
+import { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import { alertService } from './alert-service.js';
 import { boundedByInbox, turnsByCaller, turnsByInbox } from './call-turns.js';
 import { CreateBatcher, QUEUE_CHARACTERS } from './create-batcher.js';
@@ -37,17 +37,17 @@ export function createAlertApi(runtime: Runtime): Service {
   metrics.gauge('ssom.create.queue.characters', 'Characters of text in them.', () => batcher.characters);
   metrics.queue('create', () => batcher.depth, config.createQueueMax);
   metrics.queue('create_characters', () => batcher.characters, QUEUE_CHARACTERS);
-  const directories = new DirectoryCache(database);
-  metrics.cache('directory_alert_api', () => directories.lookups);
+  const resolver = new RecipientResolver(database);
+  metrics.cache('directory_alert_api', () => resolver.lookups);
   metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
-    { value: directories.size, attributes: { role: 'alert-api' } },
+    { value: resolver.size, attributes: { role: 'alert-api' } },
   ]);
   const rules = new StaffedRulesCache(database);
   const alerts = alertService({
     database,
     batcher,
     computations: grpc.computations,
-    directories,
+    resolver,
     rules,
     logger,
     metrics,

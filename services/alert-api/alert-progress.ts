@@ -6,7 +6,7 @@ import { isSampled } from '../lib/telemetry/traceparent.js';
 import { arrivalsOf, countUnplanned } from '../store/arrivals.js';
 import { deadLettersOf } from '../store/dead-letters.js';
 import { unreachedOf } from '../store/alerts.js';
-import type { DirectoryCache } from '../store/directory-cache.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { findProgress } from '../store/progress.js';
 import { pushesOf, type PushRecord } from '../store/push-records.js';
 import type { PushState } from '../store/pushes.js';
@@ -19,12 +19,12 @@ const DEAD_LETTERS_MAX = 20;
 /** How far an alert has come, and what holds it up; null if there is no such alert. */
 export async function progressOf(
   database: Database,
-  directories: DirectoryCache,
+  resolver: RecipientResolver,
   alertId: number,
 ): Promise<AlertProgress | null> {
   const progress = await findProgress(database, alertId);
   if (progress === undefined) return null;
-  const recipients = (await directories.recipientsOf([alertId], database)).get(alertId) ?? [];
+  const recipients = (await resolver.recipientsOf([alertId], database)).get(alertId) ?? [];
   const arrivals = await arrivalsOf(database, alertId, recipients, MISSING_MAX);
   const deadLetters = await deadLettersOf(database, alertId, DEAD_LETTERS_MAX);
   const pushes = await pushesOf(database, alertId, PUSHES_MAX);

@@ -1,7 +1,7 @@
 import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { BOUNDS, Violations } from '../api/violations.js';
-import type { DirectoryCache, StaffedRulesCache } from '../store/directory-cache.js';
+import type { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import type { Database } from '../lib/postgres.js';
 import { databaseStatus } from '../lib/grpc/database-status.js';
 import { requireScope } from '../api/access.js';
@@ -39,7 +39,7 @@ export interface AlertServiceDeps {
   readonly database: Database;
   readonly batcher: CreateBatcher;
   readonly computations: EventLoopTurns;
-  readonly directories: DirectoryCache;
+  readonly resolver: RecipientResolver;
   readonly rules: StaffedRulesCache;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -57,7 +57,7 @@ export function alertService({
   database: unobserved,
   batcher,
   computations,
-  directories,
+  resolver,
   rules,
   logger,
   metrics,
@@ -153,7 +153,7 @@ export function alertService({
         const why = removed ? ' any more: it was older than ALERT_RETENTION_DAYS' : '';
         throw new AlertError('NOT_FOUND', 'ALERT_NOT_FOUND', `there is no alert ${alertId}${why}`);
       }
-      const progress = mayReadAll ? await progressOf(database, directories, alertId) : null;
+      const progress = mayReadAll ? await progressOf(database, resolver, alertId) : null;
       return { alert: toAlertMessage(found.alert), progress };
     },
 

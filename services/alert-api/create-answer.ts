@@ -4,7 +4,7 @@ import { toAlertMessage } from '../api/messages.js';
 import type { CreateAlertResponse } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
 import type { UnreachedRecipient as UnreachedMessage } from '../gen/ssom/alert/v1/UnreachedRecipient.js';
 import { wait } from '../lib/retry.js';
-import type { StaffedRulesCache } from '../store/directory-cache.js';
+import type { StaffedRulesCache } from '../store/recipient-resolver.js';
 import type { CreateResult } from './create-lane.js';
 
 /** An alert is stored by now: whether it reaches somebody is told if it is known soon, once for each version of the directory. */

@@ -1,5 +1,5 @@
 import { BOUNDS, Violations, type Bound } from '../api/violations.js';
-import { inboxChangeRecords } from '../events/inbox-publisher.js';
+import { inboxChangeRecords } from '../events/inbox-records.js';
 import type { Database } from '../lib/postgres.js';
 import {
   alertBytes,
@@ -25,7 +25,7 @@ import type { Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime/runtime.js';
-import type { InboxState } from '../store/inbox-delivery.js';
+import type { InboxUpdate } from '../domain/alert.js';
 import { deleteFromInbox, inboxPosition, listInbox, markRead, markUnread } from '../store/inboxes.js';
 import { activeOwner } from './active-user.js';
 import { MarkAllReads } from './mark-all-read.js';
@@ -63,9 +63,9 @@ export function inboxService({
   const bulk = (call: CallContext) => unobserved.bulk.forCall(call);
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
-  function announce(state: InboxState, isBulk: boolean, traceparent: string | undefined): MarkReadResponse {
+  function announce(state: InboxUpdate, isBulk: boolean, traceparent: string | undefined): MarkReadResponse {
     const target = publishing();
-    if (state.rows.length > 0 && target !== undefined) {
+    if (state.changes.length > 0 && target !== undefined) {
       const { inboxChange } = target.events.topics;
       const span = isSampled(traceparent)
         ? tracing.start(SPAN.send(inboxChange), {
@@ -80,7 +80,7 @@ export function inboxService({
           })
         : undefined;
       const parent = traceparentOf(span);
-      const records = inboxChangeRecords(target.events, [isBulk ? { ...state, rows: [] } : state], () => parent);
+      const records = inboxChangeRecords(target.events, [isBulk ? { ...state, changes: [] } : state], () => parent);
       target.producer.publish(records).then(
         () => span?.end(),
         (error: Error) => {
@@ -89,11 +89,11 @@ export function inboxService({
         },
       );
     }
-    return { changed: state.rows.length, unreadCount: state.unreadCount };
+    return { changed: state.changes.length, unreadCount: state.unreadCount };
   }
 
   const markAllReads = new MarkAllReads(unobserved, (page, call) => {
-    writes.READ(page.rows.length);
+    writes.READ(page.changes.length);
     announce(page, true, call.traceparent);
   });
 
@@ -105,7 +105,7 @@ export function inboxService({
       violations.fits('alert_ids', alertIds, bound);
       violations.throwIfAny();
       const state = await change(database, owner, alertIds);
-      written(state.rows.length);
+      written(state.changes.length);
       return announce(state, false, call.traceparent);
     };
   }

@@ -1,7 +1,7 @@
 import { CallEnded, type Database } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
 import type { CallContext } from '../lib/grpc/server.js';
-import type { InboxState } from '../store/inbox-delivery.js';
+import type { InboxUpdate } from '../domain/alert.js';
 import { markAllRead } from '../store/inboxes.js';
 
 /** A run that follows another of the same inbox begins so much later than that one at least: calls that come meanwhile share it. */
@@ -33,7 +33,7 @@ export class MarkAllReads {
   /** @param onPage told of each page, once it is committed */
   constructor(
     private readonly database: Database,
-    private readonly onPage: (state: InboxState, call: CallContext) => void,
+    private readonly onPage: (state: InboxUpdate, call: CallContext) => void,
   ) {}
 
   /** @returns how many this call changed: of those that share a run, the first one */
@@ -84,7 +84,7 @@ export class MarkAllReads {
       if (signal.aborted) throw new CallEnded();
       const page = await pages.next();
       if (page.done === true) return { changed, unreadCount: page.value };
-      changed += page.value.rows.length;
+      changed += page.value.changes.length;
       this.onPage(page.value, call);
       await wait(performance.now() - pageAt, signal);
     }

@@ -1,7 +1,7 @@
 import { alertCreatedRecord, type CreatedAlert } from '../events/records.js';
 import type { Config } from '../lib/config/load.js';
-import { deathReason } from '../lib/kafka/failure.js';
-import { deadLetterCounter, letterHeaders } from '../lib/kafka/dead-letters.js';
+import { deadLetterReason } from '../lib/kafka/failure.js';
+import { deadLetterCounter, deadLetterHeaders } from '../lib/kafka/dead-letters.js';
 import { PublishFailed, type OutgoingRecord } from '../lib/kafka/producer.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
@@ -11,7 +11,7 @@ import { traceIdOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
 import { NO_PARTITION } from '../store/dead-letters.js';
-import { buryAlert, outboxState, removePublished, unpublished } from '../store/outbox.js';
+import { deadLetterAlert, outboxState, removePublished, unpublished } from '../store/outbox.js';
 import { markPublishedLate } from '../store/progress.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { wallClock } from '../lib/wall-clock.js';
@@ -199,7 +199,7 @@ export class Relay {
         failures.set(alertId, failure);
       }
       if (this.#isProven(alertId, failure, refused)) {
-        await this.#bury(created, publishing, failure);
+        await this.#deadLetter(created, publishing, failure);
         failures.delete(alertId);
       }
     }
@@ -216,16 +216,16 @@ export class Relay {
     return false;
   }
 
-  async #bury({ alert, traceparent }: CreatedAlert, { events }: Publishing, error: Error): Promise<void> {
+  async #deadLetter({ alert, traceparent }: CreatedAlert, { events }: Publishing, error: Error): Promise<void> {
     const { alertId, createdAt } = alert;
     const topic = events.topics.alertCreated;
     const [errorClass, now] = ['poison' as const, wallClock()];
     const attempts = error instanceof PublishFailed ? 2 * REFUSALS : 1;
     const reason = { errorClass, error, attempts, firstFailureAt: now, lastFailureAt: now };
     const origin = { topic, partition: NO_PARTITION, offset: alertId, timestamp: createdAt };
-    const headers = letterHeaders(origin, 'outbox', reason);
-    await buryAlert(this.deps.database, { topic, alertId, reason: error.message, headers });
-    const why = error instanceof PublishFailed ? deathReason(error) : 'unencodable';
+    const headers = deadLetterHeaders(origin, 'outbox', reason);
+    await deadLetterAlert(this.deps.database, { topic, alertId, reason: error.message, headers });
+    const why = error instanceof PublishFailed ? deadLetterReason(error) : 'unencodable';
     this.#deadLetters.add(1, { topic, class: errorClass, reason: why });
     this.deps.logger.error(
       { err: error, alert_id: alertId, trace_id: traceIdOf(traceparent), topic },

@@ -1,5 +1,5 @@
 import type { UserAlertEvent } from '../events/event-types.js';
-import { inboxChangeRecords } from '../events/inbox-publisher.js';
+import { inboxChangeRecords } from '../events/inbox-records.js';
 import { countOtherEpoch, readUserAlert } from '../events/read-records.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';

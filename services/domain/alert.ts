@@ -25,6 +25,25 @@ export function changeOfRank(rank: number): ChangeType {
   return CHANGE_TYPES[rank - 1] ?? 'CREATED';
 }
 
+/** An entry of an inbox as its last change left it. */
+export interface EntryChange {
+  readonly alertId: number;
+  readonly sequence: number;
+  readonly change: ChangeType;
+  readonly isRead: boolean;
+}
+
+/** What a change made of one user's inbox, as it is under the inbox's lock. */
+export interface InboxUpdate {
+  readonly userId: string;
+  readonly lastSequence: number;
+  readonly unreadCount: number;
+  /** The database's. */
+  readonly epoch: number;
+  /** The entries that it is about, changed or not, by sequence. */
+  readonly changes: readonly EntryChange[];
+}
+
 /** Who a caller wants to reach. Lists hold each name once, as it was given; of logins upper and lower case are equal. */
 export interface NamedRecipients {
   readonly userIds: readonly string[];

@@ -16,7 +16,7 @@ import type { Processed } from '../runtime/alarms.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime/runtime.js';
-import type { DirectoryCache } from '../store/directory-cache.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { markFannedOut } from '../store/progress.js';
 import { FanoutTracing, type FanoutTrace, type Take } from './fanout-trace.js';
@@ -57,13 +57,13 @@ const BULK = 200;
 
 /**
  * Turns each alert into one small event for each of its recipients.
- * @param directories cleared when the database is another one
+ * @param resolver cleared when the database is another one
  */
-export function createFanout(runtime: Runtime, directories: DirectoryCache): Service {
-  runtime.metrics.cache('directory_fanout', () => directories.lookups);
-  const epoch = new KnownEpoch(runtime.database, () => directories.clear());
+export function createFanout(runtime: Runtime, resolver: RecipientResolver): Service {
+  runtime.metrics.cache('directory_fanout', () => resolver.lookups);
+  const epoch = new KnownEpoch(runtime.database, () => resolver.clear());
   runtime.metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [
-    { value: directories.size, attributes: { role: 'fanout' } },
+    { value: resolver.size, attributes: { role: 'fanout' } },
   ]);
   let loop: FanoutLoop | undefined;
 
@@ -74,7 +74,7 @@ export function createFanout(runtime: Runtime, directories: DirectoryCache): Ser
       const { producer, events } = publishing;
       const producers = { fast: producer, bulk: await runtime.bulkProducer(signal) };
       const triage = runtime.triage(publishing, '-fanout', (record) => identify(events, record));
-      loop = new FanoutLoop(runtime, { directories, epoch }, producers, events, triage);
+      loop = new FanoutLoop(runtime, { resolver, epoch }, producers, events, triage);
       const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
       runtime.started('fanout');
       await loop.run(consumer, signal);
@@ -115,7 +115,7 @@ class FanoutLoop {
 
   constructor(
     private readonly runtime: Runtime,
-    private readonly known: { readonly directories: DirectoryCache; readonly epoch: KnownEpoch },
+    private readonly known: { readonly resolver: RecipientResolver; readonly epoch: KnownEpoch },
     private readonly producers: { readonly fast: Producer; readonly bulk: Producer },
     private readonly events: Events,
     private readonly triage: Triage,
@@ -266,18 +266,18 @@ class FanoutLoop {
       if (record.value === null && this.runtime.backends.brokers.inProcess) continue;
       read.push({ record, event: await readAlertCreated(this.events, record) });
     }
-    const { directories, epoch } = this.known;
+    const { resolver, epoch } = this.known;
     const others = await epoch.others(read.map(({ event }) => event.epoch));
     const known = read.filter(({ event }) => !others.has(event.epoch));
     this.#setAside(read.length - known.length);
     // Events of writers that did not know the directory's version are completed from PostgreSQL.
     const bare = known.filter(({ event }) => event.directoryVersion === 0).map(({ event }) => event.alertId);
-    const recipients = await directories.resolve(
+    const recipients = await resolver.resolve(
       known.filter(({ event }) => event.directoryVersion > 0).map(({ event }) => event),
       this.runtime.database.observedBy(statements),
     );
     if (bare.length > 0) {
-      for (const [alertId, list] of await directories.recipientsOf(bare)) recipients.set(alertId, list);
+      for (const [alertId, list] of await resolver.recipientsOf(bare)) recipients.set(alertId, list);
     }
     return new Map(
       known.map(({ record, event }) => {

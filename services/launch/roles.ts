@@ -8,7 +8,7 @@ import { createMaintenance } from '../maintenance/maintenance.js';
 import { checkCredentials, createPush } from '../push/push.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { createStreamGateway } from '../stream-gateway/stream-gateway.js';
-import { DirectoryCache } from '../store/directory-cache.js';
+import { RecipientResolver } from '../store/recipient-resolver.js';
 
 export interface RoleOptions {
   /** Kafka's records were lost with an earlier process, so that a reconciliation is due at once. */
@@ -50,9 +50,9 @@ export const ROLES: Readonly<Record<RoleName, Role>> = {
   fanout: {
     create: (runtime, { brokerIsNew }) => {
       // A version of the directory may take 10 MB: maintenance looks recipients up in the same one.
-      const directories = new DirectoryCache(runtime.database);
-      const maintenance = createMaintenance(runtime, directories, { reconcileAtStart: brokerIsNew });
-      return together([createFanout(runtime, directories), maintenance]);
+      const resolver = new RecipientResolver(runtime.database);
+      const maintenance = createMaintenance(runtime, resolver, { reconcileAtStart: brokerIsNew });
+      return together([createFanout(runtime, resolver), maintenance]);
     },
     httpListen: '127.0.0.1:9465',
   },

@@ -1,42 +1,42 @@
 import type { Events } from '../events/events.js';
 import { Consumer } from '../lib/kafka/consumer.js';
-import { letterName, readLetters } from '../lib/kafka/dead-letter-topic.js';
+import { deadLetterName, readDeadLetters } from '../lib/kafka/dead-letter-topic.js';
 import { dlqTopicOf } from '../lib/kafka/dead-letters.js';
 import type { Producer } from '../lib/kafka/producer.js';
 import { UnknownTopic } from '../lib/kafka/topic-offsets.js';
 import { every } from '../lib/lifecycle.js';
 import { withTimeout } from '../lib/retry.js';
 import type { Runtime } from '../runtime/runtime.js';
-import type { DirectoryCache } from '../store/directory-cache.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 import {
-  doubtfulLetters,
-  dueLetters,
-  letGoOfLetters,
-  lettersInTopic,
-  lettersState,
+  doubtfulDeadLetters,
+  dueDeadLetters,
+  releaseDeadLetters,
+  deadLettersInTopic,
+  deadLettersState,
   loseDeadLetters,
-  putLettersOff,
+  deferDeadLetters,
   reopenAlerts,
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
-  type KeptLetter,
-  type LettersState,
-  type LetterPlace,
-  type DoubtfulLetter,
+  type KeptDeadLetter,
+  type DeadLettersState,
+  type DeadLetterPlace,
+  type DoubtfulDeadLetter,
 } from '../store/dead-letters.js';
 
 /** One instance at a time forwards, and one searches: the holders of these advisory locks. */
 export const FORWARD_LOCK = 7_200_006;
 export const SEARCH_LOCK = 7_200_007;
 const FORWARD_INTERVAL_MS = 5000;
-/** Letters that are asked for together, and how long their topics may take. */
+/** Dead letters that are asked for together, and how long their topics may take. */
 const FORWARD_PAGE = 100;
 const PATIENCE_MS = 20_000;
 /** All of the dead-letter topics is read at this interval. */
 const SEARCH_INTERVAL_MS = 600_000;
-/** Letters that are looked for together. */
+/** Dead letters that are looked for together. */
 const SEARCH_PAGE = 100_000;
-/** Letters that one search finds lost at most. What they held up may die again, and must have room in PostgreSQL then. */
+/** Dead letters that one search finds lost at most. What they held up may die again, and must have room in PostgreSQL then. */
 const LOST_MAX = 5000;
 /** Alerts whose recipients are looked up together: each may have 100,000. */
 const ALERTS = 20;
@@ -47,11 +47,11 @@ const CHECK = 'dead letters';
  * since its retention is over or it was made anew, is forgotten, so that reconciliation delivers what it held.
  */
 export class DeadLetterKeeper {
-  #state: LettersState = { alerts: 0, waiting: 0, bytes: 0, waitsFor: undefined };
+  #state: DeadLettersState = { alerts: 0, waiting: 0, bytes: 0, waitsFor: undefined };
 
   constructor(
     private readonly runtime: Runtime,
-    private readonly directories: Pick<DirectoryCache, 'recipientsOf'>,
+    private readonly resolver: Pick<RecipientResolver, 'recipientsOf'>,
   ) {
     const { metrics } = runtime;
     metrics.gauge(
@@ -86,7 +86,7 @@ export class DeadLetterKeeper {
 
   async #look(): Promise<void> {
     const before = this.#state.waiting;
-    this.#state = await lettersState(this.runtime.bulkDatabase);
+    this.#state = await deadLettersState(this.runtime.bulkDatabase);
     const { waiting, waitsFor } = this.#state;
     if (before + waiting === 0) return;
     const reason =
@@ -103,11 +103,11 @@ export class DeadLetterKeeper {
       FORWARD_LOCK,
       async (signal) => {
         for (let page = FORWARD_PAGE; page === FORWARD_PAGE && !signal.aborted;) {
-          const letters = await dueLetters(database, FORWARD_PAGE);
+          const letters = await dueDeadLetters(database, FORWARD_PAGE);
           page = letters.length;
           if (page === 0) return;
-          const refused: (LetterPlace & { waitsFor: string })[] = [];
-          const taken: KeptLetter[] = [];
+          const refused: (DeadLetterPlace & { waitsFor: string })[] = [];
+          const taken: KeptDeadLetter[] = [];
           // Each alone, so that one that is too large keeps no other one.
           const outcomes = await Promise.allSettled(letters.map((letter) => publish(producer, letter)));
           for (const [index, outcome] of outcomes.entries()) {
@@ -115,8 +115,8 @@ export class DeadLetterKeeper {
             if (outcome.status === 'fulfilled') taken.push(letter);
             else refused.push({ ...letter, waitsFor: (outcome.reason as Error).message });
           }
-          if (taken.length > 0) await letGoOfLetters(database, taken);
-          if (refused.length > 0) await putLettersOff(database, refused);
+          if (taken.length > 0) await releaseDeadLetters(database, taken);
+          if (refused.length > 0) await deferDeadLetters(database, refused);
           if (taken.length > 0)
             logger.info({ letters: taken.length }, 'dead letters that waited in PostgreSQL are in their topics now');
           const [first] = refused;
@@ -143,9 +143,9 @@ export class DeadLetterKeeper {
   }
 
   async #reopen(signal: AbortSignal): Promise<void> {
-    let after: LetterPlace | undefined = { topic: '', partition: 0, offset: 0 };
+    let after: DeadLetterPlace | undefined = { topic: '', partition: 0, offset: 0 };
     while (after !== undefined && !signal.aborted) {
-      const { last, letters } = await doubtfulLetters(this.runtime.bulkDatabase, after);
+      const { last, letters } = await doubtfulDeadLetters(this.runtime.bulkDatabase, after);
       after = last;
       const alertIds = [...new Set(letters.map(({ alertId }) => alertId))];
       for (let from = 0; from < alertIds.length && !signal.aborted; from += ALERTS)
@@ -153,9 +153,9 @@ export class DeadLetterKeeper {
     }
   }
 
-  /** A letter may name somebody whom the alert is not for: nothing is held up by that, and it would be reopened for ever. */
-  async #reopenHeld(alertIds: readonly number[], letters: readonly DoubtfulLetter[]): Promise<void> {
-    const recipients = await this.directories.recipientsOf(alertIds);
+  /** A dead letter may name somebody whom the alert is not for: nothing is held up by that, and it would be reopened for ever. */
+  async #reopenHeld(alertIds: readonly number[], letters: readonly DoubtfulDeadLetter[]): Promise<void> {
+    const recipients = await this.resolver.recipientsOf(alertIds);
     const held = alertIds.filter((alertId) => {
       const users = new Set(letters.filter((letter) => letter.alertId === alertId).map(({ userId }) => userId));
       return recipients.get(alertId)?.some((userId) => users.has(userId));
@@ -165,11 +165,11 @@ export class DeadLetterKeeper {
 
   async #forgetLost(events: Events, signal: AbortSignal): Promise<void> {
     const { bulkDatabase: database, logger } = this.runtime;
-    let room = Math.min(LOST_MAX, WAITING_LETTERS_MAX - (await lettersState(database)).waiting);
+    let room = Math.min(LOST_MAX, WAITING_LETTERS_MAX - (await deadLettersState(database)).waiting);
     for (const topic of Object.values(events.topics)) {
       let after = { partition: -2, offset: -1 };
       for (let page = SEARCH_PAGE; page === SEARCH_PAGE && room > 0 && !signal.aborted;) {
-        const letters = await lettersInTopic(database, topic, after, SEARCH_PAGE);
+        const letters = await deadLettersInTopic(database, topic, after, SEARCH_PAGE);
         page = letters.length;
         if (page === 0) break;
         after = letters.at(-1)!;
@@ -185,17 +185,21 @@ export class DeadLetterKeeper {
     }
   }
 
-  /** Those of the letters that their topic does not have. What a topic has that is not there is known when it is back. */
-  async #missingIn(topic: string, letters: readonly LetterPlace[], signal: AbortSignal): Promise<LetterPlace[]> {
+  /** Those of the dead letters that their topic does not have. What a topic has that is not there is known when it is back. */
+  async #missingIn(
+    topic: string,
+    letters: readonly DeadLetterPlace[],
+    signal: AbortSignal,
+  ): Promise<DeadLetterPlace[]> {
     const { backends, config, logger, role } = this.runtime;
-    const byName = new Map(letters.map((letter) => [letterName(letter), letter]));
+    const byName = new Map(letters.map((letter) => [deadLetterName(letter), letter]));
     const observer = await Consumer.observe(backends.brokers, config, logger, {
       clientId: `ssom-${role}-dead-letters`,
       groupId: `${config.consumerGroup}-dead-letters`,
     });
     try {
-      for await (const letter of readLetters(observer, topic)) {
-        byName.delete(letterName(letter));
+      for await (const letter of readDeadLetters(observer, topic)) {
+        byName.delete(deadLetterName(letter));
         // A search that is broken off has not seen all.
         if (signal.aborted) return [];
       }
@@ -210,7 +214,7 @@ export class DeadLetterKeeper {
   }
 }
 
-async function publish(producer: Producer, { topic, key, value, headers }: KeptLetter): Promise<void> {
+async function publish(producer: Producer, { topic, key, value, headers }: KeptDeadLetter): Promise<void> {
   const dlq = dlqTopicOf(topic);
   await withTimeout(producer.publish([{ topic: dlq, key, value, headers }]), PATIENCE_MS, `publishing to ${dlq}`);
 }

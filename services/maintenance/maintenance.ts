@@ -1,6 +1,6 @@
 import type { Service } from '../lib/lifecycle.js';
 import type { Runtime } from '../runtime/runtime.js';
-import type { DirectoryCache } from '../store/directory-cache.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Reconciler } from './reconcile.js';
@@ -14,13 +14,13 @@ import { Retention } from './retention.js';
  */
 export function createMaintenance(
   runtime: Runtime,
-  directories: DirectoryCache,
+  resolver: RecipientResolver,
   options: { reconcileAtStart: boolean },
 ): Service {
-  const epoch = new KnownEpoch(runtime.database, () => directories.clear());
-  const reconciler = new Reconciler(runtime, directories, epoch);
+  const epoch = new KnownEpoch(runtime.database, () => resolver.clear());
+  const reconciler = new Reconciler(runtime, resolver, epoch);
   const retention = new Retention(runtime);
-  const keeper = new DeadLetterKeeper(runtime, directories);
+  const keeper = new DeadLetterKeeper(runtime, resolver);
 
   return {
     async run(signal) {

@@ -7,7 +7,7 @@ import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { alertTraceparents } from '../store/alerts.js';
-import type { DirectoryCache } from '../store/directory-cache.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { loseAllDeadLetters } from '../store/dead-letters.js';
 import type { KnownEpoch } from '../store/known-epoch.js';
 import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
@@ -49,7 +49,7 @@ export class Reconciler {
 
   constructor(
     private readonly runtime: Runtime,
-    private readonly directories: DirectoryCache,
+    private readonly resolver: RecipientResolver,
     private readonly epoch: KnownEpoch,
   ) {
     this.#republished = runtime.metrics.counter(
@@ -205,7 +205,7 @@ export class Reconciler {
 
   /** @returns who lacks which alert, the alerts that nobody lacks, and those that somebody lacks or waits for in the dead letters */
   async #check(alertIds: readonly number[]) {
-    const recipients = await this.directories.recipientsOf(alertIds);
+    const recipients = await this.resolver.recipientsOf(alertIds);
     const missing: Delivery[] = [];
     const lacking = new Set<number>();
     let pairs: Delivery[] = [];

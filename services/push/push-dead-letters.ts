@@ -44,11 +44,11 @@ export class PushDeadLetters {
   }
 
   /** @returns whether it is there */
-  async bury(claim: ClaimedPush, error: FcmError): Promise<boolean> {
+  async send(claim: ClaimedPush, error: FcmError): Promise<boolean> {
     const { deviceId, attempts, userId } = claim;
     const { topic, value } = this.#record(claim);
     const timestamp = wallClock();
-    const origin = { topic, partition: NO_PARTITION, offset: letterNumber(claim), timestamp };
+    const origin = { topic, partition: NO_PARTITION, offset: deadLetterNumber(claim), timestamp };
     const reason = {
       errorClass: error.failure === 'rejected' ? ('poison' as const) : ('exhausted' as const),
       error: new Error(`push to device ${deviceId}: ${error.code}: ${error.message}`),
@@ -57,7 +57,7 @@ export class PushDeadLetters {
       lastFailureAt: timestamp,
       why: 'refused_by_fcm',
     };
-    // A record of inbox-change-topic has a traceparent for each alert in it; a letter is about one.
+    // A record of inbox-change-topic has a traceparent for each alert in it; a dead letter is about one.
     const { traceparent } = claim.alert ?? {};
     const headers = traceparent ? [{ [TRACEPARENT]: traceparent }] : [];
     const record = { ...origin, key: userId, rawKey: Buffer.from(userId), value: value as Buffer, headers };
@@ -78,7 +78,7 @@ export class PushDeadLetters {
   }
 }
 
-/** Stands for the offset in the letter's name: the same push has the same, so that it is listed once. */
-function letterNumber({ deviceId, alertId }: ClaimedPush): number {
+/** Stands for the offset in the dead letter's name: the same push has the same, so that it is listed once. */
+function deadLetterNumber({ deviceId, alertId }: ClaimedPush): number {
   return createHash('sha256').update(`${deviceId}/${alertId}`).digest().readUIntBE(0, 6);
 }

@@ -1,237 +1,285 @@
-import { NO_LETTER, type DevicePlatform } from '../domain/device.js';
-import { CircuitOpen, type Breaker } from '../lib/breaker.js';
-import { backoffMs } from '../lib/retry.js';
-import type { Processed } from '../runtime/alarms.js';
-import { traceIdOf } from '../lib/telemetry/tracing.js';
-import { wallClock } from '../lib/wall-clock.js';
-import type { Runtime } from '../runtime/runtime.js';
-import { HOPELESS } from '../store/device-refusals.js';
-import type { PushOutcome } from '../store/pushes.js';
-import type { DeviceWaits } from './device-waits.js';
-import { FCM_FAILURES, FcmError, type Fcm } from './fcm.js';
-import type { OutcomeWriter } from './outcome-writer.js';
-import type { PushDeadLetters } from './push-dead-letters.js';
-import type { PushJob } from './push-jobs.js';
-import type { PushTracing } from './push-trace.js';
-import type { Throttle } from './throttle.js';
+import { levelRank } from '../domain/alert.js';
+import type { Breaker } from '../lib/breaker.js';
+import { wait } from '../lib/retry.js';
+import type { Publishing, Runtime } from '../runtime/runtime.js';
+import { claimDismissals, claimPushes, firstShown, horizonMs, type ClaimedPush } from '../store/pushes.js';
+import { DeviceWaits } from './device-waits.js';
+import { Fcm, FcmError } from './fcm.js';
+import { InHand } from './in-hand.js';
+import { OutcomeWriter } from './outcome-writer.js';
+import { PushDeadLetters } from './push-dead-letters.js';
+import { Backpressure, type BackpressureReason } from './backpressure.js';
+import { PushSender } from './push-sender.js';
+import { alertJobs, devicesWithSeveral, dismissalJobs, type Ended, type Prepared, type PushJob } from './push-jobs.js';
+import { PushTracing } from './push-trace.js';
+import { Throttle } from './throttle.js';
 
-const RETRY_BASE_MS = 1000;
-const RETRY_CAP_MS = 30_000;
-/** How often an alarm about credentials is logged. */
-const ALARM_MS = 60_000;
-/** Failing pushes of which is known what succeeded since they last failed. */
-const REMEMBERED = 10_000;
+/** How long claims are ours: a message waits for FRESH_MS and takes 20 s at most. */
+const CLAIM_MS = 30_000;
+/** Claims that have waited here for longer are given back: they may have been read meanwhile. */
+const FRESH_MS = 5000;
+const POLL_MS = 500;
+/** Claims of one statement. */
+const CLAIMS_MAX = 500;
+/** While so many outcomes cannot be stored nothing is claimed. */
+const OUTCOMES_MAX = 5000;
+/** After which part of SHUTDOWN_TIMEOUT_MS what is on its way is cut, and how long its outcome may take to be stored. */
+const DRAIN = 0.4;
+const STORE = 0.2;
 
-export interface DispatcherDeps {
-  readonly runtime: Runtime;
-  readonly fcm: Fcm;
-  readonly breaker: Breaker;
-  readonly throttle: Throttle;
-  readonly devices: DeviceWaits;
-  readonly outcomes: OutcomeWriter;
-  readonly deadLetters: PushDeadLetters;
-  readonly traces: PushTracing;
-  /** Told of each push that was not sent, and why. */
-  readonly onEnded: (reason: string) => void;
+interface Queued {
+  readonly job: PushJob;
+  readonly claimedAt: number;
 }
 
-/** When a message was sent, and how many FCM had taken by then. */
-interface Sent {
-  readonly sentAt: number;
-  readonly taken: number;
-}
-
-/** Sends one message, and decides what follows from FCM's answer. */
+/** Claims what is due and has it sent to FCM, as many at once as FCM bears. */
 export class PushDispatcher {
-  /** How many messages FCM had taken when a push failed last. */
-  readonly #failed = new Map<string, number>();
-  #alarmedAt = -ALARM_MS;
-  readonly #counters;
-  readonly #latency;
-  readonly #retry;
+  readonly #throttle: Throttle;
+  readonly #breaker: Breaker;
+  readonly #fcm: Fcm;
+  readonly #outcomes: OutcomeWriter;
+  readonly #sender: PushSender;
+  readonly #devices = new DeviceWaits();
+  readonly #inHand = new InHand();
+  readonly #backpressure = new Backpressure();
+  readonly #traces: PushTracing;
+  readonly #onEnded: (reason: string) => void;
+  #queue: Queued[] = [];
+  #sending = 0;
+  #idle = new AbortController();
 
-  constructor(private readonly deps: DispatcherDeps) {
-    const { metrics } = deps.runtime;
-    this.#counters = {
-      messages: metrics.counter('ssom.push.messages', 'Messages to FCM, by what they are and what became of them.'),
-      duration: metrics.histogram('ssom.push.duration', 'Time that FCM took for a message, by what became of it.'),
+  /** @throws Error if the credentials cannot be read */
+  constructor(
+    private readonly runtime: Runtime,
+    publishing: Publishing,
+    group: string,
+  ) {
+    const { config, metrics, database, logger } = runtime;
+    const throttle = new Throttle(config.pushConcurrency);
+    const fcm = new Fcm({
+      credentials: config.fcmCredentials,
+      projectId: config.fcmProjectId,
+      url: config.fcmUrl,
+      connections: config.pushConcurrency,
+    });
+    const breaker = runtime.breaker('fcm', (error) => error instanceof FcmError && error.isOutage);
+    const removed = {
+      unknown: metrics.counter('ssom.push.tokens.removed', 'Devices that FCM does not know any more.'),
+      hopeless: metrics.counter(
+        'ssom.push.devices.hopeless',
+        'Devices that were removed as FCM refused them for too long.',
+      ),
     };
-    this.#latency = metrics.latency(
-      'ssom.alert.create_to_push',
-      "Time from CreateAlert's commit to FCM's acceptance, for each device.",
+    const outcomes = new OutcomeWriter({
+      database,
+      logger,
+      hopelessAfterMs: config.pushDeviceRefusedMaxMs,
+      onRemoved: (devices, reason) => removed[reason].add(devices),
+      onNewsStored: (deviceIds) => this.#devices.stored(deviceIds, performance.now()),
+    });
+    const deadLetters = new PushDeadLetters(runtime, publishing, group);
+    this.#throttle = throttle;
+    this.#fcm = fcm;
+    this.#breaker = breaker;
+    this.#outcomes = outcomes;
+    const { tracing } = runtime;
+    const traces = new PushTracing({
+      tracing,
+      host: fcm.host,
+      slowMs: config.slowProcessingMs,
+      holdUps: this.#backpressure,
+    });
+    this.#traces = traces;
+    const devices = this.#devices;
+    const ended = metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.');
+    this.#onEnded = (reason) => ended.add(1, { reason });
+    const sending = { fcm, breaker, throttle, devices, outcomes, deadLetters, traces, onEnded: this.#onEnded };
+    this.#sender = new PushSender({ runtime, ...sending });
+    metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
+    metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
+    metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
+    metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => outcomes.waiting);
+    metrics.gauge('ssom.push.devices.waiting', 'Devices that FCM refused, and that wait.', () =>
+      this.#devices.waiting(performance.now()),
     );
-    this.#retry = deps.runtime.retries('fcm', FCM_FAILURES);
+    const { pushConcurrency } = config;
+    metrics.queue('push', () => this.#queue.length, pushConcurrency + Math.min(2 * pushConcurrency, CLAIMS_MAX));
+    metrics.queue('push_outcomes', () => outcomes.waiting, OUTCOMES_MAX);
+    metrics.gauge(
+      'ssom.push.paused',
+      'Seconds until FCM may be asked again.',
+      () => throttle.pausedMs(performance.now()) / 1000,
+    );
   }
 
-  async send(job: PushJob): Promise<void> {
-    const { devices, breaker } = this.deps;
-    const started = performance.now();
-    const sent = { sentAt: started, taken: devices.taken };
-    const trace = this.deps.traces.begin(job);
-    let result = 'sent';
+  /** Something may be due. */
+  wake = (): void => this.#idle.abort();
+
+  /** Sends what is due until the signal aborts; then ends, or cuts, what is on its way. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', this.wake, { once: true });
+    while (!signal.aborted) {
+      this.#idle = new AbortController();
+      const claimed = await this.#claim();
+      this.#start();
+      if (claimed === 0 || !this.#hasRoom) await wait(POLL_MS, this.#idle.signal);
+    }
+    await this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    const { shutdownTimeoutMs } = this.runtime.config;
+    for (const { job } of this.#queue.splice(0)) this.#release(job);
+    await this.#untilSent(shutdownTimeoutMs * DRAIN);
+    // What is cut now is sent again by whoever claims it next: FCM may have it or not.
+    await this.close();
+    await this.#untilSent(100);
+    await this.#outcomes.stop(shutdownTimeoutMs * STORE);
+  }
+
+  async #untilSent(withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    while (this.#sending > 0 && performance.now() < deadline) await wait(20);
+  }
+
+  #closing: Promise<void> | undefined;
+
+  close(): Promise<void> {
+    this.#closing ??= this.#fcm.close();
+    return this.#closing;
+  }
+
+  /** How many may be on their way: one while it is tried whether FCM is back. */
+  get #limit(): number {
+    return this.#breaker.state === 'half-open' ? 1 : this.#throttle.limit;
+  }
+
+  /** Why nothing may be sent just now. */
+  get #heldBackBy(): BackpressureReason | undefined {
+    if (this.#breaker.state === 'open') return 'breaker_open';
+    if (this.#throttle.pausedMs(performance.now()) > 0) return 'fcm_asked_to_wait';
+    return this.#sending < this.#limit ? undefined : 'all_places_taken';
+  }
+
+  /** One message waits for each place, so that none is empty while more are claimed; one statement claims many. */
+  get #hasRoom(): boolean {
+    return this.#queue.length <= this.#limit && this.#outcomes.waiting < OUTCOMES_MAX;
+  }
+
+  /** @returns how many were claimed */
+  async #claim(): Promise<number> {
+    const holdUp = this.#heldBackBy;
+    if (holdUp !== undefined) this.#backpressure.note(holdUp);
+    if (holdUp !== undefined || !this.#hasRoom) return 0;
     try {
-      this.#succeed(job, await breaker.run(() => this.#ask(job, sent)));
-      trace?.end();
+      const readAt = performance.now();
+      const claims = await this.#claimTurns();
+      const alerts = claims.filter(({ dismiss }) => !dismiss);
+      this.#take(alertJobs(alerts, this.runtime.config.pushApnsCritical), readAt);
+      const dismissals = claims.filter(({ dismiss }) => dismiss);
+      if (dismissals.length > 0) await this.#takeDismissals(dismissals, readAt);
+      return claims.length;
     } catch (error) {
-      // The breaker opened while it waited: FCM was not asked.
-      if (error instanceof CircuitOpen) return this.release(job);
-      trace?.end(error as Error);
-      if (!(error instanceof FcmError)) throw error;
-      result = error.failure;
-      await this.#fail(job, error, sent);
-    }
-    this.#counters.messages.add(1, { what: job.dismiss ? 'dismissal' : 'alert', result });
-    const ms = performance.now() - started;
-    this.#counters.duration.record(ms / 1000, { result });
-    this.deps.runtime.alarms.processed('push', ms, () => processedBy(job));
-  }
-
-  async #ask({ message, deviceId }: PushJob, { taken }: Sent): Promise<string> {
-    const { fcm, breaker, devices } = this.deps;
-    try {
-      return await fcm.send(message);
-    } catch (error) {
-      if (error instanceof FcmError && breaker.state === 'closed') error.ofDevice = devices.isAlone(deviceId, taken);
-      throw error;
+      this.#backpressure.note('database');
+      this.runtime.logger.warn({ err: error }, 'pushes could not be claimed; trying again');
+      return 0;
     }
   }
 
-  /** Gives claims back that were not tried. @param retryInMs until they are due again */
-  release(job: PushJob, retryInMs = 0): void {
-    this.deps.outcomes.note(outcomesOf(job, { state: stateUnsent(job), retryInMs, untried: true }));
+  /** Users who have half of all places come after the others; devices that have their share are left out. */
+  async #claimTurns(): Promise<ClaimedPush[]> {
+    const wanted = Math.min(2 * this.#limit, CLAIMS_MAX);
+    const busyUsers = this.#inHand.usersWith(Math.ceil(this.#limit / 2));
+    const claims = await this.#claimSome(wanted, busyUsers);
+    if (claims.length === wanted || busyUsers.length === 0) return claims;
+    return [...claims, ...(await this.#claimSome(wanted - claims.length, []))];
   }
 
-  #succeed(job: PushJob, messageName: string): void {
-    const { throttle, devices, outcomes } = this.deps;
-    throttle.succeeded();
-    const refusals = devices.served(job.deviceId, platformOf(job), alertIdOf(job));
-    if (refusals !== undefined) outcomes.noteDevice({ deviceId: job.deviceId, refusals });
-    this.#failed.delete(keyOf(job));
-    const { alert } = job.claims[0]!;
-    if (!job.dismiss && alert !== null)
-      this.#latency.record((wallClock() - alert.createdAt) / 1000, alert.traceparent ?? undefined);
-    outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'sent', messageName }));
+  #claimSome(limit: number, busyUsers: readonly string[]): Promise<ClaimedPush[]> {
+    const busyDevices = this.#inHand.busyDevices((deviceId) => this.#devices.isTried(deviceId));
+    return claimPushes(this.runtime.database, { ...this.#claiming, limit, busyUsers, busyDevices });
   }
 
-  /** Whether others were accepted since this one failed last, or since it was sent: only then the fault may be its own. */
-  #othersSucceeded(job: PushJob, { taken }: Sent): boolean {
-    const key = keyOf(job);
-    const now = this.deps.devices.taken;
-    const since = this.#failed.get(key) ?? taken;
-    this.#failed.delete(key);
-    this.#failed.set(key, now);
-    if (this.#failed.size > REMEMBERED) this.#failed.delete(this.#failed.keys().next().value!);
-    return now > since;
+  get #claiming() {
+    return { claimMs: CLAIM_MS, horizonMs: horizonMs(this.runtime.config.pushGraceMs) };
   }
 
-  async #fail(job: PushJob, error: FcmError, sent: Sent): Promise<void> {
-    const { outcomes } = this.deps;
-    const { failure } = error;
-    const text = textOf(error);
-    const othersSucceeded = this.#othersSucceeded(job, sent);
-    if (failure === 'credentials') this.#raiseAlarm(job, error);
-    if (failure === 'dead') {
-      const { refreshedAt } = job.claims[0]!.device!;
-      const state = job.dismiss ? 'skipped' : 'failed';
-      return outcomes.note(outcomesOf(job, { state, error: text }), [{ deviceId: job.deviceId, refreshedAt }]);
-    }
-    const strike = othersSucceeded && (failure === 'transient' || failure === 'credentials');
-    const unsent = ['throttled', 'unavailable', 'rejected', 'token'].includes(failure);
-    if (unsent || strike) this.#refuse(job, error, sent);
-    if (this.#isOver(job, error, strike)) {
-      const end = await this.#end(job, error);
-      if (end !== undefined) {
-        this.#failed.delete(keyOf(job));
-        return outcomes.note(outcomesOf(job, end));
-      }
-    }
-    this.#retry(failure);
-    const retryInMs = this.#retryInMs(job);
-    const state = unsent || failure === 'credentials' ? stateUnsent(job) : null;
-    outcomes.note(outcomesOf(job, { state, retryInMs, strike, error: text }));
+  async #takeDismissals(claims: ClaimedPush[], readAt: number): Promise<void> {
+    const { database } = this.runtime;
+    const several = devicesWithSeveral(claims);
+    if (several.length === 0) return this.#take(dismissalJobs(claims, new Map()), readAt);
+    const all = [...claims, ...(await claimDismissals(database, several, this.#claiming))];
+    this.#take(dismissalJobs(all, await firstShown(database, several)), readAt);
   }
 
-  /** The device waits; everybody does where FCM refuses several that it had served. */
-  #refuse(job: PushJob, { failure, retryAfterMs }: FcmError, sent: Sent): void {
+  /** @param readAt before the claims, and what they say of their devices, were read */
+  #take({ jobs, ended }: Prepared, readAt: number): void {
+    for (const job of jobs) this.#enqueue(job, readAt);
+    // The most urgent first; of the same urgency the first one first.
+    this.#queue.sort((a, b) => urgencyOf(b.job) - urgencyOf(a.job));
+    if (ended.length === 0) return;
+    for (const { claim, reason } of ended) if (reason === 'expired') this.#traces.expired(claim);
+    const outcomes = ended.map(outcomeOf);
+    this.#outcomes.note(outcomes);
+    for (const { state, error } of outcomes) if (state !== null) this.#onEnded(error);
+  }
+
+  /** A device that waits gets nothing, one that is tried gets one at a time: the others are given back. */
+  #enqueue(job: PushJob, readAt: number): void {
     const { deviceId } = job;
-    const { devices, throttle, outcomes } = this.deps;
     const now = performance.now();
-    const refused = { failure, platform: platformOf(job), retryAfterMs, alertId: alertIdOf(job) };
-    const wait = devices.refused(deviceId, now, sent, refused);
-    if (wait === undefined) return;
-    outcomes.noteDevice({ deviceId, ...wait });
-    if (wait.fresh && (failure === 'throttled' || failure === 'unavailable')) throttle.refused(now, retryAfterMs);
+    const { device } = job.claims[0]!;
+    if (device !== null) this.#devices.learn(deviceId, now, { ...device, readAt });
+    const waitsMs = this.#devices.waitsMs(deviceId, now);
+    if (waitsMs > 0) return this.#sender.release(job, waitsMs);
+    if (this.#devices.isTried(deviceId) && this.#inHand.ofDevice(deviceId) > 0) return this.#sender.release(job);
+    this.#inHand.take(job);
+    this.#queue.push({ job, claimedAt: now });
   }
 
-  #retryInMs({ deviceId, claims }: PushJob): number {
-    const { devices, throttle } = this.deps;
-    const now = performance.now();
-    const waitsMs = devices.waitsMs(deviceId, now);
-    if (waitsMs > 0) return waitsMs;
-    return throttle.pausedMs(now) + backoffMs(claims[0]!.attempts - 1, RETRY_BASE_MS, RETRY_CAP_MS);
+  #release(job: PushJob): void {
+    this.#inHand.settled(job);
+    this.#sender.release(job, this.#devices.waitsMs(job.deviceId, performance.now()));
   }
 
-  /** Whether it is not tried again. */
-  #isOver({ claims }: PushJob, { failure }: FcmError, strike: boolean): boolean {
-    const strikes = claims[0]!.strikes + (strike ? 1 : 0);
-    return failure === 'rejected' || (strike && strikes >= this.deps.runtime.config.processingAttempts);
-  }
-
-  /**
-   * Puts a push among the dead letters, unless its device has made enough of them. A dismissal is not worth one.
-   * @returns undefined if that failed
-   */
-  async #end(job: PushJob, error: FcmError): Promise<Pick<PushOutcome, 'state' | 'error'> | undefined> {
-    const { deadLetters, devices } = this.deps;
-    const text = textOf(error);
-    if (job.dismiss) return { state: 'dismissed', error: text };
-    if (devices.inRow(job.deviceId) > HOPELESS) {
-      this.deps.onEnded('failed');
-      return { state: 'failed', error: text + NO_LETTER };
+  #start(): void {
+    const fresh = performance.now() - FRESH_MS;
+    const stale = this.#queue.filter(({ claimedAt }) => claimedAt < fresh);
+    if (stale.length > 0) this.#queue = this.#queue.filter(({ claimedAt }) => claimedAt >= fresh);
+    for (const { job } of stale) this.#release(job);
+    while (this.#queue.length > 0 && this.#heldBackBy === undefined) {
+      const { job } = this.#queue.shift()!;
+      // It was claimed before its device was refused.
+      if (this.#devices.waitsMs(job.deviceId, performance.now()) > 0) {
+        this.#release(job);
+        continue;
+      }
+      this.#sending += 1;
+      void this.#send(job);
     }
-    return (await deadLetters.bury(job.claims[0]!, error)) ? { state: 'failed', error: text } : undefined;
   }
 
-  #raiseAlarm({ claims }: PushJob, error: FcmError): void {
-    const now = performance.now();
-    if (now - this.#alarmedAt < ALARM_MS) return;
-    this.#alarmedAt = now;
-    const { alertId, alert } = claims[0]!;
-    const about = { alert_id: alertId, trace_id: traceIdOf(alert?.traceparent) };
-    this.deps.runtime.logger.error(
-      { err: error, ...about },
-      'FCM does not accept our credentials, or not for these tokens',
-    );
+  async #send(job: PushJob): Promise<void> {
+    try {
+      await this.#sender.send(job);
+    } catch (error) {
+      // Its claim ends, and it is tried again.
+      this.runtime.logger.error({ err: error }, 'a push failed unexpectedly');
+    }
+    this.#sending -= 1;
+    this.#inHand.settled(job);
+    this.#start();
+    if (this.#hasRoom) this.wake();
   }
 }
 
-function processedBy({ claims }: PushJob): Processed {
-  return { alertIds: claims.map(({ alertId }) => alertId), traceparent: claims[0]!.alert?.traceparent ?? undefined };
+function urgencyOf({ dismiss, claims }: PushJob): number {
+  return dismiss ? 0 : levelRank(claims[0]!.alert!.level);
 }
 
-function textOf({ code, message }: FcmError): string {
-  return `${code}: ${message}`;
-}
-
-/** After what was certainly not accepted: one that was tried before may have been accepted then. */
-function stateUnsent({ dismiss, claims }: PushJob): 'waiting' | null {
-  return dismiss || claims[0]!.attempts > 1 ? null : 'waiting';
-}
-
-/** A job is made only for a device that is there. */
-function platformOf({ claims }: PushJob): DevicePlatform {
-  return claims[0]!.device!.platform;
-}
-
-/** Undefined: it is a dismissal. */
-function alertIdOf({ claims, dismiss }: PushJob): number | undefined {
-  return dismiss ? undefined : claims[0]!.alertId;
-}
-
-function keyOf({ deviceId, claims, dismiss }: PushJob): string {
-  return `${deviceId}/${claims[0]!.alertId}/${dismiss}`;
-}
-
-function outcomesOf({ claims }: PushJob, outcome: Omit<PushOutcome, 'claim'>): PushOutcome[] {
-  return claims.map((claim) => ({ claim, ...outcome }));
+function outcomeOf({ claim, reason }: Ended) {
+  // It was tried before and may have been accepted: planning makes a dismissal of it.
+  if (claim.attempts > 1 && (reason === 'read' || reason === 'deleted'))
+    return { claim, state: null, retryInMs: 1000, untried: true, error: reason };
+  return { claim, state: reason === 'expired' ? ('expired' as const) : ('skipped' as const), error: reason };
 }

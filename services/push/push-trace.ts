@@ -7,7 +7,7 @@ import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { failSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
 import type { ClaimedPush } from '../store/pushes.js';
-import type { HoldUps } from './hold-ups.js';
+import type { Backpressure } from './backpressure.js';
 import type { PushJob } from './push-jobs.js';
 
 export interface PushTracingOptions {
@@ -16,7 +16,7 @@ export interface PushTracingOptions {
   readonly host: string;
   /** From here on a call of FCM is called slow, and a push late. */
   readonly slowMs: number;
-  readonly holdUps: HoldUps;
+  readonly holdUps: Backpressure;
 }
 
 /** The spans of calls of FCM, and of long waits for them: see SpanBudget for which of an alert's are recorded. */

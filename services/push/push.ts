@@ -5,7 +5,7 @@ import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { readCredential } from './fcm.js';
 import { PushPlanner } from './push-planner.js';
-import { PushSender } from './push-sender.js';
+import { PushDispatcher } from './push-dispatcher.js';
 
 const GROUP = '-push';
 /** Nobody waits for what is only read: a broker may gather this much, or half a second's worth, before it answers. */
@@ -32,7 +32,7 @@ export function createPush(runtime: Runtime): Service {
   const skipped = metrics.counter('ssom.push.skipped', 'Inbox changes that were read while push is not configured.');
   let planner: PushPlanner | undefined;
   let publishing: Publishing | undefined;
-  let sender: PushSender | undefined;
+  let sender: PushDispatcher | undefined;
   const loop = new BatchLoop({
     batchMax: config.consumerMaxPollRecords,
     attemptTimeoutMs: config.processingTimeoutMs,
@@ -55,7 +55,7 @@ export function createPush(runtime: Runtime): Service {
       publishing = await runtime.publishing(signal);
       const running: Promise<void>[] = [];
       if (!off) {
-        sender = new PushSender(runtime, publishing, config.consumerGroup + GROUP);
+        sender = new PushDispatcher(runtime, publishing, config.consumerGroup + GROUP);
         planner = new PushPlanner(runtime, sender.wake);
         running.push(sender.run(signal), planner.sweep(signal), planner.catchUp(signal));
       }

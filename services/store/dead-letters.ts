@@ -3,21 +3,21 @@ import type { Database, Queryable } from '../lib/postgres.js';
 import { OPEN } from './progress.js';
 
 /** Where a dead letter came from. */
-export interface LetterPlace {
+export interface DeadLetterPlace {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
 }
 
 /** Where a dead letter came from, and whom it was about if that could be read. */
-export interface DeadLetter extends LetterPlace {
+export interface DeadLetter extends DeadLetterPlace {
   readonly alertId: number | undefined;
   readonly userId: string | undefined;
   readonly reason: string;
 }
 
 /** A record as its dead-letter topic is to have it. */
-export interface LetterRecord {
+export interface DeadLetterRecord {
   readonly key: string | Buffer | null;
   readonly value: Buffer | null;
   readonly headers?: readonly Readonly<Record<string, Buffer | string>>[] | undefined;
@@ -51,7 +51,7 @@ export function possibleText(text: string): string {
   return text.replaceAll('\0', '\uFFFD').slice(0, REASON_MAX);
 }
 
-/** SQL: the letter that is there and the one that comes are about the same alert and user. */
+/** SQL: the dead letter that is there and the one that comes are about the same alert and user. */
 const SAME_RECORD = '((d.alert_id = excluded.alert_id AND d.user_id IS NOT DISTINCT FROM excluded.user_id) IS TRUE)';
 
 /** SQL: an offset that no topic has, the time in microseconds behind 2^52. It is a safe integer until the year 2112. */
@@ -59,12 +59,12 @@ const UNUSED_OFFSET = '(4503599627370496 + floor(extract(epoch FROM clock_timest
 
 /**
  * Remembers a record that was given up. Doing it again has no effect. Offsets begin anew when a topic is made anew, so its place may be
- * that of an earlier letter: what was said of that one is not said of this one, and bytes that only PostgreSQL has are never lost.
+ * that of an earlier dead letter: what was said of that one is not said of this one, and bytes that only PostgreSQL has are never lost.
  */
 export async function rememberDeadLetter(
   database: Database,
   letter: DeadLetter,
-  record: Pick<LetterRecord, 'key' | 'value'>,
+  record: Pick<DeadLetterRecord, 'key' | 'value'>,
 ): Promise<void> {
   if (await rememberUnlessWaiting(database, letter)) return;
   // It waits with its bytes: it is the same record, and stays, or another one.
@@ -72,7 +72,7 @@ export async function rememberDeadLetter(
   await rememberUnlessWaiting(database, letter);
 }
 
-/** @returns false if a letter of that place waits for its topic */
+/** @returns false if a dead letter of that place waits for its topic */
 async function rememberUnlessWaiting(database: Database, letter: DeadLetter): Promise<boolean> {
   const { rowCount } = await database.query({
     name: 'remember-dead-letter',
@@ -96,13 +96,13 @@ async function rememberUnlessWaiting(database: Database, letter: DeadLetter): Pr
 }
 
 /**
- * Makes room at a place where a letter waits, if that is of another record: it goes on waiting under an offset that is unused, which its
+ * Makes room at a place where a dead letter waits, if that is of another record: it goes on waiting under an offset that is unused, which its
  * headers name too. A push is no record, so what waits at its place is the same push.
  */
 async function moveWaiting(
   database: Database,
-  place: LetterPlace,
-  { key, value }: Pick<LetterRecord, 'key' | 'value'>,
+  place: DeadLetterPlace,
+  { key, value }: Pick<DeadLetterRecord, 'key' | 'value'>,
 ): Promise<void> {
   await database.query({
     text: `
@@ -128,7 +128,7 @@ async function moveWaiting(
   });
 }
 
-function storedKey(key: LetterRecord['key']): Buffer | null {
+function storedKey(key: DeadLetterRecord['key']): Buffer | null {
   return key === null ? null : Buffer.from(key);
 }
 
@@ -138,8 +138,8 @@ function storedKey(key: LetterRecord['key']): Buffer | null {
  */
 export async function keepDeadLetter(
   database: Database,
-  place: LetterPlace,
-  record: LetterRecord,
+  place: DeadLetterPlace,
+  record: DeadLetterRecord,
   waitsFor: string,
 ): Promise<boolean> {
   const { rowCount } = await database.query({
@@ -169,7 +169,7 @@ export async function keepDeadLetter(
 }
 
 /** Headers as they are stored, and whether there is a value: in base64, as a header's bytes need be no text. */
-export function storedHeaders({ value, headers = [] }: Pick<LetterRecord, 'value' | 'headers'>): string {
+export function storedHeaders({ value, headers = [] }: Pick<DeadLetterRecord, 'value' | 'headers'>): string {
   const list = headers.flatMap((header) =>
     Object.entries(header).map(([name, bytes]) => [
       Buffer.from(name).toString('base64'),
@@ -180,7 +180,7 @@ export function storedHeaders({ value, headers = [] }: Pick<LetterRecord, 'value
 }
 
 /** A dead letter whose record is in no topic. */
-export interface KeptLetter extends LetterPlace {
+export interface KeptDeadLetter extends DeadLetterPlace {
   readonly place: 'waiting' | 'outbox';
   readonly key: Buffer | null;
   readonly value: Buffer | null;
@@ -207,7 +207,7 @@ interface KeptRow extends Record<string, unknown> {
 const KEPT_COLUMNS =
   'topic, partition, "offset", place, record_key, record_value, record_headers, attempts, purged, created_at';
 
-function toKeptLetter(row: KeptRow): KeptLetter {
+function toKeptDeadLetter(row: KeptRow): KeptDeadLetter {
   const { isNull, headers } = row.record_headers;
   return {
     topic: row.topic,
@@ -229,7 +229,7 @@ function toKeptLetter(row: KeptRow): KeptLetter {
 const PUT_OFF_S = '(5 * power(2, LEAST(attempts, 6)))';
 
 /** Dead letters whose topics are to be asked for them at present, in the order in which they were given up. */
-export async function dueLetters(database: Queryable, limit: number): Promise<KeptLetter[]> {
+export async function dueDeadLetters(database: Queryable, limit: number): Promise<KeptDeadLetter[]> {
   const { rows } = await database.query<KeptRow>({
     // One that is put off further than any is was put off by a clock that was wrong.
     text: `
@@ -238,11 +238,11 @@ export async function dueLetters(database: Queryable, limit: number): Promise<Ke
       ORDER BY created_at, "offset" LIMIT $1`,
     values: [limit],
   });
-  return rows.map(toKeptLetter);
+  return rows.map(toKeptDeadLetter);
 }
 
 /** The dead letters of these topics that are in no topic, those given up first before others. */
-export async function* keptLetters(database: Queryable, topic: string): AsyncGenerator<KeptLetter> {
+export async function* keptDeadLetters(database: Queryable, topic: string): AsyncGenerator<KeptDeadLetter> {
   let last = { partition: -2, offset: -1 };
   for (let full = true; full;) {
     const { rows } = await database.query<KeptRow>({
@@ -251,14 +251,14 @@ export async function* keptLetters(database: Queryable, topic: string): AsyncGen
         WHERE place <> 'topic' AND topic = $1 AND (partition, "offset") > ($2, $3) ORDER BY partition, "offset" LIMIT 100`,
       values: [topic, last.partition, last.offset],
     });
-    yield* rows.map(toKeptLetter);
+    yield* rows.map(toKeptDeadLetter);
     full = rows.length === 100;
     last = rows.at(-1) ?? last;
   }
 }
 
 /** Their topics have these dead letters now. */
-export async function letGoOfLetters(database: Queryable, letters: readonly LetterPlace[]): Promise<void> {
+export async function releaseDeadLetters(database: Queryable, letters: readonly DeadLetterPlace[]): Promise<void> {
   await database.query({
     text: `
       UPDATE dead_letters
@@ -270,9 +270,9 @@ export async function letGoOfLetters(database: Queryable, letters: readonly Lett
 }
 
 /** Their topics do not take these dead letters yet. */
-export async function putLettersOff(
+export async function deferDeadLetters(
   database: Queryable,
-  letters: readonly (LetterPlace & { waitsFor: string })[],
+  letters: readonly (DeadLetterPlace & { waitsFor: string })[],
 ): Promise<void> {
   await database.query({
     text: `
@@ -284,7 +284,7 @@ export async function putLettersOff(
   });
 }
 
-export interface LettersState {
+export interface DeadLettersState {
   /** Alerts that are not complete since dead letters hold them up; counted up to 10,000. */
   readonly alerts: number;
   /** Dead letters that wait here for their topics, and their bytes. */
@@ -294,7 +294,7 @@ export interface LettersState {
   readonly waitsFor: { readonly topic: string; readonly reason: string } | undefined;
 }
 
-export async function lettersState(database: Queryable): Promise<LettersState> {
+export async function deadLettersState(database: Queryable): Promise<DeadLettersState> {
   const { rows } = await database.query<{
     alerts: number;
     waiting: number;
@@ -328,7 +328,7 @@ export async function pendingDeadLetters(database: Database, topics: readonly st
 }
 
 /** A dead letter for which an alert, or a recipient of it, waits. */
-export interface HoldingLetter {
+export interface HoldingDeadLetter {
   /** topic-partition@offset */
   readonly name: string;
   /** Empty: the record was about the alert as a whole. */
@@ -347,7 +347,7 @@ export async function deadLettersOf(
   database: Queryable,
   alertId: number,
   limit: number,
-): Promise<{ count: number; pending: number; letters: HoldingLetter[] }> {
+): Promise<{ count: number; pending: number; letters: HoldingDeadLetter[] }> {
   const { rows } = await database.query<{
     name: string;
     user_id: string | null;
@@ -357,7 +357,7 @@ export async function deadLettersOf(
     count: number;
     pending: number;
   }>({
-    // Compared to 0, so that it stays a look-up by key for each letter.
+    // Compared to 0, so that it stays a look-up by key for each dead letter.
     text: `
       SELECT topic || '-' || partition || '@' || "offset" AS name, user_id, reason, purged, waits_for, count(*) OVER () AS count,
              count(*) FILTER (WHERE NOT purged) OVER () AS pending
@@ -398,12 +398,12 @@ export async function loseAllDeadLetters(database: Database): Promise<void> {
  * A page of the dead letters that are said to be in a topic, behind `after`. Not those of the last 5 minutes: a role that is
  * being replaced remembers them before it publishes them.
  */
-export async function lettersInTopic(
+export async function deadLettersInTopic(
   database: Queryable,
   topic: string,
-  after: Pick<LetterPlace, 'partition' | 'offset'>,
+  after: Pick<DeadLetterPlace, 'partition' | 'offset'>,
   limit: number,
-): Promise<LetterPlace[]> {
+): Promise<DeadLetterPlace[]> {
   const { rows } = await database.query<{ topic: string; partition: number; offset: number }>({
     text: `
       SELECT topic, partition, "offset" FROM dead_letters
@@ -416,7 +416,7 @@ export async function lettersInTopic(
 }
 
 /** Forgets dead letters that their topic does not have any more: what they held up is looked at again. */
-export async function loseDeadLetters(database: Database, letters: readonly LetterPlace[]): Promise<void> {
+export async function loseDeadLetters(database: Database, letters: readonly DeadLetterPlace[]): Promise<void> {
   for (let from = 0; from < letters.length; from += PAGE) {
     await database.query({
       text: `
@@ -431,7 +431,7 @@ export async function loseDeadLetters(database: Database, letters: readonly Lett
 }
 
 /** A dead letter whose user lacks an alert that is called complete. */
-export interface DoubtfulLetter {
+export interface DoubtfulDeadLetter {
   readonly alertId: number;
   readonly userId: string;
 }
@@ -441,10 +441,10 @@ export interface DoubtfulLetter {
  * say that do not know of this, and run beside this one during a deploy.
  * @returns also the last of the page; undefined: there are no more
  */
-export async function doubtfulLetters(
+export async function doubtfulDeadLetters(
   database: Queryable,
-  after: LetterPlace,
-): Promise<{ last: LetterPlace | undefined; letters: DoubtfulLetter[] }> {
+  after: DeadLetterPlace,
+): Promise<{ last: DeadLetterPlace | undefined; letters: DoubtfulDeadLetter[] }> {
   const { rows } = await database.query<{
     topic: string;
     partition: number;
@@ -477,7 +477,7 @@ export async function reopenAlerts(database: Queryable, alertIds: readonly numbe
 }
 
 /** Gives records up for good. */
-export async function purgeDeadLetters(database: Database, letters: readonly LetterPlace[]): Promise<void> {
+export async function purgeDeadLetters(database: Database, letters: readonly DeadLetterPlace[]): Promise<void> {
   await database.query({
     text: `
       WITH given_up AS (
@@ -490,7 +490,7 @@ export async function purgeDeadLetters(database: Database, letters: readonly Let
 }
 
 /** Forgets records that were sent back to their topics, and puts the alerts among them into the outbox again. */
-export async function forgetDeadLetters(database: Database, letters: readonly LetterPlace[]): Promise<void> {
+export async function forgetDeadLetters(database: Database, letters: readonly DeadLetterPlace[]): Promise<void> {
   await database.query({
     text: `
       WITH forgotten AS (
@@ -506,7 +506,7 @@ export async function forgetDeadLetters(database: Database, letters: readonly Le
   });
 }
 
-function places(letters: readonly LetterPlace[]) {
+function places(letters: readonly DeadLetterPlace[]) {
   return [
     letters.map(({ topic }) => topic),
     letters.map(({ partition }) => partition),

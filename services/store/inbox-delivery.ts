@@ -1,4 +1,4 @@
-import { changeOfRank, type ChangeType } from '../domain/alert.js';
+import { changeOfRank, type EntryChange, type InboxUpdate } from '../domain/alert.js';
 import { LOCK_NOT_AVAILABLE, sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import { type Connection, type Database, type Row, repeatConflicts } from '../lib/postgres.js';
 
@@ -9,27 +9,8 @@ export interface Delivery {
   readonly epoch?: number;
 }
 
-/** A row of an inbox as it is, with the number of its last change. */
-export interface InboxRowState {
-  readonly alertId: number;
-  readonly sequence: number;
-  readonly change: ChangeType;
-  readonly isRead: boolean;
-}
-
-/** What a batch made of one user's inbox, as it is under the lock. */
-export interface InboxState {
-  readonly userId: string;
-  readonly lastSequence: number;
-  readonly unreadCount: number;
-  /** The database's. */
-  readonly epoch: number;
-  /** The rows of the batch, new or not, by sequence. */
-  readonly rows: readonly InboxRowState[];
-}
-
 export interface DeliveryResult {
-  readonly inboxes: readonly InboxState[];
+  readonly inboxes: readonly InboxUpdate[];
   /** How many rows are new. */
   readonly created: number;
   /** Deliveries that cannot be: the alert or the user does not exist. */
@@ -130,7 +111,7 @@ export async function deliverToInboxes(
   const done = patient || epochs.length > 1 ? [] : await deliverNew(database, grouped, epochs[0] ?? 0);
   const served = new Set(done.map(({ userId }) => userId));
   const rest = deliveries.filter(({ userId }) => !served.has(userId));
-  const created = done.reduce((sum, { rows }) => sum + rows.length, 0);
+  const created = done.reduce((sum, { changes }) => sum + changes.length, 0);
   if (rest.length === 0) return { ...NOTHING, inboxes: done, created };
   const result = await deliverRest(database, rest, patient);
   return { ...result, inboxes: [...done, ...result.inboxes], created: created + result.created };
@@ -160,7 +141,7 @@ async function deliverRest(
 }
 
 /** @returns the inboxes that were served; none if a row existed, and not those that do not exist */
-async function deliverNew(database: Database, grouped: Grouped, epoch: number): Promise<InboxState[]> {
+async function deliverNew(database: Database, grouped: Grouped, epoch: number): Promise<InboxUpdate[]> {
   const lists = [...grouped.values()];
   const alerts = [...new Set(lists.flat())];
   const values = [
@@ -181,7 +162,7 @@ async function deliverNew(database: Database, grouped: Grouped, epoch: number): 
         lastSequence: last_seq,
         unreadCount: unread_count,
         epoch: present,
-        rows: alertIds.map((alertId, index) => ({
+        changes: alertIds.map((alertId, index) => ({
           alertId,
           sequence: base + index + 1,
           change: 'CREATED',
@@ -247,19 +228,19 @@ async function deliverAny(
   // Under the lock nobody else adds rows to these inboxes, so what is missing now is new.
   const pairs = [...free].flatMap((userId) => possible.get(userId)!.map((alertId) => ({ userId, alertId })));
   const present = await findRows(connection, pairs);
-  const created: { userId: string; row: InboxRowState }[] = [];
+  const created: { userId: string; row: EntryChange }[] = [];
   const states = inboxes.map(({ user_id: userId, last_seq, unread_count }) => {
     let last = last_seq;
-    const rows = possible.get(userId)!.map((alertId) => {
+    const changes = possible.get(userId)!.map((alertId) => {
       const old = present.get(`${alertId} ${userId}`);
       if (old !== undefined) return old;
       last += 1;
-      const row: InboxRowState = { alertId, sequence: last, change: 'CREATED', isRead: false };
+      const row: EntryChange = { alertId, sequence: last, change: 'CREATED', isRead: false };
       created.push({ userId, row });
       return row;
     });
-    rows.sort((a, b) => a.sequence - b.sequence);
-    return { userId, lastSequence: last, unreadCount: unread_count + (last - last_seq), epoch, rows };
+    changes.sort((a, b) => a.sequence - b.sequence);
+    return { userId, lastSequence: last, unreadCount: unread_count + (last - last_seq), epoch, changes };
   });
   if (created.length > 0) {
     await connection.query(
@@ -331,7 +312,7 @@ interface StatusRow extends Row {
   is_read: boolean;
 }
 
-async function findRows(connection: Connection, pairs: readonly Delivery[]): Promise<Map<string, InboxRowState>> {
+async function findRows(connection: Connection, pairs: readonly Delivery[]): Promise<Map<string, EntryChange>> {
   const { rows } = await connection.query<StatusRow>(
     `SELECT s.user_id, s.alert_id, s.seq, s.change, s.is_read
      FROM unnest($1::text[], $2::bigint[]) AS p(user_id, alert_id) JOIN alert_statuses s USING (user_id, alert_id)`,

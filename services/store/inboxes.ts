@@ -1,7 +1,6 @@
-import { changeOfRank, type ChangeType, type StoredAlert } from '../domain/alert.js';
+import { changeOfRank, type EntryChange, type InboxUpdate, type StoredAlert } from '../domain/alert.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
 import { toStoredAlert, type AlertFilter, type AlertRow } from './alerts.js';
-import type { InboxState } from './inbox-delivery.js';
 
 /*
  * Every change of an inbox follows one pattern: lock the inbox row, give each changed row the next number of the user's
@@ -79,7 +78,7 @@ async function mutate(
   alertIds: readonly number[],
   mutation: Mutation,
   upTo = Number.MAX_SAFE_INTEGER,
-): Promise<InboxState> {
+): Promise<InboxUpdate> {
   const values = [userId, alertIds, upTo];
   const { rows: looks } = await database.query<{
     last_seq: number | null;
@@ -88,7 +87,7 @@ async function mutate(
     is_needed: boolean;
   }>({ text: lookSql(mutation), values });
   const { last_seq: lastSequence, unread_count: unreadCount, epoch, is_needed: isNeeded } = looks[0]!;
-  if (!isNeeded) return { userId, lastSequence: lastSequence ?? 0, unreadCount: unreadCount ?? 0, epoch, rows: [] };
+  if (!isNeeded) return { userId, lastSequence: lastSequence ?? 0, unreadCount: unreadCount ?? 0, epoch, changes: [] };
   return database.transaction(async (connection) => {
     // The lock comes first, in a statement of its own: the next statement's snapshot then sees every number given so far.
     await connection.query('SELECT 1 FROM inboxes WHERE user_id = $1 FOR UPDATE', [userId]);
@@ -106,7 +105,7 @@ async function mutate(
       lastSequence: rows[0]?.last_seq ?? 0,
       unreadCount: rows[0]?.unread_count ?? 0,
       epoch: rows[0]?.epoch ?? 0,
-      rows: changed.map(({ alert_id, seq, is_read }) => ({
+      changes: changed.map(({ alert_id, seq, is_read }) => ({
         alertId: alert_id!,
         sequence: seq,
         change: changeOfRank(mutation.change),
@@ -117,16 +116,16 @@ async function mutate(
 }
 
 /** Marks alerts as read; returns the rows that changed. */
-export function markRead(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxState> {
+export function markRead(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxUpdate> {
   return mutate(database, userId, alertIds, READ);
 }
 
-export function markUnread(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxState> {
+export function markUnread(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxUpdate> {
   return mutate(database, userId, alertIds, UNREAD);
 }
 
 /** Deletes softly: a repeated delivery finds the row and leaves it deleted. */
-export function deleteFromInbox(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxState> {
+export function deleteFromInbox(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxUpdate> {
   return mutate(database, userId, alertIds, DELETED);
 }
 
@@ -137,7 +136,7 @@ export function deleteFromInbox(database: Database, userId: string, alertIds: re
  * @yields the inbox after each page that changed something; what was marked stays marked if it is not asked for the next one
  * @returns how many are unread in the end
  */
-export async function* markAllRead(database: Database, userId: string): AsyncGenerator<InboxState, number> {
+export async function* markAllRead(database: Database, userId: string): AsyncGenerator<InboxUpdate, number> {
   const { lastSequence: upTo, unreadCount } = await inboxPosition(database, userId);
   let unread = unreadCount;
   let left = unreadCount;
@@ -146,7 +145,7 @@ export async function* markAllRead(database: Database, userId: string): AsyncGen
     if (alertIds.length > 0) {
       const state = await mutate(database, userId, alertIds, READ, upTo);
       unread = state.unreadCount;
-      if (state.rows.length > 0) yield state;
+      if (state.changes.length > 0) yield state;
     }
     if (next === undefined || unread === 0) break;
     left -= alertIds.length;
@@ -255,12 +254,9 @@ export async function inboxPosition(database: Queryable, userId: string): Promis
   return { lastSequence: row.last_seq, prunedSequence: row.pruned_seq, unreadCount: row.unread_count };
 }
 
-export interface InboxChangeRow {
-  readonly alertId: number;
-  readonly sequence: number;
+/** A change with the number that the entry had when it was new. */
+export interface InboxChangeRow extends EntryChange {
   readonly createdSequence: number;
-  readonly change: ChangeType;
-  readonly isRead: boolean;
 }
 
 /** Up to where somebody has seen an inbox, and how many changes are wanted at most. */

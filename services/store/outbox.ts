@@ -1,5 +1,5 @@
 import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
-import { NO_PARTITION, possibleText, storedHeaders, type LetterRecord } from './dead-letters.js';
+import { NO_PARTITION, possibleText, storedHeaders, type DeadLetterRecord } from './dead-letters.js';
 
 /**
  * Removes published alerts from the outbox. Ids that are not there any more are ignored. It does not wait for the disk: a row
@@ -62,9 +62,9 @@ export async function outboxState(database: Queryable, max: number): Promise<Out
  * Takes an alert that can never be published out of the outbox and puts it among the dead letters, in one statement. Its record need
  * not be kept: the alert is here, and goes into the outbox again when it is sent back.
  */
-export async function buryAlert(
+export async function deadLetterAlert(
   database: Queryable,
-  letter: { topic: string; alertId: number; reason: string; headers: LetterRecord['headers'] },
+  letter: { topic: string; alertId: number; reason: string; headers: DeadLetterRecord['headers'] },
 ): Promise<void> {
   await database.query({
     text: `

@@ -7,7 +7,7 @@ import type { AnnouncedAlerts } from './announced-alerts.js';
 import { findAlerts } from '../store/alerts.js';
 
 /** An alert as streams need it: serialised once, with what filters look at. */
-export interface AlertContent {
+export interface EncodedAlert {
   readonly bytes: Buffer;
   readonly kind: AlertKind;
   readonly rank: number;
@@ -22,13 +22,13 @@ const BYTES_MAX = 64 * 1024 * 1024;
 
 /** The contents of alerts, loaded in batches and kept within a bound. Alerts never change, so nothing is ever stale. */
 export class AlertContents {
-  readonly #cache: LRUCache<number, AlertContent>;
+  readonly #cache: LRUCache<number, EncodedAlert>;
   readonly #alertType = messageType('ssom.alert.v1.Alert');
   readonly #kinds = this.#alertType.root.lookupEnum('ssom.alert.v1.AlertKind').values;
   readonly #levels = this.#alertType.root.lookupEnum('ssom.alert.v1.AlertLevel').values;
 
   /** What was asked for last, and was there. */
-  #last: { readonly alertId: number; readonly content: AlertContent } | undefined;
+  #last: { readonly alertId: number; readonly content: EncodedAlert } | undefined;
 
   #hits = 0;
   #misses = 0;
@@ -63,7 +63,7 @@ export class AlertContents {
     return this.#cache.size;
   }
 
-  get(alertId: number): AlertContent | undefined {
+  get(alertId: number): EncodedAlert | undefined {
     // A broadcast asks for the same one as many times as there are streams.
     if (alertId === this.#last?.alertId) return this.#last.content;
     const content = this.#cache.get(alertId);
@@ -76,8 +76,8 @@ export class AlertContents {
    * alerts that do not exist are left out.
    * @param observer told of the statements
    */
-  async load(alertIds: Iterable<number>, observer?: StatementObserver): Promise<ReadonlyMap<number, AlertContent>> {
-    const contents = new Map<number, AlertContent>();
+  async load(alertIds: Iterable<number>, observer?: StatementObserver): Promise<ReadonlyMap<number, EncodedAlert>> {
+    const contents = new Map<number, EncodedAlert>();
     const missing: number[] = [];
     for (const alertId of new Set(alertIds)) {
       const content = this.#cache.get(alertId);
@@ -100,13 +100,13 @@ export class AlertContents {
     return contents;
   }
 
-  #keep(alert: StoredAlert, contents: Map<number, AlertContent>): void {
+  #keep(alert: StoredAlert, contents: Map<number, EncodedAlert>): void {
     const content = this.#encode(alert);
     this.#cache.set(alert.alertId, content);
     contents.set(alert.alertId, content);
   }
 
-  #encode(alert: StoredAlert): AlertContent {
+  #encode(alert: StoredAlert): EncodedAlert {
     const message = toAlertMessage(alert);
     const bytes = this.#alertType
       .encode({ ...message, kind: this.#kinds[message.kind!], level: this.#levels[message.level!] })

@@ -5,7 +5,7 @@ import type { InboxChangedEvent } from '../events/event-types.js';
 import { resetCall } from '../lib/grpc/reset-call.js';
 import { toStatus } from '../lib/grpc/status.js';
 import type { InboxChangeRow } from '../store/inboxes.js';
-import type { AlertContent, AlertContents } from './alert-contents.js';
+import type { EncodedAlert, AlertContents } from './alert-contents.js';
 import { encodeResponse, type EncodableChange } from './response-encoder.js';
 import { resumeElsewhere, streamStalled } from './stream-errors.js';
 import type { StreamFilter } from './stream-filter.js';
@@ -32,7 +32,7 @@ export interface StreamHost {
   /** What came by Kafka is behind the stream, or of another epoch: perhaps the inbox is not the one that it was. */
   suspect(stream: AlertStream): void;
   /** A new alert is written to a stream that was there before it, and whose client did not hold it up. */
-  arrived(alert: AlertContent, traceparent: string): void;
+  arrived(alert: EncodedAlert, traceparent: string): void;
   /** A stream is ended because its client takes nothing. */
   stalled(): void;
 }
@@ -62,7 +62,7 @@ export class AlertStream {
   /** The client's side is full: nothing is written until it drains. */
   #blocked = false;
   /** Whether what is written now has waited for the client. */
-  #heldUp = false;
+  #backpressured = false;
   /** Bytes of responses that the client's side has not taken yet. */
   #pending = 0;
   #ended = false;
@@ -139,7 +139,7 @@ export class AlertStream {
   }
 
   /** A change of the user's inbox came by Kafka; the contents of its alerts are in the cache, if they could be loaded. */
-  offer(event: InboxChangedEvent): void {
+  push(event: InboxChangedEvent): void {
     if (this.#ended) return;
     const isOther = (event.epoch ?? 0) !== 0 && event.epoch !== this.epoch;
     if (isOther || event.lastSequence < this.#cursor) return this.host.suspect(this);
@@ -171,7 +171,7 @@ export class AlertStream {
   }
 
   /** PostgreSQL is ahead of what this stream has seen, and Kafka has not brought it: read it. */
-  heal(lastSequence: number): void {
+  resync(lastSequence: number): void {
     this.inboxEnd = Math.max(this.inboxEnd, lastSequence);
     if (this.#ended || this.#cursor >= lastSequence) return;
     if (this.#live) this.#fallBehind();
@@ -191,7 +191,7 @@ export class AlertStream {
       cursor = sequence;
       // A live client knows every row up to its cursor, so what leaves is always told.
       if (this.filter.passes(type, isRead, 0, 0, content)) {
-        if (type === 'CREATED' && !this.#heldUp) this.host.arrived(content!, traceparent);
+        if (type === 'CREATED' && !this.#backpressured) this.host.arrived(content!, traceparent);
         bytes += content?.bytes.length ?? 0;
         changes.push({
           alertId,
@@ -231,11 +231,11 @@ export class AlertStream {
    * @param complete whether the page reaches the inbox's last number
    * @param contents of the page's alerts; what is not in it does not exist
    */
-  take(
+  applyPage(
     changes: readonly InboxChangeRow[],
     complete: boolean,
     inbox: { lastSequence: number; unreadCount: number },
-    contents: Pick<ReadonlyMap<number, AlertContent>, 'get'> = this.host.contents,
+    contents: Pick<ReadonlyMap<number, EncodedAlert>, 'get'> = this.host.contents,
   ): void {
     if (this.#ended) return;
     let bytes = 0;
@@ -257,7 +257,7 @@ export class AlertStream {
       const content = contents.get(alertId);
       this.#cursor = sequence;
       if (!this.filter.passes(change, isRead, createdSequence, knownUpTo, content)) continue;
-      if (change === 'CREATED' && this.#everLive && !this.#heldUp && content !== undefined)
+      if (change === 'CREATED' && this.#everLive && !this.#backpressured && content !== undefined)
         this.host.arrived(content, '');
       bytes += content?.bytes.length ?? 0;
       sent.push({ alertId, sequence, change, isRead, content: change === 'DELETED' ? undefined : content?.bytes });
@@ -273,7 +273,7 @@ export class AlertStream {
 
   #goLive(): void {
     this.#live = true;
-    this.#heldUp = this.#blocked;
+    this.#backpressured = this.#blocked;
     if (!this.#everLive) {
       this.#everLive = true;
       this.checkpoint();
@@ -295,7 +295,7 @@ export class AlertStream {
     this.#blocked = false;
     if (!this.#live) return this.host.catchUp(this);
     this.#flush();
-    this.#heldUp = this.#blocked;
+    this.#backpressured = this.#blocked;
   }
 
   /**
@@ -347,7 +347,7 @@ export class AlertStream {
       if (this.#pending <= RESPONSE_BYTES / 2) this.#drained();
     });
     this.#nextCheckpoint = now + this.checkpointMs * (1 - Math.random() * CHECKPOINT_JITTER);
-    if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = this.#heldUp = true;
+    if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = this.#backpressured = true;
     if (changes.length > 0) this.host.sent(changes.length);
   }
 

@@ -147,7 +147,7 @@ export class CatchUps {
       // Read after the stream had come that far.
       else if (page.lastSequence < cursors[index]!.after) this.deps.onBeyondInbox(stream);
       else if (stream.cursor < page.prunedSequence) stream.end(tokenExpired());
-      else stream.take(page.changes, page.changes.length < limit, page, contents);
+      else stream.applyPage(page.changes, page.changes.length < limit, page, contents);
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { AlertKind, ChangeType } from '../domain/alert.js';
-import type { AlertContent } from './alert-contents.js';
+import type { EncodedAlert } from './alert-contents.js';
 
 /** Which changes a stream sends. */
 export class StreamFilter {
@@ -22,7 +22,7 @@ export class StreamFilter {
     isRead: boolean,
     createdSequence: number,
     knownUpTo: number,
-    content: AlertContent | undefined,
+    content: EncodedAlert | undefined,
   ): boolean {
     const left = change === 'DELETED' || (this.unreadOnly && isRead);
     if (left && createdSequence > knownUpTo) return false;

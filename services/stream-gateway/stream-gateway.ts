@@ -41,7 +41,7 @@ export function createStreamGateway(runtime: Runtime): Service {
         runtime.started('stream-gateway');
         await changes.consume(consumer, events, signal);
       };
-      await Promise.all([followKafka(), hub.heal(signal), hub.checkpoints(signal), presence.run(signal)]);
+      await Promise.all([followKafka(), hub.resync(signal), hub.checkpoints(signal), presence.run(signal)]);
     },
     close: () => {
       hub.close();

@@ -10,10 +10,10 @@ import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { lastSequences } from '../store/inboxes.js';
-import type { AlertContent, AlertContents } from './alert-contents.js';
+import type { EncodedAlert, AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
 import { CatchUps } from './catch-ups.js';
-import { OpeningStreams } from './opening-streams.js';
+import { OpeningQuota } from './opening-quota.js';
 import { tooManyStreams, tooManyStreamsOfUser } from './stream-errors.js';
 
 export interface StreamHubDeps {
@@ -41,9 +41,9 @@ const CHECKPOINT_TICK_MS = 500;
 /** Users whose streams are looked at in one go, at most 20 ms; what comes by Kafka has its turn in between. */
 const TICK_USERS = 1000;
 /** Users of one query when last numbers are compared. */
-const HEAL_PAGE = 1000;
+const RESYNC_PAGE = 1000;
 /** A change that PostgreSQL has may still be on its way through Kafka: it is given this long before it counts as lost. */
-const HEAL_PATIENCE_MS = 500;
+const RESYNC_PATIENCE_MS = 500;
 /** That commits were lost shows in all streams at once; it is logged once in so many milliseconds. */
 const SAY_AGAIN_MS = 60_000;
 /** How long users gather whose streams heard something odd, before they are compared. */
@@ -54,10 +54,10 @@ const BUFFERED_MAX = 100_000;
 /** All streams of one gateway: lets them catch up in turn, sends checkpoints, and heals what got lost. */
 export class StreamHub implements StreamHost {
   readonly #byUser = new Map<string, Set<AlertStream>>();
-  readonly #opening = new OpeningStreams();
+  readonly #opening = new OpeningQuota();
   readonly #catchUps;
   readonly #gaps;
-  readonly #healed;
+  readonly #resynced;
   readonly #latency;
   readonly #stalled;
   readonly #beyondInbox;
@@ -79,7 +79,7 @@ export class StreamHub implements StreamHost {
       'ssom.stream.gaps',
       'Missing numbers that a stream noticed and filled from PostgreSQL.',
     );
-    this.#healed = metrics.counter(
+    this.#resynced = metrics.counter(
       'ssom.stream.healed',
       'Streams that were behind PostgreSQL without knowing and were brought up.',
     );
@@ -161,7 +161,7 @@ export class StreamHub implements StreamHost {
    * @returns what gives the room back, once the stream was added or was not
    * @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here, or of this user
    */
-  keepRoom(userId: string): () => void {
+  reserveStream(userId: string): () => void {
     const { streamsMax, streamsPerUserMax } = this.deps.config;
     const ofUser = (this.#byUser.get(userId)?.size ?? 0) + this.#opening.of(userId);
     if (ofUser >= streamsPerUserMax) throw tooManyStreamsOfUser(userId, streamsPerUserMax);
@@ -214,7 +214,7 @@ export class StreamHub implements StreamHost {
     this.#gaps.add(1);
   }
 
-  arrived({ createdAt }: AlertContent, traceparent: string): void {
+  arrived({ createdAt }: EncodedAlert, traceparent: string): void {
     this.#latency.record((wallClock() - createdAt) / 1000, traceparent);
   }
 
@@ -236,8 +236,8 @@ export class StreamHub implements StreamHost {
     const users = [...this.#suspects];
     this.#suspects.clear();
     try {
-      for (let from = 0; from < users.length && !this.#closed; from += HEAL_PAGE)
-        await this.#compare(users.slice(from, from + HEAL_PAGE));
+      for (let from = 0; from < users.length && !this.#closed; from += RESYNC_PAGE)
+        await this.#compare(users.slice(from, from + RESYNC_PAGE));
     } catch (error) {
       this.#cannotCompare(error as Error);
     }
@@ -284,7 +284,7 @@ export class StreamHub implements StreamHost {
   }
 
   /** Compares with PostgreSQL every now and then, until the signal aborts. */
-  async heal(signal: AbortSignal): Promise<void> {
+  async resync(signal: AbortSignal): Promise<void> {
     await every(
       this.deps.config.streamHealIntervalMs,
       signal,
@@ -309,12 +309,12 @@ export class StreamHub implements StreamHost {
   async #compareAll(signal: AbortSignal): Promise<void> {
     const users = [...this.#byUser.keys()];
     const ahead = new Map<string, number>();
-    for (let from = 0; from < users.length; from += HEAL_PAGE) {
-      for (const [userId, last] of await this.#compare(users.slice(from, from + HEAL_PAGE))) ahead.set(userId, last);
+    for (let from = 0; from < users.length; from += RESYNC_PAGE) {
+      for (const [userId, last] of await this.#compare(users.slice(from, from + RESYNC_PAGE))) ahead.set(userId, last);
     }
     if (ahead.size === 0) return;
-    await wait(HEAL_PATIENCE_MS, signal);
-    for (const [userId, last] of ahead) this.#healUser(userId, last);
+    await wait(RESYNC_PATIENCE_MS, signal);
+    for (const [userId, last] of ahead) this.#resyncUser(userId, last);
   }
 
   async #compare(users: readonly string[]): Promise<[string, number][]> {
@@ -346,11 +346,11 @@ export class StreamHub implements StreamHost {
     return [...(this.#byUser.get(userId) ?? [])];
   }
 
-  #healUser(userId: string, lastSequence: number): void {
+  #resyncUser(userId: string, lastSequence: number): void {
     for (const stream of this.#byUser.get(userId) ?? []) {
       if (stream.cursor >= lastSequence) continue;
-      if (stream.isLive) this.#healed.add(1);
-      stream.heal(lastSequence);
+      if (stream.isLive) this.#resynced.add(1);
+      stream.resync(lastSequence);
     }
   }
 

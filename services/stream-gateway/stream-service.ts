@@ -35,7 +35,7 @@ export function streamAlerts(
         },
       ]);
     }
-    const giveBack = hub.keepRoom(userId);
+    const giveBack = hub.reserveStream(userId);
     try {
       const opening = await openings.find(userId);
       if (call.cancelled) return;

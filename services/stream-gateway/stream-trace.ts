@@ -4,11 +4,12 @@ import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { failSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
+import type { AlertStream } from './alert-stream.js';
 
-/** Changes that Kafka brought, and the streams that they are for. */
-export interface Handed {
+/** A change that Kafka brought, and the streams that it is for. */
+export interface DispatchedChange<Stream = AlertStream> {
   readonly event: InboxChangedEvent;
-  readonly streams: ReadonlySet<unknown>;
+  readonly streams: ReadonlySet<Stream>;
   readonly topic: string;
   /** When the record was written, in milliseconds since 1970. */
   readonly writtenAt: number;
@@ -40,9 +41,9 @@ export class StreamTracing {
   ) {}
 
   /** @returns undefined if none of it belongs to a recorded trace */
-  begin(handed: readonly Handed[]): StreamTrace | undefined {
+  begin(changes: readonly DispatchedChange<unknown>[]): StreamTrace | undefined {
     if (!this.tracing.enabled) return undefined;
-    const shares = sharesOf(handed);
+    const shares = sharesOf(changes);
     return shares.length === 0 ? undefined : new StreamTrace(this, shares);
   }
 }
@@ -92,10 +93,10 @@ export class StreamTrace {
   }
 }
 
-function sharesOf(handed: readonly Handed[]): readonly Share[] {
+function sharesOf(changes: readonly DispatchedChange<unknown>[]): readonly Share[] {
   const shares = new Map<string, Share>();
   let last: Share | undefined;
-  for (const { event, streams, topic, writtenAt } of handed) {
+  for (const { event, streams, topic, writtenAt } of changes) {
     for (const { traceparent, alertId } of event.changes) {
       if (traceparent === '') continue;
       // In a broadcast it is the same one again and again.

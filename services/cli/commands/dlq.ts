@@ -1,8 +1,8 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import type { Letter } from '../../lib/kafka/dead-letter-topic.js';
+import type { DeadLetter } from '../../lib/kafka/dead-letter-topic.js';
 import type { IncomingRecord } from '../../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../../lib/kafka/producer.js';
-import type { KeptLetter } from '../../store/dead-letters.js';
+import type { KeptDeadLetter } from '../../store/dead-letters.js';
 import { examples, parseWhole, type AddCommands } from '../command.js';
 import { FAILED, INTERRUPTED, OK, print, say, type Context } from '../context.js';
 import { count, oneLine } from '../views/text.js';
@@ -24,7 +24,7 @@ interface ChangeFlags extends Filter {
 }
 
 /** A dead letter, and where its record is. */
-interface Found extends Letter {
+interface Found extends DeadLetter {
   readonly place: 'topic' | 'waiting' | 'outbox';
 }
 
@@ -35,7 +35,7 @@ interface Tools {
   markPurged(letters: readonly Found[]): Promise<void>;
 }
 
-/** Letters that are published, acknowledged and forgotten together. */
+/** Dead letters that are published, acknowledged and forgotten together. */
 const REDRIVE_BATCH = 200;
 const KEY_SHOWN = 40;
 
@@ -117,8 +117,8 @@ function parseName(value: string): Name {
   return { topic, name: value };
 }
 
-/** Whether a letter is asked for. */
-export function wanted({ added, record }: Letter, { since, until, reason, key }: Filter): boolean {
+/** Whether a dead letter is asked for. */
+export function wanted({ added, record }: DeadLetter, { since, until, reason, key }: Filter): boolean {
   const at = Date.parse(added['dlq-last-failure-at'] ?? '');
   if (since !== undefined && !(at >= since)) return false;
   if (until !== undefined && !(at <= until)) return false;
@@ -167,16 +167,16 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
   let producer: KafkaProducer | undefined;
   /** Those in PostgreSQL, then those in the topic, each once. */
-  async function* lettersOf(topic: string, isAskedFor: boolean): AsyncGenerator<Found & { purged: boolean }> {
+  async function* deadLettersIn(topic: string, isAskedFor: boolean): AsyncGenerator<Found & { purged: boolean }> {
     const kept = new Set<string>();
-    for await (const each of store.keptLetters(database, topic)) {
-      const letter = letters.toLetter(toRecord(each));
+    for await (const each of store.keptDeadLetters(database, topic)) {
+      const letter = letters.toDeadLetter(toRecord(each));
       if (letter === undefined) continue;
       kept.add(nameOf(letter));
       yield { ...letter, place: each.place, purged: each.purged };
     }
     try {
-      for await (const letter of letters.readLetters(consumer, topic))
+      for await (const letter of letters.readDeadLetters(consumer, topic))
         if (!kept.has(nameOf(letter))) yield { ...letter, place: 'topic', purged: false };
     } catch (error) {
       if (!(error instanceof UnknownTopic) || (isAskedFor && kept.size === 0)) throw error;
@@ -190,7 +190,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
         const pending = filter.all ? undefined : await store.pendingDeadLetters(database, asked);
         let found = 0;
         for (const topic of asked) {
-          for await (const { purged, ...letter } of lettersOf(topic, filter.topic !== undefined)) {
+          for await (const { purged, ...letter } of deadLettersIn(topic, filter.topic !== undefined)) {
             if (purged && !filter.all) continue;
             if (pending?.has(nameOf(letter)) === false || !wanted(letter, filter)) continue;
             if (found >= (filter.limit ?? Infinity)) return;
@@ -216,7 +216,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
 }
 
 /** As it would be read from its dead-letter topic. */
-function toRecord({ topic, key, value, headers, createdAt }: KeptLetter): IncomingRecord {
+function toRecord({ topic, key, value, headers, createdAt }: KeptDeadLetter): IncomingRecord {
   const read = { partition: -1, offset: -1, timestamp: createdAt, key: key?.toString() ?? null, rawKey: key };
   return { topic: `${topic}-dlq`, ...read, value, headers };
 }
@@ -227,7 +227,7 @@ const PLACES: Readonly<Record<Found['place'], string>> = {
   outbox: ' an alert that could not be published',
 };
 
-const nameOf = ({ topic, partition, offset }: Letter) => `${topic}-${partition}@${offset}`;
+const nameOf = ({ topic, partition, offset }: DeadLetter) => `${topic}-${partition}@${offset}`;
 
 async function list(context: Context, tools: Tools, filter: Filter): Promise<number> {
   let found = 0;

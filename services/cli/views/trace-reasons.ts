@@ -22,23 +22,23 @@ export function reasonsOf(progress: AlertProgress__Output, states: readonly Role
 function wayReasons(progress: AlertProgress__Output, states: readonly RoleState[], now: number): string[] {
   const missing = missingCount(progress);
   if (missing === 0) return [];
-  const letters = letterReasons(progress);
+  const letters = deadLetterReasons(progress);
   if (progress.publishedAt === null)
     return letters.length === 0 ? outboxReasons(states) : [...letters, ...checkReasons(progress, false, now)];
   const problems = progress.fannedOutAt === null ? problemsOf('fanout', states) : [];
   // A large one is delivered while it is being fanned out, and that it was may be noted late.
   if (problems.length === 0 || progress.delivered > 0) problems.push(...problemsOf('delivery', states));
-  const onlyLetters = progress.deadLetterCount >= missing && problems.length === 0;
+  const onlyDeadLetters = progress.deadLetterCount >= missing && problems.length === 0;
   return [
     ...letters,
     ...problems,
-    ...(onlyLetters ? [] : checkReasons(progress, isKnown(states) && problems.length === 0, now)),
+    ...(onlyDeadLetters ? [] : checkReasons(progress, isKnown(states) && problems.length === 0, now)),
   ];
 }
 
-function letterReasons({ deadLetters, deadLetterCount }: AlertProgress__Output): string[] {
+function deadLetterReasons({ deadLetters, deadLetterCount }: AlertProgress__Output): string[] {
   if (deadLetters.length === 0) return [];
-  const lines = deadLetters.map(describeLetter);
+  const lines = deadLetters.map(describeDeadLetter);
   const more = deadLetterCount - deadLetters.length;
   if (more > 0) lines.push(`and ${count(more, 'dead letter')} more`);
   const [first] = deadLetters;
@@ -46,7 +46,7 @@ function letterReasons({ deadLetters, deadLetterCount }: AlertProgress__Output):
   return lines;
 }
 
-function describeLetter({ name, userId, reason, purged, waitsFor }: DeadLetter__Output): string {
+function describeDeadLetter({ name, userId, reason, purged, waitsFor }: DeadLetter__Output): string {
   const whose = userId === '' ? 'the whole alert' : oneLine(userId);
   const where = waitsFor === '' ? '' : `; it waits in PostgreSQL, as its topic does not take it: ${oneLine(waitsFor)}`;
   return `dead letter ${oneLine(name)} (${whose})${purged ? ', given up for good' : ''}: ${oneLine(reason)}${where}`;

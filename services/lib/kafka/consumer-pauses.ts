@@ -1,6 +1,6 @@
 import type { Logger } from '../logging.js';
 import { wait } from '../retry.js';
-import type { Arrivals } from './arrivals.js';
+import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
 import { partitionName, type IncomingRecord, type PartitionOffset } from './incoming-record.js';
 
@@ -23,7 +23,7 @@ export class ConsumerPauses {
 
   constructor(
     private readonly client: ConsumerClient,
-    private readonly arrivals: Arrivals,
+    private readonly arrivals: WakeUps,
     private readonly logger: Logger,
     private readonly fetch: (max: number, waitMs: number) => Promise<IncomingRecord[]>,
     /** Takes a new client in the place of this one. */

@@ -1,6 +1,6 @@
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
-import { Arrivals } from './arrivals.js';
+import { WakeUps } from './wake-ups.js';
 import type { Brokers, KafkaConfig } from './client-config.js';
 import { ConsumerClient, type ClientOptions } from './consumer-client.js';
 import { ConsumerPauses } from './consumer-pauses.js';
@@ -53,7 +53,7 @@ const CLOSE_MS = 4000;
  * POLL_WAIT_MS.
  */
 export class Consumer {
-  readonly #arrivals = new Arrivals();
+  readonly #arrivals = new WakeUps();
   readonly #client: ConsumerClient;
   readonly #progress: ConsumerProgress;
   readonly #commits: OffsetCommits;

@@ -5,7 +5,7 @@ import type { OutgoingHeader, OutgoingRecord } from './producer.js';
 const ADDED: ReadonlySet<string> = new Set(Object.values(DLQ_HEADER));
 
 /** A dead letter as it lies in its topic. */
-export interface Letter {
+export interface DeadLetter {
   /** Where it came from. */
   readonly topic: string;
   readonly partition: number;
@@ -17,23 +17,27 @@ export interface Letter {
 }
 
 /** Where it came from, in one word. */
-export function letterName({ topic, partition, offset }: Pick<Letter, 'topic' | 'partition' | 'offset'>): string {
+export function deadLetterName({
+  topic,
+  partition,
+  offset,
+}: Pick<DeadLetter, 'topic' | 'partition' | 'offset'>): string {
   return `${topic}-${partition}@${offset}`;
 }
 
-/** The letters of a topic in the order in which they were given up, each once. Records of others are left out. */
-export async function* readLetters(consumer: Consumer, topic: string): AsyncGenerator<Letter> {
+/** The dead letters of a topic in the order in which they were given up, each once. Records of others are left out. */
+export async function* readDeadLetters(consumer: Consumer, topic: string): AsyncGenerator<DeadLetter> {
   const seen = new Set<string>();
   for await (const record of consumer.readAll(dlqTopicOf(topic))) {
-    const letter = toLetter(record);
-    if (letter === undefined || letter.topic !== topic || seen.has(letterName(letter))) continue;
-    seen.add(letterName(letter));
+    const letter = toDeadLetter(record);
+    if (letter === undefined || letter.topic !== topic || seen.has(deadLetterName(letter))) continue;
+    seen.add(deadLetterName(letter));
     yield letter;
   }
 }
 
 /** Undefined: it is no dead letter. */
-export function toLetter(record: IncomingRecord): Letter | undefined {
+export function toDeadLetter(record: IncomingRecord): DeadLetter | undefined {
   const added: Record<string, string> = {};
   for (const header of record.headers) {
     for (const [name, value] of Object.entries(header)) if (ADDED.has(name)) added[name] = value.toString();
@@ -51,7 +55,7 @@ export function toLetter(record: IncomingRecord): Letter | undefined {
 }
 
 /** The record as it was, for its own topic again, and how often it was sent back. */
-export function redriven({ topic, record, redrives }: Letter): OutgoingRecord {
+export function redriven({ topic, record, redrives }: DeadLetter): OutgoingRecord {
   const own = record.headers.filter((header) => Object.keys(header).every((name) => !ADDED.has(name)));
   const counted: OutgoingHeader = { [DLQ_HEADER.redrives]: String(redrives + 1) };
   return { topic, key: record.rawKey, value: record.value, headers: [...own, counted] };

@@ -1,4 +1,4 @@
-import { deathReason } from './failure.js';
+import { deadLetterReason } from './failure.js';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -70,7 +70,7 @@ export function deadLetterCounter(metrics: Metrics): ReturnType<Metrics['counter
 }
 
 /** What a dead letter has besides the record's own headers. */
-export function letterHeaders(
+export function deadLetterHeaders(
   { topic, partition, offset, timestamp }: Pick<IncomingRecord, 'topic' | 'partition' | 'offset' | 'timestamp'>,
   group: string,
   reason: DeadLetterReason,
@@ -114,7 +114,7 @@ export class DeadLetters {
       topic: dlqTopicOf(record.topic),
       key: record.rawKey,
       value: record.value,
-      headers: [...record.headers, ...letterHeaders(record, group, reason)],
+      headers: [...record.headers, ...deadLetterHeaders(record, group, reason)],
     };
     const refusal = await this.#publish(letter);
     if (refusal !== undefined && !(await keep(record, letter, refusal.message)))
@@ -122,7 +122,7 @@ export class DeadLetters {
         cause: refusal,
       });
     const { topic, partition, offset } = record;
-    const why = reason.errorClass === 'exhausted' ? 'exhausted' : (reason.why ?? deathReason(reason.error));
+    const why = reason.errorClass === 'exhausted' ? 'exhausted' : (reason.why ?? deadLetterReason(reason.error));
     const { alertId } = identify(record);
     const traceparent = recordTraceparent(record);
     this.#count.add(1, { topic, class: reason.errorClass, reason: why });

@@ -31,7 +31,7 @@ export function classify(error: unknown): FailureClass {
 }
 
 /** Why a record was given up, in one of few words. */
-export function deathReason(error: unknown): string {
+export function deadLetterReason(error: unknown): string {
   const cause = error instanceof PoisonRecord ? error.cause : error;
   if (cause instanceof UnusableSchema) return 'unusable_schema';
   if (cause instanceof UndecodableRecord) return 'undecodable';

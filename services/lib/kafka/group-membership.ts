@@ -1,6 +1,6 @@
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
-import type { Arrivals } from './arrivals.js';
+import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import { partitionName, type PartitionOffset } from './incoming-record.js';
@@ -32,7 +32,7 @@ export class GroupMembership {
 
   constructor(
     private readonly client: ConsumerClient,
-    private readonly arrivals: Arrivals,
+    private readonly arrivals: WakeUps,
     private readonly pauses: ConsumerPauses,
     private readonly commits: OffsetCommits,
     private readonly logger: Logger,

@@ -1,5 +1,5 @@
 import type { Logger } from '../logging.js';
-import type { Arrivals } from './arrivals.js';
+import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import type { ConsumerProgress } from './consumer-progress.js';
@@ -25,7 +25,7 @@ export class PartitionEnds {
 
   constructor(
     private readonly client: ConsumerClient,
-    private readonly arrivals: Arrivals,
+    private readonly arrivals: WakeUps,
     private readonly pauses: ConsumerPauses,
     private readonly progress: ConsumerProgress,
     private readonly membership: GroupMembership,

@@ -1,5 +1,5 @@
 import type { Logger } from '../logging.js';
-import type { Arrivals } from './arrivals.js';
+import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import type { GroupMembership } from './group-membership.js';
@@ -14,7 +14,7 @@ export type Begin = () => Promise<void> | void;
 /** The parts of a consumer that say how its reading goes. */
 interface Reading {
   readonly client: ConsumerClient;
-  readonly arrivals: Arrivals;
+  readonly arrivals: WakeUps;
   readonly pauses: ConsumerPauses;
   readonly membership: GroupMembership;
   readonly waiting: WaitingRecords;

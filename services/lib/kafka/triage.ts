@@ -138,7 +138,7 @@ export class Triage {
       if (failure === 'outage') throw new NotTheRecordsFault(error);
       if (error instanceof PoisonRecord) {
         const { record } = error;
-        await this.#bury(record, error, attempt);
+        await this.#deadLetter(record, error, attempt);
         rest = rest.filter((each) => each !== record);
         attempt -= 1;
         continue;
@@ -178,13 +178,13 @@ export class Triage {
     sifting: Sifting,
   ): Promise<IncomingRecord[]> {
     if (failure === 'poison') {
-      await this.#bury(record, error, 1);
+      await this.#deadLetter(record, error, 1);
       return [];
     }
     const suspect = failure === 'transient' ? this.#strike(record) : undefined;
     // The first strike needs no success before it, so one more than the attempts proves that many successes.
     if (suspect !== undefined && suspect.strikes > this.options.attempts) {
-      await this.#bury(record, error, suspect.attempts, 'exhausted', suspect.firstFailureAt);
+      await this.#deadLetter(record, error, suspect.attempts, 'exhausted', suspect.firstFailureAt);
       return [];
     }
     sifting.held.add(keyOf(record));
@@ -219,7 +219,7 @@ export class Triage {
     return suspect;
   }
 
-  async #bury(
+  async #deadLetter(
     record: IncomingRecord,
     error: Error,
     attempts: number,

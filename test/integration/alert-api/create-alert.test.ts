@@ -7,7 +7,7 @@ import type { NewAlert } from '../../../services/domain/alert.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { insertAlerts, unreachedOf } from '../../../services/store/alerts.js';
 import { upsertUsers } from '../../../services/store/directory.js';
-import { DirectoryCache } from '../../../services/store/directory-cache.js';
+import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { newAlert } from '../../support/alerts.js';
 import { storeDirectory, user } from '../../support/directory.js';
 import { Tracing } from '../../../services/lib/telemetry/tracing.js';
@@ -59,7 +59,7 @@ test('one transaction stores the alert, its outbox row, its progress and its rec
     { user_id: 'core1' },
     { user_id: 'op1' },
   ]);
-  const recipients = await new DirectoryCache(database).recipientsOf([alertId]);
+  const recipients = await new RecipientResolver(database).recipientsOf([alertId]);
   assert.deepEqual([...recipients.get(alertId)!].sort(), ['chan1', 'chan2', 'core1', 'op1']);
 });
 
@@ -167,7 +167,7 @@ test('those who are known get it, the others are named as they were given, in th
     ['DEPARTMENTS', 'NIGHT', 'NO_ACTIVE_USER'],
   ]);
   assert.deepEqual([first.reach.unreached.count, first.reach.reachesNamed], [6, true]);
-  const recipients = await new DirectoryCache(database).recipientsOf([first.alert.alertId]);
+  const recipients = await new RecipientResolver(database).recipientsOf([first.alert.alertId]);
   assert.deepEqual([...recipients.get(first.alert.alertId)!].sort(), ['chan1', 'chan2', 'core1', 'op1']);
   assert.deepEqual(await batcher.create(request), { ...first, replayed: true });
   assert.deepEqual(await unreachedOf(database, first.alert.alertId), first.reach.unreached);
@@ -240,7 +240,7 @@ test('logins in any case reach the same user', async (t) => {
   const { batcher } = batcherOn(database);
   for (const login of ['op-one', 'OP-ONE', 'Op-One']) {
     const { alert } = await batcher.create(newAlert({ recipients: { githubLogins: [login] } }));
-    const recipients = await new DirectoryCache(database).recipientsOf([alert.alertId]);
+    const recipients = await new RecipientResolver(database).recipientsOf([alert.alertId]);
     assert.deepEqual(recipients.get(alert.alertId), ['op1'], login);
   }
 });

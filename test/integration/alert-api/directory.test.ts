@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { insertAlerts } from '../../../services/store/alerts.js';
 import { directoryVersion, setRoutingRules, upsertUsers } from '../../../services/store/directory.js';
-import { DirectoryCache } from '../../../services/store/directory-cache.js';
+import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { newAlert } from '../../support/alerts.js';
 import { storeDirectory, user } from '../../support/directory.js';
@@ -19,7 +19,7 @@ async function setUp(t: TestContext) {
   await storeDirectory(store.database);
   /** As a process sees it that starts only now. */
   const recipientsOf = async (alertId: number) =>
-    [...((await new DirectoryCache(store.database).recipientsOf([alertId])).get(alertId) ?? [])].sort();
+    [...((await new RecipientResolver(store.database).recipientsOf([alertId])).get(alertId) ?? [])].sort();
   return { ...store, recipientsOf };
 }
 
@@ -82,7 +82,7 @@ test('a login that is taken refuses the whole change; swapping two within one ch
     user('core1', 'CORE_BANK', { githubLogin: 'Op-One' }),
   ]);
   const alertId = await stored(database, { recipients: { githubLogins: ['op-one'] } });
-  assert.deepEqual((await new DirectoryCache(database).recipientsOf([alertId])).get(alertId), ['core1']);
+  assert.deepEqual((await new RecipientResolver(database).recipientsOf([alertId])).get(alertId), ['core1']);
 });
 
 test('alerts stored while the directory changes belong to one version, not to a mixture', async (t) => {
@@ -100,7 +100,7 @@ test('alerts stored while the directory changes belong to one version, not to a 
     return ids;
   };
   const [ids] = await Promise.all([create(), change()]);
-  const recipients = await new DirectoryCache(database).recipientsOf(ids);
+  const recipients = await new RecipientResolver(database).recipientsOf(ids);
   for (const alertId of ids)
     assert.deepEqual([...recipients.get(alertId)!].sort(), ['chan1', 'chan2', 'op1', 'op2'], String(alertId));
 });

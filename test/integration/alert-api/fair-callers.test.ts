@@ -12,7 +12,7 @@ import { EventLoopTurns } from '../../../services/lib/turns.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
 import { poolSizes, type Database } from '../../../services/lib/postgres.js';
 import { upsertUsers } from '../../../services/store/directory.js';
-import { DirectoryCache, StaffedRulesCache } from '../../../services/store/directory-cache.js';
+import { RecipientResolver, StaffedRulesCache } from '../../../services/store/recipient-resolver.js';
 import { alertRequest, asReceived, newAlert } from '../../support/alerts.js';
 import { failureOf } from '../../support/api.js';
 import { defer } from '../../support/defer.js';
@@ -134,7 +134,7 @@ test('large requests that wait to be read are among those that wait: beyond its 
     database,
     batcher,
     computations: new EventLoopTurns(),
-    directories: new DirectoryCache(database),
+    resolver: new RecipientResolver(database),
     rules: new StaffedRulesCache(database),
     logger: silentLogger(),
     metrics: new Metrics('test'),

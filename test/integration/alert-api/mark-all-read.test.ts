@@ -36,7 +36,7 @@ async function setUp(t: TestContext, entries: number) {
       },
     },
   } as unknown as Database;
-  const markAllReads = new MarkAllReads(database, ({ rows }) => void pages.push(rows.length));
+  const markAllReads = new MarkAllReads(database, ({ changes }) => void pages.push(changes.length));
   const run = (signal: AbortSignal = new AbortController().signal) =>
     markAllReads.run(USER, { signal } as unknown as CallContext);
   return { ...store, pages, run, runs: () => runs };

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { insertAlerts } from '../../../services/store/alerts.js';
-import {
-  deliverToInboxes,
-  missingDeliveries,
-  type Delivery,
-  type InboxRowState,
-} from '../../../services/store/inbox-delivery.js';
+import { deliverToInboxes, missingDeliveries, type Delivery } from '../../../services/store/inbox-delivery.js';
 import {
   changesAfter,
   deleteFromInbox,
@@ -20,6 +15,7 @@ import type { Database } from '../../../services/lib/postgres.js';
 import { wait } from '../../../services/lib/retry.js';
 import { newAlert } from '../../support/alerts.js';
 import { storeDirectory, users } from '../../support/directory.js';
+import type { EntryChange } from '../../../services/domain/alert.js';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.js';
 import { seeded, shuffled } from '../seeded.js';
 import { patience } from '../../support/until-true.js';
@@ -52,12 +48,12 @@ async function deliver(database: Database, deliveries: readonly Delivery[]): Pro
 }
 
 /** Marks all as read; what the pages changed together. */
-async function markAll(database: Database, userId: string): Promise<{ rows: InboxRowState[]; unread: number }> {
-  const rows: InboxRowState[] = [];
+async function markAll(database: Database, userId: string): Promise<{ changes: EntryChange[]; unread: number }> {
+  const changes: EntryChange[] = [];
   const pages = markAllRead(database, userId);
   for (let page = await pages.next(); ; page = await pages.next()) {
-    if (page.done === true) return { rows, unread: page.value };
-    rows.push(...page.value.rows);
+    if (page.done === true) return { changes, unread: page.value };
+    changes.push(...page.value.changes);
   }
 }
 
@@ -104,7 +100,9 @@ test('numbers are dense, in the order of the batch, for new inboxes and old ones
   assert.equal(first.created, 4);
   assert.deepEqual(first.impossible, []);
   const rowsOf = (result: typeof first, userId: string) =>
-    result.inboxes.find((inbox) => inbox.userId === userId)!.rows.map(({ alertId, sequence }) => [alertId, sequence]);
+    result.inboxes
+      .find((inbox) => inbox.userId === userId)!
+      .changes.map(({ alertId, sequence }) => [alertId, sequence]);
   assert.deepEqual(rowsOf(first, 'u1'), [
     [c, 1],
     [a, 2],
@@ -140,7 +138,7 @@ test('a repeated batch has no effect and describes what is there now', async (t)
       lastSequence: 5,
       unreadCount: 1,
       epoch: await readEpoch(database),
-      rows: [
+      changes: [
         { alertId: c, sequence: 3, change: 'CREATED', isRead: false },
         { alertId: a, sequence: 4, change: 'READ', isRead: true },
         { alertId: b, sequence: 5, change: 'DELETED', isRead: false },
@@ -151,7 +149,7 @@ test('a repeated batch has no effect and describes what is there now', async (t)
   const mixed = await deliverToInboxes(database, to('u1', d, a));
   assert.equal(mixed.created, 1);
   assert.deepEqual(
-    mixed.inboxes[0]!.rows.map(({ alertId, sequence }) => [alertId, sequence]),
+    mixed.inboxes[0]!.changes.map(({ alertId, sequence }) => [alertId, sequence]),
     [
       [a, 4],
       [d, 6],
@@ -260,7 +258,7 @@ test('an inbox that somebody holds is left out at once; the others are served, a
   });
   const { inboxes } = await deliverToInboxes(database, to('u1', b, c, d));
   assert.deepEqual(
-    inboxes[0]!.rows.map(({ alertId, sequence }) => [alertId, sequence]),
+    inboxes[0]!.changes.map(({ alertId, sequence }) => [alertId, sequence]),
     [
       [b, 2],
       [c, 3],
@@ -321,10 +319,10 @@ test('reading, unreading and deleting while alerts arrive: every number once, ev
         }),
         ...[0, 1].map(async (lane) => {
           for (const mutation of mutations.filter((_, index) => index % 2 === lane)) {
-            const { userId, rows } = await mutation();
+            const { userId, changes } = await mutation();
             note(
               userId,
-              rows.map(({ sequence }) => sequence),
+              changes.map(({ sequence }) => sequence),
             );
           }
         }),
@@ -357,21 +355,21 @@ test('mutations touch only what they apply to, and repeated ones nothing', async
   await deliverToInboxes(database, [...to('u1', a, b), ...to('u2', a, b, c)]);
   const read = await markRead(database, 'u1', [a, b, c, 12_345]);
   assert.deepEqual(
-    read.rows.map(({ alertId, sequence, change, isRead }) => [alertId, sequence, change, isRead]),
+    read.changes.map(({ alertId, sequence, change, isRead }) => [alertId, sequence, change, isRead]),
     [
       [a, 3, 'READ', true],
       [b, 4, 'READ', true],
     ],
   );
   assert.deepEqual([read.lastSequence, read.unreadCount], [4, 0]);
-  assert.deepEqual((await markRead(database, 'u1', [a, b])).rows, []);
+  assert.deepEqual((await markRead(database, 'u1', [a, b])).changes, []);
   assert.equal((await markUnread(database, 'u1', [a])).unreadCount, 1);
   const deleted = await deleteFromInbox(database, 'u1', [a, b]);
-  assert.deepEqual([deleted.rows.length, deleted.unreadCount, deleted.lastSequence], [2, 0, 7]);
-  assert.deepEqual((await markUnread(database, 'u1', [a, b])).rows, []);
-  assert.deepEqual((await deleteFromInbox(database, 'u1', [a])).rows, []);
+  assert.deepEqual([deleted.changes.length, deleted.unreadCount, deleted.lastSequence], [2, 0, 7]);
+  assert.deepEqual((await markUnread(database, 'u1', [a, b])).changes, []);
+  assert.deepEqual((await deleteFromInbox(database, 'u1', [a])).changes, []);
   // A user who has no inbox.
-  assert.deepEqual(await markAll(database, 'u5'), { rows: [], unread: 0 });
+  assert.deepEqual(await markAll(database, 'u5'), { changes: [], unread: 0 });
   // Nobody else's inbox was touched.
   assert.deepEqual(await inboxPosition(database, 'u2'), { lastSequence: 3, prunedSequence: 0, unreadCount: 3 });
   await assertConsistent(store, false);
@@ -455,12 +453,12 @@ test('MarkAllRead marks what was there when it began, a page at a time; what com
   const pages = markAllRead(database, 'u1');
   const changed: number[] = [];
   for (let page = await pages.next(); page.done !== true; page = await pages.next()) {
-    assert.ok(page.value.rows.length <= 1000);
+    assert.ok(page.value.changes.length <= 1000);
     if (changed.length === 0) {
       await deliver(database, to('u1', alertIds[0]!));
-      await markUnread(database, 'u1', [some[100]!, page.value.rows[0]!.alertId]);
+      await markUnread(database, 'u1', [some[100]!, page.value.changes[0]!.alertId]);
     }
-    changed.push(...page.value.rows.map(({ alertId }) => alertId));
+    changed.push(...page.value.changes.map(({ alertId }) => alertId));
   }
   assert.equal(changed.length, 2300);
   const unread = await store.sql<{ alert_id: number }>(
@@ -471,7 +469,7 @@ test('MarkAllRead marks what was there when it began, a page at a time; what com
     [alertIds[0]!, some[100]!, changed[0]!].toSorted((a, b) => a - b),
   );
   await assertConsistent(store, false);
-  assert.deepEqual((await markAll(database, 'u1')).rows.length, 3);
+  assert.deepEqual((await markAll(database, 'u1')).changes.length, 3);
 });
 
 test('an old unread entry far below many read ones is found', async (t) => {
@@ -480,8 +478,8 @@ test('an old unread entry far below many read ones is found', async (t) => {
   const first = store.alertIds[0]! + 1_000_001;
   await store.sql('UPDATE alert_statuses SET is_read = true WHERE alert_id > $1', [first]);
   await store.sql('UPDATE inboxes SET unread_count = 1');
-  const { rows, unread } = await markAll(store.database, 'u1');
-  assert.deepEqual([rows.map(({ alertId, sequence }) => [alertId, sequence]), unread], [[[first, 25_001]], 0]);
+  const { changes, unread } = await markAll(store.database, 'u1');
+  assert.deepEqual([changes.map(({ alertId, sequence }) => [alertId, sequence]), unread], [[[first, 25_001]], 0]);
 });
 
 test('who changes nothing does not wait for an inbox that somebody holds; who does is told after 2 s', async (t) => {
@@ -493,10 +491,10 @@ test('who changes nothing does not wait for an inbox that somebody holds; who do
   await connect().transaction(async (connection) => {
     await connection.query('SELECT 1 FROM inboxes FOR UPDATE');
     const startedAt = performance.now();
-    assert.deepEqual(await markAll(database, 'u1'), { rows: [], unread: 0 });
+    assert.deepEqual(await markAll(database, 'u1'), { changes: [], unread: 0 });
     assert.equal((await markRead(database, 'u1', [a, b])).lastSequence, 2);
-    assert.deepEqual((await markUnread(database, 'u1', [b])).rows, []);
-    assert.deepEqual((await deleteFromInbox(database, 'u1', [b])).rows, []);
+    assert.deepEqual((await markUnread(database, 'u1', [b])).changes, []);
+    assert.deepEqual((await deleteFromInbox(database, 'u1', [b])).changes, []);
     assert.ok(performance.now() - startedAt < patience(1000));
     await assert.rejects(markAll(database, 'u2'), { code: '55P03' });
   });
@@ -516,7 +514,7 @@ test('while 40,000 entries are marked others get the lock of the inbox between t
     waits.push(performance.now() - askedAt);
     await wait(5);
   }
-  assert.equal((await marking).rows.length, 40_000);
+  assert.equal((await marking).changes.length, 40_000);
   const [longest, all] = [Math.max(...waits), performance.now() - startedAt];
   t.diagnostic(`${waits.length} times, at most ${longest.toFixed(0)} ms of ${all.toFixed(0)} ms`);
   assert.ok(longest < all / 4);

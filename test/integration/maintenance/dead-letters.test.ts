@@ -9,8 +9,8 @@ import { silentLogger } from '../../../services/lib/logging.js';
 import { main } from '../../../services/cli/cli.js';
 import {
   keepDeadLetter,
-  keptLetters,
-  lettersState,
+  keptDeadLetters,
+  deadLettersState,
   loseAllDeadLetters,
   purgeDeadLetters,
   rememberDeadLetter,
@@ -18,7 +18,7 @@ import {
   WAITING_LETTERS_MAX,
 } from '../../../services/store/dead-letters.js';
 import type { Runtime } from '../../../services/runtime/runtime.js';
-import { DirectoryCache } from '../../../services/store/directory-cache.js';
+import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { alertRequest } from '../../support/alerts.js';
 import { loadDirectory } from '../../support/directory.js';
 import { startTestCluster, type PublishFault, type TestCluster } from '../../support/in-process.js';
@@ -81,7 +81,7 @@ test('what waits in PostgreSQL outlives another letter of its place, with all it
   };
   const kept = async () => {
     const letters: (readonly [number, string, string])[] = [];
-    for await (const { offset, value, headers } of keptLetters(database, PLACE.topic))
+    for await (const { offset, value, headers } of keptDeadLetters(database, PLACE.topic))
       letters.push([offset, value!.toString(), JSON.stringify(headers.map((h) => String(Object.values(h)[0])))]);
     return letters;
   };
@@ -176,7 +176,7 @@ async function startWithBadRecords(
   const stopSpoiling = () => (spoils = false);
   if (options.fanoutEnds === true) await fanout.stop();
   await letJobsRun();
-  const keeper = new DeadLetterKeeper(role.runtime, new DirectoryCache(role.runtime.database));
+  const keeper = new DeadLetterKeeper(role.runtime, new RecipientResolver(role.runtime.database));
   const publishing = await role.runtime.publishing(never);
   return { cluster, api, delivery, ids, progress, stopSpoiling, keeper, publishing };
 }
@@ -205,7 +205,7 @@ test('an alert that waits in the dead letters is not complete; when its topic ha
     [null, true, 1, ['op2']],
   );
   assert.ok(held.nextCheckAt !== null);
-  assert.equal((await lettersState(cluster.store.database)).alerts, 2);
+  assert.equal((await deadLettersState(cluster.store.database)).alerts, 2);
 
   // An older version has called it complete.
   await cluster.store.sql(`UPDATE alert_progress SET completed_at = now() WHERE alert_id = ${second}`);
@@ -260,7 +260,7 @@ test('a dead-letter topic that takes nothing holds up nobody: the letter waits i
   const waiting = { place: 'waiting', waits_for: 'Local: Unknown topic' };
   assert.deepEqual(await places(), [waiting, waiting]);
   assert.equal((await progress(ids[0]!)).deadLetters[0]!.waitsFor, 'Local: Unknown topic');
-  assert.equal((await lettersState(store.database)).waiting, 2);
+  assert.equal((await deadLettersState(store.database)).waiting, 2);
 
   // Put off by a clock that was a year ahead.
   await store.sql("UPDATE dead_letters SET due_at = now() + interval '1 year'");
@@ -272,7 +272,7 @@ test('a dead-letter topic that takes nothing holds up nobody: the letter waits i
   ]);
   // Not due yet.
   await keeper.forward(publishing.producer, never);
-  assert.equal((await lettersState(store.database)).waiting, 2);
+  assert.equal((await deadLettersState(store.database)).waiting, 2);
   refuses = false;
   await store.sql('UPDATE dead_letters SET due_at = now()');
   await keeper.forward(publishing.producer, never);
@@ -341,7 +341,7 @@ test('from a topic that is missing nothing is concluded; once it is back, what i
   const { bulkDatabase, config, logger, metrics, role } = api.runtime;
   const brokers = { ...cluster.backends.brokers, inProcess: false };
   const runtime = { bulkDatabase, config, logger, metrics, role, backends: { brokers } } as unknown as Runtime;
-  const keeper = new DeadLetterKeeper(runtime, new DirectoryCache(store.database));
+  const keeper = new DeadLetterKeeper(runtime, new RecipientResolver(store.database));
   const { producer } = await api.runtime.publishing(never);
   const events = { topics: { userAlert: 'missing' } } as unknown as Events;
   await store.sql(`

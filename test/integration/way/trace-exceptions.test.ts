@@ -4,7 +4,7 @@ import { traceHeaders, userAlertRecord } from '../../../services/events/records.
 import type { Database, StatementObserver } from '../../../services/lib/postgres.js';
 import { EXCEPTIONAL_SPANS, ORDINARY_SPANS } from '../../../services/lib/telemetry/span-budget.js';
 import { spanTime } from '../../../services/lib/telemetry/tracing.js';
-import { StreamTracing, type Handed } from '../../../services/stream-gateway/stream-trace.js';
+import { StreamTracing, type DispatchedChange } from '../../../services/stream-gateway/stream-trace.js';
 import { alertRequest } from '../../support/alerts.js';
 import { loadDirectory, users } from '../../support/directory.js';
 import type { PublishFault } from '../../support/in-process.js';
@@ -65,7 +65,7 @@ test('the statements of a slow batch are in the trace of its first alert once', 
 
 test('hand-outs to streams that were slow or failed are kept beyond the ordinary ones, up to their own bound', async (t) => {
   const { tracing, receiver } = await startTracing(t);
-  const handed = (alertId: number, traceparent: string, writtenAt: number): Handed => ({
+  const handed = (alertId: number, traceparent: string, writtenAt: number): DispatchedChange<string> => ({
     event: {
       userId: 'op1',
       lastSequence: 1,

@@ -365,7 +365,7 @@ const SMALL_BYTES = 3000;
 const LARGE_ALERTS = 5;
 const GREED = 20;
 
-/** How many alerts alert-api has given up to publish. Their letters go when the alerts have arrived otherwise. */
+/** How many alerts alert-api has given up to publish. Their dead letters go when the alerts have arrived otherwise. */
 async function buriedAlerts(world: World): Promise<number> {
   const counts = await Promise.all(
     world.of('alert-api').map(({ process }) => process!.metric('ssom_dead_letters_total')),
@@ -513,7 +513,7 @@ const PUSH_PATIENCE_MS = 90_000;
 function hopelessPhone({ name, rule, lettersMax }: Hopeless): Fault {
   return {
     name: `a hopeless phone: ${name}`,
-    // Where its letters lie must not go meanwhile.
+    // Where its dead letters lie must not go meanwhile.
     disturbs: ['push', 'fcm', 'kafka'],
     async run({ world, traffic: { phones, probe }, findings, random, alone }) {
       const userId = random.pick(phones.busy);

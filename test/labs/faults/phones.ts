@@ -37,7 +37,7 @@ export class Phones {
     }
   }
 
-  /** Whose phone may be made hopeless: only with many alerts would the letters of a refusal be many. */
+  /** Whose phone may be made hopeless: only with many alerts would the dead letters of a refusal be many. */
   get busy(): readonly string[] {
     return BUSY;
   }

@@ -58,7 +58,7 @@ export class KafkaFuzz {
   async settle(): Promise<void> {
     const { alertCreated, userAlert } = this.events.topics;
     const read = async () => {
-      // Letters first: a record that comes in between would otherwise be a letter without a source.
+      // Letters first: a record that comes in between would otherwise be a dead letter without a source.
       for (const topic of [alertCreated, userAlert]) {
         const letters = await this.reader.read(`${topic}-dlq`);
         await this.check.addSources(await this.reader.read(topic));

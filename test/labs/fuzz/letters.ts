@@ -19,7 +19,7 @@ interface Source {
 /** Compares the records of the consumed topics with what lies in the dead-letter topics and in the inboxes. */
 export class LetterCheck {
   readonly #sources = new Map<string, Source>();
-  /** Places of sources that may still lack their letter or their row. */
+  /** Places of sources that may still lack their dead letter or their row. */
   readonly #open = new Set<string>();
   readonly #reasons = new Map<string, string>();
   /** Letters whose source was not read yet. */
@@ -79,7 +79,7 @@ export class LetterCheck {
       report.fail(PART, `${placeOf(record)} was given up: ${reason}`, record);
   }
 
-  /** Records that are neither among the letters nor, where they name a user and an alert that exist, in the inbox. */
+  /** Records that are neither among the dead letters nor, where they name a user and an alert that exist, in the inbox. */
   async pending(): Promise<Source[]> {
     const [deliveries, epoch] = await Promise.all([this.world.deliveries(), this.world.epoch()]);
     const pending: Source[] = [];

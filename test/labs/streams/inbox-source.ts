@@ -1,5 +1,5 @@
 import { openEvents, type Events } from '../../../services/events/events.js';
-import { inboxChangeRecords } from '../../../services/events/inbox-publisher.js';
+import { inboxChangeRecords } from '../../../services/events/inbox-records.js';
 import { alertCreatedRecord, createdAlert } from '../../../services/events/records.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
@@ -70,8 +70,14 @@ export class InboxSource {
 
   /** A record for each user: one more alert in the inbox. */
   async tell(users: readonly string[], alertId: number, sequence: number): Promise<void> {
-    const rows = [{ alertId, sequence, change: 'CREATED' as const, isRead: false }];
-    const inboxes = users.map((userId) => ({ userId, lastSequence: sequence, unreadCount: sequence, rows }));
+    const changes = [{ alertId, sequence, change: 'CREATED' as const, isRead: false }];
+    const inboxes = users.map((userId) => ({
+      userId,
+      lastSequence: sequence,
+      unreadCount: sequence,
+      epoch: 0,
+      changes,
+    }));
     await this.producer.publish(inboxChangeRecords(this.events, inboxes, () => undefined));
   }
 

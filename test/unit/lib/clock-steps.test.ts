@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Arrivals } from '../../../services/lib/kafka/arrivals.js';
+import { WakeUps } from '../../../services/lib/kafka/wake-ups.js';
 import type { ConsumerClient } from '../../../services/lib/kafka/consumer-client.js';
 import { ConsumerPauses } from '../../../services/lib/kafka/consumer-pauses.js';
 import { OffsetCommits } from '../../../services/lib/kafka/offset-commits.js';
@@ -45,7 +45,7 @@ for (const stepMs of [-HOUR_MS, HOUR_MS]) {
   test(`a pause lasts as long as it is meant to while ${stepped}`, async (t) => {
     const pauses = new ConsumerPauses(
       client(),
-      new Arrivals(),
+      new WakeUps(),
       silentLogger(),
       () => Promise.resolve([]),
       () => undefined,
@@ -61,7 +61,7 @@ for (const stepMs of [-HOUR_MS, HOUR_MS]) {
 }
 
 test('when records were asked for and handed out is not moved by a step of the clock', (t) => {
-  const arrivals = new Arrivals();
+  const arrivals = new WakeUps();
   arrivals.noteAsked();
   arrivals.noteTaken(true);
   const { askedAt, drainedAt } = arrivals;

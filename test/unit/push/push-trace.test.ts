@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { HoldUps } from '../../../services/push/hold-ups.js';
+import { Backpressure } from '../../../services/push/backpressure.js';
 import type { PushJob } from '../../../services/push/push-jobs.js';
 import { PushTracing } from '../../../services/push/push-trace.js';
 import type { ClaimedPush } from '../../../services/store/pushes.js';
@@ -12,7 +12,7 @@ const WAIT = 'wait in push';
 
 async function startPushTracing(t: TestContext) {
   const { tracing, receiver } = await startTracing(t);
-  const holdUps = new HoldUps();
+  const holdUps = new Backpressure();
   const traces = new PushTracing({ tracing, host: 'fcm', slowMs: SLOW_MS, holdUps });
   return { tracing, receiver, holdUps, traces };
 }
@@ -65,7 +65,7 @@ test('a push that was sent much later than planned has a span of its wait, which
   traces.begin(jobOf(claimOf(failing.traceparent, late)))!.end(new Error('not now'));
   const unknown = callersTrace();
   const before = { plannedFor: Date.now() + 1000 - 60_000 };
-  new PushTracing({ ...traces.options, holdUps: new HoldUps() })
+  new PushTracing({ ...traces.options, holdUps: new Backpressure() })
     .begin(jobOf(claimOf(unknown.traceparent, before)))!
     .end();
   await tracing.close();

@@ -21,7 +21,7 @@ import {
 function catchUp(stream: AlertStream, inbox: InboxModel, limit = 100): void {
   while (stream.wantsPage) {
     const page = inbox.page(stream.cursor, limit);
-    stream.take(page.changes, page.changes.length < limit, page);
+    stream.applyPage(page.changes, page.changes.length < limit, page);
   }
 }
 
@@ -64,9 +64,9 @@ test('first the page, then a checkpoint that says that the stream is live, then 
     ],
   );
   assert.ok(stream.isLive);
-  stream.offer(inbox.create(4));
-  stream.offer(inbox.change('READ', 2));
-  stream.offer(inbox.change('DELETED', 1));
+  stream.push(inbox.create(4));
+  stream.push(inbox.change('READ', 2));
+  stream.push(inbox.change('DELETED', 1));
   assert.deepEqual(call.sequences, [1, 2, 3, 4, 5, 6]);
   assert.deepEqual(call.folded.list(), inbox.list());
   assert.equal(call.folded.unreadCount, 2);
@@ -79,7 +79,7 @@ test('nothing is sent before the first page, not even a checkpoint', () => {
   const { inbox, call, stream } = opened();
   inbox.create(1);
   stream.tick(performance.now() + 100_000);
-  stream.offer(inbox.create(2));
+  stream.push(inbox.create(2));
   // A checkpoint now would say "caught up", with an unread count of 0.
   assert.deepEqual(call.responses, []);
   catchUp(stream, inbox);
@@ -91,11 +91,11 @@ test('what arrives while the stream catches up is sent behind the page, once', (
   inbox.create(1);
   const page = inbox.page(0, 100);
   const live = [inbox.create(2), inbox.create(3)];
-  for (const event of live) stream.offer(event);
-  stream.take(page.changes, true, page);
+  for (const event of live) stream.push(event);
+  stream.applyPage(page.changes, true, page);
   assert.deepEqual(call.sequences, [1, 2, 3]);
   // Kafka delivers at least once.
-  for (const event of live) stream.offer(event);
+  for (const event of live) stream.push(event);
   assert.deepEqual(call.sequences, [1, 2, 3]);
 });
 
@@ -103,12 +103,12 @@ test('a gap is noticed, nothing behind it is sent, and PostgreSQL fills it', () 
   const { inbox, call, host, stream } = opened();
   catchUp(stream, inbox);
   inbox.create(1);
-  stream.offer(inbox.create(2));
+  stream.push(inbox.create(2));
   assert.deepEqual(call.sequences, []);
   assert.equal(host.gaps, 1);
   assert.equal(host.asked, 1);
   assert.ok(!stream.isLive);
-  stream.offer(inbox.create(3));
+  stream.push(inbox.create(3));
   catchUp(stream, inbox);
   assert.deepEqual(call.sequences, [1, 2, 3]);
   assert.equal(call.checkpoints, 1);
@@ -119,7 +119,7 @@ test('a gap inside a record, too', () => {
   const { inbox, call, stream } = opened();
   catchUp(stream, inbox);
   const event = inbox.create(1, 2, 3);
-  stream.offer({ ...event, changes: event.changes.filter(({ sequence }) => sequence !== 2) });
+  stream.push({ ...event, changes: event.changes.filter(({ sequence }) => sequence !== 2) });
   assert.ok(!stream.isLive);
   catchUp(stream, inbox);
   assert.deepEqual(call.sequences, [1, 2, 3]);
@@ -130,7 +130,7 @@ test('a bulk change carries no rows: they are read', () => {
   const { inbox, call, stream } = opened();
   inbox.create(1, 2);
   catchUp(stream, inbox);
-  stream.offer(inbox.readAll());
+  stream.push(inbox.readAll());
   assert.ok(stream.wantsPage);
   catchUp(stream, inbox);
   assert.deepEqual(call.sequences, [1, 2, 3, 4]);
@@ -141,7 +141,7 @@ test('a change whose alert could not be loaded is read later rather than sent em
   const missing = new Set([2]);
   const { inbox, call, stream } = opened({ missing });
   catchUp(stream, inbox);
-  stream.offer(inbox.create(1, 2));
+  stream.push(inbox.create(1, 2));
   assert.deepEqual(call.sequences, []);
   missing.clear();
   catchUp(stream, inbox);
@@ -153,8 +153,8 @@ test('a blocked client gets nothing more until it drains, then everything in ord
   const { inbox, call, host, stream } = opened();
   catchUp(stream, inbox);
   call.room = false;
-  stream.offer(inbox.create(1));
-  for (let alertId = 2; alertId <= 5; alertId += 1) stream.offer(inbox.create(alertId));
+  stream.push(inbox.create(1));
+  for (let alertId = 2; alertId <= 5; alertId += 1) stream.push(inbox.create(alertId));
   stream.tick(performance.now() + 1_000_000);
   assert.deepEqual(call.sequences, [1]);
   call.drain();
@@ -167,7 +167,7 @@ test('beyond its bound the buffer is dropped and the rest is read from PostgreSQ
   const { inbox, call, host, stream } = opened({ bufferMax: 3 });
   catchUp(stream, inbox);
   call.room = false;
-  for (let alertId = 1; alertId <= 50; alertId += 1) stream.offer(inbox.create(alertId));
+  for (let alertId = 1; alertId <= 50; alertId += 1) stream.push(inbox.create(alertId));
   call.drain();
   assert.ok(host.asked > 0);
   assert.ok(stream.wantsPage);
@@ -181,7 +181,7 @@ test('a buffer that is dropped with its last change is not forgotten', () => {
   const { inbox, call, stream } = opened({ bufferMax: 3 });
   catchUp(stream, inbox);
   call.room = false;
-  for (let alertId = 1; alertId <= 5; alertId += 1) stream.offer(inbox.create(alertId));
+  for (let alertId = 1; alertId <= 5; alertId += 1) stream.push(inbox.create(alertId));
   call.drain();
   assert.ok(stream.wantsPage);
   catchUp(stream, inbox);
@@ -195,7 +195,7 @@ test('a client that blocks while it catches up is read for at its own pace', () 
   catchUp(stream, inbox, 3);
   assert.equal(call.responses.length, 1);
   assert.ok(!stream.wantsPage);
-  stream.offer(inbox.create(11));
+  stream.push(inbox.create(11));
   call.drain();
   catchUp(stream, inbox, 3);
   assert.deepEqual(
@@ -209,9 +209,9 @@ test('a page that two readers read is sent once', () => {
   const { inbox, call, stream } = opened();
   inbox.create(1, 2);
   const page = inbox.page(0, 100);
-  stream.take(page.changes, true, page);
-  stream.offer(inbox.create(3));
-  stream.take(page.changes, true, page);
+  stream.applyPage(page.changes, true, page);
+  stream.push(inbox.create(3));
+  stream.applyPage(page.changes, true, page);
   assert.deepEqual(call.sequences, [1, 2, 3]);
   assert.equal(stream.cursor, 3);
 });
@@ -219,13 +219,13 @@ test('a page that two readers read is sent once', () => {
 test('heal: only a live stream that is behind asks to be read for', () => {
   const { inbox, host, stream } = opened();
   inbox.create(1);
-  stream.heal(1);
+  stream.resync(1);
   assert.equal(host.asked, 0);
   catchUp(stream, inbox);
-  stream.heal(1);
+  stream.resync(1);
   assert.equal(host.asked, 0);
   inbox.create(2);
-  stream.heal(2);
+  stream.resync(2);
   assert.equal(host.asked, 1);
 });
 
@@ -240,7 +240,7 @@ test('checkpoints come when nothing was sent for the interval, with the last tok
   assert.equal(call.checkpoints, 1);
   stream.tick(now + 1100);
   assert.equal(call.checkpoints, 2);
-  stream.offer(inbox.create(1));
+  stream.push(inbox.create(1));
   stream.tick(performance.now() + 900);
   assert.equal(call.checkpoints, 2);
   stream.tick(performance.now() + 1100);
@@ -253,7 +253,7 @@ test('a filter decides what is sent, the token covers what was examined', () => 
   const { inbox, call, stream } = opened({ filter: new StreamFilter(['ISSUE'], 0, false) });
   inbox.create(1, 2);
   catchUp(stream, inbox);
-  stream.offer(inbox.create(3));
+  stream.push(inbox.create(3));
   assert.deepEqual(call.sequences, []);
   stream.checkpoint();
   assert.equal(position(call.folded.resumeToken), 3);
@@ -269,7 +269,7 @@ test('unread only: a row that is read leaves with one message', () => {
     call.folded.list().map(({ alertId }) => alertId),
     [2],
   );
-  stream.offer(inbox.change('READ', 2));
+  stream.push(inbox.change('READ', 2));
   assert.equal(call.folded.changes.at(-1)!.type, 'INBOX_CHANGE_TYPE_READ');
   assert.equal(call.folded.unreadCount, 0);
 });
@@ -280,7 +280,7 @@ test('deleted rows: only the id is sent, and only to those who can have seen the
   inbox.change('DELETED', 1);
   catchUp(stream, inbox);
   assert.deepEqual(call.sequences, [2]);
-  stream.offer(inbox.change('DELETED', 2));
+  stream.push(inbox.change('DELETED', 2));
   const last = call.folded.changes.at(-1)!;
   assert.deepEqual([last.type, last.alert!.alertId, last.alert!.title], ['INBOX_CHANGE_TYPE_DELETED', 2, '']);
 });
@@ -288,9 +288,9 @@ test('deleted rows: only the id is sent, and only to those who can have seen the
 test('a row that was shown and is deleted while the stream is behind is deleted for the client too', () => {
   const { inbox, call, stream } = opened();
   catchUp(stream, inbox);
-  stream.offer(inbox.create(1));
+  stream.push(inbox.create(1));
   inbox.change('DELETED', 1);
-  stream.heal(inbox.lastSequence);
+  stream.resync(inbox.lastSequence);
   catchUp(stream, inbox);
   assert.deepEqual(call.folded.list(), []);
 });
@@ -299,7 +299,7 @@ test('a row of an earlier page that is deleted before the last page is deleted f
   const { inbox, call, stream } = opened();
   inbox.create(1, 2, 3);
   const page = inbox.page(0, 2);
-  stream.take(page.changes, false, page);
+  stream.applyPage(page.changes, false, page);
   inbox.change('DELETED', 1);
   catchUp(stream, inbox, 2);
   assert.deepEqual(call.folded.list(), inbox.list());
@@ -308,8 +308,8 @@ test('a row of an earlier page that is deleted before the last page is deleted f
 test('unread only: a row that was shown and is read while the stream is behind leaves', () => {
   const { inbox, call, stream } = opened({ filter: new StreamFilter([], 0, true) });
   catchUp(stream, inbox);
-  stream.offer(inbox.create(1));
-  stream.offer(inbox.readAll());
+  stream.push(inbox.create(1));
+  stream.push(inbox.readAll());
   catchUp(stream, inbox);
   assert.deepEqual(call.folded.list(), inbox.list());
 });
@@ -321,7 +321,7 @@ test('an ended stream is silent', () => {
   call.on('error', (error: { code: number }) => errors.push(error));
   stream.end(new AlertError('UNAVAILABLE', 'SHUTTING_DOWN', 'bye'));
   stream.end();
-  stream.offer(inbox.create(1));
+  stream.push(inbox.create(1));
   stream.tick(performance.now() + 1_000_000);
   call.drain();
   assert.equal(call.responses.length, 1);
@@ -359,19 +359,19 @@ test('in any order of losses, repeats, slowness and pages the folded stream is t
         () => inbox.readAll(),
       ][random(6)]!();
       known.push(event);
-      if (random(5) > 0) stream.offer(event);
-      if (random(6) === 0) stream.offer(known[random(known.length)]!);
+      if (random(5) > 0) stream.push(event);
+      if (random(6) === 0) stream.push(known[random(known.length)]!);
       if (random(4) === 0) call.room = false;
       if (random(4) === 0) call.drain();
       if (random(3) === 0 && stream.wantsPage) {
         const page = inbox.page(stream.cursor, limit);
-        stream.take(page.changes, page.changes.length < limit, page);
+        stream.applyPage(page.changes, page.changes.length < limit, page);
       }
-      if (random(8) === 0) stream.heal(inbox.lastSequence);
+      if (random(8) === 0) stream.resync(inbox.lastSequence);
     }
     call.drain();
     catchUp(stream, inbox, limit);
-    stream.heal(inbox.lastSequence);
+    stream.resync(inbox.lastSequence);
     catchUp(stream, inbox, limit);
     stream.checkpoint();
     assert.deepEqual(call.folded.problems, [], `seed ${seed}`);
@@ -386,7 +386,7 @@ test('a badge is of the changes it comes with: a response that ends within an ev
   // Alerts of 16,000 bytes: five of them fill a response.
   const { inbox, call, stream } = opened({ contents: largeContents() });
   catchUp(stream, inbox);
-  stream.offer(inbox.create(...Array.from({ length: 16 }, (_, index) => index + 1)));
+  stream.push(inbox.create(...Array.from({ length: 16 }, (_, index) => index + 1)));
   // The client takes the first one, and the rest comes.
   await turn();
   const cut = call.responses.filter(({ changes }) => changes.length > 0);
@@ -400,9 +400,9 @@ test('a badge is of the changes it comes with: a response that ends within an ev
 test('a record of another epoch is not shown, and has the inbox looked at', () => {
   const { inbox, call, host, stream } = opened();
   catchUp(stream, inbox);
-  stream.offer({ ...inbox.create(1), epoch: EPOCH + 1 });
+  stream.push({ ...inbox.create(1), epoch: EPOCH + 1 });
   assert.deepEqual([call.sequences, host.suspicions, stream.cursor], [[], 1, 0]);
   // An older writer does not know it.
-  stream.offer({ ...inbox.create(2), epoch: 0, changes: [] });
+  stream.push({ ...inbox.create(2), epoch: 0, changes: [] });
   assert.equal(host.asked, 1);
 });

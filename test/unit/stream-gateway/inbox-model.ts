@@ -8,7 +8,7 @@ import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js'
 import { Folded } from '../../support/stream.js';
 
 /** What Kafka brings. */
-export type InboxChangedEvent = Parameters<AlertStream['offer']>[0];
+export type InboxChangedEvent = Parameters<AlertStream['push']>[0];
 
 export const USER = 'op1';
 export const EPOCH = 1;

@@ -23,7 +23,7 @@ test('a client that does not read holds some 128 KiB of responses, however far b
   const readOn = () => {
     while (stream.wantsPage) {
       const page = inbox.page(stream.cursor, PAGE);
-      stream.take(page.changes, page.changes.length < PAGE, page);
+      stream.applyPage(page.changes, page.changes.length < PAGE, page);
     }
   };
   let most = 0;
@@ -48,11 +48,11 @@ test('changes that come together while it is live are held to the same bound, an
   const stream = newStream(call, host);
   const page = () => inbox.page(stream.cursor, PAGE);
   call.reads = false;
-  stream.take(page().changes, true, page());
+  stream.applyPage(page().changes, true, page());
   call.take();
   // One record, as one batch of delivery writes it.
-  stream.offer(inbox.create(...Array.from({ length: PAGE }, (_, index) => index + 1)));
-  stream.offer(inbox.create(PAGE + 1));
+  stream.push(inbox.create(...Array.from({ length: PAGE }, (_, index) => index + 1)));
+  stream.push(inbox.create(PAGE + 1));
   let most = 0;
   for (let turns = 0; host.waiting > 0; turns += 1) {
     assert.ok(turns < ALERTS, 'the stream goes on when its client reads');
@@ -75,7 +75,7 @@ test('a stream that ends gives back what waited for its client', () => {
   call.reads = false;
   const host = new FakeHost(1000, largeContents());
   const stream = newStream(call, host);
-  stream.take(inbox.page(0, PAGE).changes, true, inbox.page(0, PAGE));
+  stream.applyPage(inbox.page(0, PAGE).changes, true, inbox.page(0, PAGE));
   assert.ok(host.waiting > 0);
   stream.end();
   assert.equal(host.waiting, 0);

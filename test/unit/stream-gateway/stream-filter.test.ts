@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { AlertContent } from '../../../services/stream-gateway/alert-contents.js';
+import type { EncodedAlert } from '../../../services/stream-gateway/alert-contents.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 
-const content = (kind: AlertContent['kind'], rank: number): AlertContent => ({
+const content = (kind: EncodedAlert['kind'], rank: number): EncodedAlert => ({
   kind,
   rank,
   createdAt: 0,

@@ -79,7 +79,7 @@ test('one stream is never read for twice at a time, even if it falls behind as i
   await turn();
   // While the first page is read, a bulk change arrives: it is buffered, and at going live it is a gap.
   inbox.create(3, 4, 5);
-  stream.offer(inbox.readAll());
+  stream.push(inbox.readAll());
   await untilTrue(() => stream.isLive && stream.cursor === inbox.lastSequence, { what: 'the stream has caught up' });
   await sleep(30);
   assert.deepEqual(call.folded.problems, []);
@@ -96,7 +96,7 @@ test('a buffer that overflows while the stream catches up does not make it see a
   const stream = newStream(call, hub);
   hub.add(stream);
   await turn();
-  for (let alertId = 2; alertId <= 10; alertId += 1) stream.offer(inbox.create(alertId));
+  for (let alertId = 2; alertId <= 10; alertId += 1) stream.push(inbox.create(alertId));
   await untilTrue(() => stream.isLive && stream.cursor === inbox.lastSequence, { what: 'the stream has caught up' });
   await sleep(30);
   assert.deepEqual(call.folded.problems, []);
@@ -210,7 +210,7 @@ test('an answer of before a stream came that far is no proof that commits were l
   let goOn!: () => void;
   answer = new Promise((resolve) => (goOn = resolve));
   const compared = compare(hub);
-  stream.offer(inbox.create(2));
+  stream.push(inbox.create(2));
   assert.equal(stream.cursor, 2);
   goOn();
   await compared;
@@ -223,7 +223,7 @@ test('a stream that catches up from beyond its inbox ends, rather than to go liv
   const { hub } = hubOn(t, inbox, () => Promise.resolve());
   const { stream, refusals } = await liveStream(hub);
   inbox.lastSequence = 1;
-  stream.heal(4);
+  stream.resync(4);
   await untilTrue(() => refusals.length > 0, { what: 'the stream is refused' });
   assert.match(refusals.join(), /too old to go on from/);
 });
@@ -234,7 +234,7 @@ test('records that a stream is beyond have its inbox looked at before the next c
   const { hub } = hubOn(t, inbox, () => Promise.resolve());
   const { stream, refusals } = await liveStream(hub);
   inbox.lastSequence = 1;
-  stream.offer(inbox.create(9));
+  stream.push(inbox.create(9));
   await untilTrue(() => refusals.length > 0, { what: 'the stream is refused', timeoutMs: 3000 });
 });
 

@@ -18,7 +18,7 @@ function endingOf(call: FakeCall) {
 
 const take = (stream: AlertStream, inbox: InboxModel) => {
   const page = inbox.page(stream.cursor, 100);
-  stream.take(page.changes, true, page);
+  stream.applyPage(page.changes, true, page);
 };
 
 test('a client that takes nothing of what waits for it is ended, with the token of what it took', () => {
@@ -32,7 +32,7 @@ test('a client that takes nothing of what waits for it is ended, with the token 
   call.reads = false;
   take(stream, inbox);
   call.take();
-  stream.offer(inbox.create(3));
+  stream.push(inbox.create(3));
   assert.ok(host.waiting > 0);
   stream.tick(performance.now() + host.stallMs - 100);
   assert.equal(stream.hasEnded, false);
@@ -91,9 +91,9 @@ test('a response says how much comes after it, and nothing does when the stream 
   const call = new FakeCall();
   const stream = newStream(call, new FakeHost());
   const page = inbox.page(0, 2);
-  stream.take(page.changes, false, page);
+  stream.applyPage(page.changes, false, page);
   take(stream, inbox);
-  stream.offer(inbox.create(6));
+  stream.push(inbox.create(6));
   assert.deepEqual(
     call.responses.map(({ changes, behind }) => [changes.length, behind]),
     [

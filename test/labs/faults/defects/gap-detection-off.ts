@@ -5,8 +5,8 @@ import { runWired } from './wired.js';
 
 // A live stream that misses a number goes on behind it, instead of reading what it has missed.
 const offered = new WeakMap<AlertStream, InboxChangedEvent>();
-const { offer } = AlertStream.prototype;
-AlertStream.prototype.offer = function (event) {
+const { push: offer } = AlertStream.prototype;
+AlertStream.prototype.push = function (event) {
   if (this.isLive) offered.set(this, event);
   offer.call(this, event);
 };
@@ -14,6 +14,6 @@ const { catchUp } = StreamHub.prototype;
 StreamHub.prototype.catchUp = function (stream) {
   const event = offered.get(stream);
   if (event === undefined) catchUp.call(this, stream);
-  else stream.take([], true, event);
+  else stream.applyPage([], true, event);
 };
 await runWired();

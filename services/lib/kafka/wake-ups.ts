@@ -2,7 +2,7 @@
  * What is known of the records that librdkafka has fetched: whether there may be any, and the wait for some when there are
  * none. Times are of performance.now().
  */
-export class Arrivals {
+export class WakeUps {
   #expected = true;
   #wake: (() => void) | undefined;
   #askedAt = -Infinity;

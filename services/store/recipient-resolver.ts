@@ -42,7 +42,7 @@ export interface Routable {
 }
 
 /** Finds recipients: the one place where the directory, the rules and the named lists come together. */
-export class DirectoryCache {
+export class RecipientResolver {
   readonly #versions = new LRUCache<number, Promise<Directory>>({ max: VERSIONS_MAX });
 
   #hits = 0;
