@@ -57,30 +57,30 @@ const LABELS: Readonly<Record<string, RegExp>> = {
 const ALERTS = 30;
 const METRICS_MD = readFileSync(join(ROOT, 'services', 'lib', 'telemetry', 'METRICS.md'), 'utf8');
 
-/** Labels that the table does not repeat. */
+/** Labels that METRICS.md does not repeat. */
 const EVERYWHERE = new Set(['le', 'otel_scope_name']);
 
-interface Row {
+interface Entry {
   readonly type: string;
   readonly labels: readonly string[];
   readonly roles: readonly string[];
   readonly text: string;
 }
 
-/** The table of METRICS.md, by metric. */
-function readTable(): Map<string, Row> {
-  const rows = METRICS_MD.split('\n')
-    .filter((line) => /^\| `\w+` +\| (counter|gauge|histogram)/.test(line))
-    .map((line) => line.split(' | ').map((cell) => cell.replace(/^\||\|$/g, '').trim()));
-  const list = (cell: string) => cell.split(', ').filter((word) => word !== '');
+/** The entries of METRICS.md, by metric. */
+function readEntries(): Map<string, Entry> {
+  const list = (text: string) => text.split(', ').filter((word) => word !== '');
+  const entries = METRICS_MD.replace(/\n +/g, ' ').matchAll(
+    /^- `(\w+)` \((counter|gauge|histogram); (?:by ([^;]+); )?([^)]+)\)(?:: (.*))?$/gm,
+  );
   return new Map(
-    rows.map(([name, type, labels, roles, text]) => [
-      name!.replaceAll('`', ''),
+    [...entries].map(([, name, type, labels = '', roles, text = '']) => [
+      name!,
       {
         type: type!,
-        labels: list(labels!.replaceAll('`', '')),
+        labels: list(labels.replaceAll('`', '')),
         roles: roles === 'all' ? ROLE_NAMES : list(roles!),
-        text: text!.replaceAll('\\', ''),
+        text: text.replaceAll('\\', ''),
       },
     ]),
   );
@@ -151,8 +151,8 @@ async function startBusyRoles(t: TestContext) {
 
 test('every role exports what METRICS.md says, no less and no more, and no label tells of a user or an alert', async (t) => {
   const { addressOf, receiver } = await startBusyRoles(t);
-  const table = readTable();
-  const wanted = [...table].flatMap(([name, { roles }]) => roles.map((role) => `${role} ${name}`)).sort();
+  const listed = readEntries();
+  const wanted = [...listed].flatMap(([name, { roles }]) => roles.map((role) => `${role} ${name}`)).sort();
   let pages = new Map<RoleName, Map<string, Family>>();
   const exported = () =>
     [...pages].flatMap(([role, families]) => [...families.keys()].map((name) => `${role} ${name}`)).sort();
@@ -168,14 +168,14 @@ test('every role exports what METRICS.md says, no less and no more, and no label
   assert.deepEqual(exported(), wanted);
   for (const [role, families] of pages) {
     for (const [name, { type, help, samples }] of families) {
-      const row = table.get(name)!;
-      assert.equal(type, row.type, name);
-      assert.equal(help, row.text, name);
+      const entry = listed.get(name)!;
+      assert.equal(type, entry.type, name);
+      assert.equal(help, entry.text, name);
       // Partitions and buckets included.
       assert.ok(samples.length < 200, `${samples.length} samples of ${name} in ${role}`);
       for (const { labels } of samples) {
         for (const [label, value] of Object.entries(labels)) {
-          assert.ok(EVERYWHERE.has(label) || row.labels.includes(label), `${name} of ${role} has the label ${label}`);
+          assert.ok(EVERYWHERE.has(label) || entry.labels.includes(label), `${name} of ${role} has the label ${label}`);
           assert.match(value, LABELS[label] ?? /^$/, `${label} of ${name} in ${role}`);
         }
       }
