@@ -38,11 +38,15 @@ for (const { name, script, args } of PARTS) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   process.stdout.write(`\n== ${name}\n`);
   const started = performance.now();
-  const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, '.build', 'test', script), ...args], {
-    cwd: ROOT,
-    env: childEnv(),
-    stdio: 'inherit',
-  });
+  const child = spawn(
+    process.execPath,
+    ['--enable-source-maps', join(ROOT, '.build', 'test', 'labs', script), ...args],
+    {
+      cwd: ROOT,
+      env: childEnv(),
+      stdio: 'inherit',
+    },
+  );
   const code = await new Promise((resolve) => {
     child.on('error', () => resolve(1));
     child.on('close', resolve);

@@ -40,7 +40,7 @@ export interface WorldOptions {
 
 /** More messages than a run of an hour sends. */
 const FCM_RECORDS = 500_000;
-const SSOM_ALERT = join(ROOT, '.build', 'services', 'ops', 'ssom-alert.js');
+const SSOM_ALERT = join(ROOT, '.build', 'services', 'cli', 'ssom-alert.js');
 
 /** One place for a process of a role: it keeps its addresses when the process is another one. */
 export class Slot {
