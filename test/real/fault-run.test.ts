@@ -4,7 +4,7 @@ import { DEFECTS } from '../labs/faults/defects.js';
 import { FaultRun } from '../labs/faults/fault-run.js';
 import { FAULTS } from '../labs/faults/faults.js';
 import { proveDefect } from '../labs/faults/prove-defect.js';
-import { whySkip } from './support.js';
+import { whySkip } from '../support/stack.js';
 
 const SEED = 20_260;
 

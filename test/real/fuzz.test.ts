@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fuzz, PARTS } from '../labs/fuzz/fuzz.js';
-import { whySkip } from './support.js';
+import { whySkip } from '../support/stack.js';
 
 /** The small part of `npm run fuzz`: the same inputs each time, so that what fails here fails again. */
 const INPUTS = 2000;

@@ -5,20 +5,10 @@ import { connectApi, type TestApi } from '../support/api.js';
 import { defer } from '../support/defer.js';
 import { assertFoldEqualsInbox, collectStream, Folded, type CollectedStream } from '../support/stream.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
-import {
-  alertFor,
-  environmentFor,
-  loadDirectory,
-  people,
-  Roles,
-  serviceClient,
-  stackFolder,
-  startBroker,
-  startStack,
-  until,
-  whySkip,
-  type RoleProcess,
-} from './support.js';
+import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
+import { type RoleProcess, Roles } from '../support/role-process.js';
+import { environmentFor, stackFolder, startBroker, startStack, whySkip } from '../support/stack.js';
+import { until } from '../support/until-true.js';
 
 const TEAM = people('held', 3, 'GATEWAYS');
 const NAMES = TEAM.map(({ userId }) => userId);

@@ -3,22 +3,12 @@ import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import type { Kafka, Postgres, Registry } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import {
-  alertFor,
-  environmentFor,
-  loadDirectory,
-  people,
-  readTopic,
-  Roles,
-  serviceClient,
-  sorted,
-  stackFolder,
-  startBroker,
-  startStack,
-  until,
-  whySkip,
-  type RoleProcess,
-} from './support.js';
+import { sorted } from '../support/expected.js';
+import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
+import { readTopic } from '../support/raw-kafka.js';
+import { type RoleProcess, Roles } from '../support/role-process.js';
+import { environmentFor, stackFolder, startBroker, startStack, whySkip } from '../support/stack.js';
+import { until } from '../support/until-true.js';
 
 const OUTBOX_MAX = 3000;
 const SWEEP_MS = 200;

@@ -4,7 +4,10 @@ import { PushWorld, type Person } from '../labs/push/world.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { dashboardQueries, lacksPrometheus, metricsOf, rules } from '../support/monitoring.js';
 import { Prometheus, targetOf } from './prometheus.js';
-import { alertFor, until, whySkip, type RoleProcess } from './support.js';
+import { alertFor } from '../support/people.js';
+import type { RoleProcess } from '../support/role-process.js';
+import { whySkip } from '../support/stack.js';
+import { until } from '../support/until-true.js';
 
 /** What Prometheus makes itself. */
 const OF_PROMETHEUS = ['up', 'ALERTS'];

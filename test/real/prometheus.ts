@@ -6,7 +6,8 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parse, stringify } from 'yaml';
 import { filesIn, requirePrometheus, type Rule, type RuleFile } from '../support/monitoring.js';
-import { until, type RoleProcess } from './support.js';
+import type { RoleProcess } from '../support/role-process.js';
+import { until } from '../support/until-true.js';
 
 export interface FiringAlert {
   readonly state: string;

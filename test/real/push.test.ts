@@ -1,7 +1,8 @@
 import { after, before, describe, it } from 'node:test';
 import { deadTokens, killedInFlight, outage, overQuota, storm, threeDevices } from '../labs/push/scenarios.js';
 import { PushWorld } from '../labs/push/world.js';
-import { whySkip, type RoleProcess } from './support.js';
+import type { RoleProcess } from '../support/role-process.js';
+import { whySkip } from '../support/stack.js';
 
 describe('push on the real stack', { skip: whySkip() }, () => {
   let world: PushWorld;

@@ -11,7 +11,7 @@ import type { RegistryError } from '../../services/lib/registry/client.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
 import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../services/lib/registry/embedded.js';
 import { ROOT } from '../../services/lib/root.js';
-import { privateStart, stackFolder, whySkip } from './support.js';
+import { privateStart, stackFolder, whySkip } from '../support/stack.js';
 
 const record = (fields: object[]) =>
   canonicalSchema(JSON.stringify({ type: 'record', name: 'R', namespace: 'test', fields }));

@@ -8,20 +8,11 @@ import { startJaeger, type Daemon, type Jaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
 import { ancestorsOf, findTraces, rootsOf, servicesOf, treeOf, type Trace } from './jaeger.js';
-import {
-  alertFor,
-  environmentFor,
-  Follower,
-  loadDirectory,
-  people,
-  privateStart,
-  Roles,
-  serviceClient,
-  stackFolder,
-  startStack,
-  until,
-  whySkip,
-} from './support.js';
+import { Follower } from '../support/follower.js';
+import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
+import { Roles } from '../support/role-process.js';
+import { environmentFor, privateStart, stackFolder, startStack, whySkip } from '../support/stack.js';
+import { until } from '../support/until-true.js';
 
 /** What `alert-slow-processing-ms` is by default. */
 const SLOW_MS = 5000;

@@ -3,22 +3,12 @@ import { after, before, describe, it } from 'node:test';
 import { createTopics, freePorts, startKafka, startPostgres, startRegistry, type Daemon } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { health } from '../support/health.js';
-import {
-  alertFor,
-  DOWNLOADS,
-  environmentFor,
-  Expected,
-  Follower,
-  loadDirectory,
-  people,
-  privateStart,
-  Roles,
-  serviceClient,
-  stackFolder,
-  until,
-  whySkip,
-  type RoleProcess,
-} from './support.js';
+import { Expected } from '../support/expected.js';
+import { Follower } from '../support/follower.js';
+import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
+import { type RoleProcess, Roles } from '../support/role-process.js';
+import { DOWNLOADS, environmentFor, privateStart, stackFolder, whySkip } from '../support/stack.js';
+import { until } from '../support/until-true.js';
 
 // Every role is started first, with nothing there; then what it needs comes, one after the other.
 describe('roles that start before what they need', { skip: whySkip() }, () => {

@@ -12,20 +12,11 @@ import { silentLogger } from '../../services/lib/logging.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
 import { metricIn } from '../support/metrics.js';
 import { servicesOf, traceOf, type Trace } from './jaeger.js';
-import {
-  alertFor,
-  environmentFor,
-  Follower,
-  loadDirectory,
-  privateStart,
-  Roles,
-  serviceClient,
-  stackFolder,
-  startStack,
-  until,
-  whySkip,
-  type RoleProcess,
-} from './support.js';
+import { Follower } from '../support/follower.js';
+import { alertFor, loadDirectory, serviceClient } from '../support/people.js';
+import { type RoleProcess, Roles } from '../support/role-process.js';
+import { environmentFor, privateStart, stackFolder, startStack, whySkip } from '../support/stack.js';
+import { until } from '../support/until-true.js';
 
 const SLOW_MS = 5000;
 /** Longer than what is slow, and than an ordinary alert takes on a busy machine. */

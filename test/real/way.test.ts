@@ -17,27 +17,13 @@ import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
 import { ROOT } from '../../services/lib/root.js';
-import type { RoleProcess } from './support.js';
-import {
-  alertFor,
-  environmentFor,
-  Expected,
-  Follower,
-  inboxOf,
-  javaPartition,
-  loadDirectory,
-  people,
-  privateStart,
-  readTopic,
-  Roles,
-  serviceClient,
-  stackFolder,
-  startStack,
-  until,
-  untilShared,
-  whySkip,
-  type Person,
-} from './support.js';
+import { Expected } from '../support/expected.js';
+import { Follower } from '../support/follower.js';
+import { alertFor, inboxOf, loadDirectory, people, type Person, serviceClient } from '../support/people.js';
+import { javaPartition, readTopic } from '../support/raw-kafka.js';
+import { type RoleProcess, Roles, untilShared } from '../support/role-process.js';
+import { environmentFor, privateStart, stackFolder, startStack, whySkip } from '../support/stack.js';
+import { until } from '../support/until-true.js';
 
 const WEB = 'WAY-WEB';
 const ROUTED: readonly Person[] = [

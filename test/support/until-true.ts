@@ -54,3 +54,12 @@ export async function untilTrue<T>(condition: () => T | Promise<T>, options: Unt
     await sleep(intervalMs);
   }
 }
+
+/** untilTrue with the patience that rebalances and restarting brokers need on two busy cores. */
+export function until<T>(
+  what: string | (() => string),
+  condition: () => T | Promise<T>,
+  timeoutMs = 45_000,
+): Promise<NonNullable<T>> {
+  return untilTrue(condition, { what, timeoutMs, intervalMs: 50 });
+}

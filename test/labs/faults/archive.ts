@@ -1,4 +1,4 @@
-import { readTopic, type RawRecord } from '../../real/support.js';
+import { type RawRecord, readTopic } from '../../support/raw-kafka.js';
 import type { World } from './world.js';
 
 export const TOPICS = ['alert-created-topic', 'user-alert-topic', 'inbox-change-topic'] as const;

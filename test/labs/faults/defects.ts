@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import type { Environment } from '../../real/support.js';
-import { until } from '../../real/support.js';
+import type { Environment } from '../../support/stack.js';
+import { until } from '../../support/until-true.js';
 import { FAULTS, type Fault, type Stage } from './faults.js';
 import type { Kind } from './findings.js';
 import type { RoleName } from '../../../services/domain/role-names.js';

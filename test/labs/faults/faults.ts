@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Random } from '../../support/random.js';
-import { readTopic, until } from '../../real/support.js';
+import { readTopic } from '../../support/raw-kafka.js';
+import { until } from '../../support/until-true.js';
 import { POISONED } from './poison-writer.js';
 import { clockShift, steppedClock } from './clock-shift.js';
 import type { ErrorName, Rule } from '../../fakes/fcm/control-types.js';

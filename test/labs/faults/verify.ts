@@ -5,7 +5,7 @@ import avsc from 'avsc';
 import { createClient, type AlertClient } from '../../../services/client/client.js';
 import type { InboxEntry__Output } from '../../../services/gen/ssom/alert/v1/InboxEntry.js';
 import { ROOT } from '../../../services/lib/root.js';
-import { inboxOf } from '../../real/support.js';
+import { inboxOf } from '../../support/people.js';
 import { TOPICS, type Archive } from './archive.js';
 import type { Findings } from './findings.js';
 import type { Follower } from './follower.js';

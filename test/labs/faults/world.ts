@@ -21,7 +21,9 @@ import {
 import { ROLE_NAMES, type RoleName } from '../../../services/domain/role-names.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { fcmVariables, launchFcm, type Fcm } from '../../fakes/fcm/client.js';
-import { DOWNLOADS, privateStart, RoleProcess, stackFolder, until, type Environment } from '../../real/support.js';
+import { RoleProcess } from '../../support/role-process.js';
+import { DOWNLOADS, type Environment, privateStart, stackFolder } from '../../support/stack.js';
+import { until } from '../../support/until-true.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 export interface WorldOptions {

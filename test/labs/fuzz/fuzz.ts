@@ -4,7 +4,7 @@ import { KafkaFuzz } from './kafka.js';
 import { Random } from './random.js';
 import { fuzzRegistry } from './registry.js';
 import { Report } from './report.js';
-import { until } from '../../real/support.js';
+import { until } from '../../support/until-true.js';
 import { World, type Footprint } from './world.js';
 
 /** How the inputs are shared out. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { until } from '../../real/support.js';
+import { until } from '../../support/until-true.js';
 
 export type Header = Readonly<Record<string, Buffer>>;
 

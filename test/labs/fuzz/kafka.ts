@@ -2,7 +2,7 @@ import { openEvents } from '../../../services/events/events.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
-import { until } from '../../real/support.js';
+import { until } from '../../support/until-true.js';
 import { RawReader, RawWriter } from './kafka-client.js';
 import { LetterCheck } from './letters.js';
 import { createProbe } from './probe.js';

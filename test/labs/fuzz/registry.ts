@@ -6,7 +6,7 @@ import { classify } from '../../../services/lib/kafka/failure.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
 import { ROOT } from '../../../services/lib/root.js';
-import { until } from '../../real/support.js';
+import { until } from '../../support/until-true.js';
 import { wrongAnswer } from './answers.js';
 import { RawWriter, type WrittenRecord } from './kafka-client.js';
 import { READERS } from './people.js';

@@ -5,18 +5,11 @@ import pg from 'pg';
 import type { Kafka, Postgres, Registry } from '#stack';
 import type { AlertClient } from '../../../services/client/client.js';
 import { ROOT } from '../../../services/lib/root.js';
-import {
-  environmentFor,
-  Follower,
-  loadDirectory,
-  Roles,
-  serviceClient,
-  stackFolder,
-  startStack,
-  until,
-  type Environment,
-  type RoleProcess,
-} from '../../real/support.js';
+import { Follower } from '../../support/follower.js';
+import { loadDirectory, serviceClient } from '../../support/people.js';
+import { type RoleProcess, Roles } from '../../support/role-process.js';
+import { type Environment, environmentFor, stackFolder, startStack } from '../../support/stack.js';
+import { until } from '../../support/until-true.js';
 import { CROWD, DEPARTMENTS, PROBES, PROBE_DEPARTMENT, READERS, VICTIMS } from './people.js';
 import { RegistryProxy } from './registry-proxy.js';
 import type { Report } from './report.js';

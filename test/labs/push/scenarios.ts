@@ -1,7 +1,9 @@
 // What the push role has to bear; test/real/push.test.ts runs them small, run.ts as they are meant.
 import assert from 'node:assert/strict';
 import { Random } from '../../support/random.js';
-import { alertFor, Follower, until } from '../../real/support.js';
+import { Follower } from '../../support/follower.js';
+import { alertFor } from '../../support/people.js';
+import { until } from '../../support/until-true.js';
 import type { PushWorld } from './world.js';
 
 export async function threeDevices(world: PushWorld): Promise<void> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { bareLoop, sampleMessage } from '../../fakes/fcm/bare-loop.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
 import { median } from '../bench/statistics.js';
-import type { RoleProcess } from '../../real/support.js';
+import type { RoleProcess } from '../../support/role-process.js';
 import type { PushWorld } from './world.js';
 
 const LATENCY_MS = 50;

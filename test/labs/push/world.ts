@@ -6,18 +6,10 @@ import type { AlertClient } from '../../../services/client/client.js';
 import type { AlertLevel } from '../../../services/gen/ssom/alert/v1/AlertLevel.js';
 import { launchFcm, fcmVariables, type Fcm } from '../../fakes/fcm/client.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
-import {
-  alertFor,
-  environmentFor,
-  loadDirectory,
-  Roles,
-  serviceClient,
-  stackFolder,
-  startStack,
-  until,
-  type Environment,
-  type RoleProcess,
-} from '../../real/support.js';
+import { alertFor, loadDirectory, serviceClient } from '../../support/people.js';
+import { type RoleProcess, Roles } from '../../support/role-process.js';
+import { type Environment, environmentFor, stackFolder, startStack } from '../../support/stack.js';
+import { until } from '../../support/until-true.js';
 
 export interface Person {
   readonly userId: string;

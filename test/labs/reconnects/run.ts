@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import type { Daemon } from '#stack';
-import { environmentFor, Roles, stackFolder, startStack, type RoleProcess } from '../../real/support.js';
+import { type RoleProcess, Roles } from '../../support/role-process.js';
+import { environmentFor, stackFolder, startStack } from '../../support/stack.js';
 import { runReconnects, type Place, type ReconnectResult } from './reconnect-run.js';
 
 const HELP = `npm run reconnects -- [options]
