@@ -9,7 +9,8 @@ import { installClient, packClient, type Consumer } from '../support/client-pack
 import { loadDirectory, sampleDirectory } from '../support/directory.js';
 import { defer } from '../support/defer.js';
 import { openDatabase } from '../support/postgres.js';
-import { cleanEnvironment, startStandalone } from '../support/standalone.js';
+import { startStandalone } from '../support/standalone.js';
+import { cleanEnvironment } from '../support/role-process.js';
 import { untilTrue } from '../support/until-true.js';
 
 /*

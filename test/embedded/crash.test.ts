@@ -5,7 +5,7 @@ import { alertRequest } from '../support/alerts.js';
 import { connectApi, type TestApi } from '../support/api.js';
 import { loadDirectory } from '../support/directory.js';
 import { createTestDatabase } from '../support/postgres.js';
-import { roleAddresses, startRole, startStandalone } from '../support/standalone.js';
+import { startRole, startStandalone } from '../support/standalone.js';
 import { assertFoldEqualsInbox, collectStream, Folded, listWholeInbox } from '../support/stream.js';
 import { untilTrue } from '../support/until-true.js';
 
@@ -72,10 +72,8 @@ test('committed and never published, because Kafka was away and the process died
   // Nothing listens there.
   const nowhere = { KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:9', SCHEMA_REGISTRY_URL: 'http://127.0.0.1:10' };
   const lonely = startRole(t, 'alert-api', { ...env, ...nowhere });
-  const { grpc, http } = await roleAddresses(lonely);
-  await untilTrue(async () => (await fetch(`http://${http}/readyz`)).status === 200, {
-    what: 'alert-api is ready with PostgreSQL alone',
-  });
+  // PostgreSQL alone is enough for that.
+  const { grpc } = await (await lonely.ready()).listening();
   const lonelyApi = connectApi(t, grpc);
   await loadDirectory(lonelyApi);
   const created = await Promise.all(

@@ -13,8 +13,8 @@ import { RegistryClient } from '../../services/lib/registry/client.js';
 import { main } from '../../services/cli/cli.js';
 import { fakeContext } from '../unit/cli/fake-context.js';
 import { alertFor, inboxOf, loadDirectory, people, serviceClient } from '../support/people.js';
-import { Roles } from '../support/role-process.js';
-import { DOWNLOADS, type Environment, environmentFor, stackFolder, startStack, whySkip } from '../support/stack.js';
+import { Roles, type Environment } from '../support/role-process.js';
+import { DOWNLOADS, environmentFor, stackFolder, startStack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
 
 const TOPIC = 'user-alert-topic';

@@ -13,11 +13,10 @@ import {
 } from '#stack';
 import { ROOT } from '../../services/lib/root.js';
 import { temporaryFolder } from './cleanup.js';
+import type { Environment } from './role-process.js';
 
 // The stack kills its processes when this one exits, which the death by a signal is not.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));
-
-export type Environment = Readonly<Record<string, string>>;
 
 /** Jars and binaries are shared with the developer's own stack; everything else is private. */
 export const DOWNLOADS = process.env['STACK_DOWNLOADS'] ?? join(ROOT, '.local', 'downloads');

@@ -1,119 +1,32 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { atExit, killPostgresOf, temporaryFolder } from './cleanup.js';
 import { connectApi, type TestApi } from './api.js';
-import { untilTrue } from './until-true.js';
 import { defer } from './defer.js';
+import { RoleProcess, type Environment } from './role-process.js';
+import { untilTrue } from './until-true.js';
 
-/** The compiled entry, beside the compiled tests. */
-export const MAIN = fileURLToPath(new URL('../../services/launch/main.js', import.meta.url));
-
-/** Environment of a child: only what Node and its modules need, so that the machine's own settings change nothing. */
-export function cleanEnvironment(env: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_OPTIONS', 'NODE_V8_COVERAGE'];
-  const kept = inherited.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
-  return { ...(Object.fromEntries(kept) as Record<string, string>), ...env };
-}
-
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-/** One process of the service, with what it wrote. */
-export class ServiceProcess {
-  stdout = '';
-  stderr = '';
-  exit: Exit | undefined;
-  readonly exited: Promise<Exit>;
-  readonly #child: ChildProcess;
-
-  constructor(role: string, env: Readonly<Record<string, string>>, cwd: string) {
-    this.#child = spawn(process.execPath, ['--enable-source-maps', MAIN, role], {
-      cwd,
-      // It shuts down when the channel to us breaks, however we end.
-      env: { ...cleanEnvironment(env), SSOM_PARENT_IPC: '1' },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-    const takeBack = atExit(() => this.#child.kill('SIGKILL'));
-    this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
-    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
-    this.exited = new Promise((resolve) => {
-      this.#child.on('close', (code, signal) => {
-        takeBack();
-        this.exit = { code, signal };
-        resolve(this.exit);
-      });
-    });
-  }
-
-  get pid(): number {
-    return this.#child.pid!;
-  }
-
-  get output(): string {
-    return this.stdout + this.stderr;
-  }
-
-  /** Sends a signal; resolves when the process has ended. */
-  async kill(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
-    if (this.exit === undefined) this.#child.kill(signal);
-    return this.exited;
-  }
-
-  /** Everything that we hold of it closes, as if this process had been killed. */
-  abandon(): void {
-    this.#child.stdout!.destroy();
-    this.#child.stderr!.destroy();
-    // Of a channel that was closed here no end is told.
-    this.#child.once('exit', (code, signal) => this.#child.emit('close', code, signal));
-    this.#child.disconnect();
-  }
-
-  /** Sends a signal and goes on. */
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-}
+/** As `npm start` has it: stack traces name the sources. */
+const NODE_OPTIONS = ['--enable-source-maps'];
 
 /** Starts one role as a process of its own; it is stopped when the test ends. Says nothing of whether it is ready. */
-export function startRole(t: TestContext, role: string, env: Readonly<Record<string, string>> = {}): ServiceProcess {
+export function startRole(t: TestContext, role: string, env: Environment = {}): RoleProcess {
   const folder = temporaryFolder();
-  const child = new ServiceProcess(
+  const child = new RoleProcess(
     role,
     { GRPC_LISTEN: '127.0.0.1:0', HTTP_LISTEN: '127.0.0.1:0', LOG_FORMAT: 'json', ...env },
-    folder.path,
+    { cwd: folder.path, nodeOptions: NODE_OPTIONS },
   );
   defer(t, async () => {
-    await stopped(child);
+    await child.stop();
     folder.remove();
   });
   return child;
 }
 
-/** Waits for the log line (LOG_LEVEL info) in which a role says where it listens. */
-export async function roleAddresses(child: ServiceProcess): Promise<{ grpc: string; http: string }> {
-  return untilTrue(
-    () => {
-      if (child.exit !== undefined) throw new Error(`the role ended: ${child.output}`);
-      const line = child.stderr.split('\n').find((text) => text.includes(' is running"'));
-      return line === undefined ? undefined : (JSON.parse(line) as { grpc: string; http: string });
-    },
-    { timeoutMs: 15_000, what: () => `the role listens: ${child.output}` },
-  );
-}
-
-async function stopped(child: ServiceProcess): Promise<void> {
-  const timer = setTimeout(() => child.signal('SIGKILL'), 10_000);
-  await child.kill('SIGTERM');
-  clearTimeout(timer);
-}
-
 export interface StandaloneOptions {
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Environment;
   /** Default: a new temporary one, removed when the test ends. */
   readonly dataDir?: string;
   /** Wait until the banner is there; default true. Without it there are no addresses. */
@@ -122,16 +35,16 @@ export interface StandaloneOptions {
 
 /** The whole service in one process, as `npm start` runs it. */
 export class Standalone {
-  #process!: ServiceProcess;
+  #process!: RoleProcess;
   #addresses: { grpc: string; http: string } | undefined;
 
   constructor(
     private readonly t: TestContext,
     readonly dataDir: string,
-    private readonly env: Readonly<Record<string, string>>,
+    private readonly env: Environment,
   ) {}
 
-  get process(): ServiceProcess {
+  get process(): RoleProcess {
     return this.#process;
   }
 
@@ -155,7 +68,7 @@ export class Standalone {
 
   launch(): void {
     this.#addresses = undefined;
-    this.#process = new ServiceProcess(
+    this.#process = new RoleProcess(
       'standalone',
       {
         DATA_DIR: this.dataDir,
@@ -165,7 +78,7 @@ export class Standalone {
         LOG_FORMAT: 'json',
         ...this.env,
       },
-      this.dataDir,
+      { cwd: this.dataDir, nodeOptions: NODE_OPTIONS },
     );
   }
 
@@ -209,7 +122,7 @@ export class Standalone {
   }
 
   async stop(): Promise<void> {
-    await stopped(this.#process);
+    await this.#process.stop();
     if (existsSync(this.dataDir)) killPostgresOf(this.dataDir);
   }
 }

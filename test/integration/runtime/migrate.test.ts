@@ -6,7 +6,7 @@ import { silentLogger } from '../../../services/lib/logging.js';
 import { migrate } from '../../../services/store/migrate.js';
 import { defer } from '../../support/defer.js';
 import { createEmptyDatabase } from '../../support/postgres.js';
-import { cleanEnvironment } from '../../support/standalone.js';
+import { cleanEnvironment } from '../../support/role-process.js';
 import { untilTrue } from '../../support/until-true.js';
 
 /** Runs the migration in a process of its own; resolves to what it applied. */

@@ -1,8 +1,4 @@
 // The place where scenarios run: a private copy of the real stack, and the roles as processes, as in production.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createTopics, alertTopics, freePorts, startKafka, startPostgres, startRegistry } from '#stack';
@@ -11,9 +7,9 @@ import { createClient, type AlertClient } from '../../../services/client/client.
 import { loadConfig } from '../../../services/lib/config/load.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { Database } from '../../../services/lib/postgres.js';
-import { wait } from '../../../services/lib/retry.js';
 import type { RoleName } from '../../../services/domain/role-names.js';
 import { ROOT } from '../../../services/lib/root.js';
+import { RoleProcess } from '../../support/role-process.js';
 import type { Figures } from './figures.js';
 import { descendantsMb, residentMb } from './processes.js';
 import { Worker, type Commands } from './worker.js';
@@ -23,8 +19,6 @@ export const CPU = 'CPU, milliseconds per 1,000 calls or user-alerts';
 export const MEMORY = "Memory, megabytes resident; of PostgreSQL's processes the sum, what they share counted once";
 
 export const IDLE_CPU = 'CPU while there is nothing to do, percent of a core';
-
-export const MAIN = join(ROOT, '.build', 'services', 'launch', 'main.js');
 
 export interface BenchOptions {
   readonly rounds: number;
@@ -46,138 +40,19 @@ export interface Scenario {
 }
 
 const READY_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 15_000;
+const READY_INTERVAL_MS = 10;
+const WARNINGS_SHOWN = 10;
 
-/** What a child of ours may know of our environment: the service refuses variables that it does not know. */
-export function cleanEnvironment(more: Record<string, string>): Record<string, string> {
-  const { PATH = '', HOME = '', TMPDIR = '/tmp' } = process.env;
-  // As deploy/tools/setup/start.mjs starts it: the Kafka client's blocking calls hold threads of this pool.
-  return { PATH, HOME, TMPDIR, UV_THREADPOOL_SIZE: '16', ...more };
-}
-
-/** A role as a process of its own. It ends when this process does, however that ends. */
-export class RoleProcess {
-  readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
-  readonly #started = performance.now();
-  /** Milliseconds from its start to a /readyz of 200. */
-  readyMs = NaN;
-
-  constructor(
-    readonly name: RoleName,
-    private readonly http: string,
-    readonly grpc: string | undefined,
-    readonly logFile: string,
-    environment: Record<string, string>,
-    nodeOptions: readonly string[],
-  ) {
-    this.#child = spawn(process.execPath, [...nodeOptions, MAIN, name], {
-      cwd: ROOT,
-      // Its own group: a Ctrl-C reaches us alone, and we stop it. Without us the channel closes, and it stops itself.
-      detached: true,
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: cleanEnvironment({
-        ...environment,
-        SSOM_PARENT_IPC: '1',
-        HTTP_LISTEN: http,
-        ...(grpc === undefined ? {} : { GRPC_LISTEN: grpc }),
-      }),
-    });
-    this.#child.stderr!.pipe(createWriteStream(logFile));
-    this.#exited = once(this.#child, 'exit');
-  }
-
-  get pid(): number {
-    return this.#child.pid!;
-  }
-
-  get running(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
-  }
-
-  /** For SIGSTOP and SIGCONT. */
-  signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
-  }
-
-  /** What the preloaded module answers. */
-  async ask<T>(question: string): Promise<T> {
-    const answer = once(this.#child, 'message');
-    this.#child.send(question);
-    return ((await answer) as [T])[0];
-  }
-
-  async ready(signal: AbortSignal): Promise<void> {
-    while (performance.now() - this.#started < READY_TIMEOUT_MS) {
-      signal.throwIfAborted();
-      if (!this.running) throw new Error(`${this.name} has ended at its start:\n${this.log()}`);
-      const answer = await fetch(`http://${this.http}/readyz`).catch(() => undefined);
-      await answer?.arrayBuffer();
-      if (answer?.status === 200) {
-        this.readyMs = performance.now() - this.#started;
-        return;
-      }
-      await wait(10);
-    }
-    throw new Error(`${this.name} was not ready within ${READY_TIMEOUT_MS / 1000} s:\n${this.log()}`);
-  }
-
-  /** A counter of /metrics, summed over its labels. */
-  async metric(name: string): Promise<number> {
-    const text = await (await fetch(`http://${this.http}/metrics`)).text();
-    return text
-      .split('\n')
-      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-      .reduce((sum, line) => sum + Number(/\s(\S+)(\s\d+)?$/.exec(line)?.[1] ?? 0), 0);
-  }
-
-  /** The end of what it logged: warnings and errors. */
-  log(): string {
-    try {
-      return readFileSync(this.logFile, 'utf8').slice(-3000);
-    } catch {
-      return '';
-    }
-  }
-
-  /** What it warned of, each message once, without what every start says. */
-  warnings(): string[] {
-    const expected = /AUTH_MODE=dev|push is off/;
-    const said = this.log()
-      .split('\n')
-      .map((line) => describe(line))
-      .filter((message) => message !== '' && !expected.test(message));
-    return [...new Set(said)];
-  }
-
-  /** kill -9. */
-  async kill(): Promise<void> {
-    this.killNow();
-    await this.#exited;
-  }
-
-  async stop(): Promise<void> {
-    if (!this.running) return;
-    this.#child.kill('SIGTERM');
-    const force = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(force);
-  }
-
-  killNow(): void {
-    if (this.running) this.#child.kill('SIGKILL');
-  }
-}
-
-/** The message of a line of a role's log, with its error's. */
-function describe(line: string): string {
-  try {
-    const { msg = '', err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
-    return err?.message === undefined ? msg : `${msg} (${err.message})`;
-  } catch {
-    // Cut off, or what Node itself says, such as a stack trace.
-    return line.startsWith(' ') ? '' : line;
-  }
+/** What a role warned of lately, each message once, without what every start says. */
+function warningsOf({ lines, noise }: RoleProcess): string[] {
+  const expected = /AUTH_MODE=dev|push is off/;
+  const said = lines.map(({ msg, err }) => {
+    const cause = (err as { message?: string } | undefined)?.message;
+    return cause === undefined ? msg : `${msg} (${cause})`;
+  });
+  // What is no log line is what Node itself says; a stack trace is indented.
+  const all = [...said, ...noise.filter((line) => !line.startsWith(' '))].filter((message) => !expected.test(message));
+  return [...new Set(all)].slice(-WARNINGS_SHOWN);
 }
 
 /** A database and topics of its own, so that what one scenario leaves does not burden the next, and roles on them. */
@@ -192,7 +67,7 @@ export class Deployment {
   ) {}
 
   async start(...names: readonly RoleName[]): Promise<void> {
-    const { dir, options, signal } = this.bench;
+    const { options } = this.bench;
     // The first one migrates the database while it starts alone.
     for (const name of names) {
       const [http, grpc] = (await freePorts(2)).map((port) => `127.0.0.1:${port}`);
@@ -202,13 +77,13 @@ export class Deployment {
         options.profiles === undefined
           ? []
           : ['--cpu-prof', `--cpu-prof-dir=${join(options.profiles, this.name)}`, `--cpu-prof-name=${name}.cpuprofile`];
-      const log = join(dir, 'logs', `${this.name}-${name}.log`);
-      const role = new RoleProcess(name, http!, served ? grpc : undefined, log, this.environment, [
-        ...preload,
-        ...profiling,
-      ]);
+      const role = new RoleProcess(
+        name,
+        { ...this.environment, HTTP_LISTEN: http!, ...(served ? { GRPC_LISTEN: grpc! } : {}) },
+        { nodeOptions: [...preload, ...profiling] },
+      );
       this.roles.set(name, role);
-      await role.ready(signal);
+      await role.ready(READY_TIMEOUT_MS, READY_INTERVAL_MS);
     }
   }
 
@@ -217,11 +92,11 @@ export class Deployment {
   }
 
   get alertApi(): string {
-    return this.role('alert-api').grpc!;
+    return this.role('alert-api').grpc;
   }
 
   get streamGateway(): string {
-    return this.role('stream-gateway').grpc!;
+    return this.role('stream-gateway').grpc;
   }
 
   /**
@@ -271,12 +146,8 @@ export class Deployment {
     this.#admin?.close();
     await Promise.all([...this.roles.values()].map((role) => role.stop()));
     for (const role of this.roles.values()) {
-      for (const warning of role.warnings()) figures?.note(`${this.name}: ${role.name} warned: ${warning}`);
+      for (const warning of warningsOf(role)) figures?.note(`${this.name}: ${role.role} warned: ${warning}`);
     }
-  }
-
-  killNow(): void {
-    for (const role of this.roles.values()) role.killNow();
   }
 }
 
@@ -297,9 +168,6 @@ export class Bench {
   ) {
     // The stack's daemons listen for our end too, and so do their locks.
     process.setMaxListeners(100);
-    process.once('exit', () => {
-      for (const deployment of this.#deployments) deployment.killNow();
-    });
     // Whatever is being measured fails at once.
     signal.addEventListener('abort', () => void this.stopWorkers(), { once: true });
   }
@@ -307,7 +175,6 @@ export class Bench {
   async startStack(): Promise<void> {
     const common = { dir: this.dir, killAtExit: true };
     const [kafkaPort, controllerPort, postgresPort, registryPort] = await freePorts(4);
-    await mkdir(join(this.dir, 'logs'), { recursive: true });
     const started = await Promise.allSettled([
       startKafka({ ...common, port: kafkaPort, controllerPort }).then((kafka) => (this.#kafka = kafka)),
       startPostgres({ ...common, port: postgresPort }).then((postgres) => (this.#postgres = postgres)),

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../../services/lib/root.js';
-import type { Environment } from '../../support/stack.js';
+import type { Environment } from '../../support/role-process.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 
 /** Where Debian's package libfaketime puts it. */

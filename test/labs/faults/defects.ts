@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import type { Environment } from '../../support/stack.js';
+import type { Environment } from '../../support/role-process.js';
 import { until } from '../../support/until-true.js';
 import { FAULTS, type Fault, type Stage } from './faults.js';
 import type { Kind } from './findings.js';

@@ -21,9 +21,8 @@ import {
 import { ROLE_NAMES, type RoleName } from '../../../services/domain/role-names.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { fcmVariables, launchFcm, type Fcm } from '../../fakes/fcm/client.js';
-import { RoleProcess } from '../../support/role-process.js';
-import { DOWNLOADS, type Environment, privateStart, stackFolder } from '../../support/stack.js';
-import { until } from '../../support/until-true.js';
+import { RoleProcess, type Environment } from '../../support/role-process.js';
+import { DOWNLOADS, privateStart, stackFolder } from '../../support/stack.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 export interface WorldOptions {
@@ -57,14 +56,13 @@ export class Slot {
 
   /** @param more added to the environment of this process alone */
   async start(more: Environment = {}): Promise<void> {
-    this.process = new RoleProcess(this.role, { ...this.environment, ...more }, this.entry);
+    this.process = new RoleProcess(this.role, { ...this.environment, ...more }, { entry: this.entry });
     await this.process.listening();
   }
 
   async ready(timeoutMs?: number): Promise<void> {
-    const { process } = this;
-    if (process === undefined) throw new Error(`${this.name} does not run`);
-    await until(`${this.name} is ready`, async () => (await process.readiness()).status === 200, timeoutMs);
+    if (this.process === undefined) throw new Error(`${this.name} does not run`);
+    await this.process.ready(timeoutMs);
   }
 
   async kill(): Promise<void> {

@@ -7,8 +7,8 @@ import type { AlertLevel } from '../../../services/gen/ssom/alert/v1/AlertLevel.
 import { launchFcm, fcmVariables, type Fcm } from '../../fakes/fcm/client.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
 import { alertFor, loadDirectory, serviceClient } from '../../support/people.js';
-import { type RoleProcess, Roles } from '../../support/role-process.js';
-import { type Environment, environmentFor, stackFolder, startStack } from '../../support/stack.js';
+import { type RoleProcess, Roles, type Environment } from '../../support/role-process.js';
+import { environmentFor, stackFolder, startStack } from '../../support/stack.js';
 import { until } from '../../support/until-true.js';
 
 export interface Person {

@@ -43,7 +43,7 @@ export const fanOut: Scenario = {
       bench.worker<GrpcClientCommands>('../streams/grpc-clients', `clients ${n}`),
     ) as [Worker<GrpcClientCommands>, Worker<GrpcClientCommands>];
     const address = await bare.call('listen', { first: CHECKPOINT });
-    await gatewayClients.call('open', { address: gateway.grpc!, perConnection: PER_CONNECTION, users });
+    await gatewayClients.call('open', { address: gateway.grpc, perConnection: PER_CONNECTION, users });
     await bareClients.call('open', { address, perConnection: PER_CONNECTION, users });
     const source = await InboxSource.open(deployment, bench, users);
     await source.alertToAll();

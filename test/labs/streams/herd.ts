@@ -37,7 +37,7 @@ async function oneHerd(bench: Bench, figures: Figures): Promise<string> {
   // It hears of nothing any more, so nobody sees these alerts before it dies.
   first.role('stream-gateway').signal('SIGSTOP');
   await createAlerts(bench, first, users.length);
-  await clients.call('expect', { address: gateway.grpc!, perConnection: PER_CONNECTION, sequence: ALERTS });
+  await clients.call('expect', { address: gateway.grpc, perConnection: PER_CONNECTION, sequence: ALERTS });
   const before = residentMb(gateway.pid);
   const watch = new Watch(bench, second);
   const killed = process.hrtime.bigint();

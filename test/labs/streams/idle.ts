@@ -58,9 +58,9 @@ async function onGateway(bench: Bench, figures: Figures, users: string[], perCon
   const gateway = deployment.role('stream-gateway');
   const clients = bench.worker<HolderCommands>('../streams/holder');
   // One stream, so that what is loaded once is loaded.
-  await clients.call('open', { address: gateway.grpc!, perConnection, users: users.slice(0, 10) });
+  await clients.call('open', { address: gateway.grpc, perConnection, users: users.slice(0, 10) });
   const before = await gateway.ask<Holding>('holding');
-  await clients.call('open', { address: gateway.grpc!, perConnection, users });
+  await clients.call('open', { address: gateway.grpc, perConnection, users });
   while ((await gateway.metric('ssom_presence_waiting')) > 0) await wait(200, bench.signal);
   const open = await gateway.metric('ssom_stream_open');
   if (open !== users.length + 10) throw new Error(`${open} streams are open instead of ${users.length + 10}`);

@@ -1,5 +1,6 @@
 import { wait } from '../../../services/lib/retry.js';
-import type { Bench, RoleProcess, Scenario } from '../bench/bench.js';
+import type { RoleProcess } from '../../support/role-process.js';
+import type { Bench, Scenario } from '../bench/bench.js';
 import type { Figures } from '../bench/figures.js';
 import type { ChurnCommands } from './churn-client.js';
 import { databaseOf, deployGateway, userIds } from './deployment.js';
@@ -41,7 +42,7 @@ async function dropStreams(
   const gateway = deployment.role('stream-gateway');
   const clients = bench.worker<ChurnCommands>('../streams/churn-client');
   const aging = how === 'ended for their age';
-  const options = { address: gateway.grpc!, users, far: FAR, concurrency: CONCURRENCY[how], aging };
+  const options = { address: gateway.grpc, users, far: FAR, concurrency: CONCURRENCY[how], aging };
   await clients.call('churn', { ...options, streams: Math.min(WARM_UP, streams), seed: 1 });
   let before = await atRest(bench, gateway);
   const what = `${streams.toLocaleString('en-US')} streams ${how}`;

@@ -25,7 +25,7 @@ export const stalled: Scenario = {
     const gateway = deployment.role('stream-gateway');
     const clients = bench.worker<HolderCommands>('../streams/holder');
     const suspects = bench.worker<HolderCommands>('../streams/holder', 'clients that stall');
-    const address = gateway.grpc!;
+    const address = gateway.grpc;
     // Each on a connection of its own, as phones are.
     await clients.call('open', { address, perConnection: 1, users: users.slice(STALLED), latencies: true });
     const group = await suspects.call('open', { address, perConnection: 1, users: users.slice(0, STALLED) });

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { wait } from '../../../../services/lib/retry.js';
 import { ROOT } from '../../../../services/lib/root.js';
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
-import { cleanEnvironment, IDLE_CPU, MAIN, MEMORY, type Bench, type Scenario } from '../bench.js';
+import { RoleProcess } from '../../../support/role-process.js';
+import { untilTrue } from '../../../support/until-true.js';
+import { IDLE_CPU, MEMORY, type Bench, type Scenario } from '../bench.js';
 import type { Figures } from '../figures.js';
 import { CpuMeter, descendantsMb, residentMb } from '../processes.js';
 
@@ -13,6 +15,7 @@ const NAME = 'start';
 /** After this a process that has started has also calmed down. */
 const SETTLE_MS = 3000;
 const IDLE_MS = 5000;
+const READY_MS = 60_000;
 
 /** How long set-up takes when there is nothing to do, until the service is ready, and the memory it then has. */
 export const start: Scenario = {
@@ -77,38 +80,23 @@ async function runStandalone(
   dataDir: string,
 ): Promise<{ ms: number; residentMb: number; postgresMb: number }> {
   const started = performance.now();
-  const child = spawn(process.execPath, [MAIN, 'standalone'], {
-    cwd: ROOT,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: cleanEnvironment({
-      DATA_DIR: dataDir,
-      EMBEDDED_POSTGRES_PORT: '0',
-      GRPC_LISTEN: '127.0.0.1:0',
-      HTTP_LISTEN: '127.0.0.1:0',
-      SSOM_PARENT_IPC: '1',
-    }),
+  const service = new RoleProcess('standalone', {
+    DATA_DIR: dataDir,
+    EMBEDDED_POSTGRES_PORT: '0',
+    GRPC_LISTEN: '127.0.0.1:0',
+    HTTP_LISTEN: '127.0.0.1:0',
   });
-  const exited = once(child, 'exit');
-  let said = '';
   try {
-    const ready = new Promise<void>((resolve) => {
-      const read = (chunk: Buffer) => {
-        said += chunk.toString();
-        if (said.includes('SSOM alerts are ready')) resolve();
-      };
-      child.stdout!.on('data', read);
-      child.stderr!.on('data', read);
+    await untilTrue(() => service.output.includes('SSOM alerts are ready') || !service.running, {
+      what: () => `standalone is ready: ${service.output}`,
+      timeoutMs: READY_MS,
+      intervalMs: 2,
     });
-    const ended = exited.then(() => {
-      throw new Error(`standalone has ended at its start:\n${said}`);
-    });
-    await Promise.race([ready, ended]);
+    if (!service.running) throw new Error(`standalone has ended at its start:\n${service.output}`);
     const ms = performance.now() - started;
     await wait(SETTLE_MS, bench.signal);
-    return { ms, residentMb: residentMb(child.pid!), postgresMb: descendantsMb(child.pid!) };
+    return { ms, residentMb: residentMb(service.pid), postgresMb: descendantsMb(service.pid) };
   } finally {
-    child.kill('SIGTERM');
-    await exited;
+    await service.stop();
   }
 }
