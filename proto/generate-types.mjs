@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
 
@@ -31,6 +31,18 @@ execFileSync(
   ],
   { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
 );
+
+// One place to import from, with no program behind it.
+const exported = ['google/protobuf', 'ssom/alert/v1'].flatMap((folder) =>
+  readdirSync(join(out, folder))
+    .sort()
+    .map((file) => {
+      const source = readFileSync(join(out, folder, file), 'utf8');
+      const names = [...source.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, name]) => name);
+      return `export type { ${names.join(', ')} } from './${folder}/${basename(file, '.ts')}.js';\n`;
+    }),
+);
+writeFileSync(join(out, 'types.ts'), `/** All messages, enums and services. */\n${exported.join('')}`);
 
 // What reflection tells: the real descriptors, since the ones that proto-loader rebuilds lack imports and map entries.
 const buf = join(root, 'node_modules/@bufbuild/buf/bin/buf');

@@ -1,6 +1,6 @@
 import type { Events } from '../events/events.js';
 import { api } from '../api/protos.js';
-import type { BatchCreateAlertsRequest__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsRequest.js';
+import type { BatchCreateAlertsRequest__Output } from '../gen/types.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';

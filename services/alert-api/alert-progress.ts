@@ -1,6 +1,5 @@
 import { optionalTimestamp } from '../api/messages.js';
-import type { AlertProgress } from '../gen/ssom/alert/v1/AlertProgress.js';
-import type { PushRecord as PushRecordMessage } from '../gen/ssom/alert/v1/PushRecord.js';
+import type { AlertProgress, PushRecord as PushRecordMessage } from '../gen/types.js';
 import type { Database } from '../lib/postgres.js';
 import { isSampled } from '../lib/telemetry/traceparent.js';
 import { arrivalsOf, countUnplanned } from '../store/arrivals.js';

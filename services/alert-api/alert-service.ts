@@ -9,15 +9,17 @@ import { callerKey, type Identity } from '../lib/grpc/identity.js';
 import { alertBytes, readFilter, readPage, readPageSize, readPageToken, toAlertMessage } from '../api/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
 import { cut, fitting, grpcCode, MESSAGE_BYTES } from '../lib/grpc/status.js';
-import type { BatchCreateAlertsRequest__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsRequest.js';
-import type { BatchCreateAlertsResponse } from '../gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { BatchCreateAlertsResult } from '../gen/ssom/alert/v1/BatchCreateAlertsResult.js';
-import type { CreateAlertRequest__Output } from '../gen/ssom/alert/v1/CreateAlertRequest.js';
-import type { CreateAlertResponse } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
-import type { GetAlertRequest__Output } from '../gen/ssom/alert/v1/GetAlertRequest.js';
-import type { GetAlertResponse } from '../gen/ssom/alert/v1/GetAlertResponse.js';
-import type { ListAlertsRequest__Output } from '../gen/ssom/alert/v1/ListAlertsRequest.js';
-import type { ListAlertsResponse } from '../gen/ssom/alert/v1/ListAlertsResponse.js';
+import type {
+  BatchCreateAlertsRequest__Output,
+  BatchCreateAlertsResponse,
+  BatchCreateAlertsResult,
+  CreateAlertRequest__Output,
+  CreateAlertResponse,
+  GetAlertRequest__Output,
+  GetAlertResponse,
+  ListAlertsRequest__Output,
+  ListAlertsResponse,
+} from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { statusName, type Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR } from '../lib/telemetry/names.js';

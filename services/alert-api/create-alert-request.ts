@@ -11,8 +11,7 @@ import {
 import { characters, cutAfter, isBlank, longerThan, onOneLine, shorten, withoutNul } from '../domain/text.js';
 import { BOUNDS, Violations } from '../api/violations.js';
 import { fromProto } from '../api/messages.js';
-import type { CreateAlertRequest__Output } from '../gen/ssom/alert/v1/CreateAlertRequest.js';
-import type { Recipients__Output } from '../gen/ssom/alert/v1/Recipients.js';
+import type { CreateAlertRequest__Output, Recipients__Output } from '../gen/types.js';
 import { wallClock } from '../lib/wall-clock.js';
 
 /**

@@ -1,8 +1,7 @@
 import { RECIPIENT_LISTS, type NewAlert, type Unreached, type UnreachedRecipient } from '../domain/alert.js';
 import { routedDepartments } from '../domain/routing.js';
 import { toAlertMessage } from '../api/messages.js';
-import type { CreateAlertResponse } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
-import type { UnreachedRecipient as UnreachedMessage } from '../gen/ssom/alert/v1/UnreachedRecipient.js';
+import type { CreateAlertResponse, UnreachedRecipient as UnreachedMessage } from '../gen/types.js';
 import { wait } from '../lib/retry.js';
 import type { StaffedRulesCache } from '../store/recipient-resolver.js';
 import type { CreateResult } from './create-lane.js';

@@ -2,13 +2,15 @@ import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
 import { fromProto, toTimestamp } from '../api/messages.js';
 import type { UnaryHandler } from '../lib/grpc/server.js';
-import type { Device as DeviceMessage } from '../gen/ssom/alert/v1/Device.js';
-import type { ListDevicesRequest__Output } from '../gen/ssom/alert/v1/ListDevicesRequest.js';
-import type { ListDevicesResponse } from '../gen/ssom/alert/v1/ListDevicesResponse.js';
-import type { RegisterDeviceRequest__Output } from '../gen/ssom/alert/v1/RegisterDeviceRequest.js';
-import type { RegisterDeviceResponse } from '../gen/ssom/alert/v1/RegisterDeviceResponse.js';
-import type { UnregisterDeviceRequest__Output } from '../gen/ssom/alert/v1/UnregisterDeviceRequest.js';
-import type { UnregisterDeviceResponse } from '../gen/ssom/alert/v1/UnregisterDeviceResponse.js';
+import type {
+  Device as DeviceMessage,
+  ListDevicesRequest__Output,
+  ListDevicesResponse,
+  RegisterDeviceRequest__Output,
+  RegisterDeviceResponse,
+  UnregisterDeviceRequest__Output,
+  UnregisterDeviceResponse,
+} from '../gen/types.js';
 import type { Database } from '../lib/postgres.js';
 import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
 import { activeOwner, inactive } from './active-user.js';

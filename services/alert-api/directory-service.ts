@@ -4,17 +4,19 @@ import { BOUNDS, Violations } from '../api/violations.js';
 import { requireScope } from '../api/access.js';
 import { fromProto, readPage, readPageSize, readPageToken } from '../api/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
-import type { DirectoryWarning } from '../gen/ssom/alert/v1/DirectoryWarning.js';
-import type { GetRoutingRulesRequest__Output } from '../gen/ssom/alert/v1/GetRoutingRulesRequest.js';
-import type { GetRoutingRulesResponse } from '../gen/ssom/alert/v1/GetRoutingRulesResponse.js';
-import type { ListUsersRequest__Output } from '../gen/ssom/alert/v1/ListUsersRequest.js';
-import type { ListUsersResponse } from '../gen/ssom/alert/v1/ListUsersResponse.js';
-import type { RoutingRule__Output } from '../gen/ssom/alert/v1/RoutingRule.js';
-import type { SetRoutingRulesRequest__Output } from '../gen/ssom/alert/v1/SetRoutingRulesRequest.js';
-import type { SetRoutingRulesResponse } from '../gen/ssom/alert/v1/SetRoutingRulesResponse.js';
-import type { UpsertUsersRequest__Output } from '../gen/ssom/alert/v1/UpsertUsersRequest.js';
-import type { UpsertUsersResponse } from '../gen/ssom/alert/v1/UpsertUsersResponse.js';
-import type { User__Output } from '../gen/ssom/alert/v1/User.js';
+import type {
+  DirectoryWarning,
+  GetRoutingRulesRequest__Output,
+  GetRoutingRulesResponse,
+  ListUsersRequest__Output,
+  ListUsersResponse,
+  RoutingRule__Output,
+  SetRoutingRulesRequest__Output,
+  SetRoutingRulesResponse,
+  UpsertUsersRequest__Output,
+  UpsertUsersResponse,
+  User__Output,
+} from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import type { Database } from '../lib/postgres.js';

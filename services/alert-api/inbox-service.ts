@@ -12,13 +12,15 @@ import {
   toTimestamp,
 } from '../api/messages.js';
 import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
-import type { GetUnreadCountRequest__Output } from '../gen/ssom/alert/v1/GetUnreadCountRequest.js';
-import type { GetUnreadCountResponse } from '../gen/ssom/alert/v1/GetUnreadCountResponse.js';
-import type { ListInboxRequest__Output } from '../gen/ssom/alert/v1/ListInboxRequest.js';
-import type { ListInboxResponse } from '../gen/ssom/alert/v1/ListInboxResponse.js';
-import type { MarkAllReadRequest__Output } from '../gen/ssom/alert/v1/MarkAllReadRequest.js';
-import type { MarkReadRequest__Output } from '../gen/ssom/alert/v1/MarkReadRequest.js';
-import type { MarkReadResponse } from '../gen/ssom/alert/v1/MarkReadResponse.js';
+import type {
+  GetUnreadCountRequest__Output,
+  GetUnreadCountResponse,
+  ListInboxRequest__Output,
+  ListInboxResponse,
+  MarkAllReadRequest__Output,
+  MarkReadRequest__Output,
+  MarkReadResponse,
+} from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';

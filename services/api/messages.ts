@@ -2,10 +2,7 @@ import type { AlertKind, AlertLevel, StoredAlert } from '../domain/alert.js';
 import { ALERT_KINDS, ALERT_LEVELS } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { Violations, type Bound } from './violations.js';
-import type { Alert } from '../gen/ssom/alert/v1/Alert.js';
-import type { AlertKind as ProtoKind } from '../gen/ssom/alert/v1/AlertKind.js';
-import type { AlertLevel as ProtoLevel } from '../gen/ssom/alert/v1/AlertLevel.js';
-import type { Timestamp } from '../gen/google/protobuf/Timestamp.js';
+import type { Alert, AlertKind as ProtoKind, AlertLevel as ProtoLevel, Timestamp } from '../gen/types.js';
 
 export function toTimestamp(ms: number): Timestamp {
   const seconds = Math.floor(ms / 1000);

@@ -1,6 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import type { BatchCreateAlertsResponse__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { BatchCreateAlertsResult__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsResult.js';
+import type { BatchCreateAlertsResponse__Output, BatchCreateAlertsResult__Output } from '../gen/types.js';
 import { invalid, shown } from './check.js';
 import {
   checkAlert,

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { messageType } from '../api/protos.js';
-import type { CreateAlertRequest as AlertToSend } from '../gen/ssom/alert/v1/CreateAlertRequest.js';
-import type { StreamAlertsRequest } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { CreateAlertRequest as AlertToSend, StreamAlertsRequest } from '../gen/types.js';
 import { invalid } from './check.js';
 import { checkPlain, checkRequest, isPlain } from './request-form.js';
 import type { Time } from './time.js';

@@ -1,38 +1,40 @@
 import { setMaxListeners } from 'node:events';
 import * as grpc from '@grpc/grpc-js';
 import { api, requestType } from '../api/protos.js';
-import type { BatchCreateAlertsResponse__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { CreateAlertResponse__Output } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
-import type { ListDevicesRequest } from '../gen/ssom/alert/v1/ListDevicesRequest.js';
-import type { ListDevicesResponse__Output } from '../gen/ssom/alert/v1/ListDevicesResponse.js';
-import type { RegisterDeviceRequest } from '../gen/ssom/alert/v1/RegisterDeviceRequest.js';
-import type { RegisterDeviceResponse__Output } from '../gen/ssom/alert/v1/RegisterDeviceResponse.js';
-import type { UnregisterDeviceRequest } from '../gen/ssom/alert/v1/UnregisterDeviceRequest.js';
-import type { UnregisterDeviceResponse__Output } from '../gen/ssom/alert/v1/UnregisterDeviceResponse.js';
-import type { DeleteFromInboxRequest } from '../gen/ssom/alert/v1/DeleteFromInboxRequest.js';
-import type { DeleteFromInboxResponse__Output } from '../gen/ssom/alert/v1/DeleteFromInboxResponse.js';
-import type { GetAlertRequest } from '../gen/ssom/alert/v1/GetAlertRequest.js';
-import type { GetAlertResponse__Output } from '../gen/ssom/alert/v1/GetAlertResponse.js';
-import type { GetRoutingRulesRequest } from '../gen/ssom/alert/v1/GetRoutingRulesRequest.js';
-import type { GetRoutingRulesResponse__Output } from '../gen/ssom/alert/v1/GetRoutingRulesResponse.js';
-import type { GetUnreadCountRequest } from '../gen/ssom/alert/v1/GetUnreadCountRequest.js';
-import type { GetUnreadCountResponse__Output } from '../gen/ssom/alert/v1/GetUnreadCountResponse.js';
-import type { ListAlertsRequest } from '../gen/ssom/alert/v1/ListAlertsRequest.js';
-import type { ListAlertsResponse__Output } from '../gen/ssom/alert/v1/ListAlertsResponse.js';
-import type { ListInboxRequest } from '../gen/ssom/alert/v1/ListInboxRequest.js';
-import type { ListInboxResponse__Output } from '../gen/ssom/alert/v1/ListInboxResponse.js';
-import type { ListUsersRequest } from '../gen/ssom/alert/v1/ListUsersRequest.js';
-import type { ListUsersResponse__Output } from '../gen/ssom/alert/v1/ListUsersResponse.js';
-import type { MarkAllReadRequest } from '../gen/ssom/alert/v1/MarkAllReadRequest.js';
-import type { MarkAllReadResponse__Output } from '../gen/ssom/alert/v1/MarkAllReadResponse.js';
-import type { MarkReadRequest } from '../gen/ssom/alert/v1/MarkReadRequest.js';
-import type { MarkReadResponse__Output } from '../gen/ssom/alert/v1/MarkReadResponse.js';
-import type { MarkUnreadRequest } from '../gen/ssom/alert/v1/MarkUnreadRequest.js';
-import type { MarkUnreadResponse__Output } from '../gen/ssom/alert/v1/MarkUnreadResponse.js';
-import type { SetRoutingRulesRequest } from '../gen/ssom/alert/v1/SetRoutingRulesRequest.js';
-import type { SetRoutingRulesResponse__Output } from '../gen/ssom/alert/v1/SetRoutingRulesResponse.js';
-import type { UpsertUsersRequest } from '../gen/ssom/alert/v1/UpsertUsersRequest.js';
-import type { UpsertUsersResponse__Output } from '../gen/ssom/alert/v1/UpsertUsersResponse.js';
+import type {
+  BatchCreateAlertsResponse__Output,
+  CreateAlertResponse__Output,
+  DeleteFromInboxRequest,
+  DeleteFromInboxResponse__Output,
+  GetAlertRequest,
+  GetAlertResponse__Output,
+  GetRoutingRulesRequest,
+  GetRoutingRulesResponse__Output,
+  GetUnreadCountRequest,
+  GetUnreadCountResponse__Output,
+  ListAlertsRequest,
+  ListAlertsResponse__Output,
+  ListDevicesRequest,
+  ListDevicesResponse__Output,
+  ListInboxRequest,
+  ListInboxResponse__Output,
+  ListUsersRequest,
+  ListUsersResponse__Output,
+  MarkAllReadRequest,
+  MarkAllReadResponse__Output,
+  MarkReadRequest,
+  MarkReadResponse__Output,
+  MarkUnreadRequest,
+  MarkUnreadResponse__Output,
+  RegisterDeviceRequest,
+  RegisterDeviceResponse__Output,
+  SetRoutingRulesRequest,
+  SetRoutingRulesResponse__Output,
+  UnregisterDeviceRequest,
+  UnregisterDeviceResponse__Output,
+  UpsertUsersRequest,
+  UpsertUsersResponse__Output,
+} from '../gen/types.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { activeTraceparent } from '../lib/telemetry/traceparent.js';
 import {

@@ -2,9 +2,11 @@ import { AsyncResource } from 'node:async_hooks';
 import * as grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import { api, messageType } from '../api/protos.js';
-import type { BatchCreateAlertsResponse__Output } from '../gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
-import type { BatchItemError__Output } from '../gen/ssom/alert/v1/BatchItemError.js';
-import type { CreateAlertResponse__Output } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
+import type {
+  BatchCreateAlertsResponse__Output,
+  BatchItemError__Output,
+  CreateAlertResponse__Output,
+} from '../gen/types.js';
 import type { NamedAlert } from './check-request.js';
 import { AlertClientError, toClientError, type StatusName } from './errors.js';
 

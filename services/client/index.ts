@@ -9,15 +9,17 @@ export { AlertClientError, type StatusName } from './errors.js';
 export type { AlertStream, Logger, StreamEvent, StreamOptions, StreamState } from './stream.js';
 export { fileTokenStore, type TokenStore } from './token-store.js';
 export type { FieldViolation } from '../domain/errors.js';
-export type { Adjustment__Output as Adjustment } from '../gen/ssom/alert/v1/Adjustment.js';
-export type { Alert__Output as Alert } from '../gen/ssom/alert/v1/Alert.js';
-export type { AlertKind } from '../gen/ssom/alert/v1/AlertKind.js';
-export type { AlertLevel } from '../gen/ssom/alert/v1/AlertLevel.js';
-export type { CreateAlertResponse__Output as CreateAlertResponse } from '../gen/ssom/alert/v1/CreateAlertResponse.js';
-export type { Device__Output as Device } from '../gen/ssom/alert/v1/Device.js';
-export type { InboxChange__Output as InboxChange } from '../gen/ssom/alert/v1/InboxChange.js';
-export type { InboxEntry__Output as InboxEntry } from '../gen/ssom/alert/v1/InboxEntry.js';
-export type { Recipients } from '../gen/ssom/alert/v1/Recipients.js';
-export type { StreamAlertsResponse__Output as StreamAlertsResponse } from '../gen/ssom/alert/v1/StreamAlertsResponse.js';
-export type { UnreachedRecipient__Output as UnreachedRecipient } from '../gen/ssom/alert/v1/UnreachedRecipient.js';
-export type { StreamFilter } from '../gen/ssom/alert/v1/StreamFilter.js';
+export type {
+  Adjustment__Output as Adjustment,
+  Alert__Output as Alert,
+  AlertKind,
+  AlertLevel,
+  CreateAlertResponse__Output as CreateAlertResponse,
+  Device__Output as Device,
+  InboxChange__Output as InboxChange,
+  InboxEntry__Output as InboxEntry,
+  Recipients,
+  StreamAlertsResponse__Output as StreamAlertsResponse,
+  StreamFilter,
+  UnreachedRecipient__Output as UnreachedRecipient,
+} from '../gen/types.js';

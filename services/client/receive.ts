@@ -1,6 +1,5 @@
 import type * as grpc from '@grpc/grpc-js';
-import type { StreamAlertsRequest } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
-import type { StreamAlertsResponse__Output } from '../gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type { StreamAlertsRequest, StreamAlertsResponse__Output } from '../gen/types.js';
 import { slowTokenError } from './call.js';
 import { cancelCall } from './cancel-call.js';
 import { AlertClientError, toClientError, type StatusName } from './errors.js';

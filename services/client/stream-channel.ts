@@ -1,7 +1,6 @@
 import type * as grpc from '@grpc/grpc-js';
 import { api } from '../api/protos.js';
-import type { StreamAlertsRequest } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
-import type { StreamAlertsResponse__Output } from '../gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type { StreamAlertsRequest, StreamAlertsResponse__Output } from '../gen/types.js';
 import type { CallSettings } from './call.js';
 import { openChannel } from './channel.js';
 import { AlertClientError } from './errors.js';

@@ -1,6 +1,4 @@
-import type { StreamAlertsRequest } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
-import type { StreamAlertsResponse__Output } from '../gen/ssom/alert/v1/StreamAlertsResponse.js';
-import type { StreamFilter } from '../gen/ssom/alert/v1/StreamFilter.js';
+import type { StreamAlertsRequest, StreamAlertsResponse__Output, StreamFilter } from '../gen/types.js';
 import { wait } from '../lib/retry.js';
 import { checkStream } from './check-request.js';
 import { checkTimeout, checkWhole, invalid, shown } from './check.js';

@@ -4,7 +4,7 @@ import { BOUNDS } from '../api/violations.js';
 import { inboxOwner } from '../api/access.js';
 import { readFilter } from '../api/messages.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
-import type { StreamAlertsRequest__Output } from '../gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsRequest__Output } from '../gen/types.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
 import type { InboxPosition } from '../store/inboxes.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ResumeTokenWriter } from '../../services/domain/resume-token.js';
-import type { StreamAlertsRequest } from '../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsRequest } from '../../services/gen/types.js';
 import { alertRequest } from '../support/alerts.js';
 import { failureOf, type Method, type TestApi } from '../support/api.js';
 import { loadDirectory } from '../support/directory.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import test from 'node:test';
-import type { CreateAlertRequest } from '../../services/gen/ssom/alert/v1/CreateAlertRequest.js';
+import type { CreateAlertRequest } from '../../services/gen/types.js';
 import { alertRequest, sampleAlerts } from '../support/alerts.js';
 import { loadDirectory, sampleDirectory, type SampleDirectory } from '../support/directory.js';
 import { createTestDatabase } from '../support/postgres.js';

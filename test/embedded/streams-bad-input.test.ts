@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
 import { ResumeTokenWriter } from '../../services/domain/resume-token.js';
 import { api as definitions } from '../../services/api/protos.js';
-import type { StreamAlertsRequest } from '../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsRequest } from '../../services/gen/types.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory, user } from '../support/directory.js';
 import { metricOf } from '../support/metrics.js';

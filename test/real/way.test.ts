@@ -11,7 +11,7 @@ import { AvroCodec, canonicalSchema } from '../../services/lib/avro.js';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { api } from '../../services/api/protos.js';
 import type { CreateAlertRequest } from '../support/alerts.js';
-import type { CreateAlertResponse__Output } from '../../services/gen/ssom/alert/v1/CreateAlertResponse.js';
+import type { CreateAlertResponse__Output } from '../../services/gen/types.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';

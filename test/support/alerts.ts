@@ -4,10 +4,7 @@ import { readCreateAlertRequest } from '../../services/alert-api/create-alert-re
 import type { CreateAlertRequest as ClientRequest } from '../../services/client/check-request.js';
 import type { AlertKind, AlertLevel, NewAlert } from '../../services/domain/alert.js';
 import { api } from '../../services/api/protos.js';
-import type {
-  CreateAlertRequest as WireRequest,
-  CreateAlertRequest__Output,
-} from '../../services/gen/ssom/alert/v1/CreateAlertRequest.js';
+import type { CreateAlertRequest as WireRequest, CreateAlertRequest__Output } from '../../services/gen/types.js';
 import { ROOT } from '../../services/lib/root.js';
 
 /** What our client and the protocol take alike. */

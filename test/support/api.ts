@@ -3,10 +3,12 @@ import grpc from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { api } from '../../services/api/protos.js';
 import { statusDetails, type StatusDetails } from '../../services/lib/grpc/status.js';
-import type { AlertServiceDefinition } from '../../services/gen/ssom/alert/v1/AlertService.js';
-import type { DeviceServiceDefinition } from '../../services/gen/ssom/alert/v1/DeviceService.js';
-import type { DirectoryServiceDefinition } from '../../services/gen/ssom/alert/v1/DirectoryService.js';
-import type { InboxServiceDefinition } from '../../services/gen/ssom/alert/v1/InboxService.js';
+import type {
+  AlertServiceDefinition,
+  DeviceServiceDefinition,
+  DirectoryServiceDefinition,
+  InboxServiceDefinition,
+} from '../../services/gen/types.js';
 import { defer } from './defer.js';
 import { patience } from './until-true.js';
 

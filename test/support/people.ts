@@ -1,6 +1,6 @@
 // People with inboxes, and what a calling service asks on their behalf.
 import { createClient, type AlertClient } from '../../services/client/client.js';
-import type { InboxEntry__Output } from '../../services/gen/ssom/alert/v1/InboxEntry.js';
+import type { InboxEntry__Output } from '../../services/gen/types.js';
 import type { CreateAlertRequest } from './alerts.js';
 import type { RoleProcess } from './role-process.js';
 

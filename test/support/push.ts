@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import type { DevicePlatform } from '../../services/gen/ssom/alert/v1/DevicePlatform.js';
+import type { DevicePlatform } from '../../services/gen/types.js';
 import { horizonMs, type ClaimOptions } from '../../services/store/pushes.js';
 import { serviceAccountFile, startFcm, type Fcm, type FcmOptions } from '../fakes/fcm/client.js';
 import type { Received } from '../fakes/fcm/control-types.js';

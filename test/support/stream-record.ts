@@ -1,8 +1,10 @@
 import { readResumeToken } from '../../services/domain/resume-token.js';
-import type { AlertKind } from '../../services/gen/ssom/alert/v1/AlertKind.js';
-import type { AlertLevel } from '../../services/gen/ssom/alert/v1/AlertLevel.js';
-import type { InboxChange__Output } from '../../services/gen/ssom/alert/v1/InboxChange.js';
-import type { StreamAlertsResponse__Output } from '../../services/gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type {
+  AlertKind,
+  AlertLevel,
+  InboxChange__Output,
+  StreamAlertsResponse__Output,
+} from '../../services/gen/types.js';
 import type { InboxHistory } from './inbox-history.js';
 
 export interface RecordFilter {

@@ -3,9 +3,11 @@ import type { TestContext } from 'node:test';
 import type grpc from '@grpc/grpc-js';
 import { cancelCall } from '../../services/client/cancel-call.js';
 import { api } from '../../services/api/protos.js';
-import type { InboxChange__Output } from '../../services/gen/ssom/alert/v1/InboxChange.js';
-import type { StreamAlertsRequest } from '../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
-import type { StreamAlertsResponse__Output } from '../../services/gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type {
+  InboxChange__Output,
+  StreamAlertsRequest,
+  StreamAlertsResponse__Output,
+} from '../../services/gen/types.js';
 import { CallError, metadataOf, type As, type TestApi } from './api.js';
 import { untilTrue } from './until-true.js';
 import { defer } from './defer.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AlertClientError } from '../../client/errors.js';
-import type { CreateAlertResponse__Output } from '../../gen/ssom/alert/v1/CreateAlertResponse.js';
+import type { CreateAlertResponse__Output } from '../../gen/types.js';
 import { readAlert, parseAlertLine } from '../io/alert-input.js';
 import { sendChunks, type Item, type Tally } from '../io/batch-sender.js';
 import { callerIdentity, withClient, type CallerFlags, type ProtoKind, type ProtoLevel } from '../command.js';

@@ -1,6 +1,5 @@
 import { AlertClientError } from '../../client/errors.js';
-import type { Alert__Output } from '../../gen/ssom/alert/v1/Alert.js';
-import type { AlertProgress__Output } from '../../gen/ssom/alert/v1/AlertProgress.js';
+import type { Alert__Output, AlertProgress__Output } from '../../gen/types.js';
 import { wallClock } from '../../lib/wall-clock.js';
 import { callerIdentity, withClient, type CallerFlags } from '../command.js';
 import { FAILED, INTERRUPTED, OK, print, say, UsageError, type Context } from '../context.js';

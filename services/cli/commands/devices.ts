@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import type { Device__Output } from '../../gen/ssom/alert/v1/Device.js';
+import type { Device__Output } from '../../gen/types.js';
 import { DEVICE_PLATFORMS, type DevicePlatform } from '../../domain/device.js';
 import { examples, parseWhole, userFlags, withClient, type AddCommands, type ConnectionFlags } from '../command.js';
 import { OK, print, say, UsageError, type Context } from '../context.js';

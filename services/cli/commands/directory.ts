@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { callerFlags, callerIdentity, examples, withClient, type AddCommands, type CallerFlags } from '../command.js';
 import { FAILED, INTERRUPTED, OK, print, say, type Context } from '../context.js';
 import { parseDirectory } from '../io/directory-input.js';
-import type { DirectoryWarning__Output } from '../../gen/ssom/alert/v1/DirectoryWarning.js';
+import type { DirectoryWarning__Output } from '../../gen/types.js';
 import { describeFileError, openInput } from '../io/input-file.js';
 import { count, oneLine } from '../views/text.js';
 

@@ -1,7 +1,7 @@
 import type { CreateAlertRequest } from '../../client/check-request.js';
 import { parseRfc3339, type Time } from '../../client/time.js';
 import { ALERT_KINDS, ALERT_LEVELS } from '../../domain/alert.js';
-import type { Recipients } from '../../gen/ssom/alert/v1/Recipients.js';
+import type { Recipients } from '../../gen/types.js';
 import { isObject, join, Problems, readEnum, readFields, readList, readText, typeName } from './fields.js';
 import { parseJson } from './json-text.js';
 

@@ -1,6 +1,5 @@
 import { ROUTING_MATCHES } from '../../domain/routing.js';
-import type { RoutingRule } from '../../gen/ssom/alert/v1/RoutingRule.js';
-import type { User } from '../../gen/ssom/alert/v1/User.js';
+import type { RoutingRule, User } from '../../gen/types.js';
 import { isObject, Problems, readEnum, readFields, readList, readText, typeName } from './fields.js';
 import { parseJson } from './json-text.js';
 

@@ -1,6 +1,4 @@
-import type { Adjustment__Output } from '../../gen/ssom/alert/v1/Adjustment.js';
-import type { CreateAlertResponse__Output } from '../../gen/ssom/alert/v1/CreateAlertResponse.js';
-import type { UnreachedRecipient__Output } from '../../gen/ssom/alert/v1/UnreachedRecipient.js';
+import type { Adjustment__Output, CreateAlertResponse__Output, UnreachedRecipient__Output } from '../../gen/types.js';
 import { alertJson } from './format.js';
 import { count, oneLine } from './text.js';
 

@@ -1,9 +1,11 @@
-import type { Alert__Output } from '../../gen/ssom/alert/v1/Alert.js';
-import type { AlertProgress__Output } from '../../gen/ssom/alert/v1/AlertProgress.js';
-import type { InboxChange__Output } from '../../gen/ssom/alert/v1/InboxChange.js';
-import type { InboxEntry__Output } from '../../gen/ssom/alert/v1/InboxEntry.js';
-import type { StreamAlertsResponse__Output } from '../../gen/ssom/alert/v1/StreamAlertsResponse.js';
-import type { Timestamp__Output } from '../../gen/google/protobuf/Timestamp.js';
+import type {
+  Alert__Output,
+  AlertProgress__Output,
+  InboxChange__Output,
+  InboxEntry__Output,
+  StreamAlertsResponse__Output,
+  Timestamp__Output,
+} from '../../gen/types.js';
 import { manyLines, oneLine, type Paint, type Style } from './text.js';
 
 const LEVEL_STYLES: Readonly<Record<string, Style>> = {

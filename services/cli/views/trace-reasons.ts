@@ -1,6 +1,5 @@
 import { NO_LETTER } from '../../domain/device.js';
-import type { AlertProgress__Output } from '../../gen/ssom/alert/v1/AlertProgress.js';
-import type { DeadLetter__Output } from '../../gen/ssom/alert/v1/DeadLetter.js';
+import type { AlertProgress__Output, DeadLetter__Output } from '../../gen/types.js';
 import type { RoleState } from '../io/roles.js';
 import { isKnown, nameOf, problemsOf, runs } from './system.js';
 import { count, duration, oneLine } from './text.js';

@@ -1,6 +1,4 @@
-import type { Alert__Output } from '../../gen/ssom/alert/v1/Alert.js';
-import type { AlertProgress__Output } from '../../gen/ssom/alert/v1/AlertProgress.js';
-import type { Timestamp__Output } from '../../gen/google/protobuf/Timestamp.js';
+import type { Alert__Output, AlertProgress__Output, Timestamp__Output } from '../../gen/types.js';
 import { count, duration } from './text.js';
 
 /** A part of an alert's way. Times are milliseconds since 1970. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { StreamAlertsResponse__Output } from '../../../services/gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type { StreamAlertsResponse__Output } from '../../../services/gen/types.js';
 import { alertRequest } from '../../support/alerts.js';
 import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import type { StreamAlertsRequest } from '../../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsRequest } from '../../../services/gen/types.js';
 import { alertRequest } from '../../support/alerts.js';
 import type { TestApi } from '../../support/api.js';
 import { loadDirectory, user } from '../../support/directory.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import type { Timestamp__Output } from '../../../services/gen/google/protobuf/Timestamp.js';
+import type { Timestamp__Output } from '../../../services/gen/types.js';
 import { Consumer } from '../../../services/lib/kafka/consumer.js';
 import { partitionOfKey } from '../../../services/lib/kafka/partitioner.js';
 import { PublishFailed } from '../../../services/lib/kafka/producer.js';

@@ -7,7 +7,7 @@ import { tracing as sdk } from '@opentelemetry/sdk-node';
 import { createClient } from '../../../services/client/client.js';
 import { traceHeaders, userAlertRecord } from '../../../services/events/records.js';
 import { api as protos } from '../../../services/api/protos.js';
-import type { CreateAlertResponse__Output } from '../../../services/gen/ssom/alert/v1/CreateAlertResponse.js';
+import type { CreateAlertResponse__Output } from '../../../services/gen/types.js';
 import { EXCEPTIONAL_SPANS, ORDINARY_SPANS } from '../../../services/lib/telemetry/span-budget.js';
 import { alertRequest } from '../../support/alerts.js';
 import { ADMIN, failureOf, metadataOf, type TestApi } from '../../support/api.js';

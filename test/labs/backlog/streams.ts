@@ -1,7 +1,7 @@
 // Clients that hold streams while the backlog is worked off: some read, some have stopped reading.
 import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
-import type { StreamAlertsResponse__Output } from '../../../services/gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type { StreamAlertsResponse__Output } from '../../../services/gen/types.js';
 
 const { path, requestSerialize, responseDeserialize } = api.AlertStreamService.service.StreamAlerts;
 

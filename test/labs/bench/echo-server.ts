@@ -1,8 +1,7 @@
 // What CreateAlert cannot be faster than: a bare grpc-js server that decodes the same request and encodes the same answer.
 import grpc, { type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
-import type { CreateAlertRequest__Output } from '../../../services/gen/ssom/alert/v1/CreateAlertRequest.js';
-import type { CreateAlertResponse } from '../../../services/gen/ssom/alert/v1/CreateAlertResponse.js';
+import type { CreateAlertRequest__Output, CreateAlertResponse } from '../../../services/gen/types.js';
 import { serve } from './worker.js';
 
 const { CreateAlert } = api.AlertService.service;

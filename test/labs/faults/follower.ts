@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AlertClient } from '../../../services/client/client.js';
 import type { AlertClientError } from '../../../services/client/errors.js';
-import type { InboxChange__Output } from '../../../services/gen/ssom/alert/v1/InboxChange.js';
+import type { InboxChange__Output } from '../../../services/gen/types.js';
 import type { Findings } from './findings.js';
 
 export interface FollowerOptions {

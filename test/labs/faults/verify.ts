@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import avsc from 'avsc';
 import { createClient, type AlertClient } from '../../../services/client/client.js';
-import type { InboxEntry__Output } from '../../../services/gen/ssom/alert/v1/InboxEntry.js';
+import type { InboxEntry__Output } from '../../../services/gen/types.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { inboxOf } from '../../support/people.js';
 import { TOPICS, type Archive } from './archive.js';

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Daemon } from '#stack';
 import type { AlertClient } from '../../../services/client/client.js';
-import type { AlertLevel } from '../../../services/gen/ssom/alert/v1/AlertLevel.js';
+import type { AlertLevel } from '../../../services/gen/types.js';
 import { launchFcm, fcmVariables, type Fcm } from '../../fakes/fcm/client.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
 import { alertFor, loadDirectory, serviceClient } from '../../support/people.js';

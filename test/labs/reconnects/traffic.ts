@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AlertClient } from '../../../services/client/client.js';
-import type { CreateAlertRequest } from '../../../services/gen/ssom/alert/v1/CreateAlertRequest.js';
+import type { CreateAlertRequest } from '../../../services/gen/types.js';
 import type { Random } from '../../support/random.js';
 import type { KnownAlert } from '../../support/stream-record.js';
 

@@ -1,6 +1,6 @@
 // Opens streams and ends them in every way that there is.
 import http2, { type ClientHttp2Stream } from 'node:http2';
-import type { StreamAlertsRequest } from '../../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsRequest } from '../../../services/gen/types.js';
 import type { Random } from '../../support/random.js';
 import { Connection, openStream } from './raw-stream.js';
 

@@ -2,7 +2,7 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { api } from '../../../services/api/protos.js';
-import type { StreamAlertsRequest } from '../../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
+import type { StreamAlertsRequest } from '../../../services/gen/types.js';
 
 const { path, requestSerialize } = api.AlertStreamService.service.StreamAlerts;
 const PREFIX = 5;

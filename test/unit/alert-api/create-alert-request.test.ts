@@ -3,7 +3,7 @@ import test from 'node:test';
 import { readCreateAlertRequest } from '../../../services/alert-api/create-alert-request.js';
 import type { NewAlert } from '../../../services/domain/alert.js';
 import { AlertError } from '../../../services/domain/errors.js';
-import type { CreateAlertRequest } from '../../../services/gen/ssom/alert/v1/CreateAlertRequest.js';
+import type { CreateAlertRequest } from '../../../services/gen/types.js';
 import { asReceived } from '../../support/alerts.js';
 
 const NOW = Date.UTC(2026, 5, 15, 12);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Alert__Output } from '../../../services/gen/ssom/alert/v1/Alert.js';
+import type { Alert__Output } from '../../../services/gen/types.js';
 import { AlertClientError } from '../../../services/client/errors.js';
 import { alertLines, changeLine, changesJson, clock, entryLine, timeJson } from '../../../services/cli/views/format.js';
 import { describeError, describeItemError, messageOf } from '../../../services/cli/views/problems.js';

@@ -3,8 +3,7 @@ import test from 'node:test';
 import grpc from '@grpc/grpc-js';
 import { createClient } from '../../../services/client/client.js';
 import { AlertClientError } from '../../../services/client/errors.js';
-import type { BatchCreateAlertsRequest__Output } from '../../../services/gen/ssom/alert/v1/BatchCreateAlertsRequest.js';
-import type { BatchCreateAlertsResponse } from '../../../services/gen/ssom/alert/v1/BatchCreateAlertsResponse.js';
+import type { BatchCreateAlertsRequest__Output, BatchCreateAlertsResponse } from '../../../services/gen/types.js';
 import { closeAfter, fakeService } from './fake-service.js';
 import type { TestContext } from 'node:test';
 

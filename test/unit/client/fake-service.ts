@@ -2,13 +2,15 @@ import type { TestContext } from 'node:test';
 import grpc from '@grpc/grpc-js';
 import type { AlertClient } from '../../../services/client/client.js';
 import { api } from '../../../services/api/protos.js';
-import type { AlertServiceHandlers } from '../../../services/gen/ssom/alert/v1/AlertService.js';
-import type { AlertStreamServiceHandlers } from '../../../services/gen/ssom/alert/v1/AlertStreamService.js';
-import type { DeviceServiceHandlers } from '../../../services/gen/ssom/alert/v1/DeviceService.js';
-import type { DirectoryServiceHandlers } from '../../../services/gen/ssom/alert/v1/DirectoryService.js';
-import type { InboxServiceHandlers } from '../../../services/gen/ssom/alert/v1/InboxService.js';
-import type { StreamAlertsRequest__Output } from '../../../services/gen/ssom/alert/v1/StreamAlertsRequest.js';
-import type { StreamAlertsResponse } from '../../../services/gen/ssom/alert/v1/StreamAlertsResponse.js';
+import type {
+  AlertServiceHandlers,
+  AlertStreamServiceHandlers,
+  DeviceServiceHandlers,
+  DirectoryServiceHandlers,
+  InboxServiceHandlers,
+  StreamAlertsRequest__Output,
+  StreamAlertsResponse,
+} from '../../../services/gen/types.js';
 
 export type Handlers = Partial<
   AlertServiceHandlers &

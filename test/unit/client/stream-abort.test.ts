@@ -7,7 +7,7 @@ import { createClient, type AlertClient, type ClientOptions } from '../../../ser
 import type { StreamOptions } from '../../../services/client/stream.js';
 import { AlertError } from '../../../services/domain/errors.js';
 import { toStatus } from '../../../services/lib/grpc/status.js';
-import type { InboxChange } from '../../../services/gen/ssom/alert/v1/InboxChange.js';
+import type { InboxChange } from '../../../services/gen/types.js';
 import { untilTrue } from '../../support/until-true.js';
 import { closeAfter, fakeService, refuse, type StreamCall } from './fake-service.js';
 
