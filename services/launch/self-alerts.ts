@@ -2,7 +2,7 @@ import { createClient, type AlertClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
 import type { Alarm, AlertOutcome } from '../runtime/alarms.js';
 import { wallClock } from '../lib/wall-clock.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { Runtime, RuntimeParts } from '../runtime/runtime.js';
 import { selfAlertState } from '../store/self-alerts.js';
 
 /** Who we are to our own alert-api. */
@@ -34,12 +34,12 @@ class SelfAlerts {
   readonly #next = new Map<string, number>();
 
   constructor(
-    private readonly runtime: Runtime,
+    private readonly deps: RuntimeParts<'alarms' | 'config' | 'database' | 'logger' | 'role'>,
     private readonly client: AlertClient,
   ) {}
 
   raise(alarm: Alarm): void {
-    const { alarms, config } = this.runtime;
+    const { alarms, config } = this.deps;
     const now = performance.now();
     if (now < (this.#next.get(alarm.cause) ?? 0)) return alarms.noteAlert(alarm.cause, 'limited');
     // Until the answer comes.
@@ -52,7 +52,7 @@ class SelfAlerts {
 
   /** @returns what became of it, and in how many ms the next alarm of its cause may be an alert */
   async #raise(alarm: Alarm, periodMs: number): Promise<{ outcome: AlertOutcome; againInMs: number }> {
-    const { database, logger } = this.runtime;
+    const { database, logger } = this.deps;
     const soon = Math.min(RETRY_AFTER_MS, periodMs);
     // The same from all processes, so that the first one wins; one of the period before may be as young.
     const period = Math.floor(wallClock() / periodMs);
@@ -76,7 +76,7 @@ class SelfAlerts {
   }
 
   #request({ cause, text, traceId }: Alarm, requestId: string) {
-    const labels = { cause, role: this.runtime.role, ...(traceId === undefined ? {} : { trace_id: traceId }) };
+    const labels = { cause, role: this.deps.role, ...(traceId === undefined ? {} : { trace_id: traceId }) };
     return {
       requestId,
       kind: 'ALERT_KIND_OTHER' as const,

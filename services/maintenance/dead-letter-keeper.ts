@@ -6,7 +6,7 @@ import type { Producer } from '../lib/kafka/producer.js';
 import { UnknownTopic } from '../lib/kafka/topic-offsets.js';
 import { every } from '../lib/lifecycle.js';
 import { withTimeout } from '../lib/retry.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeParts } from '../runtime/runtime.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import {
   doubtfulDeadLetters,
@@ -50,10 +50,12 @@ export class DeadLetterKeeper {
   #state: DeadLettersState = { alerts: 0, waiting: 0, bytes: 0, waitsFor: undefined };
 
   constructor(
-    private readonly runtime: Runtime,
+    private readonly deps: RuntimeParts<
+      'backends' | 'bulkDatabase' | 'config' | 'jobs' | 'logger' | 'metrics' | 'role' | 'show'
+    >,
     private readonly resolver: Pick<RecipientResolver, 'recipientsOf'>,
   ) {
-    const { metrics } = runtime;
+    const { metrics } = deps;
     metrics.gauge(
       'ssom.dead_letters.alerts',
       'Alerts that are not complete since dead letters hold them up; counted up to 10,000.',
@@ -69,7 +71,7 @@ export class DeadLetterKeeper {
   }
 
   async run(producer: Producer, events: Events, signal: AbortSignal): Promise<void> {
-    const { jobs, logger } = this.runtime;
+    const { jobs, logger } = this.deps;
     await Promise.all([
       every(
         FORWARD_INTERVAL_MS,
@@ -86,19 +88,19 @@ export class DeadLetterKeeper {
 
   async #look(): Promise<void> {
     const before = this.#state.waiting;
-    this.#state = await deadLettersState(this.runtime.bulkDatabase);
+    this.#state = await deadLettersState(this.deps.bulkDatabase);
     const { waiting, waitsFor } = this.#state;
     if (before + waiting === 0) return;
     const reason =
       waitsFor === undefined
         ? 'all in their topics'
         : `${waiting} wait in PostgreSQL; ${dlqTopicOf(waitsFor.topic)} does not take them: ${waitsFor.reason}`;
-    this.runtime.show(CHECK, waiting === 0, reason);
+    this.deps.show(CHECK, waiting === 0, reason);
   }
 
   /** Brings what waits to its topics, if no other instance is at it. */
   async forward(producer: Producer, until: AbortSignal): Promise<void> {
-    const { bulkDatabase: database, logger } = this.runtime;
+    const { bulkDatabase: database, logger } = this.deps;
     await database.withAdvisoryLock(
       FORWARD_LOCK,
       async (signal) => {
@@ -136,7 +138,7 @@ export class DeadLetterKeeper {
    * instance is at it.
    */
   async search(events: Events, signal: AbortSignal): Promise<void> {
-    await this.runtime.bulkDatabase.withAdvisoryLock(SEARCH_LOCK, async () => {
+    await this.deps.bulkDatabase.withAdvisoryLock(SEARCH_LOCK, async () => {
       await this.#reopen(signal);
       await this.#forgetLost(events, signal);
     });
@@ -145,7 +147,7 @@ export class DeadLetterKeeper {
   async #reopen(signal: AbortSignal): Promise<void> {
     let after: DeadLetterPlace | undefined = { topic: '', partition: 0, offset: 0 };
     while (after !== undefined && !signal.aborted) {
-      const { last, letters } = await doubtfulDeadLetters(this.runtime.bulkDatabase, after);
+      const { last, letters } = await doubtfulDeadLetters(this.deps.bulkDatabase, after);
       after = last;
       const alertIds = [...new Set(letters.map(({ alertId }) => alertId))];
       for (let from = 0; from < alertIds.length && !signal.aborted; from += ALERTS)
@@ -160,11 +162,11 @@ export class DeadLetterKeeper {
       const users = new Set(letters.filter((letter) => letter.alertId === alertId).map(({ userId }) => userId));
       return recipients.get(alertId)?.some((userId) => users.has(userId));
     });
-    if (held.length > 0) await reopenAlerts(this.runtime.bulkDatabase, held);
+    if (held.length > 0) await reopenAlerts(this.deps.bulkDatabase, held);
   }
 
   async #forgetLost(events: Events, signal: AbortSignal): Promise<void> {
-    const { bulkDatabase: database, logger } = this.runtime;
+    const { bulkDatabase: database, logger } = this.deps;
     let room = Math.min(LOST_MAX, WAITING_LETTERS_MAX - (await deadLettersState(database)).waiting);
     for (const topic of Object.values(events.topics)) {
       let after = { partition: -2, offset: -1 };
@@ -191,7 +193,7 @@ export class DeadLetterKeeper {
     letters: readonly DeadLetterPlace[],
     signal: AbortSignal,
   ): Promise<DeadLetterPlace[]> {
-    const { backends, config, logger, role } = this.runtime;
+    const { backends, config, logger, role } = this.deps;
     const byName = new Map(letters.map((letter) => [deadLetterName(letter), letter]));
     const observer = await Consumer.observe(backends.brokers, config, logger, {
       clientId: `ssom-${role}-dead-letters`,

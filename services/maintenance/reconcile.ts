@@ -5,7 +5,7 @@ import type { Producer } from '../lib/kafka/producer.js';
 import { wait } from '../lib/retry.js';
 import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeParts } from '../runtime/runtime.js';
 import { alertTraceparents } from '../store/alerts.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { loseAllDeadLetters } from '../store/dead-letters.js';
@@ -48,20 +48,22 @@ export class Reconciler {
   readonly #completed;
 
   constructor(
-    private readonly runtime: Runtime,
+    private readonly deps: RuntimeParts<
+      'backends' | 'bulkDatabase' | 'config' | 'jobs' | 'logger' | 'metrics' | 'role' | 'tracing'
+    >,
     private readonly resolver: RecipientResolver,
     private readonly epoch: KnownEpoch,
   ) {
-    this.#republished = runtime.metrics.counter(
+    this.#republished = deps.metrics.counter(
       'ssom.reconcile.republished',
       'User-alert events that were published again.',
     );
-    this.#completed = runtime.metrics.counter('ssom.reconcile.completed', 'Alerts that were found in every inbox.');
+    this.#completed = deps.metrics.counter('ssom.reconcile.completed', 'Alerts that were found in every inbox.');
   }
 
   /** Runs at the configured interval until the signal aborts; at once, without grace, if `atStart`. */
   async run(producers: ReconcileProducers, events: Events, signal: AbortSignal, atStart: boolean): Promise<void> {
-    const { config, jobs, bulkDatabase: database, backends } = this.runtime;
+    const { config, jobs, bulkDatabase: database, backends } = this.deps;
     let stale = backends.brokers.inProcess;
     let graceMs = atStart ? 0 : config.reconcileGraceMs;
     if (!atStart) await wait(config.reconcileIntervalMs * Math.random(), signal);
@@ -76,7 +78,7 @@ export class Reconciler {
 
   /** One run, if no other instance is at it: rounds, until none is due or none of those that are can be repaired. */
   async reconcile(producers: ReconcileProducers, events: Events, graceMs: number, until: AbortSignal): Promise<void> {
-    const { backends, config, logger, role, bulkDatabase: database } = this.runtime;
+    const { backends, config, logger, role, bulkDatabase: database } = this.deps;
     const { alertCreated, userAlert } = events.topics;
     const groups = [
       { topic: alertCreated, groupId: `${config.consumerGroup}-fanout` },
@@ -115,7 +117,7 @@ export class Reconciler {
 
   /** Looks at what is due, until more is missing than one round can publish; the rest stays due. */
   async #findSuspects(graceMs: number, signal: AbortSignal): Promise<Suspects> {
-    const { bulkDatabase: database } = this.runtime;
+    const { bulkDatabase: database } = this.deps;
     const suspects: Suspects = { alertIds: [], userIds: new Set() };
     for (let lacking = 0; lacking < REPUBLISH_MAX;) {
       const alertIds = await incompleteAlerts(database, graceMs, ALERTS);
@@ -132,7 +134,7 @@ export class Reconciler {
   }
 
   async #markComplete(complete: readonly { alertId: number; recipients: number }[]): Promise<void> {
-    if (complete.length > 0) await markComplete(this.runtime.bulkDatabase, complete);
+    if (complete.length > 0) await markComplete(this.deps.bulkDatabase, complete);
     this.#completed.add(complete.length);
   }
 
@@ -178,7 +180,7 @@ export class Reconciler {
 
   /** In each alert's own trace, by alert id: that its events were lost and sent again is why it is late. */
   async #startSpans(missing: readonly Delivery[], topic: string): Promise<Map<number, Span>> {
-    const { tracing, bulkDatabase: database } = this.runtime;
+    const { tracing, bulkDatabase: database } = this.deps;
     const spans = new Map<number, Span>();
     if (!tracing.enabled) return spans;
     const lost = new Map<number, number>();
@@ -211,7 +213,7 @@ export class Reconciler {
     let pairs: Delivery[] = [];
     const flush = async () => {
       if (pairs.length > 0) {
-        const found = await missingDeliveries(this.runtime.bulkDatabase, pairs);
+        const found = await missingDeliveries(this.deps.bulkDatabase, pairs);
         missing.push(...found.missing);
         for (const { alertId } of found.missing) lacking.add(alertId);
         for (const alertId of found.held) lacking.add(alertId);

@@ -1,6 +1,6 @@
 import { isOutage } from '../lib/postgres-errors.js';
 import { wait } from '../lib/retry.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeParts } from '../runtime/runtime.js';
 import {
   beginRetention,
   closeAlerts,
@@ -27,8 +27,8 @@ const FEW = 100;
 export class Retention {
   readonly #removed;
 
-  constructor(private readonly runtime: Runtime) {
-    this.#removed = runtime.metrics.counter(
+  constructor(private readonly deps: RuntimeParts<'bulkDatabase' | 'config' | 'jobs' | 'logger' | 'metrics'>) {
+    this.#removed = deps.metrics.counter(
       'ssom.retention.removed',
       'Entries of inboxes, pushes and alerts that were removed because of their age, by what they were.',
     );
@@ -36,14 +36,14 @@ export class Retention {
 
   /** Once an hour, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    if (this.runtime.config.alertRetentionDays === 0) return;
+    if (this.deps.config.alertRetentionDays === 0) return;
     await wait((INTERVAL_MS / 10) * Math.random(), signal);
-    await this.runtime.jobs.every('retention', INTERVAL_MS, signal, () => this.remove(signal));
+    await this.deps.jobs.every('retention', INTERVAL_MS, signal, () => this.remove(signal));
   }
 
   /** One run, if no other instance is at it or has just been. */
   async remove(until: AbortSignal): Promise<void> {
-    const { config, bulkDatabase: database, logger } = this.runtime;
+    const { config, bulkDatabase: database, logger } = this.deps;
     const days = config.alertRetentionDays;
     await database.withAdvisoryLock(
       LOCK,
@@ -70,7 +70,7 @@ export class Retention {
     closedTo: number,
     signal: AbortSignal,
   ): Promise<{ entries: number; held: ReadonlySet<number>; failure: Error | undefined }> {
-    const { bulkDatabase: database } = this.runtime;
+    const { bulkDatabase: database } = this.deps;
     let entries = 0;
     let failure: Error | undefined;
     const held = new Set<number>();
@@ -93,7 +93,7 @@ export class Retention {
   async #pruneInbox(days: number, userId: string, signal: AbortSignal): Promise<number> {
     let entries = 0;
     for (let removed = 1; removed > 0 && !signal.aborted;) {
-      removed = await pruneInbox(this.runtime.bulkDatabase, days, userId, PAGE);
+      removed = await pruneInbox(this.deps.bulkDatabase, days, userId, PAGE);
       entries += removed;
       this.#removed.add(removed, { what: 'entry' });
     }
@@ -102,7 +102,7 @@ export class Retention {
 
   /** Notes which closed alerts these users still have. */
   async #hold(held: Set<number>, users: readonly string[], closedTo: number, signal: AbortSignal): Promise<void> {
-    const { bulkDatabase: database } = this.runtime;
+    const { bulkDatabase: database } = this.deps;
     for (const [userId, first] of await closedAlertsOf(database, users, closedTo, 0, FEW)) {
       let [page, full] = [first, FEW];
       for (const alertId of page) held.add(alertId);
@@ -115,7 +115,7 @@ export class Retention {
   }
 
   async #removeAlerts(closedTo: number, held: ReadonlySet<number>, signal: AbortSignal): Promise<number> {
-    const { bulkDatabase: database } = this.runtime;
+    const { bulkDatabase: database } = this.deps;
     let alerts = 0;
     // A run that was cut short has not seen every inbox.
     for (let after = 0, page: number[] = []; !signal.aborted; after = page.at(-1)!) {
@@ -137,7 +137,7 @@ export class Retention {
   async #removeRows(table: AlertRows, alertIds: readonly number[], signal: AbortSignal): Promise<number> {
     let rows = 0;
     for (let removed = ROWS; removed === ROWS && !signal.aborted;) {
-      removed = await removeRows(this.runtime.bulkDatabase, table, alertIds, ROWS);
+      removed = await removeRows(this.deps.bulkDatabase, table, alertIds, ROWS);
       rows += removed;
     }
     return rows;

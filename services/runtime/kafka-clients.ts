@@ -23,7 +23,7 @@ export interface Publishing {
 }
 
 /** What the clients are made from, and where they are made known. */
-interface Surroundings {
+interface KafkaClientsDeps {
   readonly config: Config;
   readonly role: string;
   readonly brokers: Brokers;
@@ -33,6 +33,8 @@ interface Surroundings {
   readonly alarms: Alarms;
   readonly readiness: RoleReadiness;
   readonly closers: Closers;
+  /** A test's way to have publishing fail: what every producer is replaced by. */
+  readonly wrapProducer?: ((producer: Producer) => Producer) | undefined;
 }
 
 /** The guide's linger. */
@@ -58,8 +60,8 @@ export class KafkaClients {
   #events: Events | undefined;
   #bulkProducer: Promise<Producer> | undefined;
 
-  constructor(private readonly surroundings: Surroundings) {
-    this.#metrics = new KafkaMetrics(surroundings.metrics);
+  constructor(private readonly deps: KafkaClientsDeps) {
+    this.#metrics = new KafkaMetrics(deps.metrics);
   }
 
   /** Waits until the schema registry and Kafka answer; all callers share one producer. @throws the signal's reason */
@@ -69,8 +71,8 @@ export class KafkaClients {
   }
 
   async #connect(signal: AbortSignal): Promise<Publishing> {
-    const { config, role, brokers, registry, logger, readiness, closers } = this.surroundings;
-    const schemas = new SchemaWatch(this.surroundings);
+    const { config, role, brokers, registry, logger, readiness, closers } = this.deps;
+    const schemas = new SchemaWatch(this.deps);
     const events = await readiness.untilItWorks('schema registry', registry.url, signal, async () => {
       if (config.setUpAtStart) await registerSchemas(config, registry);
       return openEvents(config, registry, schemas.note);
@@ -85,12 +87,12 @@ export class KafkaClients {
     this.#metrics.addProducer('single', producer);
     // The in-process broker cannot lose its topics, and takes no such questions.
     if (!brokers.inProcess) this.#watchTopics(Object.values(events.topics), signal);
-    return { producer, events };
+    return { producer: this.#wrapped(producer), events };
   }
 
   /** A producer that lets records gather for a moment; all callers share one. @throws the signal's reason */
   bulkProducer(signal: AbortSignal): Promise<Producer> {
-    const { config, role, brokers, logger, closers } = this.surroundings;
+    const { config, role, brokers, logger, closers } = this.deps;
     this.#bulkProducer ??= this.#untilKafkaAnswers(signal, async () => {
       const bulk = {
         ...config,
@@ -100,9 +102,13 @@ export class KafkaClients {
       const producer = await Producer.connect(brokers, bulk, logger, { clientId: `ssom-${role}-bulk` });
       closers.add('bulk producer', () => producer.close());
       this.#metrics.addProducer('bulk', producer);
-      return producer;
+      return this.#wrapped(producer);
     });
     return this.#bulkProducer;
+  }
+
+  #wrapped(producer: Producer): Producer {
+    return this.deps.wrapProducer?.(producer) ?? producer;
   }
 
   /** A member of a group, which alarms watch for lag. @throws the signal's reason */
@@ -112,7 +118,7 @@ export class KafkaClients {
     options: Pick<ConsumerOptions, 'onRevoke' | 'fetchMinBytes'>,
     signal: AbortSignal,
   ): Promise<Consumer> {
-    const { config, brokers, logger, readiness } = this.surroundings;
+    const { config, brokers, logger, readiness } = this.deps;
     const all = { ...options, ...this.#optionsOf(groupId) };
     const consumer = await this.#untilKafkaAnswers(signal, () =>
       Consumer.subscribe(brokers, config, logger, topics, all),
@@ -129,7 +135,7 @@ export class KafkaClients {
     onBegin: () => void,
     signal: AbortSignal,
   ): Promise<Consumer> {
-    const { config, brokers, logger } = this.surroundings;
+    const { config, brokers, logger } = this.deps;
     const options = { onBegin, ...this.#optionsOf(groupId) };
     const consumer = await this.#untilKafkaAnswers(signal, () =>
       Consumer.broadcast(brokers, config, logger, topics, options),
@@ -139,12 +145,12 @@ export class KafkaClients {
   }
 
   #untilKafkaAnswers<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
-    const { readiness, brokers } = this.surroundings;
+    const { readiness, brokers } = this.deps;
     return readiness.untilItWorks('kafka', brokers.bootstrapServers, signal, attempt);
   }
 
   #optionsOf(groupId: string): ConsumerOptions {
-    const { role, alarms } = this.surroundings;
+    const { role, alarms } = this.deps;
     alarms.watch(groupId);
     return {
       clientId: `ssom-${role}`,
@@ -158,7 +164,7 @@ export class KafkaClients {
   }
 
   #keep(consumer: Consumer, topics: readonly string[], groupId: string): void {
-    this.surroundings.closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
+    this.deps.closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
     this.#metrics.addConsumer(groupId, consumer);
   }
 
@@ -174,7 +180,7 @@ export class KafkaClients {
 
   /** Replaces all clients at once when topics were made anew: each of them would find out by itself, one hop after the other. */
   #watchTopics(topics: readonly string[], signal: AbortSignal): void {
-    const { config, role, brokers, logger, closers, readiness } = this.surroundings;
+    const { config, role, brokers, logger, closers, readiness } = this.deps;
     const watch = new TopicWatch(brokers, config, logger, `ssom-${role}-topics`, topics);
     closers.add('topic watch', () => watch.close());
     void every(
@@ -183,9 +189,9 @@ export class KafkaClients {
       async () => {
         const remade = await watch.look();
         const missing = watch.missing.map((topic) => `${topic} is not there`);
-        const amiss = [...new Set([...missing, ...this.#metrics.producers.flatMap(({ refusals }) => refusals)])];
+        const problems = [...new Set([...missing, ...this.#metrics.producers.flatMap(({ refusals }) => refusals)])];
         // Each role needs some of them, so that no one decides alone whether it is ready.
-        if (amiss.length > 0) readiness.show(TOPICS_CHECK, false, amiss.join('; '));
+        if (problems.length > 0) readiness.show(TOPICS_CHECK, false, problems.join('; '));
         else readiness.show(TOPICS_CHECK, true, topics.join(', '));
         if (remade.length === 0) return;
         const reason = `made anew: ${remade.join(', ')}`;
@@ -199,7 +205,7 @@ export class KafkaClients {
 
   /** Shows how far groups are behind, also those of which no consumer runs. */
   observeGroups(groups: readonly WatchedGroup[], signal: AbortSignal): void {
-    const { config, role, brokers, logger, metrics, closers } = this.surroundings;
+    const { config, role, brokers, logger, metrics, closers } = this.deps;
     // The in-process broker ends with its consumers, and takes no such questions.
     if (brokers.inProcess) return;
     const groupLag = new GroupLag(brokers, config, logger, `ssom-${role}-groups`, groups);

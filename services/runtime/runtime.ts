@@ -37,6 +37,19 @@ export interface Backends {
   readonly registryUrl: string;
 }
 
+export interface RuntimeOptions {
+  readonly logger?: Logger;
+  /** What this role wants but can do without: its absence shows in /readyz and leaves the role ready. */
+  readonly optional?: readonly string[];
+  /** Those that run on it, if there are several. */
+  readonly roles?: readonly string[];
+  /** A test's way to have publishing fail: what every producer is replaced by. */
+  readonly wrapProducer?: (producer: Producer) => Producer;
+}
+
+/** What a part of a role takes of the runtime, by name: so one sees what it needs, and a test gives it that. */
+export type RuntimeParts<Name extends keyof Runtime> = Pick<Runtime, Name>;
+
 const PROBE_INTERVAL_MS = 2000;
 
 /**
@@ -70,6 +83,7 @@ export class Runtime {
     logger: Logger,
     optional: ReadonlySet<string>,
     roles: readonly string[],
+    wrapProducer: ((producer: Producer) => Producer) | undefined,
   ) {
     this.logger = logger;
     this.tracing = tracing;
@@ -110,22 +124,19 @@ export class Runtime {
     observePool(metrics, this.database, config.databasePoolMax);
     const { brokers } = backends;
     const { registry, alarms, database } = this;
-    this.#kafka = new KafkaClients({ config, role, brokers, registry, logger, metrics, alarms, readiness, closers });
+    const kafka = { config, role, brokers, registry, logger, metrics, alarms, readiness, closers, wrapProducer };
+    this.#kafka = new KafkaClients(kafka);
     this.#triages = new Triages({ config, logger, metrics, tracing, database });
     this.#closers = closers;
     this.#readiness = readiness;
     this.#breakers = breakers;
   }
 
-  /**
-   * @param options.optional what this role wants but can do without: its absence shows in /readyz and leaves the role ready
-   * @param options.roles those that run on it, if there are several
-   */
   static async create(
     config: Config,
     role: string,
     backends: Backends,
-    options: { logger?: Logger; optional?: readonly string[]; roles?: readonly string[] } = {},
+    options: RuntimeOptions = {},
   ): Promise<Runtime> {
     const logger = options.logger ?? createLogger(config, role);
     const resource = resourceOf(role);
@@ -133,8 +144,8 @@ export class Runtime {
     const metrics = new Metrics(role, await metricsSender(config), resource, (metric, err) =>
       logger.warn({ metric, err }, 'a metric could not be read, and is left out'),
     );
-    const { optional, roles = [role] } = options;
-    return new Runtime(config, role, backends, { tracing, metrics }, logger, new Set(optional), roles);
+    const { optional, roles = [role], wrapProducer } = options;
+    return new Runtime(config, role, backends, { tracing, metrics }, logger, new Set(optional), roles, wrapProducer);
   }
 
   /** A circuit breaker that shows as metric, log line and in /readyz. */

@@ -14,7 +14,7 @@ import { countRetries } from './observe.js';
 export type Identify = (record: IncomingRecord) => { alertId?: number; userId?: string };
 
 /** What is needed to give records up: they go to Kafka, and PostgreSQL remembers them. */
-interface Surroundings {
+interface TriagesDeps {
   readonly config: Config;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -26,11 +26,11 @@ interface Surroundings {
 export class Triages {
   readonly #triages: { readonly triage: Triage; readonly group: string }[] = [];
 
-  constructor(private readonly surroundings: Surroundings) {}
+  constructor(private readonly deps: TriagesDeps) {}
 
   /** @param identify whose alert a record is about, as far as it can be read */
   create(producer: Producer, group: string, identify: Identify): Triage {
-    const { config, logger, metrics } = this.surroundings;
+    const { config, logger, metrics } = this.deps;
     const triage = new Triage({
       deadLetters: this.#deadLetters(producer, group, identify),
       attempts: config.processingAttempts,
@@ -45,7 +45,7 @@ export class Triages {
   }
 
   #deadLetters(producer: Producer, group: string, identify: Identify): DeadLetters {
-    const { logger, metrics, tracing, database } = this.surroundings;
+    const { logger, metrics, tracing, database } = this.deps;
     return new DeadLetters({
       producer,
       group,
@@ -65,7 +65,7 @@ export class Triages {
   }
 
   #observe(): void {
-    const { metrics } = this.surroundings;
+    const { metrics } = this.deps;
     metrics.gauge('ssom.triage.suspects', 'Records that have failed alone and may be given up, by group.', () =>
       this.#ofEach((triage) => triage.suspects),
     );

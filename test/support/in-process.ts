@@ -4,7 +4,7 @@ import { loadConfig, type Config } from '../../services/lib/config/load.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import { PublishFailed, type OutgoingRecord, type Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { Runtime, type Backends, type Publishing } from '../../services/runtime/runtime.js';
+import { Runtime, type Backends } from '../../services/runtime/runtime.js';
 import { ROLES } from '../../services/launch/roles.js';
 import type { RoleName } from '../../services/domain/role-names.js';
 import { startEmbeddedBackends } from '../../services/launch/standalone.js';
@@ -33,8 +33,8 @@ export type PublishFault = (
   publish: (records: readonly OutgoingRecord[]) => Promise<void>,
 ) => Promise<void>;
 
-/** The same publishing with a producer that does what `fault` says. */
-export function withFault({ producer, events }: Publishing, fault: PublishFault): Publishing {
+/** A producer that does what `fault` says. */
+export function withFault(producer: Producer, fault: PublishFault): Producer {
   const faulty = {
     get stats() {
       return producer.stats;
@@ -51,7 +51,7 @@ export function withFault({ producer, events }: Publishing, fault: PublishFault)
     },
     close: (timeoutMs?: number) => producer.close(timeoutMs),
   };
-  return { producer: faulty as unknown as Producer, events };
+  return faulty as unknown as Producer;
 }
 
 export interface RunningRole {
@@ -74,17 +74,13 @@ export class TestCluster {
     options: { fault?: PublishFault; config?: Partial<Config>; ready?: boolean } = {},
   ): Promise<RunningRole & { address: string; http: string }> {
     const role = ROLES[name];
+    const { fault } = options;
     const config = { ...this.config, ...options.config };
     const runtime = await Runtime.create(config, name, this.backends, {
       logger: silentLogger(),
       optional: role.optional ?? [],
+      ...(fault === undefined ? {} : { wrapProducer: (producer) => withFault(producer, fault) }),
     });
-    const { fault } = options;
-    if (fault !== undefined) {
-      const real = runtime.publishing.bind(runtime);
-      runtime.publishing = async (signal) => withFault(await real(signal), fault);
-      runtime.bulkProducer = async (signal) => (await runtime.publishing(signal)).producer;
-    }
     const service = role.create(runtime, { brokerIsNew: false });
     const port = await runtime.grpc.listen('127.0.0.1:0');
     const { address: http } = await runtime.serveHttp('127.0.0.1:0');

@@ -74,7 +74,7 @@ function jaegerBase({ environment }: Context, flags: TraceFlags): string {
   return base.replace(/\/+$/, '');
 }
 
-/** What is amiss with a role; none: it answers, and finds nothing. */
+/** What is wrong with a role; none: it answers, and finds nothing. */
 function selfReport(role: RoleState): string[] {
   return role.away === undefined ? checkProblems(role) : [`${role.address}: ${role.away}`];
 }

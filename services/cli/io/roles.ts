@@ -69,7 +69,7 @@ export function roleAddresses({ environment }: Context, { roles }: RolesFlags): 
 /** Asks all of them at once. Never fails: one that does not answer is away. */
 export async function readRoles(addresses: readonly string[], signal?: AbortSignal): Promise<RoleState[]> {
   const states = await Promise.all(addresses.map((address) => readRole(address, signal)));
-  // `npm start` has all roles on the first port, so that nothing is amiss at the others.
+  // `npm start` has all roles on the first port, so that the others are not missing.
   const alone = addresses === DEFAULT_ADDRESSES && states.some(({ name, away }) => name === 'standalone' && !away);
   return alone ? states.filter(({ away }) => away === undefined) : states;
 }

@@ -122,7 +122,7 @@ function isOff(metrics: RoleState['metrics']): boolean {
 function waitingPushes({ pushes }: AlertProgress__Output, now: number): string[] {
   return pushes
     .filter(({ state, dueAt, error }) => {
-      // One that is being tried for the first time is on its way, and nothing is amiss.
+      // One that is being tried for the first time is on its way, and no problem.
       const waits = state === 'PUSH_STATE_WAITING' || (state === 'PUSH_STATE_SENDING' && error !== '');
       return waits && (millis(dueAt) ?? 0) > now;
     })
