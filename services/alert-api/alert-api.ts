@@ -34,7 +34,11 @@ export function createAlertApi(runtime: Runtime): Service {
     },
   });
   metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for their answer.', () => batcher.depth);
-  metrics.gauge('ssom.create.queue.characters', 'Characters of text in them.', () => batcher.characters);
+  metrics.gauge(
+    'ssom.create.queue.characters',
+    'Characters of text in the CreateAlerts that wait.',
+    () => batcher.characters,
+  );
   metrics.queue('create', () => batcher.depth, config.createQueueMax);
   metrics.queue('create_characters', () => batcher.characters, QUEUE_CHARACTERS);
   const resolver = new RecipientResolver(database);

@@ -65,7 +65,11 @@ export class Relay {
     this.#traces = new RelayTracing(deps.tracing, deps.config.slowProcessingMs);
     this.#deadLetters = deadLetterCounter(deps.metrics);
     deps.metrics.gauge('ssom.outbox.depth', 'Alerts that wait to be published.', () => this.#outbox.depth);
-    deps.metrics.gauge('ssom.outbox.age', 'Seconds that the oldest of them has waited.', () => this.#outbox.ageSeconds);
+    deps.metrics.gauge(
+      'ssom.outbox.age',
+      'Seconds for which the oldest alert in the outbox has waited.',
+      () => this.#outbox.ageSeconds,
+    );
     deps.metrics.gauge('ssom.relay.in_flight', 'Alerts that this process is publishing.', () => this.#inFlight.size);
     deps.metrics.queue('outbox', () => this.#outbox.depth, deps.config.outboxMax);
     deps.metrics.queue('relay', () => this.#inFlight.size, deps.config.relayInFlightMax);

@@ -96,7 +96,11 @@ export class PushDispatcher {
     const sending = { fcm, breaker, throttle, devices, outcomes, deadLetters, traces, onEnded: this.#onEnded };
     this.#sender = new PushSender({ runtime, ...sending });
     metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
-    metrics.gauge('ssom.push.limit', 'How many may be; at most PUSH_CONCURRENCY.', () => this.#limit);
+    metrics.gauge(
+      'ssom.push.limit',
+      'How many messages may be on their way to FCM; at most PUSH_CONCURRENCY.',
+      () => this.#limit,
+    );
     metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
     metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => outcomes.waiting);
     metrics.gauge('ssom.push.devices.waiting', 'Devices that FCM refused, and that wait.', () =>

@@ -68,7 +68,7 @@ export class PushPlanner {
     );
     metrics.gauge(
       'ssom.push.lag',
-      'Seconds for which the oldest of them has been due.',
+      'Seconds for which the oldest push has been due.',
       () => this.#backlog.oldestMs / 1000,
     );
     this.#options = { graceMs: config.pushGraceMs, ttlMs: TTLS_MS };

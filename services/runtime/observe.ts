@@ -30,7 +30,7 @@ export function observePool(metrics: Metrics, database: Database, connectionsMax
   metrics.gauge('db.client.connection.pending_requests', 'Queries that wait for a connection.', () =>
     each((pool) => ({ value: pools[pool].stats.waiting, attributes: { pool } })),
   );
-  metrics.gauge('db.client.connection.max', 'Connections that there may be.', () =>
+  metrics.gauge('db.client.connection.max', 'Connections that a PostgreSQL pool may have.', () =>
     each((pool) => ({ value: sizes[pool], attributes: { pool } })),
   );
   metrics.queue('pool_waiters', () => pools.light.stats.waiting, WAITING_MAX);

@@ -74,8 +74,10 @@ export class Triages {
       'Records that were set aside, with what follows of their keys, while others go on; by group.',
       () => this.#ofEach(({ setAside }) => setAside.size),
     );
-    metrics.gauge('ssom.triage.age', 'For how many seconds the oldest of them has waited; by group.', () =>
-      this.#ofEach(({ setAside }) => setAside.oldestMs / 1000),
+    metrics.gauge(
+      'ssom.triage.age',
+      'Seconds for which the oldest record that was set aside has waited; by group.',
+      () => this.#ofEach(({ setAside }) => setAside.oldestMs / 1000),
     );
   }
 

@@ -114,7 +114,11 @@ export class StreamHub implements StreamHost {
       () => this.#pending,
     );
     metrics.gauge('ssom.stream.content_cache.size', 'Alerts in the content cache.', () => deps.contents.size);
-    metrics.gauge('ssom.stream.content_cache.bytes', 'Bytes of the alerts in it.', () => deps.contents.bytes);
+    metrics.gauge(
+      'ssom.stream.content_cache.bytes',
+      'Bytes of the alerts in the content cache.',
+      () => deps.contents.bytes,
+    );
   }
 
   /** Counted when it is asked for: streams would have to be told of otherwise each time they pause. */

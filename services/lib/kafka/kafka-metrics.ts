@@ -54,7 +54,7 @@ export class KafkaMetrics {
     );
     metrics.total(
       'ssom.kafka.producer.records.failed',
-      'Records that it has not; most are tried again.',
+      'Records that Kafka has not acknowledged; most are tried again.',
       ofEach(({ totals }) => totals.failed),
     );
     metrics.gauge(
@@ -126,7 +126,7 @@ export class KafkaMetrics {
     );
     metrics.gauge(
       'ssom.kafka.consumer.paused',
-      'Whether it is paused now.',
+      'Whether the consumer is paused now.',
       ofEach(({ paused }) => (paused ? 1 : 0)),
     );
     metrics.gauge(

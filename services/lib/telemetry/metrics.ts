@@ -152,7 +152,7 @@ export class Metrics {
     this.gauge('ssom.queue.size', 'How much is in each bounded queue.', () =>
       this.#queues.map(({ queue, size }) => ({ value: size(), attributes: { queue } })),
     );
-    this.gauge('ssom.queue.limit', 'How much each of them may hold.', () =>
+    this.gauge('ssom.queue.limit', 'How much each bounded queue may hold.', () =>
       this.#queues.map(({ queue, limit }) => ({
         value: typeof limit === 'number' ? limit : limit(),
         attributes: { queue },
