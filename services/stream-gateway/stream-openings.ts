@@ -1,3 +1,4 @@
+import { Batcher } from '../lib/batcher.js';
 import type { Queryable } from '../lib/postgres.js';
 import { streamOpenings, type StreamOpening } from '../store/stream-openings.js';
 import { tooManyStreams } from './stream-errors.js';
@@ -7,30 +8,31 @@ const BATCH_MAX = 500;
 /** Statements at once. */
 const READERS = 2;
 
-interface Waiting {
-  readonly userId: string;
-  readonly resolve: (opening: StreamOpening | undefined) => void;
-  readonly reject: (error: Error) => void;
-}
-
 /**
  * Looks up what streams begin from, many in one statement: those that came while the last one ran. When a gateway dies, the
  * clients of another one come at once, and one by one they would be some ten thousands of queries before the first is live.
  */
 export class StreamOpenings {
-  readonly #waiting: Waiting[] = [];
-  #running = 0;
+  readonly #lookUps: Batcher<string, StreamOpening | undefined>;
 
   constructor(
     private readonly database: Queryable,
-    private readonly max: number,
+    max: number,
     /** Told how many others shared a statement that failed. */
     private readonly onSharedFailure: (error: unknown, others: number) => void = () => undefined,
-  ) {}
+  ) {
+    this.#lookUps = new Batcher({
+      workersMax: READERS,
+      waitingMax: max,
+      full: () => tooManyStreams(max),
+      batchMax: BATCH_MAX,
+      work: (userIds) => this.#lookUp(userIds),
+    });
+  }
 
   /** Streams that wait to be looked up. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#lookUps.waiting;
   }
 
   /**
@@ -38,28 +40,16 @@ export class StreamOpenings {
    * @throws AlertError RESOURCE_EXHAUSTED if too many wait already
    */
   find(userId: string): Promise<StreamOpening | undefined> {
-    if (this.#waiting.length >= this.max) throw tooManyStreams(this.max);
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ userId, resolve, reject });
-      if (this.#running >= READERS) return;
-      this.#running += 1;
-      // Those of the same packet come along.
-      setImmediate(() => void this.#work());
-    });
+    return this.#lookUps.add(userId);
   }
 
-  async #work(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, BATCH_MAX);
-      try {
-        const userIds = [...new Set(batch.map(({ userId }) => userId))];
-        const openings = await streamOpenings(this.database, userIds);
-        for (const { userId, resolve } of batch) resolve(openings.get(userId));
-      } catch (error) {
-        this.onSharedFailure(error, batch.length - 1);
-        for (const { reject } of batch) reject(error as Error);
-      }
+  async #lookUp(userIds: readonly string[]): Promise<(StreamOpening | undefined)[]> {
+    try {
+      const openings = await streamOpenings(this.database, [...new Set(userIds)]);
+      return userIds.map((userId) => openings.get(userId));
+    } catch (error) {
+      this.onSharedFailure(error, userIds.length - 1);
+      throw error;
     }
-    this.#running -= 1;
   }
 }
