@@ -47,15 +47,7 @@ export function createAlertApi(runtime: Runtime): Service {
     { value: resolver.size, attributes: { role: 'alert-api' } },
   ]);
   const rules = new StaffedRulesCache(database);
-  const alerts = alertService({
-    database,
-    batcher,
-    computations: grpc.computations,
-    resolver,
-    rules,
-    logger,
-    metrics,
-  });
+  const alerts = alertService({ batcher, computations: grpc.computations, resolver, rules, logger, metrics });
   const { GetAlert, ListAlerts } = alerts;
   grpc.addService(
     api.AlertService.service,
@@ -66,13 +58,13 @@ export function createAlertApi(runtime: Runtime): Service {
       refusal: () => database.breaker.refusal,
     },
   );
-  const inbox = inboxService({ database, metrics, logger, tracing, publishing: () => publishing });
+  const inbox = inboxService({ metrics, logger, tracing, publishing: () => publishing });
   const { ListInbox, MarkRead, MarkUnread, DeleteFromInbox } = inbox;
   // MarkAllRead has a queue of its own, in which a run may take minutes; GetUnreadCount reads one row.
   const inTurn = { ...inbox, ...turnsByInbox({ ListInbox, MarkRead, MarkUnread, DeleteFromInbox }) };
   grpc.addService(api.InboxService.service, { ...boundedByInbox(inTurn, grpc.users) });
-  grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService({ database })) });
-  grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ database, logger })) });
+  grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService()) });
+  grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ logger })) });
 
   async function connectToKafka(signal: AbortSignal): Promise<void> {
     publishing = await runtime.publishing(signal);

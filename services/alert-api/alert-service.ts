@@ -2,7 +2,6 @@ import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import { BOUNDS, Violations } from '../api/violations.js';
 import type { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
-import type { Database } from '../lib/postgres.js';
 import { databaseStatus } from '../lib/grpc/database-status.js';
 import { requireScope } from '../api/access.js';
 import { callerKey, type Identity } from '../lib/grpc/identity.js';
@@ -38,7 +37,6 @@ import type { CreateResult } from './create-lane.js';
 const AT_ONCE = { names: 500, characters: 16_384, items: 50 };
 
 export interface AlertServiceDeps {
-  readonly database: Database;
   readonly batcher: CreateBatcher;
   readonly computations: EventLoopTurns;
   readonly resolver: RecipientResolver;
@@ -55,15 +53,7 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.AlertService. */
-export function alertService({
-  database: unobserved,
-  batcher,
-  computations,
-  resolver,
-  rules,
-  logger,
-  metrics,
-}: AlertServiceDeps): Handlers {
+export function alertService({ batcher, computations, resolver, rules, logger, metrics }: AlertServiceDeps): Handlers {
   const items = metrics.counter(
     'ssom.create.batch_items',
     'Items of BatchCreateAlerts, by the status of each.',
@@ -145,7 +135,7 @@ export function alertService({
       const { identity } = call;
       if (!Number.isSafeInteger(alertId) || alertId < 1)
         throw invalidArgument([{ field: 'alert_id', description: 'must be a number that CreateAlert gave' }]);
-      const database = unobserved.forCall(call);
+      const { database } = call;
       const mayReadAll = identity.scopes.has('alerts:read');
       const visible =
         mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));
@@ -162,7 +152,7 @@ export function alertService({
     async ListAlerts(request, call) {
       const { identity } = call;
       requireScope(identity, 'alerts:read');
-      const database = unobserved.bulk.forCall(call);
+      const database = call.database.bulk;
       const limit = readPageSize(request.pageSize);
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
       const filter = readFilter(request.kinds, request.minimumLevel, BOUNDS['ListAlertsRequest.kinds']);

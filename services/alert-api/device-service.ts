@@ -11,7 +11,6 @@ import type {
   UnregisterDeviceRequest__Output,
   UnregisterDeviceResponse,
 } from '../gen/types.js';
-import type { Database } from '../lib/postgres.js';
 import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
 import { activeOwner, inactive } from './active-user.js';
 
@@ -27,11 +26,9 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.DeviceService. */
-export function deviceService({ database: unobserved }: { database: Database }): Handlers {
+export function deviceService(): Handlers {
   return {
-    async RegisterDevice(request, call) {
-      const { identity } = call;
-      const database = unobserved.forCall(call);
+    async RegisterDevice(request, { identity, database }) {
       const userId = await activeOwner(database, identity, request.userId);
       const device = await registerDevice(database, { userId, ...readDevice(request) });
       // Made inactive since we looked.
@@ -39,17 +36,13 @@ export function deviceService({ database: unobserved }: { database: Database }):
       return { device: toMessage(device) };
     },
 
-    async UnregisterDevice(request, call) {
-      const { identity } = call;
-      const database = unobserved.forCall(call);
+    async UnregisterDevice(request, { identity, database }) {
       const userId = await activeOwner(database, identity, request.userId);
       if (await unregisterDevice(database, userId, readReference(request))) return {};
       throw new AlertError('NOT_FOUND', 'DEVICE_NOT_FOUND', `user '${userId}' has no such device`);
     },
 
-    async ListDevices(request, call) {
-      const { identity } = call;
-      const database = unobserved.forCall(call);
+    async ListDevices(request, { identity, database }) {
       const devices = await listDevices(database, await activeOwner(database, identity, request.userId));
       return { devices: devices.map(toMessage) };
     },

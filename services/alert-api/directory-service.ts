@@ -41,16 +41,15 @@ interface Handlers {
 }
 
 export interface DirectoryServiceDeps {
-  readonly database: Database;
   readonly logger: Logger;
 }
 
 /** The handlers of ssom.alert.v1.DirectoryService. */
-export function directoryService({ database: unobserved, logger }: DirectoryServiceDeps): Handlers {
+export function directoryService({ logger }: DirectoryServiceDeps): Handlers {
   /** The change is committed by now: what it leaves unreached is told if it is known soon. */
-  async function warnings({ statements, signal }: CallContext): Promise<DirectoryWarning[]> {
+  async function warnings({ database, signal }: CallContext): Promise<DirectoryWarning[]> {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(WARNINGS_WAIT_MS)]);
-    const found = warningsOf(unobserved.bulk.forCall({ statements, signal: patience }));
+    const found = warningsOf(database.bulk.until(patience));
     try {
       return await withTimeout(found, WARNINGS_WAIT_MS, 'the look for departments without staff');
     } catch (error) {
@@ -63,7 +62,7 @@ export function directoryService({ database: unobserved, logger }: DirectoryServ
     async UpsertUsers({ users }, call) {
       const { identity } = call;
       requireScope(identity, 'directory:admin');
-      const database = unobserved.bulk.forCall(call);
+      const database = call.database.bulk;
       checkUsers(users);
       try {
         return { directoryVersion: await upsertUsers(database, users), warnings: await warnings(call) };
@@ -81,7 +80,7 @@ export function directoryService({ database: unobserved, logger }: DirectoryServ
     async ListUsers(request, call) {
       const { identity } = call;
       requireScope(identity, 'directory:admin');
-      const database = unobserved.bulk.forCall(call);
+      const database = call.database.bulk;
       const limit = readPageSize(request.pageSize);
       const { rows, nextPageToken } = await readPage({
         limit,
@@ -96,17 +95,15 @@ export function directoryService({ database: unobserved, logger }: DirectoryServ
     async SetRoutingRules({ rules }, call) {
       const { identity } = call;
       requireScope(identity, 'directory:admin');
-      const database = unobserved.bulk.forCall(call);
+      const database = call.database.bulk;
       return {
         directoryVersion: await setRoutingRules(database, readRules(rules)),
         warnings: await warnings(call),
       };
     },
 
-    async GetRoutingRules(_request, call) {
-      const { identity } = call;
+    async GetRoutingRules(_request, { identity, database }) {
       requireScope(identity, 'directory:admin');
-      const database = unobserved.forCall(call);
       const { rules, version } = await currentRoutingRules(database);
       return {
         rules: rules.map(({ department, match, appPattern }) => ({

@@ -1,6 +1,5 @@
 import { BOUNDS, Violations, type Bound } from '../api/violations.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
-import type { Database } from '../lib/postgres.js';
 import {
   alertBytes,
   optionalTimestamp,
@@ -11,7 +10,7 @@ import {
   toAlertMessage,
   toTimestamp,
 } from '../api/messages.js';
-import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
+import type { UnaryHandler } from '../lib/grpc/server.js';
 import type {
   GetUnreadCountRequest__Output,
   GetUnreadCountResponse,
@@ -33,7 +32,6 @@ import { activeOwner } from './active-user.js';
 import { MarkAllReads } from './mark-all-read.js';
 
 export interface InboxServiceDeps {
-  readonly database: Database;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly tracing: Tracing;
@@ -53,16 +51,8 @@ interface Handlers {
 }
 
 /** The handlers of ssom.alert.v1.InboxService. */
-export function inboxService({
-  database: unobserved,
-  metrics,
-  logger,
-  tracing,
-  publishing,
-}: InboxServiceDeps): Handlers {
+export function inboxService({ metrics, logger, tracing, publishing }: InboxServiceDeps): Handlers {
   const writes = inboxWrites(metrics);
-  const light = (call: CallContext) => unobserved.forCall(call);
-  const bulk = (call: CallContext) => unobserved.bulk.forCall(call);
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
   function announce(state: InboxUpdate, isBulk: boolean, traceparent: string | undefined): MarkReadResponse {
@@ -94,14 +84,14 @@ export function inboxService({
     return { changed: state.changes.length, unreadCount: state.unreadCount };
   }
 
-  const markAllReads = new MarkAllReads(unobserved, (page, call) => {
+  const markAllReads = new MarkAllReads((page, call) => {
     writes.READ(page.changes.length);
     announce(page, true, call.traceparent);
   });
 
   function mutation(change: typeof markRead, written: (rows: number) => void, bound: Bound): Mutation {
     return async ({ userId, alertIds }, call) => {
-      const database = bulk(call);
+      const database = call.database.bulk;
       const owner = await activeOwner(database, call.identity, userId);
       const violations = new Violations();
       violations.fits('alert_ids', alertIds, bound);
@@ -114,7 +104,7 @@ export function inboxService({
 
   return {
     async ListInbox(request, call) {
-      const database = bulk(call);
+      const database = call.database.bulk;
       const userId = await activeOwner(database, call.identity, request.userId);
       const limit = readPageSize(request.pageSize);
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
@@ -147,12 +137,11 @@ export function inboxService({
     DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED, BOUNDS['DeleteFromInboxRequest.alert_ids']),
 
     async MarkAllRead({ userId }, call) {
-      return markAllReads.run(await activeOwner(light(call), call.identity, userId), call);
+      return markAllReads.run(await activeOwner(call.database, call.identity, userId), call);
     },
 
-    async GetUnreadCount({ userId }, call) {
-      const database = light(call);
-      const { unreadCount } = await inboxPosition(database, await activeOwner(database, call.identity, userId));
+    async GetUnreadCount({ userId }, { identity, database }) {
+      const { unreadCount } = await inboxPosition(database, await activeOwner(database, identity, userId));
       return { unreadCount };
     },
   };

@@ -1,4 +1,4 @@
-import { CallEnded, type Database } from '../lib/postgres.js';
+import { CallEnded } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
 import type { CallContext } from '../lib/grpc/server.js';
 import type { InboxUpdate } from '../domain/alert.js';
@@ -31,10 +31,7 @@ export class MarkAllReads {
   readonly #runs = new Map<string, Run>();
 
   /** @param onPage told of each page, once it is committed */
-  constructor(
-    private readonly database: Database,
-    private readonly onPage: (state: InboxUpdate, call: CallContext) => void,
-  ) {}
+  constructor(private readonly onPage: (state: InboxUpdate, call: CallContext) => void) {}
 
   /** @returns how many this call changed: of those that share a run, the first one */
   async run(userId: string, call: CallContext): Promise<MarkedAll> {
@@ -78,7 +75,7 @@ export class MarkAllReads {
   }
 
   async #markAll(userId: string, signal: AbortSignal, call: CallContext): Promise<MarkedAll> {
-    const pages = markAllRead(this.database.bulk.forCall({ statements: call.statements, signal }), userId);
+    const pages = markAllRead(call.database.bulk.until(signal), userId);
     let changed = 0;
     for (let pageAt = performance.now(); ; pageAt = performance.now()) {
       if (signal.aborted) throw new CallEnded();

@@ -206,6 +206,11 @@ export class Database implements Queryable {
     return this.#view(this.#work, { statements, signal });
   }
 
+  /** The same database, whose statements end when this signal aborts and no other. */
+  until(signal: AbortSignal): Database {
+    return this.#view(this.#work, { ...this.#call, signal });
+  }
+
   #view(work: Work, call: Call): Database {
     return new Database(this.url, this.config, this.logger, undefined, { of: this, work, call });
   }

@@ -107,6 +107,7 @@ export class Runtime {
       tracing,
       metrics,
       authenticate: devIdentity,
+      database: this.database,
       reflected: reflectedFiles(),
       maxMessageBytes: config.grpcMaxMessageBytes,
       connectionsMax: config.grpcConnectionsMax,

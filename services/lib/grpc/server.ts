@@ -5,7 +5,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
 import { judgeDatabaseError } from '../postgres-errors.js';
-import { CallEnded, type StatementObserver } from '../postgres.js';
+import { CallEnded, type Database, type StatementObserver } from '../postgres.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
@@ -34,15 +34,23 @@ import { toStatus } from './status.js';
 grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 
 /** What a handler knows of its call besides the request. */
-export interface CallContext {
-  readonly identity: Identity;
-  /** Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can stop. */
-  readonly signal: AbortSignal;
-  /** Makes spans children of this call; undefined while tracing is off. */
-  readonly traceparent: string | undefined;
-  readonly span: Span | undefined;
-  /** For the database, so that its statements are seen below this call; undefined while the call is not recorded. */
-  readonly statements: StatementObserver | undefined;
+export class CallContext {
+  constructor(
+    readonly identity: Identity,
+    /** Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can stop. */
+    readonly signal: AbortSignal,
+    private readonly shared: Pick<GrpcServerDeps, 'database'>,
+    readonly span?: Span,
+    /** Makes spans children of this call; undefined while tracing is off. */
+    readonly traceparent?: string,
+    /** Undefined while the call is not recorded. */
+    private readonly statements?: StatementObserver,
+  ) {}
+
+  /** Its statements are seen below this call, and end when nobody waits for the answer any more. */
+  get database(): Database {
+    return this.shared.database.forCall({ statements: this.statements, signal: this.signal });
+  }
 }
 
 /** Codes that say that we failed; the others are the caller's business and no errors of a server's span. */
@@ -66,6 +74,7 @@ export interface GrpcServerDeps {
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly authenticate: Authenticate;
+  readonly database: Database;
   /** What reflection tells, in the form that @grpc/reflection reads. */
   readonly reflected: PackageDefinition;
   readonly maxMessageBytes: number;
@@ -378,7 +387,7 @@ export class GrpcServer {
     if (this.#isEnding) return shuttingDown('this server shuts down; try again');
     try {
       const identity = authenticate(call.metadata);
-      if (!tracing.enabled) return { identity, signal, span: undefined, traceparent: undefined, statements: undefined };
+      if (!tracing.enabled) return new CallContext(identity, signal, this.deps);
       const method = path.slice(1);
       const span = tracing.startCall(method, {
         kind: SpanKind.SERVER,
@@ -387,7 +396,7 @@ export class GrpcServer {
       });
       const traceparent = traceparentOf(span);
       const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-      return { identity, signal, span, traceparent, statements };
+      return new CallContext(identity, signal, this.deps, span, traceparent, statements);
     } catch (error) {
       if (error instanceof AlertError) return error;
       this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');

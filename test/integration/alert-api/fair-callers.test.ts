@@ -131,7 +131,6 @@ test('large requests that wait to be read are among those that wait: beyond its 
   await storeDirectory(database);
   const batcher = batcherOn(database, 10);
   const { CreateAlert } = alertService({
-    database,
     batcher,
     computations: new EventLoopTurns(),
     resolver: new RecipientResolver(database),

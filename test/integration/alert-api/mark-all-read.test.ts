@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { MarkAllReads } from '../../../services/alert-api/mark-all-read.js';
 import type { CallContext } from '../../../services/lib/grpc/server.js';
-import type { Database } from '../../../services/lib/postgres.js';
 import { wait } from '../../../services/lib/retry.js';
 import { listInbox } from '../../../services/store/inboxes.js';
 import { alertRequest } from '../../support/alerts.js';
@@ -30,15 +29,15 @@ async function setUp(t: TestContext, entries: number) {
   let runs = 0;
   const database = {
     bulk: {
-      forCall: (call: Pick<CallContext, 'statements' | 'signal'>) => {
+      until: (signal: AbortSignal) => {
         runs += 1;
-        return store.database.bulk.forCall(call);
+        return store.database.bulk.until(signal);
       },
     },
-  } as unknown as Database;
-  const markAllReads = new MarkAllReads(database, ({ changes }) => void pages.push(changes.length));
+  };
+  const markAllReads = new MarkAllReads(({ changes }) => void pages.push(changes.length));
   const run = (signal: AbortSignal = new AbortController().signal) =>
-    markAllReads.run(USER, { signal } as unknown as CallContext);
+    markAllReads.run(USER, { signal, database } as unknown as CallContext);
   return { ...store, pages, run, runs: () => runs };
 }
 
