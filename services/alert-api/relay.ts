@@ -11,14 +11,13 @@ import { traceIdOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { findRoutableAlerts } from '../store/alerts.js';
 import { NO_PARTITION } from '../store/dead-letters.js';
+import { LOCKS } from '../store/locks.js';
 import { deadLetterAlert, outboxState, removePublished, unpublished } from '../store/outbox.js';
 import { markPublishedLate } from '../store/progress.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { RelayTracing } from './relay-trace.js';
 
-/** One sweeper among all instances: the holder of this advisory lock. */
-const SWEEPER_LOCK = 7_200_002;
 const SWEEP_BATCH = 1000;
 /** How long published alerts gather before they leave the outbox together. */
 const REMOVE_AFTER_MS = 50;
@@ -120,7 +119,7 @@ export class Relay {
     };
     const sweep = async () => {
       if (this.#publishing === undefined || this.#outbox.depth === 0) return;
-      await database.withAdvisoryLock(SWEEPER_LOCK, (held) => this.#sweep(this.#publishing!, held), signal);
+      await database.withAdvisoryLock(LOCKS.sweepOutbox, (held) => this.#sweep(this.#publishing!, held), signal);
     };
     // Beside each other: while Kafka is away a sweep hangs for as long as its records may take, and OUTBOX_MAX must hold.
     await Promise.all([

@@ -7,6 +7,7 @@ import { UnknownTopic } from '../lib/kafka/topic-offsets.js';
 import { every } from '../lib/lifecycle.js';
 import { withTimeout } from '../lib/retry.js';
 import type { RuntimeParts } from '../runtime/runtime.js';
+import { LOCKS } from '../store/locks.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import {
   doubtfulDeadLetters,
@@ -25,9 +26,6 @@ import {
   type DoubtfulDeadLetter,
 } from '../store/dead-letters.js';
 
-/** One instance at a time forwards, and one searches: the holders of these advisory locks. */
-export const FORWARD_LOCK = 7_200_006;
-export const SEARCH_LOCK = 7_200_007;
 const FORWARD_INTERVAL_MS = 5000;
 /** Dead letters that are asked for together, and how long their topics may take. */
 const FORWARD_PAGE = 100;
@@ -102,7 +100,7 @@ export class DeadLetterKeeper {
   async forward(producer: Producer, until: AbortSignal): Promise<void> {
     const { bulkDatabase: database, logger } = this.deps;
     await database.withAdvisoryLock(
-      FORWARD_LOCK,
+      LOCKS.forwardDeadLetters,
       async (signal) => {
         for (let page = FORWARD_PAGE; page === FORWARD_PAGE && !signal.aborted;) {
           const letters = await dueDeadLetters(database, FORWARD_PAGE);
@@ -138,7 +136,7 @@ export class DeadLetterKeeper {
    * instance is at it.
    */
   async search(events: Events, signal: AbortSignal): Promise<void> {
-    await this.deps.bulkDatabase.withAdvisoryLock(SEARCH_LOCK, async () => {
+    await this.deps.bulkDatabase.withAdvisoryLock(LOCKS.searchDeadLetters, async () => {
       await this.#reopen(signal);
       await this.#forgetLost(events, signal);
     });

@@ -10,11 +10,10 @@ import { alertTraceparents } from '../store/alerts.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { loseAllDeadLetters } from '../store/dead-letters.js';
 import type { KnownEpoch } from '../store/known-epoch.js';
+import { LOCKS } from '../store/locks.js';
 import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
 import { deferReconcile, incompleteAlerts, markComplete } from '../store/progress.js';
 
-/** One reconciler among all instances: the holder of this advisory lock. */
-export const RECONCILE_LOCK = 7_200_003;
 /** Alerts of one turn, and recipients of one query. */
 const ALERTS = 500;
 const PAIRS = 20_000;
@@ -88,7 +87,7 @@ export class Reconciler {
     );
     const [fannedOut, delivered] = groups as [PassedPartitions, PassedPartitions];
     await database.withAdvisoryLock(
-      RECONCILE_LOCK,
+      LOCKS.reconcile,
       async (signal) => {
         try {
           for (let republished = 1; republished > 0 && !signal.aborted;) {

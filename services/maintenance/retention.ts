@@ -1,6 +1,7 @@
 import { isOutage } from '../lib/postgres-errors.js';
 import { wait } from '../lib/retry.js';
 import type { RuntimeParts } from '../runtime/runtime.js';
+import { LOCKS } from '../store/locks.js';
 import {
   beginRetention,
   closeAlerts,
@@ -13,8 +14,6 @@ import {
   type AlertRows,
 } from '../store/retention.js';
 
-/** One instance at a time: the holder of this advisory lock. */
-const LOCK = 7_200_004;
 const INTERVAL_MS = 3_600_000;
 /** Users, or alerts, of one query. */
 const PAGE = 1000;
@@ -46,7 +45,7 @@ export class Retention {
     const { config, bulkDatabase: database, logger } = this.deps;
     const days = config.alertRetentionDays;
     await database.withAdvisoryLock(
-      LOCK,
+      LOCKS.retention,
       async (signal) => {
         const closedTo = await beginRetention(database);
         if (closedTo === undefined) return;

@@ -9,13 +9,12 @@ import { spanTime } from '../lib/telemetry/tracing.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
 import { KnownEpoch } from '../store/known-epoch.js';
+import { LOCKS } from '../store/locks.js';
 import { pushBacklog, retryFailedPushes } from '../store/push-records.js';
 import { pruneDevices } from '../store/devices.js';
 import { TTLS_MS } from './fcm-message.js';
 import { showRedrive } from './push-trace.js';
 
-/** One sweeper among all instances: the holder of this advisory lock. */
-const LOCK = 7_200_005;
 /** Users of one turn of the sweep, and devices of one statement. */
 const PAGE = 500;
 /** Users who are caught up with; of more only the sweep knows. */
@@ -141,7 +140,7 @@ export class PushPlanner {
       async () => {
         this.#backlog = await pushBacklog(database);
         await database.withAdvisoryLock(
-          LOCK,
+          LOCKS.planPushes,
           async (held) => {
             for (let after: string | undefined = ''; after !== undefined && !held.aborted;) {
               const users: string[] = await usersAhead(database, after, PAGE);

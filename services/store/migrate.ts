@@ -2,6 +2,7 @@ import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
 import { LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres-errors.js';
 import { wait } from '../lib/retry.js';
+import { LOCKS } from './locks.js';
 import * as initial from './migrations/0001-initial.js';
 import * as deadLetters from './migrations/0002-dead-letters.js';
 import * as presence from './migrations/0003-presence.js';
@@ -32,9 +33,6 @@ const MIGRATIONS = [
 interface Connection {
   query(text: string, done: (error: Error | null) => void): void;
 }
-
-/** Every role calls it at its start; whoever comes first does the work. */
-const LOCK = 7_200_001;
 
 /** How often it is asked for. Whoever waited for it in a statement would have a snapshot, and the build of an index waits for those. */
 const LOCK_INTERVAL_MS = 100;
@@ -93,6 +91,8 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<stri
 
 async function takes(lock: knexModule.Knex): Promise<boolean> {
   // Without a parameter: a portal that has one keeps its snapshot until the next statement, and the build of an index waits for it.
-  const { rows } = await lock.raw<{ rows: { taken: boolean }[] }>(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS taken`);
+  const { rows } = await lock.raw<{ rows: { taken: boolean }[] }>(
+    `SELECT pg_try_advisory_xact_lock(${LOCKS.migrate}) AS taken`,
+  );
   return rows[0]!.taken;
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { Events } from '../../../services/events/events.js';
-import { DeadLetterKeeper, FORWARD_LOCK, SEARCH_LOCK } from '../../../services/maintenance/dead-letter-keeper.js';
-import { RECONCILE_LOCK } from '../../../services/maintenance/reconcile.js';
+import { DeadLetterKeeper } from '../../../services/maintenance/dead-letter-keeper.js';
+import { LOCKS } from '../../../services/store/locks.js';
 import { Consumer, type IncomingRecord } from '../../../services/lib/kafka/consumer.js';
 import type { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
@@ -136,7 +136,7 @@ async function startWithBadRecords(
   const api = cluster.api(role);
   await loadDirectory(api);
   let spoils = true;
-  const letJobsRun = await holdJobs(cluster.store, RECONCILE_LOCK, FORWARD_LOCK, SEARCH_LOCK);
+  const letJobsRun = await holdJobs(cluster.store, LOCKS.reconcile, LOCKS.forwardDeadLetters, LOCKS.searchDeadLetters);
   const fanout = await cluster.start('fanout', {
     fault: async (records, publish) => {
       const spoilt = records.map((record) =>
