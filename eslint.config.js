@@ -15,12 +15,7 @@ const HOMES = [
   },
   {
     what: 'pg',
-    allow: [
-      'services/lib/postgres.ts',
-      'services/lib/postgres-control.ts',
-      'services/lib/postgres-cancel.ts',
-      'services/launch/embedded/postgres.ts',
-    ],
+    allow: ['services/lib/postgres.ts', 'services/lib/postgres-*.ts', 'services/launch/embedded/postgres.ts'],
   },
   { what: '@opentelemetry/*', allow: ['services/lib/telemetry/**'] },
   { what: 'firebase-admin/*', allow: ['services/push/fcm.ts'] },

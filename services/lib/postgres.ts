@@ -1,79 +1,18 @@
-import { setMaxListeners } from 'node:events';
 import knexModule, { type Knex } from 'knex';
-import pg from 'pg';
-import type { Config } from './config/load.js';
+import type pg from 'pg';
 import { Breaker, type BreakerState } from './breaker.js';
 import type { Logger } from './logging.js';
-import { cancelStatement, streamOf } from './postgres-cancel.js';
-import { ControlConnection } from './postgres-control.js';
-import {
-  CALL_ENDED,
-  DATABASE_ENDING,
-  isConflict,
-  isContention,
-  isOutage,
-  POOL_FULL,
-  POSTGRESQL,
-  READ_ONLY,
-  sqlState,
-  TOO_MANY_BINDINGS,
-} from './postgres-errors.js';
+import { cancelStatement } from './postgres-cancel.js';
+import { CALL_ENDED, isConflict, isContention, isOutage, POOL_FULL, POSTGRESQL } from './postgres-errors.js';
+import { DatabaseEnding, isReadOnly, PostgresPools, type PoolConfig, type Row, type Work } from './postgres-pools.js';
+import { observe, requireFewBindings, type Statement, type StatementObserver } from './postgres-statement.js';
 import { backoffMs, wait } from './retry.js';
 
-/** bigint columns hold ids and sequence numbers below 2^53, so they are read as numbers. */
-pg.types.setTypeParser(pg.types.builtins.INT8, Number);
-/** timestamptz columns are read as milliseconds since 1970: what events, protobuf and JSON all want. */
-pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => Date.parse(text));
-
-export type Row = Record<string, unknown>;
+export { DatabaseEnding, poolSizes, type Row } from './postgres-pools.js';
+export type { StatementObserver } from './postgres-statement.js';
 
 /** Queries that may wait for a connection, each for DATABASE_ACQUIRE_TIMEOUT_MS; one more is refused at once. */
 export const WAITING_MAX = 5000;
-/** Bindings of one statement: the protocol counts them with 16 bits, and takes what is beyond for fewer. */
-const BINDINGS_MAX = 65_535;
-/** How long the news of a statement that the server has ended may be on its way. */
-const ANSWER_MS = 1000;
-
-/** How long a probe waits for the connection that it has, until it tries a new one; and between two that a full pool asks for. */
-const PATIENCE_MS = 500;
-/** All connections are made anew at most once in this time. */
-const RENEWAL_MS = 1000;
-
-/**
- * What ends a session of ours whose process is gone without a word, with its locks: within half a minute instead of the kernel's
- * two hours. Otherwise the advisory lock of a dead sweeper would keep all others from sweeping.
- */
-const SESSION =
-  '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 ' +
-  '-c idle_in_transaction_session_timeout=60000';
-
-/**
- * What our statements, and the reading of their results, stand on: a server, database or role may have other settings, which
- * these override. search_path is not among them, since with a schema of its own a role may share a database.
- */
-const MEANING = [
-  'TimeZone=UTC',
-  'DateStyle=ISO',
-  'IntervalStyle=postgres',
-  'client_encoding=UTF8',
-  'bytea_output=hex',
-  'extra_float_digits=1',
-  'standard_conforming_strings=on',
-  'array_nulls=on',
-  'transform_null_equals=off',
-  // Who has waited for a lock sees what its holder has committed.
-  'default_transaction_isolation=read\\ committed',
-]
-  .map((setting) => `-c ${setting}`)
-  .join(' ');
-
-/**
- * Frequent statements look rows up by an index, and are written so that one plan is right for one row and for thousands: it
- * is made once a connection. Left alone PostgreSQL plans some of them each time, which takes longer than running them;
- * and what it plans while a table is small reads that table from end to end until the connection ends. Together that was
- * 12 s of PostgreSQL for 6,000 single alerts instead of 3. Compiling (jit) never pays here.
- */
-const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off';
 
 /** Whatever can run one statement: the pool, or a connection inside a transaction. */
 export interface Queryable {
@@ -86,11 +25,6 @@ export interface Queryable {
 }
 
 export type Connection = pg.PoolClient;
-
-/** Told of statements that have ended; times are milliseconds since 1970, with fractions. */
-export interface StatementObserver {
-  ended(summary: string, startedAt: number, endedAt: number, error?: Error): void;
-}
 
 /** For whom statements run. */
 interface Call {
@@ -110,43 +44,9 @@ export class CallEnded extends Error {
   }
 }
 
-/** This process ends. Whether a statement was done is not known: PostgreSQL may wait for a standby, and commit later. */
-export class DatabaseEnding extends Error {
-  readonly code = DATABASE_ENDING;
-
-  constructor() {
-    super('this process ends and asks the database nothing more');
-    this.name = 'DatabaseEnding';
-  }
-}
-
-type Work = 'light' | 'bulk';
-
-/** How DATABASE_POOL_MAX connections are shared: one is the control connection, three of eight are for bulk work. */
-export function poolSizes(max: number): Record<Work, number> {
-  const bulk = Math.max(1, Math.floor((max * 3) / 8));
-  return { bulk, light: max - 1 - bulk };
-}
-
-/** What all views of a database share. */
-interface Connections {
-  readonly pools: Record<Work, pg.Pool>;
-  readonly control: ControlConnection;
-  /** When all of them were last made anew. */
-  renewedAt: number;
-  probe: Promise<void> | undefined;
-  probedAt: number;
-  /** Those that are in use. */
-  readonly lent: Set<pg.PoolClient>;
-  /** Aborts when this process ends, and cannot wait for what takes long. */
-  readonly ending: AbortController;
-  /** No server that can write was found when it was asked for last. */
-  wasReadOnly: boolean;
-}
-
 /** The one home of pg and knex: bounded pools, transactions, and a query builder for statements that vary. */
 export class Database implements Queryable {
-  readonly #connections: Connections;
+  readonly #pools: PostgresPools;
   readonly #work: Work;
   readonly #call: Call;
   /** While PostgreSQL is away all but an occasional query fail at once. */
@@ -156,10 +56,7 @@ export class Database implements Queryable {
 
   constructor(
     readonly url: string,
-    private readonly config: Pick<
-      Config,
-      'databasePoolMax' | 'databaseAcquireTimeoutMs' | 'databaseStatementTimeoutMs'
-    >,
+    private readonly config: PoolConfig,
     private readonly logger: Logger,
     onBreaker?: (state: BreakerState) => void,
     view?: { readonly of: Database; readonly work: Work; readonly call: Call },
@@ -174,21 +71,7 @@ export class Database implements Queryable {
         ...(onBreaker === undefined ? {} : { onChange: onBreaker }),
       });
     this.builder = view?.of.builder ?? knexModule.default({ client: 'pg' });
-    this.#connections =
-      view !== undefined
-        ? view.of.#connections
-        : {
-            pools: { light: this.#open('light'), bulk: this.#open('bulk') },
-            control: new ControlConnection(() => this.#controlClient()),
-            renewedAt: -Infinity,
-            probe: undefined,
-            probedAt: -Infinity,
-            lent: new Set(),
-            ending: new AbortController(),
-            wasReadOnly: false,
-          };
-    // Whatever waits for a connection listens.
-    if (view === undefined) setMaxListeners(0, this.#connections.ending.signal);
+    this.#pools = view === undefined ? new PostgresPools(url, config, logger, this.breaker) : view.of.#pools;
   }
 
   /** The same database on the connections for bulk work: what takes long, or waits for locks, and what nobody waits for. */
@@ -215,40 +98,8 @@ export class Database implements Queryable {
     return new Database(this.url, this.config, this.logger, undefined, { of: this, work, call });
   }
 
-  #settings(statementTimeoutMs: number) {
-    return {
-      connectionString: this.url,
-      connectionTimeoutMillis: this.config.databaseAcquireTimeoutMs,
-      keepAlive: true,
-      application_name: 'ssom-alert',
-      options: `-c statement_timeout=${statementTimeoutMs} ${MEANING} ${SESSION} ${PLANS}`,
-    };
-  }
-
-  #open(work: Work): pg.Pool {
-    const { databasePoolMax, databaseStatementTimeoutMs } = this.config;
-    const pool = new pg.Pool({
-      ...this.#settings(databaseStatementTimeoutMs),
-      max: poolSizes(databasePoolMax)[work],
-      idleTimeoutMillis: 30_000,
-      // The server ends a statement in time. If not even that is heard the connection is dead: without a FIN or RST (a host
-      // that is gone, a firewall that forgets) the kernel would wait for 15 minutes, and CreateAlert's writers with it.
-      query_timeout: databaseStatementTimeoutMs + ANSWER_MS,
-    });
-    // An idle connection that the server closes (a restart) is not an error of anybody's query.
-    pool.on('error', (error) => this.logger.debug({ err: error }, 'an idle PostgreSQL connection was closed'));
-    return pool;
-  }
-
-  #controlClient(): pg.Client {
-    const timeoutMs = this.config.databaseAcquireTimeoutMs;
-    // The server is the first to end a statement that is slow: where nothing is heard the connection is given up, with its locks.
-    const statementMs = Math.max(timeoutMs - ANSWER_MS, Math.ceil(timeoutMs / 2));
-    return new pg.Client({ ...this.#settings(statementMs), query_timeout: timeoutMs });
-  }
-
   get #pool(): pg.Pool {
-    return this.#connections.pools[this.#work];
+    return this.#pools.of(this.#work);
   }
 
   get stats(): { total: number; idle: number; waiting: number } {
@@ -256,89 +107,16 @@ export class Database implements Queryable {
     return { total: totalCount, idle: idleCount, waiting: waitingCount };
   }
 
+  /** See PostgresPools. @throws why PostgreSQL is not there, or cannot write */
+  probe(): Promise<void> {
+    return this.#pools.probe();
+  }
+
   async query<R extends Row>(statement: { name?: string; text: string; values?: unknown[] }) {
     // Observed here, so that the wait for a connection is seen as well.
     return observe(this.#call.statements, statement, () =>
       this.#lend((connection) => connection.query<R>(statement), undefined),
     );
-  }
-
-  /**
-   * Asks whether PostgreSQL is there and can write, past the breaker and whatever else is asked of it. The breaker follows.
-   * @throws why not
-   */
-  probe(): Promise<void> {
-    const connections = this.#connections;
-    connections.probe ??= this.#probe().finally(() => {
-      connections.probe = undefined;
-      connections.probedAt = performance.now();
-    });
-    return connections.probe;
-  }
-
-  async #probe(): Promise<void> {
-    const connections = this.#connections;
-    const { control } = connections;
-    const known = failureOf(requireWritable((text) => control.query(text)));
-    const early = await Promise.race([known, wait(PATIENCE_MS).then(() => 'slow' as const)]);
-    if (early !== undefined) {
-      // The connection may be all that is dead, or that leads to a server that was the primary.
-      const [failure, anew] = await Promise.all([known, failureOf(this.#askAnew())]);
-      if (failure !== undefined && anew !== undefined) {
-        if (isReadOnly(anew)) {
-          control.leave();
-          connections.wasReadOnly = true;
-        } else if (isOutage(anew)) this.breaker.away();
-        throw anew;
-      }
-      connections.wasReadOnly ||= isReadOnly(failure);
-      if (isSilence(failure)) this.#renew('fell silent');
-    }
-    // What the pools hold may still lead to the server that was the primary. Too soon after the last time the next probe does it.
-    if (connections.wasReadOnly && !this.#renew('became read-only')) return;
-    connections.wasReadOnly = false;
-    // Before calls are let through again: they would hang on what is dead.
-    await this.#hearIdle();
-    this.breaker.recovered();
-  }
-
-  async #askAnew(): Promise<void> {
-    const client = this.#controlClient();
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      await requireWritable(async (text) => (await client.query<Writable>(text)).rows);
-    } finally {
-      client.end().catch(() => undefined);
-    }
-  }
-
-  /**
-   * An idle connection that gives no answer: whatever became of its other end (a router forgot it) became of the others' as
-   * well. Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see test/labs/faults.
-   */
-  async #hearIdle(): Promise<void> {
-    const idle = Object.values(this.#connections.pools).filter((pool) => pool.idleCount > 0);
-    // pg reads query_timeout of a single query too; its types do not know.
-    const statement = { text: 'SELECT 1', query_timeout: this.config.databaseAcquireTimeoutMs };
-    const failures = await Promise.all(idle.map((pool) => failureOf(pool.query(statement))));
-    if (failures.some(isSilence)) this.#renew('fell silent');
-  }
-
-  /** Gives up all connections: idle ones at once, lent ones when they come back. @returns false if it was done a moment ago */
-  #renew(what: string): boolean {
-    const connections = this.#connections;
-    if (performance.now() - connections.renewedAt < RENEWAL_MS) return false;
-    connections.renewedAt = performance.now();
-    this.logger.warn(`a connection to PostgreSQL ${what}; all of them are made anew`);
-    connections.control.leave();
-    for (const work of ['light', 'bulk'] as const) {
-      const old = connections.pools[work];
-      connections.pools[work] = this.#open(work);
-      // Resolves when what was lent has come back.
-      old.end().catch((error: unknown) => this.logger.debug({ err: error }, 'old PostgreSQL connections'));
-    }
-    return true;
   }
 
   /** Runs a statement that the query builder made. */
@@ -383,7 +161,7 @@ export class Database implements Queryable {
     statements: StatementObserver | undefined,
   ): Promise<T> {
     const { signal } = this.#call;
-    const ending = this.#connections.ending.signal;
+    const ending = this.#pools.ending.signal;
     if (ending.aborted) throw new DatabaseEnding();
     if (signal?.aborted === true) throw new CallEnded();
     this.#requireRoom();
@@ -394,8 +172,7 @@ export class Database implements Queryable {
       broken = true;
       if (error instanceof DatabaseEnding) return asked.neverSent();
       asked.ended(error);
-      // The server was the primary; connections to it are worth nothing, and new ones may find the one that is.
-      if (isReadOnly(error) && !this.#renew('became read-only')) this.#connections.wasReadOnly = true;
+      if (isReadOnly(error)) this.#pools.noteReadOnly();
     };
     const connection = await this.#connect().catch((error: Error) => {
       if (isOutageOfServer(error)) asked.ended(error);
@@ -407,7 +184,7 @@ export class Database implements Queryable {
       broken = true;
     };
     connection.on('error', onError);
-    this.#connections.lent.add(connection);
+    this.#pools.lent.add(connection);
     const run = async (statement: string | Statement, values?: unknown[]) => {
       try {
         const result = await observe(statements, statement, () => connection.query(statement as string, values));
@@ -446,7 +223,7 @@ export class Database implements Queryable {
       return await work(Object.create(connection, { query: { value: query } }) as Connection, run);
     } finally {
       asked.ended();
-      this.#connections.lent.delete(connection);
+      this.#pools.lent.delete(connection);
       connection.release(broken);
       connection.off('error', onError);
     }
@@ -462,12 +239,11 @@ export class Database implements Queryable {
     const { signal } = this.#call;
     const lent = this.#pool.connect();
     try {
-      const waiting = orAborted(lent, this.#connections.ending.signal, () => new DatabaseEnding());
+      const waiting = orAborted(lent, this.#pools.ending.signal, () => new DatabaseEnding());
       return await (signal === undefined ? waiting : orAborted(waiting, signal, () => new CallEnded()));
     } catch (error) {
       // Statements that take long, or a server that has fallen silent.
-      if (isContention(error) && performance.now() - this.#connections.probedAt > PATIENCE_MS)
-        this.probe().catch((reason: unknown) => this.logger.debug({ err: reason }, 'PostgreSQL was asked'));
+      if (isContention(error)) this.#pools.probeSoon();
       if (error instanceof CallEnded || error instanceof DatabaseEnding)
         void lent.then(
           (connection) => connection.release(),
@@ -477,14 +253,9 @@ export class Database implements Queryable {
     }
   }
 
-  /**
-   * The process ends and has no time left: nothing more is begun, and nobody hears what becomes of that which runs. It is not
-   * cancelled: PostgreSQL answers a commit that waits for a standby with success then, although no standby has it.
-   */
+  /** This process ends and has no time left; see PostgresPools. */
   endStatements(): void {
-    const { ending, lent } = this.#connections;
-    ending.abort();
-    for (const connection of lent) streamOf(connection).destroy(new DatabaseEnding());
+    this.#pools.endStatements();
   }
 
   /** Stops what runs on a connection. */
@@ -505,7 +276,7 @@ export class Database implements Queryable {
     work: (signal: AbortSignal) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T | undefined> {
-    const lock = await this.breaker.run(() => this.#connections.control.lock(key));
+    const lock = await this.breaker.run(() => this.#pools.control.lock(key));
     if (lock === undefined) return undefined;
     const { lost } = lock;
     const ended = new AbortController();
@@ -532,37 +303,13 @@ export class Database implements Queryable {
 
   async close(): Promise<void> {
     this.breaker.close();
-    this.#connections.control.close();
-    await Promise.all(Object.values(this.#connections.pools).map((pool) => pool.end()));
+    await this.#pools.close();
   }
-}
-
-interface Writable extends Row {
-  readonly writable: boolean;
-}
-
-/** @throws READ_ONLY if the server takes no writes: it is a standby, or was made read-only */
-async function requireWritable(ask: (text: string) => Promise<Row[]>): Promise<void> {
-  const [row] = (await ask("SELECT current_setting('transaction_read_only') = 'off' AS writable")) as Writable[];
-  if (row?.writable !== true)
-    throw Object.assign(new Error('PostgreSQL takes no writes: it is read-only'), { code: READ_ONLY });
 }
 
 /** What the breaker hears of: that this process ends says nothing of the server. */
 function isOutageOfServer(error: unknown): boolean {
   return isOutage(error) && !(error instanceof DatabaseEnding);
-}
-
-function isReadOnly(error: unknown): boolean {
-  return sqlState(error) === READ_ONLY;
-}
-
-/** Resolves when it is settled: with why it failed. */
-function failureOf(promise: Promise<unknown>): Promise<Error | undefined> {
-  return promise.then(
-    () => undefined,
-    (error: Error) => error,
-  );
 }
 
 /** @throws `reason` when the signal aborts; the promise itself goes on */
@@ -577,54 +324,6 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal, reason: ()
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-interface Statement {
-  readonly name?: string;
-  readonly text: string;
-  readonly values?: unknown[];
-}
-
-function requireFewBindings({ values = [] }: Statement): void {
-  if (values.length > BINDINGS_MAX)
-    throw Object.assign(new Error(`a statement with ${values.length} bindings; there may be ${BINDINGS_MAX}`), {
-      code: TOO_MANY_BINDINGS,
-    });
-}
-
-async function observe<T>(
-  observer: StatementObserver | undefined,
-  statement: string | Statement,
-  run: () => Promise<T>,
-): Promise<T> {
-  if (observer === undefined) return run();
-  const startedAt = now();
-  const summary = summaryOf(typeof statement === 'string' ? { text: statement } : statement);
-  try {
-    const result = await run();
-    observer.ended(summary, startedAt, now());
-    return result;
-  } catch (error) {
-    observer.ended(summary, startedAt, now(), error as Error);
-    throw error;
-  }
-}
-
-function now(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-/** What a statement is called: its name, or what it does to which table. Never anything of its values. */
-function summaryOf({ name, text }: Statement): string {
-  if (name !== undefined) return name;
-  const [verb = ''] = /\w+/.exec(text) ?? [];
-  const table = /\b(?:INTO|UPDATE|FROM)\s+([a-z_]+)/.exec(text)?.[1];
-  return table === undefined ? verb.toUpperCase() : `${verb.toUpperCase()} ${table}`;
-}
-
-/** Whether a connection was made and then nothing came over it. */
-function isSilence(error: unknown): boolean {
-  return (error as { message?: string } | undefined)?.message === 'Query read timeout';
 }
 
 /**
