@@ -267,7 +267,7 @@ export const variables = {
     'KAFKA_SOCKET_TIMEOUT_MS',
     10_000,
     [2000, 300_000],
-    'How long a request to a broker may go unanswered before its connection is taken for dead and made anew.',
+    'How long a request to a broker may go unanswered before its connection counts as dead and is replaced.',
     { librdkafka: 'socket.timeout.ms' },
   ),
   producerRequestTimeoutMs: integer(

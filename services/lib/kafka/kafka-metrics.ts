@@ -131,7 +131,7 @@ export class KafkaMetrics {
     );
     metrics.gauge(
       'ssom.kafka.consumer.replaced',
-      'Times that a consumer was replaced, since it stalled or its topics were made anew, by group.',
+      'Times that a consumer was replaced, since it stalled or its topics were recreated, by group.',
       ofEach(({ replaced }) => replaced),
     );
     metrics.gauge(
