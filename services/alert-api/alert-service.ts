@@ -1,23 +1,19 @@
 import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
+import type { Handlers } from '../api/handlers.js';
 import { BOUNDS, Violations } from '../api/violations.js';
 import type { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import { databaseStatus } from '../lib/grpc/database-status.js';
 import { requireScope } from '../api/access.js';
 import { callerKey, type Identity } from '../lib/grpc/identity.js';
 import { alertBytes, readFilter, readPage, readPageSize, readPageToken, toAlertMessage } from '../api/messages.js';
-import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
+import type { CallContext } from '../lib/grpc/server.js';
 import { cut, fitting, grpcCode, MESSAGE_BYTES } from '../lib/grpc/status.js';
 import type {
-  BatchCreateAlertsRequest__Output,
-  BatchCreateAlertsResponse,
+  AlertServiceDefinition,
   BatchCreateAlertsResult,
   CreateAlertRequest__Output,
   CreateAlertResponse,
-  GetAlertRequest__Output,
-  GetAlertResponse,
-  ListAlertsRequest__Output,
-  ListAlertsResponse,
 } from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { statusName, type Metrics } from '../lib/telemetry/metrics.js';
@@ -45,15 +41,15 @@ export interface AlertServiceDeps {
   readonly metrics: Metrics;
 }
 
-interface Handlers {
-  readonly CreateAlert: UnaryHandler<CreateAlertRequest__Output, CreateAlertResponse>;
-  readonly BatchCreateAlerts: UnaryHandler<BatchCreateAlertsRequest__Output, BatchCreateAlertsResponse>;
-  readonly GetAlert: UnaryHandler<GetAlertRequest__Output, GetAlertResponse>;
-  readonly ListAlerts: UnaryHandler<ListAlertsRequest__Output, ListAlertsResponse>;
-}
-
 /** The handlers of ssom.alert.v1.AlertService. */
-export function alertService({ batcher, computations, resolver, rules, logger, metrics }: AlertServiceDeps): Handlers {
+export function alertService({
+  batcher,
+  computations,
+  resolver,
+  rules,
+  logger,
+  metrics,
+}: AlertServiceDeps): Handlers<AlertServiceDefinition> {
   const items = metrics.counter(
     'ssom.create.batch_items',
     'Items of BatchCreateAlerts, by the status of each.',

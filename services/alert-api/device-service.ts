@@ -1,15 +1,12 @@
 import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
 import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
+import type { Handlers } from '../api/handlers.js';
 import { fromProto, toTimestamp } from '../api/messages.js';
-import type { UnaryHandler } from '../lib/grpc/server.js';
 import type {
   Device as DeviceMessage,
-  ListDevicesRequest__Output,
-  ListDevicesResponse,
+  DeviceServiceDefinition,
   RegisterDeviceRequest__Output,
-  RegisterDeviceResponse,
   UnregisterDeviceRequest__Output,
-  UnregisterDeviceResponse,
 } from '../gen/types.js';
 import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
 import { activeOwner, inactive } from './active-user.js';
@@ -19,14 +16,8 @@ const TOKEN = /^[\x21-\x7e]{20,4096}$/;
 const APP_VERSION_MAX = 64;
 const LOCALE_MAX = 35;
 
-interface Handlers {
-  readonly RegisterDevice: UnaryHandler<RegisterDeviceRequest__Output, RegisterDeviceResponse>;
-  readonly UnregisterDevice: UnaryHandler<UnregisterDeviceRequest__Output, UnregisterDeviceResponse>;
-  readonly ListDevices: UnaryHandler<ListDevicesRequest__Output, ListDevicesResponse>;
-}
-
 /** The handlers of ssom.alert.v1.DeviceService. */
-export function deviceService(): Handlers {
+export function deviceService(): Handlers<DeviceServiceDefinition> {
   return {
     async RegisterDevice(request, { identity, database }) {
       const userId = await activeOwner(database, identity, request.userId);

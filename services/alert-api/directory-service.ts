@@ -1,22 +1,11 @@
 import { AlertError } from '../domain/errors.js';
 import { ROUTING_MATCHES, type RoutingRule } from '../domain/routing.js';
+import type { Handlers } from '../api/handlers.js';
 import { BOUNDS, Violations } from '../api/violations.js';
 import { requireScope } from '../api/access.js';
 import { fromProto, readPage, readPageSize, readPageToken } from '../api/messages.js';
-import type { CallContext, UnaryHandler } from '../lib/grpc/server.js';
-import type {
-  DirectoryWarning,
-  GetRoutingRulesRequest__Output,
-  GetRoutingRulesResponse,
-  ListUsersRequest__Output,
-  ListUsersResponse,
-  RoutingRule__Output,
-  SetRoutingRulesRequest__Output,
-  SetRoutingRulesResponse,
-  UpsertUsersRequest__Output,
-  UpsertUsersResponse,
-  User__Output,
-} from '../gen/types.js';
+import type { CallContext } from '../lib/grpc/server.js';
+import type { DirectoryServiceDefinition, DirectoryWarning, RoutingRule__Output, User__Output } from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import type { Database } from '../lib/postgres.js';
@@ -33,19 +22,12 @@ import {
 const NAME_MAX = 128;
 const DISPLAY_NAME_MAX = 200;
 
-interface Handlers {
-  readonly UpsertUsers: UnaryHandler<UpsertUsersRequest__Output, UpsertUsersResponse>;
-  readonly ListUsers: UnaryHandler<ListUsersRequest__Output, ListUsersResponse>;
-  readonly SetRoutingRules: UnaryHandler<SetRoutingRulesRequest__Output, SetRoutingRulesResponse>;
-  readonly GetRoutingRules: UnaryHandler<GetRoutingRulesRequest__Output, GetRoutingRulesResponse>;
-}
-
 export interface DirectoryServiceDeps {
   readonly logger: Logger;
 }
 
 /** The handlers of ssom.alert.v1.DirectoryService. */
-export function directoryService({ logger }: DirectoryServiceDeps): Handlers {
+export function directoryService({ logger }: DirectoryServiceDeps): Handlers<DirectoryServiceDefinition> {
   /** The change is committed by now: what it leaves unreached is told if it is known soon. */
   async function warnings({ database, signal }: CallContext): Promise<DirectoryWarning[]> {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(WARNINGS_WAIT_MS)]);

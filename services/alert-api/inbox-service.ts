@@ -1,3 +1,4 @@
+import type { Handlers } from '../api/handlers.js';
 import { BOUNDS, Violations, type Bound } from '../api/violations.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
 import {
@@ -10,16 +11,7 @@ import {
   toAlertMessage,
   toTimestamp,
 } from '../api/messages.js';
-import type { UnaryHandler } from '../lib/grpc/server.js';
-import type {
-  GetUnreadCountRequest__Output,
-  GetUnreadCountResponse,
-  ListInboxRequest__Output,
-  ListInboxResponse,
-  MarkAllReadRequest__Output,
-  MarkReadRequest__Output,
-  MarkReadResponse,
-} from '../gen/types.js';
+import type { InboxServiceDefinition, MarkReadResponse } from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
@@ -39,19 +31,15 @@ export interface InboxServiceDeps {
   readonly publishing: () => Publishing | undefined;
 }
 
-type Mutation = UnaryHandler<MarkReadRequest__Output, MarkReadResponse>;
-
-interface Handlers {
-  readonly ListInbox: UnaryHandler<ListInboxRequest__Output, ListInboxResponse>;
-  readonly MarkRead: Mutation;
-  readonly MarkUnread: Mutation;
-  readonly MarkAllRead: UnaryHandler<MarkAllReadRequest__Output, MarkReadResponse>;
-  readonly DeleteFromInbox: Mutation;
-  readonly GetUnreadCount: UnaryHandler<GetUnreadCountRequest__Output, GetUnreadCountResponse>;
-}
+type Mutation = Handlers<InboxServiceDefinition>['MarkRead'];
 
 /** The handlers of ssom.alert.v1.InboxService. */
-export function inboxService({ metrics, logger, tracing, publishing }: InboxServiceDeps): Handlers {
+export function inboxService({
+  metrics,
+  logger,
+  tracing,
+  publishing,
+}: InboxServiceDeps): Handlers<InboxServiceDefinition> {
   const writes = inboxWrites(metrics);
 
   /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */

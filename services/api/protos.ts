@@ -21,6 +21,11 @@ type Api = AlertProto['ssom']['alert']['v1'] &
 export const api = (grpc.loadPackageDefinition(fromJSON(DEFINITIONS, LOADER_OPTIONS)) as unknown as AlertProto).ssom
   .alert.v1 as Api;
 
+/** The methods of a service's generated definition, without grpc-js's signature for any name. */
+export type Methods<Definition> = {
+  [M in keyof Definition as string extends M ? never : number extends M ? never : M]: Definition[M];
+};
+
 let root: protobuf.Root | undefined;
 
 /** A message type by its full name, for encoding outside a call. */

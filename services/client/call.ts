@@ -35,15 +35,30 @@ export interface CreateOptions extends RepeatOptions {
 
 export type Unary<Request, Response> = (request: Request, options?: CallOptions) => Promise<Response>;
 
-/** A method of a generated client, in the one of its overloads that we use. */
-export type Method<Request, Response> = (
-  request: Request,
-  metadata: grpc.Metadata,
-  options: grpc.CallOptions,
-  callback: grpc.requestCallback<Response>,
-) => grpc.ClientUnaryCall;
+/** The methods that a generated client has of its own, in lower case, with the comments of the proto file. */
+type Own<Client> = Pick<Client, Exclude<keyof Client & Uncapitalize<keyof Client & string>, keyof grpc.Client>>;
+type AsPromises<Client> = {
+  readonly [M in keyof Client]: Client[M] extends (
+    request: infer Request,
+    callback: grpc.requestCallback<infer Response>,
+  ) => grpc.ClientUnaryCall
+    ? Unary<Request, Response>
+    : never;
+};
+
+/** A generated client whose methods return promises. */
+export type Calls<Client> = AsPromises<Own<Client>>;
+
+/** What is needed to call a method, of its definition. */
+export interface Method<Request, Response> {
+  readonly path: string;
+  readonly requestSerialize: (request: Request) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Response;
+}
 
 export interface CallSettings {
+  /** Of the connection. */
+  readonly stub: grpc.Client;
   readonly timeoutMs: number;
   /**
    * Identity of a call that starts now, and the caller's trace.
@@ -74,29 +89,27 @@ export function slowTokenError(ms: number): AlertClientError {
  */
 export function unary<Request, Response>(
   settings: CallSettings,
-  name: string,
   method: Method<Request, Response>,
 ): Unary<Request, Response> {
   return async (request, options = {}) => {
     try {
-      return await callTraced(settings, name, method, request, options, false);
+      return await callTraced(settings, method, request, options, false);
     } catch (error) {
       const refused = error instanceof AlertClientError && error.code === 'UNAUTHENTICATED';
       if (!refused || !settings.hasFreshCredentials) throw error;
-      return callTraced(settings, name, method, request, options, true);
+      return callTraced(settings, method, request, options, true);
     }
   };
 }
 
 async function callTraced<Request, Response>(
   settings: CallSettings,
-  name: string,
   method: Method<Request, Response>,
   request: Request,
   options: CallOptions,
   refused: boolean,
 ): Promise<Response> {
-  const span = new CallSpan(name);
+  const span = new CallSpan(method.path.slice(1));
   try {
     const response = await callOnce(settings, span, method, request, options, refused);
     span.end();
@@ -129,10 +142,18 @@ async function callOnce<Request, Response>(
     return await new Promise<Response>((resolve, reject) => {
       // gRPC takes a time of day; it turns it into a timer at once, which no step of the clock moves.
       const deadline = wallClock() + until - performance.now();
-      const call = method(request, metadata, { deadline }, (error, response) => {
-        if (error === null) resolve(response!);
-        else reject(error);
-      });
+      const { path, requestSerialize, responseDeserialize } = method;
+      const answer: grpc.requestCallback<Response> = (error, response) =>
+        error === null ? resolve(response!) : reject(error);
+      const call = settings.stub.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        answer,
+      );
       cancel = () => call.cancel();
       signal?.addEventListener('abort', cancel, { once: true });
     });

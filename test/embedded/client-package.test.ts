@@ -141,6 +141,16 @@ test('the package', async (t) => {
     const bundler = { ...others, module: 'ESNext', moduleResolution: 'Bundler' };
     assert.equal(await consumer.typeErrors(bundler, 'bundled.ts'), '');
   });
+
+  await t.test('shows the types of a call, and what the proto file says of it, where it is written', async (each) => {
+    const consumer = await installClient(each, tarball);
+    const { shown, comment } = consumer.hover(
+      `import { createClient } from 'ssom-alert';\ncreateClient({} as never).markRead`,
+    );
+    const types = /\bmarkRead\(request: MarkReadRequest, options\?: CallOptions\): Promise<MarkReadResponse__Output>/;
+    assert.match(shown, types);
+    assert.match(comment, /^Marks alerts as read\./);
+  });
 });
 
 test('importing the client loads nothing of the server', async () => {

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import grpc from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
-import { api } from '../../services/api/protos.js';
+import { api, type Methods } from '../../services/api/protos.js';
 import { statusDetails, type StatusDetails } from '../../services/lib/grpc/status.js';
 import type {
   AlertServiceDefinition,
@@ -20,17 +20,16 @@ export interface As {
 
 export const ADMIN: As = { caller: 'test-admin' };
 
-type Declared<T> = { [K in keyof T as string extends K ? never : number extends K ? never : K]: T[K] };
-type Methods = Declared<AlertServiceDefinition> &
-  Declared<InboxServiceDefinition> &
-  Declared<DeviceServiceDefinition> &
-  Declared<DirectoryServiceDefinition>;
+type Unary = Methods<AlertServiceDefinition> &
+  Methods<InboxServiceDefinition> &
+  Methods<DeviceServiceDefinition> &
+  Methods<DirectoryServiceDefinition>;
 /** Every unary method, by its name, which is unique among our services. */
-export type Method = keyof Methods;
+export type Method = keyof Unary;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- only the two types that stand first and last are wanted
-type RequestOf<M extends Method> = Methods[M] extends MethodDefinition<infer R, any, any, any> ? R : never;
+type RequestOf<M extends Method> = Unary[M] extends MethodDefinition<infer R, any, any, any> ? R : never;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as above
-type ResponseOf<M extends Method> = Methods[M] extends MethodDefinition<any, any, any, infer R> ? R : never;
+type ResponseOf<M extends Method> = Unary[M] extends MethodDefinition<any, any, any, infer R> ? R : never;
 
 const definitions: Record<string, grpc.MethodDefinition<object, object>> = {
   ...(api.AlertService.service as unknown as Record<string, grpc.MethodDefinition<object, object>>),

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import typescript from 'typescript';
 import { ROOT } from '../../services/lib/root.js';
 import { temporaryFolder } from './cleanup.js';
 import { defer } from './defer.js';
@@ -40,6 +41,25 @@ export class Consumer {
     } catch (error) {
       return (error as { stdout: string }).stdout;
     }
+  }
+
+  /** What an editor shows of the name that stands last in a TypeScript module, and its comment. */
+  hover(text: string): { shown: string; comment: string } {
+    const file = join(this.folder, 'hover.ts');
+    this.write({ 'hover.ts': text });
+    const service = typescript.createLanguageService({
+      fileExists: (name) => typescript.sys.fileExists(name),
+      readFile: (name) => typescript.sys.readFile(name),
+      getCompilationSettings: () => ({ strict: true, module: typescript.ModuleKind.Node16 }),
+      getDefaultLibFileName: (options) => typescript.getDefaultLibFilePath(options),
+      getScriptFileNames: () => [file],
+      getScriptSnapshot: (name) => typescript.ScriptSnapshot.fromString(readFileSync(name, 'utf8')),
+      getScriptVersion: () => '1',
+      getCurrentDirectory: () => this.folder,
+    });
+    const info = service.getQuickInfoAtPosition(file, text.length - 1);
+    const { displayPartsToString: plain } = typescript;
+    return { shown: plain(info?.displayParts), comment: plain(info?.documentation) };
   }
 }
 
