@@ -2,39 +2,48 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { AlertError } from '../domain/errors.js';
 import type { ResumeTokenWriter } from '../domain/resume-token.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
+import type { Config } from '../lib/config/load.js';
 import { resetCall } from '../lib/grpc/reset-call.js';
 import { toStatus } from '../lib/grpc/status.js';
 import type { InboxChangeRow } from '../store/inboxes.js';
 import type { EncodedAlert, AlertContents } from './alert-contents.js';
 import { encodeResponse, type EncodableChange } from './response-encoder.js';
+import type { StreamBudget } from './stream-budget.js';
 import { resumeElsewhere, streamStalled } from './stream-errors.js';
 import type { StreamFilter } from './stream-filter.js';
+import type { StreamMetrics } from './stream-metrics.js';
 
 export type StreamCall = ServerWritableStream<unknown, Buffer>;
 
 /** What a stream asks of its hub. */
 export interface StreamHost {
   readonly contents: AlertContents;
-  readonly bufferMax: number;
-  /** How long a client may take nothing of what waits for it, in milliseconds. */
-  readonly stallMs: number;
-  /** Whether so many more changes may be buffered, all streams together; `release` gives them back. */
-  reserve(changes: number): boolean;
-  release(changes: number): void;
-  /** So many bytes more, or fewer, wait for slow clients. */
-  pending(bytes: number): void;
+  readonly limits: Pick<Config, 'streamBufferMax' | 'streamStallMs'>;
+  readonly budget: StreamBudget;
+  readonly metrics: Pick<StreamMetrics, 'gaps' | 'stalled' | 'sent' | 'arrived'>;
   /** Reads the stream's next changes from PostgreSQL, in its turn. */
   catchUp(stream: AlertStream): void;
-  ended(stream: AlertStream): void;
-  sent(changes: number): void;
-  /** A live stream noticed that changes are missing. */
-  gap(): void;
   /** What came by Kafka is behind the stream, or of another epoch: perhaps the inbox is not the one that it was. */
   suspect(stream: AlertStream): void;
-  /** A new alert is written to a stream that was there before it, and whose client did not hold it up. */
-  arrived(alert: EncodedAlert, traceparent: string): void;
-  /** A stream is ended because its client takes nothing. */
-  stalled(): void;
+  ended(stream: AlertStream): void;
+}
+
+export interface AlertStreamOptions {
+  readonly userId: string;
+  readonly call: StreamCall;
+  readonly host: StreamHost;
+  readonly filter: StreamFilter;
+  /** Of the user, and of the database's epoch when the stream was opened. */
+  readonly tokens: ResumeTokenWriter;
+  readonly checkpointMs: number;
+  /** The client has examined everything up to here already. */
+  readonly cursor: number;
+  /** The inbox's last number, as far as it is known. */
+  readonly inboxEnd: number;
+  /** When it is to be resumed elsewhere, by performance.now(). */
+  readonly endsAt: number;
+  /** The traceparent of the call that opened it, if that is recorded. */
+  readonly openedIn: string | undefined;
 }
 
 /**
@@ -49,66 +58,78 @@ const CHECKPOINT_JITTER = 0.1;
 const RESET_AFTER_MS = 5000;
 
 /**
- * One client's stream. It is live while everything up to its cursor was examined and the next change comes by Kafka; it
- * catches up, reading PostgreSQL, whenever that is not so: at its start, when a number is missing, and when its client was
- * slow. What arrives meanwhile is buffered up to a bound and dropped beyond it, since PostgreSQL has it all.
+ * One client's stream. Until it ends it is in one of two states, and in either it may be blocked:
+ *
+ * - catching up: something behind the cursor is unread. Pages of it come from PostgreSQL (`applyPage`), and what Kafka
+ *   brings is buffered. The page that reaches the inbox's end makes it live (`#goLive`), unless PostgreSQL has told
+ *   of a later end meanwhile.
+ * - live: all up to the cursor was examined, and what Kafka brings is written at once (`#apply`). It falls behind
+ *   (`#fallBehind`) when a number or an alert is missing, PostgreSQL is ahead (`resync`), or its buffer overflowed.
+ * - blocked: the client's side is full (`#write`), so what Kafka brings is buffered and no page is read. When it has
+ *   drained (`#drained`), a live stream writes its buffer (`#flush`), another one asks for its next page.
+ *
+ * What the buffer has no room for is dropped, since PostgreSQL has it all.
  */
 export class AlertStream {
   /** The client's port: equal for all streams of a connection. */
   readonly connection: number;
-  #cursor: number;
+  readonly #host: StreamHost;
+
   #live = false;
   #everLive = false;
   /** The client's side is full: nothing is written until it drains. */
   #blocked = false;
   /** Whether what is written now has waited for the client. */
   #backpressured = false;
-  /** Bytes of responses that the client's side has not taken yet. */
-  #pending = 0;
+  #overflowed = false;
   #ended = false;
   /** Runs while an ended stream waits for its client. */
   #reset: NodeJS.Timeout | undefined;
-  #buffer: InboxChangedEvent[] = [];
-  #buffered = 0;
-  #overflowed = false;
-  #unreadCount = 0;
-  /** A last number of the inbox that PostgreSQL told while a page was perhaps on its way that is older. */
-  #seenInDatabase = 0;
-  /** The number as of which the unread count holds. */
-  #unreadAsOf = -1;
-  #nextCheckpoint = 0;
-  /** When the client last took something, or had nothing to take. */
-  #progressAt = performance.now();
+
+  #cursor: number;
   /** Up to where the client has taken what it was sent. */
   #takenCursor: number;
-  constructor(
-    readonly userId: string,
-    private readonly call: StreamCall,
-    private readonly host: StreamHost,
-    private readonly filter: StreamFilter,
-    private readonly tokens: ResumeTokenWriter,
-    private readonly checkpointMs: number,
-    /** The client has examined everything up to here already. */
-    cursor: number,
-    /** When it is to be resumed elsewhere, by performance.now(). */
-    private readonly endsAt = Infinity,
-    /** The inbox's last number, as far as it is known. */
-    private inboxEnd = 0,
-    /** The traceparent of the call that opened it, if that is recorded. */
-    readonly openedIn?: string,
-  ) {
+  /** The inbox's last number, as far as it is known. */
+  #inboxEnd: number;
+  /** A last number of the inbox that PostgreSQL told while a page was perhaps on its way that is older. */
+  #seenInDatabase = 0;
+  #unreadCount = 0;
+  /** The number as of which the unread count holds. */
+  #unreadAsOf = -1;
+
+  #buffer: InboxChangedEvent[] = [];
+  /** Changes in the buffer. */
+  #buffered = 0;
+  /** Bytes of responses that the client's side has not taken yet. */
+  #pending = 0;
+  /** When the client last took something, or had nothing to take. */
+  #progressAt = performance.now();
+  #nextCheckpoint = 0;
+
+  constructor(private readonly options: AlertStreamOptions) {
+    const { call, host, cursor } = options;
     this.connection = portOf(call.getPeer());
+    this.#host = host;
     this.#cursor = cursor;
     this.#takenCursor = cursor;
+    this.#inboxEnd = options.inboxEnd;
     call.on('drain', () => this.#drained());
     // Fires after a normal end too, once the status was taken.
     call.on('cancelled', () => this.#closed());
     call.on('error', () => this.end());
   }
 
+  get userId(): string {
+    return this.options.userId;
+  }
+
+  get openedIn(): string | undefined {
+    return this.options.openedIn;
+  }
+
   /** The database's when it was opened: its numbers and tokens mean nothing in another one. */
   get epoch(): number {
-    return this.tokens.epoch;
+    return this.options.tokens.epoch;
   }
 
   get cursor(): number {
@@ -117,7 +138,7 @@ export class AlertStream {
 
   /** How many changes it may have missed, as far as that is known. */
   get behind(): number {
-    return Math.max(0, this.inboxEnd - this.#cursor);
+    return Math.max(0, this.#inboxEnd - this.#cursor);
   }
 
   get isLive(): boolean {
@@ -142,17 +163,17 @@ export class AlertStream {
   push(event: InboxChangedEvent): void {
     if (this.#ended) return;
     const isOther = (event.epoch ?? 0) !== 0 && event.epoch !== this.epoch;
-    if (isOther || event.lastSequence < this.#cursor) return this.host.suspect(this);
+    if (isOther || event.lastSequence < this.#cursor) return this.#host.suspect(this);
     this.#receive(event);
   }
 
   #receive(event: InboxChangedEvent): void {
     if (this.#ended || event.lastSequence <= this.#cursor) return;
-    this.inboxEnd = Math.max(this.inboxEnd, event.lastSequence);
+    this.#inboxEnd = Math.max(this.#inboxEnd, event.lastSequence);
     if (this.#live && !this.#blocked) return this.#apply(event);
     const size = Math.max(1, event.changes.length);
     if (this.#overflowed) return;
-    if (this.#buffered + size > this.host.bufferMax || !this.host.reserve(size)) {
+    if (this.#buffered + size > this.#host.limits.streamBufferMax || !this.#host.budget.reserve(size)) {
       this.#takeBuffer();
       this.#overflowed = true;
       return;
@@ -164,7 +185,7 @@ export class AlertStream {
   /** Empties the buffer. */
   #takeBuffer(): InboxChangedEvent[] {
     const events = this.#buffer;
-    this.host.release(this.#buffered);
+    this.#host.budget.release(this.#buffered);
     this.#buffer = [];
     this.#buffered = 0;
     return events;
@@ -172,7 +193,7 @@ export class AlertStream {
 
   /** PostgreSQL is ahead of what this stream has seen, and Kafka has not brought it: read it. */
   resync(lastSequence: number): void {
-    this.inboxEnd = Math.max(this.inboxEnd, lastSequence);
+    this.#inboxEnd = Math.max(this.#inboxEnd, lastSequence);
     if (this.#ended || this.#cursor >= lastSequence) return;
     if (this.#live) this.#fallBehind();
     else this.#seenInDatabase = lastSequence;
@@ -185,13 +206,13 @@ export class AlertStream {
     for (const { sequence, alertId, type, isRead, traceparent } of event.changes) {
       if (sequence <= cursor) continue;
       if (bytes > RESPONSE_BYTES) break;
-      const content = this.host.contents.get(alertId);
+      const content = this.#host.contents.get(alertId);
       // A number is missing, or the content could not be loaded: PostgreSQL has both.
       if (sequence !== cursor + 1 || (content === undefined && type !== 'DELETED')) break;
       cursor = sequence;
       // A live client knows every row up to its cursor, so what leaves is always told.
-      if (this.filter.passes(type, isRead, 0, 0, content)) {
-        if (type === 'CREATED' && !this.#backpressured) this.host.arrived(content!, traceparent);
+      if (this.options.filter.passes(type, isRead, 0, 0, content)) {
+        if (type === 'CREATED' && !this.#backpressured) this.#host.metrics.arrived(content!, traceparent);
         bytes += content?.bytes.length ?? 0;
         changes.push({
           alertId,
@@ -216,14 +237,14 @@ export class AlertStream {
     else if (changes.length > 0) this.#cursor = changes[0]!.sequence - 1;
     if (!complete) {
       // After a bulk change there is nothing in the event to miss.
-      if (event.changes.length > 0) this.host.gap();
+      if (event.changes.length > 0) this.#host.metrics.gaps.add(1);
       this.#fallBehind();
     }
   }
 
   #fallBehind(): void {
     this.#live = false;
-    this.host.catchUp(this);
+    this.#host.catchUp(this);
   }
 
   /**
@@ -235,7 +256,7 @@ export class AlertStream {
     changes: readonly InboxChangeRow[],
     complete: boolean,
     inbox: { lastSequence: number; unreadCount: number },
-    contents: Pick<ReadonlyMap<number, EncodedAlert>, 'get'> = this.host.contents,
+    contents: Pick<ReadonlyMap<number, EncodedAlert>, 'get'> = this.#host.contents,
   ): void {
     if (this.#ended) return;
     let bytes = 0;
@@ -243,7 +264,7 @@ export class AlertStream {
     // A row that came behind here was never shown to the client in any state; a page holds each row once.
     const knownUpTo = this.#cursor;
     this.#count(inbox.unreadCount, inbox.lastSequence);
-    this.inboxEnd = Math.max(this.inboxEnd, inbox.lastSequence);
+    this.#inboxEnd = Math.max(this.#inboxEnd, inbox.lastSequence);
     for (const { alertId, sequence, createdSequence, change, isRead } of changes) {
       // Read twice at once, and sent already.
       if (sequence <= this.#cursor) continue;
@@ -256,9 +277,9 @@ export class AlertStream {
       }
       const content = contents.get(alertId);
       this.#cursor = sequence;
-      if (!this.filter.passes(change, isRead, createdSequence, knownUpTo, content)) continue;
+      if (!this.options.filter.passes(change, isRead, createdSequence, knownUpTo, content)) continue;
       if (change === 'CREATED' && this.#everLive && !this.#backpressured && content !== undefined)
-        this.host.arrived(content, '');
+        this.#host.metrics.arrived(content, '');
       bytes += content?.bytes.length ?? 0;
       sent.push({ alertId, sequence, change, isRead, content: change === 'DELETED' ? undefined : content?.bytes });
     }
@@ -293,7 +314,7 @@ export class AlertStream {
   #drained(): void {
     if (!this.#blocked || this.#ended) return;
     this.#blocked = false;
-    if (!this.#live) return this.host.catchUp(this);
+    if (!this.#live) return this.#host.catchUp(this);
     this.#flush();
     this.#backpressured = this.#blocked;
   }
@@ -304,8 +325,8 @@ export class AlertStream {
    */
   tick(now: number): void {
     if (this.#ended) return;
-    if (this.#pending > 0 && now - this.#progressAt > this.host.stallMs) return this.#endStalled();
-    if (now >= this.endsAt) return this.leave('STREAM_MAX_AGE', 'this stream is old enough; connect again');
+    if (this.#pending > 0 && now - this.#progressAt > this.#host.limits.streamStallMs) return this.#endStalled();
+    if (now >= this.options.endsAt) return this.leave('STREAM_MAX_AGE', 'this stream is old enough; connect again');
     if (this.#everLive && now >= this.#nextCheckpoint && !this.#blocked) this.checkpoint();
   }
 
@@ -313,12 +334,12 @@ export class AlertStream {
   leave(reason: string, message: string, retryAfterMs = 100): void {
     if (this.#ended) return;
     if (this.#live && !this.#blocked) this.checkpoint();
-    this.end(resumeElsewhere(reason, message, this.tokens.write(this.#cursor), retryAfterMs));
+    this.end(resumeElsewhere(reason, message, this.options.tokens.write(this.#cursor), retryAfterMs));
   }
 
   #endStalled(): void {
-    this.host.stalled();
-    this.end(streamStalled(this.host.stallMs, this.tokens.write(this.#takenCursor)));
+    this.#host.metrics.stalled.add(1);
+    this.end(streamStalled(this.#host.limits.streamStallMs, this.options.tokens.write(this.#takenCursor)));
   }
 
   checkpoint(): void {
@@ -334,11 +355,11 @@ export class AlertStream {
   /** @param behind how many numbers come after it, as far as is known */
   #write(changes: readonly EncodableChange[], behind = this.#live ? 0 : this.behind): void {
     const cursor = this.#cursor;
-    const bytes = encodeResponse(changes, this.tokens.write(cursor), this.#unreadCount, behind);
+    const bytes = encodeResponse(changes, this.options.tokens.write(cursor), this.#unreadCount, behind);
     const now = performance.now();
     if (this.#pending === 0) this.#progressAt = now;
     this.#wait(bytes.length);
-    const room = this.call.write(bytes, () => {
+    const room = this.options.call.write(bytes, () => {
       // What is dropped with the call may be reported too; it has been given back.
       if (this.#pending === 0) return;
       this.#progressAt = performance.now();
@@ -346,14 +367,14 @@ export class AlertStream {
       this.#wait(-bytes.length);
       if (this.#pending <= RESPONSE_BYTES / 2) this.#drained();
     });
-    this.#nextCheckpoint = now + this.checkpointMs * (1 - Math.random() * CHECKPOINT_JITTER);
+    this.#nextCheckpoint = now + this.options.checkpointMs * (1 - Math.random() * CHECKPOINT_JITTER);
     if (!room || this.#pending > RESPONSE_BYTES) this.#blocked = this.#backpressured = true;
-    if (changes.length > 0) this.host.sent(changes.length);
+    if (changes.length > 0) this.#host.metrics.sent(changes.length);
   }
 
   #wait(bytes: number): void {
     this.#pending += bytes;
-    this.host.pending(bytes);
+    this.#host.budget.wait(bytes);
   }
 
   /**
@@ -364,13 +385,13 @@ export class AlertStream {
     if (this.#ended) return;
     this.#ended = true;
     this.#takeBuffer();
-    this.host.ended(this);
+    this.#host.ended(this);
     if (error === undefined) {
       this.#wait(-this.#pending);
-      this.call.end();
+      this.options.call.end();
     } else {
-      this.#reset = setTimeout(() => resetCall(this.call), RESET_AFTER_MS).unref();
-      this.call.emit('error', toStatus(error));
+      this.#reset = setTimeout(() => resetCall(this.options.call), RESET_AFTER_MS).unref();
+      this.options.call.emit('error', toStatus(error));
     }
   }
 

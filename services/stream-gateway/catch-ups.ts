@@ -1,4 +1,5 @@
 import { tokenExpired } from '../domain/resume-token.js';
+import { BatchWorkers } from '../lib/batcher.js';
 import type { Config } from '../lib/config/load.js';
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
@@ -38,26 +39,28 @@ export class CatchUps {
   readonly #queue = new Set<AlertStream>();
   /** Streams that are being read for: a second reader would read the same page. */
   readonly #reading = new Set<AlertStream>();
+  readonly #readers;
   readonly #queries;
-  #running = 0;
   #failures = 0;
   #closed = false;
 
   constructor(private readonly deps: CatchUpDeps) {
-    const { metrics } = deps;
+    const { metrics, config } = deps;
+    this.#readers = new BatchWorkers<Turn>({
+      workersMax: () => config.streamCatchUpsMax,
+      take: () => (this.#closed ? [] : this.#next()),
+      work: (turns) => this.#work(turns),
+    });
     this.#queries = metrics.counter('ssom.stream.catch_up.queries', 'Queries for what streams have missed.');
     metrics.gauge('ssom.stream.catch_up.waiting', 'Streams that wait for a catch-up query.', () => this.#queue.size);
-    metrics.queue('catch_ups', () => this.#queue.size, deps.config.streamsMax);
+    metrics.queue('catch_ups', () => this.#queue.size, config.streamsMax);
   }
 
   add(stream: AlertStream): void {
     // Whoever reads for it looks again when the page is done.
     if (stream.hasEnded || this.#reading.has(stream)) return;
     this.#queue.add(stream);
-    if (this.#running >= this.deps.config.streamCatchUpsMax) return;
-    this.#running += 1;
-    // Streams that are added in the same turn of the event loop share the query.
-    setImmediate(() => void this.#work());
+    this.#readers.wake();
   }
 
   remove(stream: AlertStream): void {
@@ -68,27 +71,24 @@ export class CatchUps {
     this.#closed = true;
   }
 
-  async #work(): Promise<void> {
-    for (let turns = this.#next(); turns.length > 0 && !this.#closed; turns = this.#next()) {
-      for (const { stream } of turns) this.#reading.add(stream);
-      try {
-        await this.#read(turns);
-        this.#failures = 0;
-      } catch (error) {
-        this.#failures += 1;
-        const waitMs = 200 + backoffMs(this.#failures, 200, 3000);
-        this.deps.logger.warn(
-          { err: error, streams: turns.length, waitMs: Math.round(waitMs) },
-          'streams could not catch up; trying again',
-        );
-        await wait(waitMs);
-      }
-      for (const { stream } of turns) {
-        this.#reading.delete(stream);
-        if (stream.wantsPage) this.#queue.add(stream);
-      }
+  async #work(turns: readonly Turn[]): Promise<void> {
+    for (const { stream } of turns) this.#reading.add(stream);
+    try {
+      await this.#read(turns);
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures += 1;
+      const waitMs = 200 + backoffMs(this.#failures, 200, 3000);
+      this.deps.logger.warn(
+        { err: error, streams: turns.length, waitMs: Math.round(waitMs) },
+        'streams could not catch up; trying again',
+      );
+      await wait(waitMs);
     }
-    this.#running -= 1;
+    for (const { stream } of turns) {
+      this.#reading.delete(stream);
+      if (stream.wantsPage) this.#queue.add(stream);
+    }
   }
 
   /** The streams whose turn it is: together they have missed a page at most, or it is one alone. */

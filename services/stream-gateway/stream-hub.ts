@@ -8,13 +8,14 @@ import type { Database } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
-import { wallClock } from '../lib/wall-clock.js';
 import { lastSequences } from '../store/inboxes.js';
-import type { EncodedAlert, AlertContents } from './alert-contents.js';
+import type { AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
 import { CatchUps } from './catch-ups.js';
 import { OpeningQuota } from './opening-quota.js';
+import { StreamBudget } from './stream-budget.js';
 import { tooManyStreams, tooManyStreamsOfUser } from './stream-errors.js';
+import { StreamMetrics } from './stream-metrics.js';
 
 export interface StreamHubDeps {
   readonly config: Pick<
@@ -48,77 +49,37 @@ const RESYNC_PATIENCE_MS = 500;
 const SAY_AGAIN_MS = 60_000;
 /** How long users gather whose streams heard something odd, before they are compared. */
 const SUSPECT_MS = 500;
-/** Changes that all streams together may buffer, about 30 MB; without room a stream reads PostgreSQL later. */
-const BUFFERED_MAX = 100_000;
 
-/** All streams of one gateway: lets them catch up in turn, sends checkpoints, and heals what got lost. */
+/** All streams of one gateway: lets them catch up in turn, sends checkpoints, and resyncs what got lost. */
 export class StreamHub implements StreamHost {
   readonly #byUser = new Map<string, Set<AlertStream>>();
   readonly #opening = new OpeningQuota();
   readonly #catchUps;
-  readonly #gaps;
-  readonly #resynced;
-  readonly #latency;
-  readonly #stalled;
-  readonly #beyondInbox;
-  #saidBeyondAt = -Infinity;
+  #epoch = 0;
   readonly #suspects = new Set<string>();
   #looking: NodeJS.Timeout | undefined;
-  #epoch = 0;
-  #count = 0;
-  #sent = 0;
-  #buffered = 0;
-  #pending = 0;
   #closed = false;
+  #count = 0;
+  #saidBeyondAt = -Infinity;
+
+  readonly contents;
+  readonly limits;
+  readonly budget = new StreamBudget();
+  readonly metrics;
 
   constructor(private readonly deps: StreamHubDeps) {
-    const { metrics } = deps;
-    metrics.total('ssom.stream.changes', 'Inbox changes that were written to streams.', () => this.#sent);
+    const { contents, config } = deps;
+    this.contents = contents;
+    this.limits = config;
     this.#catchUps = new CatchUps({ ...deps, onBeyondInbox: (stream) => this.#endBeyondInbox(stream) });
-    this.#gaps = metrics.counter(
-      'ssom.stream.gaps',
-      'Missing numbers that a stream noticed and filled from PostgreSQL.',
-    );
-    this.#resynced = metrics.counter(
-      'ssom.stream.healed',
-      'Streams that were behind PostgreSQL without knowing and were brought up.',
-    );
-    this.#latency = metrics.latency(
-      'ssom.alert.create_to_stream',
-      "Time from CreateAlert's commit to the alert written to a live stream, for each stream.",
-    );
-    this.#stalled = metrics.counter('ssom.stream.stalled', 'Streams that were ended since their client took nothing.');
-    this.#beyondInbox = metrics.counter(
-      'ssom.stream.beyond_inbox',
-      'Streams that were ended since they had come further than their inbox goes: PostgreSQL has lost commits.',
-    );
-    metrics.gauge('ssom.stream.slow', 'Streams whose client does not take what it was sent, now.', () => this.#slow);
-    metrics.cache('contents', () => deps.contents.lookups);
-    metrics.queue('streams', () => this.#count, deps.config.streamsMax);
-    metrics.queue('stream_buffers', () => this.#buffered, BUFFERED_MAX);
-    metrics.gauge('ssom.stream.open', 'Streams that are open.', () => this.#count);
-    metrics.gauge('ssom.stream.opening', 'Streams that are being opened.', () => this.#opening.count);
-    metrics.gauge(
-      'ssom.stream.announced.bytes',
-      'Events of alerts that no stream has asked for yet; the oldest fall out at 8 MiB.',
-      () => deps.contents.announced?.bytes ?? 0,
-    );
-    metrics.gauge(
-      'ssom.stream.buffered',
-      `Live changes that wait for streams which are catching up or slow; at most ${BUFFERED_MAX}.`,
-      () => this.#buffered,
-    );
-    metrics.gauge(
-      'ssom.stream.pending.bytes',
-      'Bytes of responses that wait for slow clients; at most some 128 KiB a stream.',
-      () => this.#pending,
-    );
-    metrics.gauge('ssom.stream.content_cache.size', 'Alerts in the content cache.', () => deps.contents.size);
-    metrics.gauge(
-      'ssom.stream.content_cache.bytes',
-      'Bytes of the alerts in the content cache.',
-      () => deps.contents.bytes,
-    );
+    this.metrics = new StreamMetrics(deps.metrics, {
+      contents,
+      budget: this.budget,
+      streamsMax: config.streamsMax,
+      open: () => this.#count,
+      opening: () => this.#opening.count,
+      slow: () => this.#slow,
+    });
   }
 
   /** Counted when it is asked for: streams would have to be told of otherwise each time they pause. */
@@ -126,18 +87,6 @@ export class StreamHub implements StreamHost {
     let slow = 0;
     for (const streams of this.#byUser.values()) for (const stream of streams) if (stream.isSlow) slow += 1;
     return slow;
-  }
-
-  get contents(): AlertContents {
-    return this.deps.contents;
-  }
-
-  get bufferMax(): number {
-    return this.deps.config.streamBufferMax;
-  }
-
-  get stallMs(): number {
-    return this.deps.config.streamStallMs;
   }
 
   /** When a stream that begins now is to end, by performance.now(). */
@@ -196,36 +145,6 @@ export class StreamHub implements StreamHost {
     this.deps.presence?.note(stream.userId, false);
   }
 
-  reserve(changes: number): boolean {
-    if (this.#buffered + changes > BUFFERED_MAX) return false;
-    this.#buffered += changes;
-    return true;
-  }
-
-  release(changes: number): void {
-    this.#buffered -= changes;
-  }
-
-  pending(bytes: number): void {
-    this.#pending += bytes;
-  }
-
-  sent(changes: number): void {
-    this.#sent += changes;
-  }
-
-  gap(): void {
-    this.#gaps.add(1);
-  }
-
-  arrived({ createdAt }: EncodedAlert, traceparent: string): void {
-    this.#latency.record((wallClock() - createdAt) / 1000, traceparent);
-  }
-
-  stalled(): void {
-    this.#stalled.add(1);
-  }
-
   suspect({ userId }: AlertStream): void {
     this.#suspects.add(userId);
     this.#lookSoon();
@@ -251,7 +170,7 @@ export class StreamHub implements StreamHost {
 
   /** What it has seen is not in the database any more, so its numbers will be given to other changes. */
   #endBeyondInbox(stream: AlertStream): void {
-    this.#beyondInbox.add(1);
+    this.metrics.beyondInbox.add(1);
     const now = performance.now();
     if (now - this.#saidBeyondAt > SAY_AGAIN_MS) {
       this.#saidBeyondAt = now;
@@ -297,7 +216,7 @@ export class StreamHub implements StreamHost {
     );
   }
 
-  /** Compares with PostgreSQL now, because Kafka does not bring what came before. If that fails, heal() does it later. */
+  /** Compares with PostgreSQL now, because Kafka does not bring what came before. If that fails, resync() does it later. */
   async compare(signal: AbortSignal): Promise<void> {
     await this.#compareAll(signal).catch((error: Error) => this.#cannotCompare(error));
   }
@@ -353,7 +272,7 @@ export class StreamHub implements StreamHost {
   #resyncUser(userId: string, lastSequence: number): void {
     for (const stream of this.#byUser.get(userId) ?? []) {
       if (stream.cursor >= lastSequence) continue;
-      if (stream.isLive) this.#resynced.add(1);
+      if (stream.isLive) this.metrics.resynced.add(1);
       stream.resync(lastSequence);
     }
   }

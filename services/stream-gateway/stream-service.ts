@@ -54,19 +54,18 @@ export function streamAlerts(
         span.setAttribute(ATTR.streamBehind, inbox.lastSequence - cursor);
       }
       // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
-      const tokens = new ResumeTokenWriter(userId, epoch);
-      const stream = new AlertStream(
+      const stream = new AlertStream({
         userId,
         call,
-        hub,
+        host: hub,
         filter,
-        tokens,
+        tokens: new ResumeTokenWriter(userId, epoch),
         checkpointMs,
         cursor,
-        hub.newEnd(),
-        inbox.lastSequence,
-        isSampled(traceparent) ? traceparent : undefined,
-      );
+        inboxEnd: inbox.lastSequence,
+        endsAt: hub.newEnd(),
+        openedIn: isSampled(traceparent) ? traceparent : undefined,
+      });
       hub.add(stream);
     } finally {
       giveBack();

@@ -3,7 +3,13 @@ import type { ChangeType } from '../../../services/domain/alert.js';
 import { readResumeToken, ResumeTokenWriter } from '../../../services/domain/resume-token.js';
 import { api, messageType } from '../../../services/api/protos.js';
 import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
-import { AlertStream, type StreamCall, type StreamHost } from '../../../services/stream-gateway/alert-stream.js';
+import {
+  AlertStream,
+  type AlertStreamOptions,
+  type StreamCall,
+  type StreamHost,
+} from '../../../services/stream-gateway/alert-stream.js';
+import { StreamBudget } from '../../../services/stream-gateway/stream-budget.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 import { Folded } from '../../support/stream.js';
 
@@ -165,70 +171,61 @@ export function fakeContents(missing: ReadonlySet<number> = new Set()): AlertCon
 export class FakeHost implements StreamHost {
   /** How often the stream asked to be read for. */
   asked = 0;
+  /** How often a stream doubted its inbox. */
+  suspicions = 0;
   gaps = 0;
-  endings = 0;
-  stallMs = Infinity;
+  /** Changes that were sent. */
   changes = 0;
+  /** Alerts that came to streams that were there before them. */
+  arrivals = 0;
+  endings = 0;
+
+  readonly budget = new StreamBudget();
+  readonly limits;
+  readonly metrics: StreamHost['metrics'] = {
+    gaps: { add: (count: number) => (this.gaps += count) },
+    stalled: { add: () => undefined },
+    sent: (changes) => (this.changes += changes),
+    arrived: () => (this.arrivals += 1),
+  };
 
   constructor(
-    readonly bufferMax = 1000,
+    bufferMax = 1000,
     readonly contents = fakeContents(),
-  ) {}
+  ) {
+    this.limits = { streamBufferMax: bufferMax, streamStallMs: Infinity };
+  }
+
+  /** Bytes that the client has not taken yet. */
+  get waiting(): number {
+    return this.budget.pending;
+  }
 
   catchUp(): void {
     this.asked += 1;
   }
 
-  ended(): void {
-    this.endings += 1;
-  }
-
-  reserve(): boolean {
-    return true;
-  }
-
-  release(): void {
-    // There is room without end.
-  }
-
-  /** Bytes that the client has not taken yet. */
-  waiting = 0;
-
-  pending(bytes: number): void {
-    this.waiting += bytes;
-  }
-
-  sent(changes: number): void {
-    this.changes += changes;
-  }
-
-  gap(): void {
-    this.gaps += 1;
-  }
-
-  /** How often a stream doubted its inbox. */
-  suspicions = 0;
   suspect(): void {
     this.suspicions += 1;
   }
 
-  /** Alerts that came to streams that were there before them. */
-  arrivals = 0;
-  arrived(): void {
-    this.arrivals += 1;
-  }
-
-  stalled(): void {
-    // Nobody counts here.
+  ended(): void {
+    this.endings += 1;
   }
 }
 
-export function newStream(
-  call: FakeCall,
-  host: StreamHost,
-  options: { filter?: StreamFilter; checkpointMs?: number; knownUpTo?: number; inboxEnd?: number } = {},
-): AlertStream {
-  const { filter = new StreamFilter([], 0, false), checkpointMs = 60_000, knownUpTo = 0, inboxEnd = 0 } = options;
-  const client = call as unknown as StreamCall;
-  return new AlertStream(USER, client, host, filter, tokens, checkpointMs, knownUpTo, Infinity, inboxEnd);
+export function newStream(call: FakeCall, host: StreamHost, options: Partial<AlertStreamOptions> = {}): AlertStream {
+  return new AlertStream({
+    userId: USER,
+    call: call as unknown as StreamCall,
+    host,
+    filter: new StreamFilter([], 0, false),
+    tokens,
+    checkpointMs: 60_000,
+    cursor: 0,
+    inboxEnd: 0,
+    endsAt: Infinity,
+    openedIn: undefined,
+    ...options,
+  });
 }

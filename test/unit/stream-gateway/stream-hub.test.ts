@@ -127,10 +127,10 @@ test('streams that have missed little share a query, within a page; one far behi
   let goOn: () => void = () => undefined;
   const enough = new Promise<void>((resolve) => (goOn = resolve));
   const { hub } = hubOn(t, inbox, () => ((answers -= 1) >= 0 ? Promise.resolve() : enough), settings);
-  const open = (knownUpTo: number) => {
+  const open = (cursor: number) => {
     const call = new FakeCall();
     call.on('error', () => undefined);
-    hub.add(newStream(call, hub, { knownUpTo, inboxEnd: inbox.lastSequence }));
+    hub.add(newStream(call, hub, { cursor, inboxEnd: inbox.lastSequence }));
     return call;
   };
   const far = open(0);
@@ -152,7 +152,7 @@ test('a cursor below what was pruned ends the stream: RESUME_TOKEN_EXPIRED', asy
   let refusal = '';
   call.on('error', ({ details }: { details: string }) => (refusal = details));
   inbox.prunedSequence = 2;
-  const stream = newStream(call, hub, { knownUpTo: 1 });
+  const stream = newStream(call, hub, { cursor: 1 });
   hub.add(stream);
   await untilTrue(() => refusal !== '', { what: 'the stream is refused' });
   assert.match(refusal, /too old/);

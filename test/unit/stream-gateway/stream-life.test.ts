@@ -3,9 +3,8 @@ import { constants } from 'node:http2';
 import test from 'node:test';
 import { toClientError } from '../../../services/client/errors.js';
 import { AlertError } from '../../../services/domain/errors.js';
-import { AlertStream, type StreamCall } from '../../../services/stream-gateway/alert-stream.js';
-import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
-import { FakeCall, FakeHost, InboxModel, newStream, position, tokens, USER } from './inbox-model.js';
+import type { AlertStream } from '../../../services/stream-gateway/alert-stream.js';
+import { FakeCall, FakeHost, InboxModel, newStream, position } from './inbox-model.js';
 
 /** The status that a stream ended with, as a client would see it. */
 function endingOf(call: FakeCall) {
@@ -26,7 +25,7 @@ test('a client that takes nothing of what waits for it is ended, with the token 
   inbox.create(1, 2);
   const call = new FakeCall();
   const host = new FakeHost();
-  host.stallMs = 1000;
+  host.limits.streamStallMs = 1000;
   const ending = endingOf(call);
   const stream = newStream(call, host);
   call.reads = false;
@@ -34,9 +33,9 @@ test('a client that takes nothing of what waits for it is ended, with the token 
   call.take();
   stream.push(inbox.create(3));
   assert.ok(host.waiting > 0);
-  stream.tick(performance.now() + host.stallMs - 100);
+  stream.tick(performance.now() + host.limits.streamStallMs - 100);
   assert.equal(stream.hasEnded, false);
-  stream.tick(performance.now() + host.stallMs + 100);
+  stream.tick(performance.now() + host.limits.streamStallMs + 100);
   assert.equal(stream.hasEnded, true);
   const { code, reason, retryAfterMs, metadata } = ending();
   assert.deepEqual([code, reason], ['RESOURCE_EXHAUSTED', 'STREAM_STALLED']);
@@ -48,12 +47,12 @@ test('a client for whom nothing waits may be silent for as long as it likes', ()
   const inbox = new InboxModel();
   const call = new FakeCall();
   const host = new FakeHost();
-  host.stallMs = 1000;
+  host.limits.streamStallMs = 1000;
   const stream = newStream(call, host);
   call.reads = false;
   take(stream, inbox);
   call.take();
-  stream.tick(performance.now() + 100 * host.stallMs - 1);
+  stream.tick(performance.now() + 100 * host.limits.streamStallMs - 1);
   assert.equal(stream.hasEnded, false);
 });
 
@@ -63,17 +62,7 @@ test('an old stream is ended in a way that clients resume from, behind a last ch
   const call = new FakeCall();
   const ending = endingOf(call);
   const endsAt = performance.now() + 5000;
-  const filter = new StreamFilter([], 0, false);
-  const stream = new AlertStream(
-    USER,
-    call as unknown as StreamCall,
-    new FakeHost(),
-    filter,
-    tokens,
-    60_000,
-    0,
-    endsAt,
-  );
+  const stream = newStream(call, new FakeHost(), { endsAt });
   take(stream, inbox);
   stream.tick(endsAt - 1);
   assert.equal(stream.hasEnded, false);
