@@ -127,6 +127,8 @@ export class Producer {
   /** What was the oldest at the last look, while brokers answered. */
   #suspect: Batch | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  /** Since when no broker has answered this client, by performance.now(); undefined: one has, or was not asked. */
+  #unansweredSince: number | undefined;
   readonly #refusals = new TopicRefusals();
   readonly #open = new Set<Batch>();
   #closed = false;
@@ -192,8 +194,10 @@ export class Producer {
   #noteReport(topic: string, error: Error | null | undefined): void {
     this.#refusals.note(topic, error);
     this.#inFlight -= 1;
-    if (error === null || error === undefined) this.#sent += 1;
-    else this.#failed += 1;
+    if (error === null || error === undefined) {
+      this.#sent += 1;
+      this.#unansweredSince = undefined;
+    } else this.#failed += 1;
   }
 
   #readStatistics(json: string): void {
@@ -211,10 +215,15 @@ export class Producer {
   /**
    * A fatal error ends an idempotent producer for good: a cluster that was wiped no longer knows its sequence numbers. A
    * new client takes its place; what was in flight fails, and its publishers try again.
+   * @param successor connected already; without it one is connected, however often it takes
    */
-  async #replace(broken: Client, reason: Error): Promise<void> {
-    if (this.#client !== broken || this.#closed) return;
+  async #replace(broken: Client, reason: Error, successor?: Client): Promise<void> {
+    if (this.#client !== broken || this.#closed) {
+      hear(this.logger, 'replacement', () => successor?.disconnect(holdThread()));
+      return;
+    }
     this.#client = undefined;
+    this.#unansweredSince = undefined;
     this.logger.error({ err: reason }, 'the Kafka producer is replaced');
     // It throws for one that has closed itself.
     hear(this.logger, 'replacement', () => broken.disconnect(holdThread()));
@@ -222,6 +231,7 @@ export class Producer {
     this.#failed += this.#inFlight;
     this.#inFlight = 0;
     this.#queued = 0;
+    this.#client = successor;
     for (let attempt = 0; !this.#closed && this.#client === undefined; attempt += 1) {
       try {
         const client = await this.#connect();
@@ -363,11 +373,13 @@ export class Producer {
   async #watch(): Promise<void> {
     const client = this.#client;
     const [oldest] = this.#open;
-    if (client === undefined || oldest === undefined || performance.now() < oldest.heardAt + STALL_MS) return;
+    if (client === undefined) return;
+    if (this.#unansweredSince !== undefined) return this.#tryAnother(client);
+    if (oldest === undefined || performance.now() < oldest.heardAt + STALL_MS) return;
     try {
       await this.probe();
     } catch {
-      return; // an outage: what is in flight is sent when it ends
+      return; // an outage, or this client alone: the next look tells
     }
     // Brokers that have just come back are given until the next look.
     const again = this.#suspect === oldest;
@@ -376,13 +388,36 @@ export class Producer {
     await this.#replace(client, new Error(`records stay unacknowledged for ${STALL_MS} ms although brokers answer`));
   }
 
+  /**
+   * After all brokers had been away one client of ten found none of them again, not even for metadata, while its connections
+   * stood: 12 minutes, until its process ended. A client that is new tells that from an outage, and takes its place.
+   */
+  async #tryAnother(client: Client): Promise<void> {
+    if (performance.now() < this.#unansweredSince! + STALL_MS) return;
+    let another: Client;
+    try {
+      another = await this.#connect();
+    } catch {
+      return; // an outage: what is in flight is sent when it ends
+    }
+    if (this.#unansweredSince === undefined) return void another.disconnect(holdThread());
+    await this.#replace(
+      client,
+      new Error(`no broker has answered this client for ${STALL_MS} ms, but another`),
+      another,
+    );
+  }
+
   /** @throws if no broker answers in 3 s */
   async probe(): Promise<void> {
     const client = this.#client;
     if (client === undefined) throw new Error('the Kafka producer is being replaced');
     await new Promise<void>((resolve, reject) => {
       client.getMetadata({ timeout: 3000, allTopics: false }, (error) => {
-        if (error === null || error === undefined) resolve();
+        const answered = error === null || error === undefined;
+        if (client === this.#client)
+          this.#unansweredSince = answered ? undefined : (this.#unansweredSince ?? performance.now());
+        if (answered) resolve();
         else reject(new Error(`no Kafka broker answers at ${this.brokers.bootstrapServers}: ${error.message}`));
       });
     });
