@@ -86,7 +86,7 @@ module.exports = {
     only(
       'launch',
       '^services/launch/',
-      [`^services/(launch|${ROLES}|maintenance|runtime|store|client|lib|domain)/`],
+      [`^services/(launch|${ROLES}|maintenance|runtime|store|events|client|lib|domain)/`],
       'launch puts roles and embedded backends together.',
     ),
     only(

@@ -1,4 +1,3 @@
-import type { Events } from '../events/events.js';
 import { api } from '../api/protos.js';
 import type { BatchCreateAlertsRequest__Output } from '../gen/types.js';
 import type { Service } from '../lib/lifecycle.js';
@@ -69,17 +68,8 @@ export function createAlertApi(runtime: Runtime): Service {
   async function connectToKafka(signal: AbortSignal): Promise<void> {
     publishing = await runtime.publishing(signal);
     relay.attach(publishing);
-    observeGroups(publishing.events, signal);
-  }
-
-  /** This role, since it reads no topic: it can tell of consumers that have stopped. */
-  function observeGroups({ topics }: Events, signal: AbortSignal): void {
-    const groups = [
-      { group: `${config.consumerGroup}-fanout`, topic: topics.alertCreated },
-      { group: config.consumerGroup, topic: topics.userAlert },
-      { group: `${config.consumerGroup}-push`, topic: topics.inboxChange },
-    ];
-    runtime.observeGroups(groups, signal);
+    // This role, since it reads no topic: it can tell of consumers that have stopped.
+    runtime.observeGroups(signal);
   }
 
   return {

@@ -2,7 +2,7 @@ import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { redrivesOf } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { attemptAttributes, FailureCounts, isRecordedAttempt } from '../lib/telemetry/attempts.js';
-import { ATTR, KAFKA, RETRY_EVENT, SPAN } from '../lib/telemetry/names.js';
+import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import {
@@ -65,11 +65,8 @@ export class DeliveryTrace {
   /** Where it is another: a record that was redriven or reconciled. */
   readonly #exceptions = new Map<string, Share>();
   readonly #startedAt = spanTime();
-  /**
-   * Shares with deliveries that cannot be, as far as they are recorded; undefined while there is no such delivery. Once there is
-   * one, the others are done, and only come again with what is left.
-   */
-  #refused: Set<Share> | undefined;
+  /** Why deliveries of these shares cannot be. */
+  readonly #refused = new Map<Share, Error>();
   /** The one that has the span of the batch below it. */
   #first: Share | undefined;
   #batch: Span | undefined;
@@ -181,10 +178,9 @@ export class DeliveryTrace {
   }
 
   /** This delivery cannot be. */
-  refuse(alertId: number, userId: string): void {
-    this.#refused ??= new Set();
+  refuse(alertId: number, userId: string, error: Error): void {
     const share = this.#find(alertId, userId);
-    if (share !== undefined) this.#refused.add(share);
+    if (share !== undefined) this.#refused.set(share, error);
   }
 
   /** What the announcement of a change is a child of. */
@@ -192,7 +188,7 @@ export class DeliveryTrace {
     return this.#find(alertId, userId)?.announced;
   }
 
-  /** @param error why all of it is to be done again; if some deliveries were refused, it is theirs alone */
+  /** @param error why all of it is to be done again */
   end(topic: string, error?: Error): void {
     const { options, budget, failures } = this.shared;
     if (this.#shares.size === 0 || !options.tracing.enabled) return;
@@ -200,22 +196,21 @@ export class DeliveryTrace {
     const ms = endedAt - this.#startedAt;
     if (this.#batch !== undefined) {
       this.#statements!.writeBelow(options.tracing, this.#batch);
-      finish(this.#batch, this.#refused === undefined ? error : undefined, endedAt);
+      finish(this.#batch, error, endedAt);
     }
     for (const share of this.#shares.values()) {
       const attempt = failures.attemptAt(share.alertId);
       const slow = ms + this.#waited(share) > options.slowMs;
-      const failure = this.#refused === undefined || this.#refused.has(share) ? error : undefined;
+      const failure = error ?? this.#refused.get(share);
       const exceptional = slow || failure !== undefined || attempt > 1;
       // That it succeeded at last is told in any case.
-      const isTold = error === undefined || isRecordedAttempt(attempt);
+      const isTold = failure === undefined || isRecordedAttempt(attempt);
       if (share.process === undefined && exceptional && isTold && budget.takeExceptional(share.alertId))
         share.process = this.#startProcess(topic, share, this.#startedAt);
-      failures.note(share.alertId, error !== undefined);
+      failures.note(share.alertId, failure !== undefined);
       if (share.process === undefined) continue;
-      if (error === undefined && attempt > 1) this.#showWait(topic, share);
+      if (failure === undefined && attempt > 1) this.#showWait(topic, share);
       if (slow) share.process.setAttribute(ATTR.slow, true);
-      if (error !== undefined && failure === undefined) share.process.addEvent(RETRY_EVENT);
       // Of the others they are where the link leads.
       if (share !== this.#first && (ms > options.slowMs || failure !== undefined))
         this.#statements!.writeBelow(options.tracing, share.process);

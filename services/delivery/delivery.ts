@@ -1,19 +1,16 @@
 import type { UserAlertEvent } from '../events/event-types.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
-import { countOtherEpoch, readUserAlert } from '../events/read-records.js';
+import { countOtherEpoch, readEach, readUserAlert } from '../events/read-records.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
-import type { Producer } from '../lib/kafka/producer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
+import type { Handled } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
-import type { Publishing, Runtime } from '../runtime/runtime.js';
+import type { Publish, Publishing, Runtime } from '../runtime/runtime.js';
 import { deliverToInboxes, type Delivery } from '../store/inbox-delivery.js';
 import { CreateToInbox } from './create-to-inbox.js';
 import { DeliveryTracing } from './delivery-trace.js';
-
-/** From this many users on a batch's changes go through the producer that lets them gather. */
-const BULK = 200;
 
 /** Puts alerts into inboxes, a batch of records in one transaction, and announces the changes. */
 export function createDelivery(runtime: Runtime): Service {
@@ -26,16 +23,14 @@ export function createDelivery(runtime: Runtime): Service {
   const batchSize = metrics.sizes('ssom.delivery.batch.size', 'Records of a batch.');
   const writes = inboxWrites(metrics);
   const latency = new CreateToInbox(runtime);
-  const refused = metrics.counter(
+  const closedAlerts = metrics.counter(
     'ssom.deliveries.closed',
     'Events of alerts that are older than ALERT_RETENTION_DAYS; they are dropped.',
   );
   const setAside = countOtherEpoch(metrics, logger, config.topicUserAlert);
   const failures = metrics.counter('ssom.delivery.failures', 'Attempts at a batch that failed.');
-  // The in-process broker makes a topic by an empty record. Anywhere else one is nobody's, and a dead letter.
-  const opensTopics = runtime.backends.brokers.inProcess;
   let publishing: Publishing | undefined;
-  let bulk: Producer | undefined;
+  let publish: Publish | undefined;
   const traces = new DeliveryTracing({
     tracing: runtime.tracing,
     group: config.consumerGroup,
@@ -53,46 +48,44 @@ export function createDelivery(runtime: Runtime): Service {
     onFailure: () => failures.add(1),
   });
 
-  async function handle(records: readonly IncomingRecord[], patient: boolean): Promise<IncomingRecord[]> {
+  async function handle(records: readonly IncomingRecord[], patient: boolean): Promise<Handled> {
     const started = performance.now();
-    const { producer, events } = publishing!;
-    const deliveries: Delivery[] = [];
-    const sources: IncomingRecord[] = [];
-    const trace = traces.begin();
-    for (const record of records) {
-      if (record.value === null && opensTopics) continue;
-      const { alertId, userId, epoch = 0 } = await readUserAlert(events, record);
-      deliveries.push({ alertId, userId, epoch });
-      sources.push(record);
-      trace.add(alertId, userId, record);
-    }
+    const { events } = publishing!;
     const { userAlert } = events.topics;
+    const trace = traces.begin();
+    const { read, refused } = await readEach(records, (record) => readUserAlert(events, record));
+    for (const { record, event } of read) trace.add(event.alertId, event.userId, record);
     const database = runtime.database.observedBy(trace.start(userAlert));
     try {
-      const result = await deliverToInboxes(database, deliveries, patient);
-      const { inboxes, created, impossible, closed, otherEpoch, held } = result;
+      const deliveries = read.map(({ event }) => event);
+      const { inboxes, created, impossible, closed, otherEpoch, held } = await deliverToInboxes(
+        database,
+        deliveries,
+        patient,
+      );
       trace.announce();
-      const changes = inboxChangeRecords(events, inboxes, (alertId, userId) => trace.traceparentFor(alertId, userId));
-      await (changes.length < BULK ? producer : bulk!).publish(changes);
+      const traceparentFor = (alertId: number, userId: string) => trace.traceparentFor(alertId, userId);
+      await publish!(inboxChangeRecords(events, inboxes, traceparentFor));
       delivered.add(created);
       writes.CREATED(created);
       // A batch in which something was there already is a repeated one: what it would tell is not a latency.
-      if (created === deliveries.length)
-        latency.note(deliveries, (alertId, userId) => trace.traceparentFor(alertId, userId));
-      for (const { delivery } of impossible) trace.refuse(delivery.alertId, delivery.userId);
-      const [first] = impossible;
-      if (first !== undefined) {
-        const { alertId, userId } = first.delivery;
-        const index = deliveries.findIndex((each) => each.alertId === alertId && each.userId === userId);
-        throw new PoisonRecord(sources[index]!, new Error(first.reason));
+      if (created === deliveries.length) latency.note(deliveries, traceparentFor);
+      const reasons = new Map(impossible.map(({ delivery, reason }) => [nameOf(delivery), new Error(reason)]));
+      for (const { record, event } of reasons.size === 0 ? [] : read) {
+        const error = reasons.get(nameOf(event));
+        if (error === undefined) continue;
+        trace.refuse(event.alertId, event.userId, error);
+        refused.push(new PoisonRecord(record, error));
       }
-      // Not before: the others of a batch with a bad record come again.
-      refused.add(closed);
+      closedAlerts.add(closed);
       setAside(otherEpoch);
       trace.end(userAlert);
       batchSize.record(records.length);
       batchDuration.record((performance.now() - started) / 1000);
-      return held.size === 0 ? [] : sources.filter((_, index) => held.has(deliveries[index]!.userId));
+      return {
+        refused,
+        held: held.size === 0 ? [] : read.filter(({ event }) => held.has(event.userId)).map(({ record }) => record),
+      };
     } catch (error) {
       trace.end(userAlert, error as Error);
       throw error;
@@ -113,12 +106,16 @@ export function createDelivery(runtime: Runtime): Service {
     async run(signal) {
       await runtime.databaseReady(signal);
       publishing = await runtime.publishing(signal);
-      bulk = await runtime.bulkProducer(signal);
-      const consumer = await runtime.subscribe([publishing.events.topics.userAlert], '', loop.settled, signal);
+      publish = await runtime.publisher(signal);
+      const consumer = await runtime.subscribe('delivery', loop.settled, signal);
       runtime.started('delivery');
-      const triage = runtime.triage(publishing, '', identify);
+      const triage = runtime.triage(publishing, 'delivery', identify);
       await Promise.all([loop.run(consumer, triage, signal), latency.run(signal)]);
     },
     close: () => loop.settled(),
   };
+}
+
+function nameOf({ alertId, userId }: Delivery): string {
+  return `${alertId} ${userId}`;
 }

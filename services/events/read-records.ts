@@ -28,6 +28,29 @@ export function readInboxChanged({ inboxChanged }: Events, record: IncomingRecor
   return read(inboxChanged, record, ({ userId }) => userId);
 }
 
+/** Records with what they say, and those that say nothing that can be understood. */
+export interface ReadRecords<T> {
+  readonly read: { readonly record: IncomingRecord; readonly event: T }[];
+  readonly refused: PoisonRecord[];
+}
+
+/** Reads each record by one of the above. @throws other errors when the registry is away */
+export async function readEach<T>(
+  records: readonly IncomingRecord[],
+  reader: (record: IncomingRecord) => Promise<T>,
+): Promise<ReadRecords<T>> {
+  const result: ReadRecords<T> = { read: [], refused: [] };
+  for (const record of records) {
+    try {
+      result.read.push({ record, event: await reader(record) });
+    } catch (error) {
+      if (!(error instanceof PoisonRecord)) throw error;
+      result.refused.push(error);
+    }
+  }
+  return result;
+}
+
 async function read<T>(codec: AvroCodec<T>, record: IncomingRecord, keyOf: (event: T) => string): Promise<T> {
   let event: T;
   try {

@@ -2,20 +2,21 @@ import { ALERT_LEVELS } from '../domain/alert.js';
 import type { AlertCreatedEvent } from '../events/event-types.js';
 import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
-import { countOtherEpoch, readAlertCreated } from '../events/read-records.js';
+import { groupOf } from '../events/groups.js';
+import { countOtherEpoch, readAlertCreated, readEach } from '../events/read-records.js';
 import { SUSPECT_WAIT_MS } from '../lib/kafka/set-aside.js';
 import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
-import type { OutgoingHeader, OutgoingRecord, Producer } from '../lib/kafka/producer.js';
+import type { OutgoingHeader, OutgoingRecord } from '../lib/kafka/producer.js';
 import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
 import type { Processed } from '../runtime/alarms.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { Publish, Runtime } from '../runtime/runtime.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { markFannedOut } from '../store/progress.js';
@@ -52,8 +53,6 @@ const ROUND = 2000;
 const MARK_AFTER_MS = 50;
 /** Alerts that are done while an older one of their partition is not: from here on no more are taken. */
 const UNCOMMITTED_MAX = 100_000;
-/** From this many records on a round goes through the producer that lets them gather. */
-const BULK = 200;
 
 /**
  * Turns each alert into one small event for each of its recipients.
@@ -71,11 +70,11 @@ export function createFanout(runtime: Runtime, resolver: RecipientResolver): Ser
     async run(signal) {
       await runtime.databaseReady(signal);
       const publishing = await runtime.publishing(signal);
-      const { producer, events } = publishing;
-      const producers = { fast: producer, bulk: await runtime.bulkProducer(signal) };
-      const triage = runtime.triage(publishing, '-fanout', (record) => identify(events, record));
-      loop = new FanoutLoop(runtime, { resolver, epoch }, producers, events, triage);
-      const consumer = await runtime.subscribe([events.topics.alertCreated], '-fanout', loop.settled, signal);
+      const { events } = publishing;
+      const publish = await runtime.publisher(signal);
+      const triage = runtime.triage(publishing, 'fanout', (record) => identify(events, record));
+      loop = new FanoutLoop(runtime, { resolver, epoch }, publish, events, triage);
+      const consumer = await runtime.subscribe('fanout', loop.settled, signal);
       runtime.started('fanout');
       await loop.run(consumer, signal);
     },
@@ -116,13 +115,13 @@ class FanoutLoop {
   constructor(
     private readonly runtime: Runtime,
     private readonly known: { readonly resolver: RecipientResolver; readonly epoch: KnownEpoch },
-    private readonly producers: { readonly fast: Producer; readonly bulk: Producer },
+    private readonly publish: Publish,
     private readonly events: Events,
     private readonly triage: Triage,
   ) {
     this.#traces = new FanoutTracing({
       tracing: runtime.tracing,
-      group: `${runtime.config.consumerGroup}-fanout`,
+      group: groupOf('fanout', runtime.config).group,
       slowMs: runtime.config.slowProcessingMs,
       userAlertTopic: events.topics.userAlert,
     });
@@ -205,12 +204,13 @@ class FanoutLoop {
     const resolved = new Map<IncomingRecord, Resolved>();
     const take = this.#traces.take(records);
     const resolve = async (some: readonly IncomingRecord[]) => {
-      for (const [record, found] of await this.#resolve(some, take)) resolved.set(record, found);
-      return [];
+      const { found, refused } = await this.#resolve(some, take);
+      for (const [record, recipients] of found) resolved.set(record, recipients);
+      return { refused, held: [] };
     };
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const suspects = await this.triage.sift(records, resolve, signal);
+        const suspects = await this.triage.process(records, resolve, signal);
         if (consumer.generation !== generation) return;
         this.#accept(consumer, records, suspects, resolved, take);
         return;
@@ -247,7 +247,7 @@ class FanoutLoop {
     const done: IncomingRecord[] = [];
     for (const record of accepted) {
       const found = resolved.get(record);
-      // Dead letters, records of another epoch, and the empty ones of the in-process broker.
+      // Dead letters, and records of another epoch.
       if (found === undefined) done.push(record);
       else {
         const { event, recipients } = found;
@@ -259,13 +259,8 @@ class FanoutLoop {
     for (const suspect of stops.values()) consumer.park(suspect, SUSPECT_WAIT_MS);
   }
 
-  async #resolve(records: readonly IncomingRecord[], { statements }: Take): Promise<Map<IncomingRecord, Resolved>> {
-    const read: { record: IncomingRecord; event: AlertCreatedEvent }[] = [];
-    for (const record of records) {
-      // The in-process broker makes a topic by an empty record. Anywhere else one is nobody's, and a dead letter.
-      if (record.value === null && this.runtime.backends.brokers.inProcess) continue;
-      read.push({ record, event: await readAlertCreated(this.events, record) });
-    }
+  async #resolve(records: readonly IncomingRecord[], { statements }: Take) {
+    const { read, refused } = await readEach(records, (record) => readAlertCreated(this.events, record));
     const { resolver, epoch } = this.known;
     const others = await epoch.others(read.map(({ event }) => event.epoch));
     const known = read.filter(({ event }) => !others.has(event.epoch));
@@ -279,13 +274,14 @@ class FanoutLoop {
     if (bare.length > 0) {
       for (const [alertId, list] of await resolver.recipientsOf(bare)) recipients.set(alertId, list);
     }
-    return new Map(
-      known.map(({ record, event }) => {
-        const list = recipients.get(event.alertId);
-        if (list === undefined) throw new PoisonRecord(record, new Error(`alert ${event.alertId} does not exist`));
-        return [record, { event, recipients: list }];
-      }),
-    );
+    const found = new Map<IncomingRecord, Resolved>();
+    for (const { record, event } of known) {
+      const list = recipients.get(event.alertId);
+      if (list === undefined)
+        refused.push(new PoisonRecord(record, new Error(`alert ${event.alertId} does not exist`)));
+      else found.set(record, { event, recipients: list });
+    }
+    return { found, refused };
   }
 
   #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[], take: Take): Job {
@@ -330,7 +326,7 @@ class FanoutLoop {
         progress ||= to > from;
       }
     }
-    await (records.length < BULK ? this.producers.fast : this.producers.bulk).publish(records);
+    await this.publish(records);
     if (consumer.generation !== generation) return;
     this.#recipients.add(records.length);
     const rest: Job[] = [];

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { PROCESS_NAMES, ROLE_NAMES, STANDALONE, type ProcessName } from '../domain/role-names.js';
+import { GROUP_ROLES, groupOf } from '../events/groups.js';
 import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from '../lib/config/load.js';
 import { endOnUnattended, shutdownSignal, type Service } from '../lib/lifecycle.js';
 import { createLogger, type Logger } from '../lib/logging.js';
@@ -71,7 +72,13 @@ function requireBackends(name: ProcessName, config: Config): void {
   );
 }
 
-async function runSingle(name: ProcessName, role: Role, config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
+async function runSingle(
+  name: ProcessName,
+  role: Role,
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   const backends: Backends = {
     databaseUrl: config.databaseUrl,
     brokers: { bootstrapServers: config.kafkaBootstrapServers, inProcess: false },
@@ -95,7 +102,7 @@ async function runStandalone(config: Config, logger: Logger, signal: AbortSignal
     signal.throwIfAborted();
     const { backends, brokerIsNew } = embedded;
     // Alerts are taken at once; they are delivered when the groups have formed, about 3 s after the start.
-    const optional = ['', '-fanout', '-push'].map((suffix) => consumerGroupCheck(config.consumerGroup + suffix));
+    const optional = GROUP_ROLES.map((role) => consumerGroupCheck(groupOf(role, config).group));
     const runtime = await Runtime.create(config, STANDALONE, backends, {
       logger,
       optional,

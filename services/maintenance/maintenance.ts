@@ -26,9 +26,9 @@ export function createMaintenance(
     async run(signal) {
       await runtime.databaseReady(signal);
       const { producer, events } = await runtime.publishing(signal);
-      const producers = { fast: producer, bulk: await runtime.bulkProducer(signal) };
+      const publish = await runtime.publisher(signal);
       await Promise.all([
-        reconciler.run(producers, events, signal, options.reconcileAtStart),
+        reconciler.run(publish, events, signal, options.reconcileAtStart),
         keeper.run(producer, events, signal),
         retention.run(signal),
       ]);

@@ -1,11 +1,11 @@
 import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
+import { groupOf, type GroupRole } from '../events/groups.js';
 import { PassedPartitions } from '../lib/kafka/passed-partitions.js';
-import type { Producer } from '../lib/kafka/producer.js';
 import { wait } from '../lib/retry.js';
 import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
 import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
-import type { RuntimeParts } from '../runtime/runtime.js';
+import type { Publish, RuntimeParts } from '../runtime/runtime.js';
 import { alertTraceparents } from '../store/alerts.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { loseAllDeadLetters } from '../store/dead-letters.js';
@@ -24,13 +24,6 @@ const PAIRS = 20_000;
 const REPUBLISH_MAX = 100_000;
 /** How long a round waits for the consumer groups to pass what was in Kafka when it began. */
 const CATCH_UP_MS = 20_000;
-/** From this many records on they go through the producer that lets them gather. */
-const BULK = 200;
-
-export interface ReconcileProducers {
-  readonly fast: Producer;
-  readonly bulk: Producer;
-}
 
 /** Alerts that lack recipients, and whom. */
 interface Suspects {
@@ -61,7 +54,7 @@ export class Reconciler {
   }
 
   /** Runs at the configured interval until the signal aborts; at once, without grace, if `atStart`. */
-  async run(producers: ReconcileProducers, events: Events, signal: AbortSignal, atStart: boolean): Promise<void> {
+  async run(publish: Publish, events: Events, signal: AbortSignal, atStart: boolean): Promise<void> {
     const { config, jobs, bulkDatabase: database, backends } = this.deps;
     let stale = backends.brokers.inProcess;
     let graceMs = atStart ? 0 : config.reconcileGraceMs;
@@ -70,22 +63,23 @@ export class Reconciler {
       // The dead letters of the in-process broker ended with it; what they held up may be tried again.
       if (stale) await loseAllDeadLetters(database);
       stale = false;
-      await this.reconcile(producers, events, graceMs, signal);
+      await this.reconcile(publish, events, graceMs, signal);
       graceMs = config.reconcileGraceMs;
     });
   }
 
   /** One run, if no other instance is at it: rounds, until none is due or none of those that are can be repaired. */
-  async reconcile(producers: ReconcileProducers, events: Events, graceMs: number, until: AbortSignal): Promise<void> {
+  async reconcile(publish: Publish, events: Events, graceMs: number, until: AbortSignal): Promise<void> {
     const { backends, config, logger, role, bulkDatabase: database } = this.deps;
-    const { alertCreated, userAlert } = events.topics;
-    const groups = [
-      { topic: alertCreated, groupId: `${config.consumerGroup}-fanout` },
-      { topic: userAlert, groupId: config.consumerGroup },
-    ].map(
-      (of) => new PassedPartitions(backends.brokers, config, logger, { ...of, clientId: `ssom-${role}-reconcile` }),
-    );
-    const [fannedOut, delivered] = groups as [PassedPartitions, PassedPartitions];
+    const passedBy = (by: GroupRole) => {
+      const { group: groupId, topic } = groupOf(by, config);
+      return new PassedPartitions(backends.brokers, config, logger, {
+        topic,
+        groupId,
+        clientId: `ssom-${role}-reconcile`,
+      });
+    };
+    const [fannedOut, delivered] = [passedBy('fanout'), passedBy('delivery')];
     await database.withAdvisoryLock(
       LOCKS.reconcile,
       async (signal) => {
@@ -100,14 +94,14 @@ export class Reconciler {
             // Its ends count from here on: what fan-out has passed is in this topic.
             const isDelivered = await delivered.passed(suspects.userIds, CATCH_UP_MS, signal);
             const ready = suspects.alertIds.filter((alertId) => isFannedOut(String(alertId)));
-            republished = await this.#repair(ready, isDelivered, producers, events, signal);
+            republished = await this.#repair(ready, isDelivered, publish, events, signal);
             this.#republished.add(republished);
             const counts = { records: republished, alerts: ready.length, onTheirWay: keys.length - ready.length };
             if (republished > 0) logger.warn(counts, 'lost user-alert events were published again');
             else logger.info(counts, 'incomplete alerts are still on their way; they are looked at again later');
           }
         } finally {
-          await Promise.all(groups.map((group) => group.close()));
+          await Promise.all([fannedOut.close(), delivered.close()]);
         }
       },
       until,
@@ -144,7 +138,7 @@ export class Reconciler {
   async #repair(
     alertIds: readonly number[],
     isDelivered: (userId: string) => boolean,
-    producers: ReconcileProducers,
+    publish: Publish,
     events: Events,
     signal: AbortSignal,
   ): Promise<number> {
@@ -155,21 +149,21 @@ export class Reconciler {
       const lost = missing.filter(({ userId }) => isDelivered(userId));
       for (let at = 0; at < lost.length && republished < REPUBLISH_MAX; at += PAIRS) {
         const slice = lost.slice(at, Math.min(at + PAIRS, at + REPUBLISH_MAX - republished));
-        await this.#publish(slice, producers, events);
+        await this.#publish(slice, publish, events);
         republished += slice.length;
       }
     }
     return republished;
   }
 
-  async #publish(lost: readonly Delivery[], { fast, bulk }: ReconcileProducers, events: Events): Promise<void> {
+  async #publish(lost: readonly Delivery[], publish: Publish, events: Events): Promise<void> {
     const spans = await this.#startSpans(lost, events.topics.userAlert);
     const epoch = this.epoch.current;
     const records = lost.map((delivery) =>
       userAlertRecord(events, { ...delivery, epoch }, traceHeaders(traceparentOf(spans.get(delivery.alertId)))),
     );
     try {
-      await (records.length < BULK ? fast : bulk).publish(records);
+      await publish(records);
       for (const span of spans.values()) span.end();
     } catch (error) {
       for (const span of spans.values()) failSpan(span, error as Error);

@@ -1,8 +1,9 @@
 import type { InboxChangedEvent } from '../events/event-types.js';
 import type { Events } from '../events/events.js';
-import { countOtherEpoch, readInboxChanged } from '../events/read-records.js';
+import { countOtherEpoch, readEach, readInboxChanged } from '../events/read-records.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
+import type { Handled } from '../lib/kafka/triage.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import { spanTime } from '../lib/telemetry/tracing.js';
@@ -73,19 +74,15 @@ export class PushPlanner {
     this.#options = { graceMs: config.pushGraceMs, ttlMs: TTLS_MS };
   }
 
-  /** Handles a batch of records. @throws PoisonRecord for one that is not what it should be */
-  async handle(events: Events, records: readonly IncomingRecord[]): Promise<void> {
-    const read: { record: IncomingRecord; event: InboxChangedEvent }[] = [];
-    for (const record of records) {
-      // The in-process broker makes a topic by an empty record.
-      if (record.value === null && this.runtime.backends.brokers.inProcess) continue;
-      read.push({ record, event: await readInboxChanged(events, record) });
-    }
+  /** Handles a batch of records. */
+  async handle(events: Events, records: readonly IncomingRecord[]): Promise<Handled> {
+    const { read, refused } = await readEach(records, (record) => readInboxChanged(events, record));
     const others = await this.#epoch.others(read.map(({ event }) => event.epoch));
     const known = read.filter(({ event }) => !others.has(event.epoch));
     this.#setAside(read.length - known.length);
     for (const { record, event } of known) if (isRedriven(record)) await this.#retry(record, event);
     await this.#plan([...new Set(known.map(({ event }) => event.userId))]);
+    return { refused, held: [] };
   }
 
   async #plan(users: readonly string[]): Promise<void> {

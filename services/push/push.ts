@@ -1,13 +1,14 @@
+import { groupOf } from '../events/groups.js';
 import { ConfigError, type Config } from '../lib/config/load.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import type { Handled } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { readCredential } from './fcm.js';
 import { PushPlanner } from './push-planner.js';
 import { PushDispatcher } from './push-dispatcher.js';
 
-const GROUP = '-push';
 /** Nobody waits for what is only read: a broker may gather this much, or half a second's worth, before it answers. */
 const PATIENT_FETCH_BYTES = 65_536;
 
@@ -42,10 +43,10 @@ export function createPush(runtime: Runtime): Service {
     handle,
   });
 
-  async function handle(records: readonly IncomingRecord[]): Promise<IncomingRecord[]> {
-    if (planner === undefined) skipped.add(records.length);
-    else await planner.handle(publishing!.events, records);
-    return [];
+  async function handle(records: readonly IncomingRecord[]): Promise<Handled> {
+    if (planner !== undefined) return planner.handle(publishing!.events, records);
+    skipped.add(records.length);
+    return { refused: [], held: [] };
   }
 
   return {
@@ -55,15 +56,15 @@ export function createPush(runtime: Runtime): Service {
       publishing = await runtime.publishing(signal);
       const running: Promise<void>[] = [];
       if (!off) {
-        sender = new PushDispatcher(runtime, publishing, config.consumerGroup + GROUP);
+        sender = new PushDispatcher(runtime, publishing, groupOf('push', config).group);
         planner = new PushPlanner(runtime, sender.wake);
         running.push(sender.run(signal), planner.sweep(signal), planner.catchUp(signal));
       }
-      const consumer = await runtime.subscribe([publishing.events.topics.inboxChange], GROUP, loop.settled, signal, {
+      const consumer = await runtime.subscribe('push', loop.settled, signal, {
         ...(off ? { fetchMinBytes: PATIENT_FETCH_BYTES } : {}),
       });
       runtime.started('push');
-      const triage = runtime.triage(publishing, GROUP, ({ key }) => (key === null ? {} : { userId: key }));
+      const triage = runtime.triage(publishing, 'push', ({ key }) => (key === null ? {} : { userId: key }));
       running.push(loop.run(consumer, triage, signal));
       await Promise.all(running);
     },

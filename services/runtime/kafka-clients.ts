@@ -5,7 +5,7 @@ import type { Brokers } from '../lib/kafka/client-config.js';
 import { Consumer, type ConsumerOptions, type IncomingRecord } from '../lib/kafka/consumer.js';
 import { GroupLag, type WatchedGroup } from '../lib/kafka/group-lag.js';
 import { KafkaMetrics } from '../lib/kafka/kafka-metrics.js';
-import { Producer } from '../lib/kafka/producer.js';
+import { Producer, type OutgoingRecord } from '../lib/kafka/producer.js';
 import { TopicWatch } from '../lib/kafka/topic-watch.js';
 import { every, type Closers } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
@@ -37,6 +37,11 @@ interface KafkaClientsDeps {
   readonly wrapProducer?: ((producer: Producer) => Producer) | undefined;
 }
 
+/** Publishes records; resolves when all of them are acknowledged. @throws PublishFailed, as Producer.publish does */
+export type Publish = (records: readonly OutgoingRecord[]) => Promise<void>;
+
+/** From this many records on they go through the producer that lets them gather. */
+const BULK = 200;
 /** The guide's linger. */
 const BULK_LINGER_MS = 5;
 /**
@@ -90,8 +95,19 @@ export class KafkaClients {
     return { producer: this.#wrapped(producer), events };
   }
 
-  /** A producer that lets records gather for a moment; all callers share one. @throws the signal's reason */
-  bulkProducer(signal: AbortSignal): Promise<Producer> {
+  /** Publishes by the producer that fits the number of records. All callers share both. @throws the signal's reason */
+  async publisher(signal: AbortSignal): Promise<Publish> {
+    const { producer } = await this.publishing(signal);
+    const bulk = await this.#connectBulk(signal);
+    return (records) => (records.length < BULK ? producer : bulk).publish(records);
+  }
+
+  /**
+   * A producer that lets records gather for a moment, so that the broker gets fewer and larger requests. A broadcast to 1,000 users
+   * costs 58 instead of 78 ms of CPU per 1,000 records on all processes together, most of it saved in the broker; a single alert
+   * would pay for it with 5 ms a hop.
+   */
+  #connectBulk(signal: AbortSignal): Promise<Producer> {
     const { config, role, brokers, logger, closers } = this.deps;
     this.#bulkProducer ??= this.#untilKafkaAnswers(signal, async () => {
       const bulk = {

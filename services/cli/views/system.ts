@@ -1,4 +1,5 @@
 import { ROLE_NAMES, type RoleName } from '../../domain/role-names.js';
+import { roleOfGroup } from '../../events/groups.js';
 import type { Check, RoleState } from '../io/roles.js';
 import { count, duration, oneLine } from './text.js';
 
@@ -34,13 +35,6 @@ export function runs({ name, away }: RoleState, role: RoleName): boolean {
 /** Roles that no process runs that answered. */
 export function missingRoles(states: readonly RoleState[]): RoleName[] {
   return ROLE_NAMES.filter((role) => !states.some((state) => runs(state, role)));
-}
-
-/** Whose group it is. Groups are named by KAFKA_CONSUMER_GROUP and these endings, see its description. */
-function roleOfGroup(group: string): RoleName {
-  if (group.endsWith('-fanout')) return 'fanout';
-  if (group.endsWith('-push')) return 'push';
-  return group.endsWith('-broadcast') ? 'stream-gateway' : 'delivery';
 }
 
 /** What consumers say of themselves, and what the alert-api hears from the broker, also of those that have stopped. */

@@ -3,7 +3,7 @@ import { backoffMs, wait, withTimeout } from '../retry.js';
 import type { Consumer, IncomingRecord } from './consumer.js';
 import { partitionName } from './incoming-record.js';
 import { SUSPECT_WAIT_MS, type WaitingKey } from './set-aside.js';
-import type { Triage } from './triage.js';
+import type { Handled, Triage } from './triage.js';
 
 /** From so many tries on, some 0.6 s, a key waits in line: what others hold in turn is never found free by chance. */
 const PATIENT_AFTER = 5;
@@ -19,10 +19,8 @@ export interface BatchLoopOptions {
    * Must have no effect beyond the first when it is called again with the same records, alone or with others. Two calls may run at
    * once; they share no key.
    * @param patient these, of one key, may wait in line for what somebody else holds, about a second
-   * @returns those that have to wait, all of a key from the first on, as somebody holds what they need
-   * @throws PoisonRecord for a record that no repetition helps; the others of the batch may or may not be handled then
    */
-  readonly handle: (records: readonly IncomingRecord[], patient: boolean) => Promise<readonly IncomingRecord[]>;
+  readonly handle: (records: readonly IncomingRecord[], patient: boolean) => Promise<Handled>;
   readonly onFailure?: (error: Error) => void;
 }
 
@@ -149,7 +147,7 @@ export class BatchLoop {
     let error: Error | undefined;
     let ended = false;
     this.#working = triage
-      .sift(batch, (some) => this.#handle(some, false), signal)
+      .process(batch, (some) => this.#handle(some, false), signal)
       .then((waiting) => this.#finish(reading, taken, waiting))
       .catch((reason: unknown) => {
         error = reason as Error;
@@ -166,7 +164,7 @@ export class BatchLoop {
     return error;
   }
 
-  #handle(records: readonly IncomingRecord[], patient: boolean): Promise<readonly IncomingRecord[]> {
+  #handle(records: readonly IncomingRecord[], patient: boolean): Promise<Handled> {
     return this.options.handle(records, patient).catch((reason: unknown) => {
       this.options.onFailure?.(reason as Error);
       throw reason;
@@ -227,7 +225,7 @@ export class BatchLoop {
     if (records.length === 0) return;
     const { consumer, triage, generation, signal } = reading;
     const trial = triage
-      .sift(records, (some) => this.#handle(some, patient), signal, 1)
+      .process(records, (some) => this.#handle(some, patient), signal, 1)
       .then((waiting) => {
         if (consumer.generation !== generation) return;
         const tried = new Set(records);

@@ -8,6 +8,7 @@ import { ConsumerProgress, type LagListener } from './consumer-progress.js';
 import { GroupMembership } from './group-membership.js';
 import type { IncomingRecord, PartitionOffset, TopicPartition } from './incoming-record.js';
 import { OffsetCommits } from './offset-commits.js';
+import { positionsAfter } from './offset-tracker.js';
 import { PartitionEnds } from './partition-ends.js';
 import { SkipLog } from './skip-log.js';
 import { Subscription, type Begin } from './subscription.js';
@@ -61,7 +62,12 @@ export class Consumer {
   readonly #membership: GroupMembership;
   readonly #subscription: Subscription;
 
-  private constructor(brokers: Brokers, config: KafkaConfig, logger: Logger, options: ConsumerOptions) {
+  private constructor(
+    private readonly brokers: Brokers,
+    config: KafkaConfig,
+    logger: Logger,
+    options: ConsumerOptions,
+  ) {
     const arrivals = this.#arrivals;
     const skips = new SkipLog(options.groupId, logger);
     const progress = new ConsumerProgress(options.lags, skips.note);
@@ -210,8 +216,14 @@ export class Consumer {
    * @throws on errors that librdkafka does not mend by itself
    */
   async poll(max: number, waitMs = POLL_WAIT_MS): Promise<IncomingRecord[]> {
-    if (this.#pauses.hasStrays) return this.#pauses.takeStrays(max);
-    return this.#fetch(max, waitMs);
+    const records = this.#pauses.hasStrays ? this.#pauses.takeStrays(max) : await this.#fetch(max, waitMs);
+    return this.brokers.inProcess && records.some(opensTopic) ? this.#withoutOpenings(records) : records;
+  }
+
+  /** The in-process broker makes a topic by an empty record, which is nobody's. Nothing lies before it, so its position is passed. */
+  #withoutOpenings(records: readonly IncomingRecord[]): IncomingRecord[] {
+    if (this.#membership.hasJoined) this.commit(positionsAfter(records.filter(opensTopic)), this.generation);
+    return records.filter((record) => !opensTopic(record));
   }
 
   async #fetch(max: number, waitMs: number): Promise<IncomingRecord[]> {
@@ -364,6 +376,10 @@ export class Consumer {
     this.#arrivals.interrupt();
     await closed;
   }
+}
+
+function opensTopic({ offset, value }: IncomingRecord): boolean {
+  return offset === 0 && value === null;
 }
 
 function follows(record: IncomingRecord, last: IncomingRecord): boolean {

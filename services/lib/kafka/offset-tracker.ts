@@ -1,4 +1,4 @@
-import type { IncomingRecord, PartitionOffset } from './consumer.js';
+import type { IncomingRecord, PartitionOffset } from './incoming-record.js';
 
 /**
  * Finds what may be committed when records of a partition finish out of order: the position behind the last record of

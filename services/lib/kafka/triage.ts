@@ -4,7 +4,7 @@ import { backoffMs, wait } from '../retry.js';
 import { wallClock } from '../wall-clock.js';
 import type { IncomingRecord } from './consumer.js';
 import type { DeadLetters } from './dead-letters.js';
-import { PoisonRecord } from './poison-record.js';
+import type { PoisonRecord } from './poison-record.js';
 import { keyOf, SetAside } from './set-aside.js';
 
 /** A batch failed in a way that is no record's fault; all of it is to be tried again later. */
@@ -19,14 +19,18 @@ export class NotTheRecordsFault extends Error {
 export const RETRY_REASONS = ['outage', 'contention', 'transient', 'suspect'] as const;
 export type RetryReason = (typeof RETRY_REASONS)[number];
 
-/**
- * Handles records.
- * @returns those that have to wait, all of a key from the first on, as somebody holds what they need; the others are handled
- */
-export type Handle = (records: readonly IncomingRecord[]) => Promise<readonly IncomingRecord[]>;
+/** What became of records; the others are handled. */
+export interface Handled {
+  /** Those that no repetition helps. */
+  readonly refused: readonly PoisonRecord[];
+  /** Those that have to wait, all of a key from the first on, as somebody holds what they need. */
+  readonly held: readonly IncomingRecord[];
+}
+
+export type Handle = (records: readonly IncomingRecord[]) => Promise<Handled>;
 
 /** What the parts of one batch have in common. */
-interface Sifting {
+interface Batch {
   readonly handle: Handle;
   readonly signal: AbortSignal;
   /** Keys of which a record waits: what follows must not overtake it. */
@@ -96,13 +100,13 @@ export class Triage {
    * @param attempts how often they are tried as a whole
    * @throws NotTheRecordsFault in an outage; what was handled may be handled again
    */
-  async sift(
+  async process(
     records: readonly IncomingRecord[],
     handle: Handle,
     signal: AbortSignal,
     attempts = this.options.attempts,
   ): Promise<IncomingRecord[]> {
-    const sifting: Sifting = {
+    const batch: Batch = {
       handle,
       signal,
       held: new Set(),
@@ -110,64 +114,65 @@ export class Triage {
       control: async () => {
         // The first of a key: a later one would overtake it.
         const first = firstOfKeys(records);
-        const others = first.filter((record) => !sifting.held.has(keyOf(record)) && !this.isSuspect(record));
+        const others = first.filter((record) => !batch.held.has(keyOf(record)) && !this.isSuspect(record));
         const candidates = others.length > 0 ? others : first;
-        const busy = await handle([candidates[Math.floor(Math.random() * candidates.length)]!]);
-        this.#successes += 1 - busy.length;
-        sifting.failuresInARow = 0;
+        const { refused, held } = await handle([candidates[Math.floor(Math.random() * candidates.length)]!]);
+        // It tells nothing of what the others need.
+        if (refused[0] !== undefined) throw refused[0];
+        this.#successes += 1 - held.length;
+        batch.failuresInARow = 0;
       },
     };
-    return this.#sift(records, sifting, attempts);
+    return this.#bisect(records, batch, attempts);
   }
 
-  async #sift(records: readonly IncomingRecord[], sifting: Sifting, attempts: number): Promise<IncomingRecord[]> {
+  /** Handles records together; if they fail, each half by itself. @returns as `process` does */
+  async #bisect(records: readonly IncomingRecord[], batch: Batch, attempts: number): Promise<IncomingRecord[]> {
     const { logger, backoffBaseMs, backoffCapMs } = this.options;
-    const { held } = sifting;
+    const { held } = batch;
     const waiting = held.size === 0 ? [] : records.filter((record) => held.has(keyOf(record)));
-    let rest = held.size === 0 ? records : records.filter((record) => !held.has(keyOf(record)));
+    const rest = held.size === 0 ? records : records.filter((record) => !held.has(keyOf(record)));
     for (let attempt = 1; rest.length > 0; attempt += 1) {
       let error: Error;
       try {
-        const busy = await sifting.handle(rest);
-        this.#handled(rest, new Set(busy), sifting);
-        return [...waiting, ...busy];
+        const outcome = await batch.handle(rest);
+        for (const poison of outcome.refused) await this.#deadLetter(poison.record, poison, attempt);
+        this.#noteHandled(rest, outcome, batch);
+        return [...waiting, ...outcome.held];
       } catch (reason) {
+        if (reason instanceof NotTheRecordsFault) throw reason;
         error = reason as Error;
       }
       const failure = classify(error);
       if (failure === 'outage') throw new NotTheRecordsFault(error);
-      if (error instanceof PoisonRecord) {
-        const { record } = error;
-        await this.#deadLetter(record, error, attempt);
-        rest = rest.filter((each) => each !== record);
-        attempt -= 1;
-        continue;
-      }
       // Known to be the values' fault, and not yet whose: dividing finds it, waiting does not.
       if (failure !== 'poison' && attempt < attempts) {
         this.noteRetry(failure);
         logger.warn({ err: error, records: rest.length, attempt, attempts }, 'a batch failed and is tried again');
-        await wait(backoffMs(attempt - 1, backoffBaseMs, backoffCapMs), sifting.signal);
+        await wait(backoffMs(attempt - 1, backoffBaseMs, backoffCapMs), batch.signal);
         continue;
       }
-      if (rest.length === 1) return [...waiting, ...(await this.#judge(rest[0]!, error, failure, sifting))];
+      if (rest.length === 1) return [...waiting, ...(await this.#judge(rest[0]!, error, failure, batch))];
       const middle = rest.length >> 1;
       return [
         ...waiting,
-        ...(await this.#sift(rest.slice(0, middle), sifting, 1)),
-        ...(await this.#sift(rest.slice(middle), sifting, 1)),
+        ...(await this.#bisect(rest.slice(0, middle), batch, 1)),
+        ...(await this.#bisect(rest.slice(middle), batch, 1)),
       ];
     }
     return waiting;
   }
 
-  #handled(records: readonly IncomingRecord[], busy: ReadonlySet<IncomingRecord>, sifting: Sifting): void {
-    this.#successes += records.length - busy.size;
-    sifting.failuresInARow = 0;
-    if (busy.size > 0) this.noteRetry('contention');
-    for (const record of busy) sifting.held.add(keyOf(record));
+  #noteHandled(records: readonly IncomingRecord[], { refused, held }: Handled, batch: Batch): void {
+    // That records are refused says nothing of whether others can be handled.
+    if (refused.length === records.length) return;
+    this.#successes += records.length - refused.length - held.length;
+    batch.failuresInARow = 0;
+    if (held.length > 0) this.noteRetry('contention');
+    for (const record of held) batch.held.add(keyOf(record));
     if (this.#suspects.size === 0) return;
-    for (const record of records) if (!busy.has(record)) this.#suspects.delete(nameOf(record));
+    const waiting = new Set(held);
+    for (const record of records) if (!waiting.has(record)) this.#suspects.delete(nameOf(record));
   }
 
   /** A record failed alone. */
@@ -175,7 +180,7 @@ export class Triage {
     record: IncomingRecord,
     error: Error,
     failure: 'poison' | 'contention' | 'transient',
-    sifting: Sifting,
+    batch: Batch,
   ): Promise<IncomingRecord[]> {
     if (failure === 'poison') {
       await this.#deadLetter(record, error, 1);
@@ -187,10 +192,10 @@ export class Triage {
       await this.#deadLetter(record, error, suspect.attempts, 'exhausted', suspect.firstFailureAt);
       return [];
     }
-    sifting.held.add(keyOf(record));
-    sifting.failuresInARow += 1;
-    if (sifting.failuresInARow >= FAILURES_IN_A_ROW) {
-      await sifting.control().catch(() => {
+    batch.held.add(keyOf(record));
+    batch.failuresInARow += 1;
+    if (batch.failuresInARow >= FAILURES_IN_A_ROW) {
+      await batch.control().catch(() => {
         throw new NotTheRecordsFault(error);
       });
     }

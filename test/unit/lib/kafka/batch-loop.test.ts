@@ -65,7 +65,7 @@ function startLoop(t: TestContext) {
       if (isPatient) patient.push(records[0]!.key!);
       if (records.some(({ offset }) => bad.has(offset))) throw new Error('a bug');
       handled.push(...records.filter(({ key }) => !held.has(key!)).map(({ offset }) => offset));
-      return records.filter(({ key }) => held.has(key!));
+      return { refused: [], held: records.filter(({ key }) => held.has(key!)) };
     },
   });
   const controller = new AbortController();

@@ -4,7 +4,7 @@ import type { IncomingRecord } from '../../../../services/lib/kafka/consumer.js'
 import type { DeadLetterReason, DeadLetters } from '../../../../services/lib/kafka/dead-letters.js';
 import { PoisonRecord } from '../../../../services/lib/kafka/poison-record.js';
 import { PublishFailed } from '../../../../services/lib/kafka/producer.js';
-import { NotTheRecordsFault, Triage } from '../../../../services/lib/kafka/triage.js';
+import { NotTheRecordsFault, Triage, type Handled } from '../../../../services/lib/kafka/triage.js';
 import { silentLogger } from '../../../../services/lib/logging.js';
 
 const record = (offset: number): IncomingRecord => ({
@@ -34,14 +34,14 @@ function triageOf(error: (offset: number) => Error | undefined, attempts = 3) {
     },
   } as unknown as DeadLetters;
   const triage = new Triage({ deadLetters, attempts, backoffBaseMs: 1, backoffCapMs: 1, logger: silentLogger() });
-  const handle = (some: readonly IncomingRecord[]): Promise<IncomingRecord[]> => {
+  const handle = (some: readonly IncomingRecord[]): Promise<Handled> => {
     calls += 1;
     for (const { offset } of some) {
       const reason = error(offset);
       if (reason !== undefined) return Promise.reject(reason);
     }
     for (const { offset } of some) handled.set(offset, (handled.get(offset) ?? 0) + 1);
-    return Promise.resolve([]);
+    return Promise.resolve({ refused: [], held: [] });
   };
   return { triage, handle, dead, handled, calls: () => calls };
 }
@@ -52,7 +52,7 @@ test('one record of 200 that the database refuses is found by halving; the other
   const { triage, handle, dead, handled, calls } = triageOf((offset) =>
     offset === 77 ? sqlError('22021') : undefined,
   );
-  assert.deepEqual(await triage.sift(records(200), handle, never), []);
+  assert.deepEqual(await triage.process(records(200), handle, never), []);
   assert.deepEqual([...dead.keys()], [77]);
   assert.equal(dead.get(77)!.errorClass, 'poison');
   assert.equal(handled.size, 199);
@@ -60,15 +60,62 @@ test('one record of 200 that the database refuses is found by halving; the other
   assert.ok(calls() <= 20, `${calls()} calls`);
 });
 
-test('a record that names itself is buried without dividing', async () => {
-  const bad = record(3);
-  const { triage, handle, dead, calls } = triageOf((offset) =>
-    offset === 3 ? new PoisonRecord(all[3]!, new Error('no such alert')) : undefined,
+test('a batch with several impossible records is handled once, and they are dead letters', async () => {
+  const impossible = (offset: number) => offset % 7 === 3;
+  const { triage, handle, dead, handled, calls } = triageOf(() => undefined);
+  const rest = await triage.process(
+    records(100),
+    async (some) => {
+      await handle(some.filter(({ offset }) => !impossible(offset)));
+      const refused = some.filter(({ offset }) => impossible(offset));
+      return { refused: refused.map((record) => new PoisonRecord(record, new Error('no such alert'))), held: [] };
+    },
+    never,
   );
-  const all = [...records(3), bad, record(4)];
-  assert.deepEqual(await triage.sift(all, handle, never), []);
+  assert.deepEqual(rest, []);
+  assert.equal(calls(), 1);
+  assert.deepEqual([...dead.keys()], [3, 10, 17, 24, 31, 38, 45, 52, 59, 66, 73, 80, 87, 94]);
+  assert.ok([...dead.values()].every(({ errorClass, attempts }) => errorClass === 'poison' && attempts === 1));
+  assert.equal(handled.size, 86);
+});
+
+test('while dead letters are taken nowhere, a batch with an impossible record comes again, all of it', async () => {
+  const { handle, handled } = triageOf(() => undefined);
+  const deadLetters = {
+    send: () => Promise.reject(new Error('neither Kafka nor PostgreSQL')),
+  } as unknown as DeadLetters;
+  const triage = new Triage({ deadLetters, attempts: 3, backoffBaseMs: 1, backoffCapMs: 1, logger: silentLogger() });
+  const refusing = async (some: readonly IncomingRecord[]) => {
+    await handle(some);
+    return { refused: [new PoisonRecord(some[0]!, new Error('no such alert'))], held: [] };
+  };
+  await assert.rejects(triage.process(records(3), refusing, never), NotTheRecordsFault);
+  assert.ok(
+    [...handled.values()].every((times) => times === 1),
+    'no half of it is tried alone',
+  );
+});
+
+test('what is refused holds up nothing of its key, and what waits of another key does', async () => {
+  const { triage, handle, dead, handled } = triageOf(() => undefined);
+  const batch = Array.from({ length: 9 }, (_, offset) => keyed(offset));
+  const rest = await triage.process(
+    batch,
+    async (some) => {
+      await handle(some.filter(({ key, offset }) => key !== 'k1' && offset !== 3));
+      const refused = some
+        .filter(({ offset }) => offset === 3)
+        .map((record) => new PoisonRecord(record, new Error('no')));
+      return { refused, held: some.filter(({ key }) => key === 'k1') };
+    },
+    never,
+  );
   assert.deepEqual([...dead.keys()], [3]);
-  assert.equal(calls(), 2);
+  assert.deepEqual([...handled.keys()], [0, 2, 5, 6, 8]);
+  assert.deepEqual(
+    rest.map(({ offset }) => offset),
+    [1, 4, 7],
+  );
 });
 
 test('an outage buries nothing and is not divided', async () => {
@@ -79,7 +126,7 @@ test('an outage buries nothing and is not divided', async () => {
     new PublishFailed('no broker'),
   ]) {
     const { triage, handle, dead, calls } = triageOf(() => error);
-    await assert.rejects(triage.sift(records(200), handle, never), NotTheRecordsFault);
+    await assert.rejects(triage.process(records(200), handle, never), NotTheRecordsFault);
     assert.equal(dead.size, 0);
     assert.equal(calls(), 1);
   }
@@ -88,7 +135,7 @@ test('an outage buries nothing and is not divided', async () => {
 test('a deadlock is tried again, as a whole', async () => {
   let failures = 2;
   const { triage, handle, handled, calls } = triageOf(() => (failures-- > 0 ? sqlError('40P01') : undefined));
-  assert.deepEqual(await triage.sift(records(10), handle, never), []);
+  assert.deepEqual(await triage.process(records(10), handle, never), []);
   assert.equal(handled.size, 10);
   assert.equal(calls(), 3);
 });
@@ -97,7 +144,7 @@ test('a record that waits for a lock or times out is never given up, however oft
   for (const state of ['57014', '55P03', '40P01', 'EPOOLFULL']) {
     const { triage, handle, dead, handled } = triageOf((offset) => (offset === 5 ? sqlError(state) : undefined));
     for (let pass = 0; pass < 20; pass += 1) {
-      const rest = await triage.sift([record(5), record(6), record(7 + pass)], handle, never);
+      const rest = await triage.process([record(5), record(6), record(7 + pass)], handle, never);
       assert.deepEqual(
         rest.map(({ offset }) => offset),
         [5],
@@ -110,7 +157,7 @@ test('a record that waits for a lock or times out is never given up, however oft
 
 test('a record that fails alone in an unknown way, again and again, while others succeed, is given up in the end', async () => {
   const { triage, handle, dead } = triageOf((offset) => (offset === 5 ? new Error('a bug') : undefined));
-  let suspects = await triage.sift(records(8), handle, never);
+  let suspects = await triage.process(records(8), handle, never);
   let passes = 1;
   for (; suspects.length > 0; passes += 1) {
     assert.deepEqual(
@@ -118,7 +165,7 @@ test('a record that fails alone in an unknown way, again and again, while others
       [5],
     );
     assert.equal(dead.size, 0);
-    suspects = await triage.sift([record(5), record(6), record(7)], handle, never);
+    suspects = await triage.process([record(5), record(6), record(7)], handle, never);
   }
   assert.equal(dead.get(5)!.errorClass, 'exhausted');
   assert.equal(dead.get(5)!.attempts, 4);
@@ -128,7 +175,7 @@ test('a record that fails alone in an unknown way, again and again, while others
 test('alone in the world it is never given up: there is nobody to compare it with', async () => {
   const { triage, handle, dead } = triageOf(() => new Error('something unknown'));
   for (let pass = 0; pass < 50; pass += 1) {
-    const suspects = await triage.sift([record(1)], handle, never).catch(() => [record(1)]);
+    const suspects = await triage.process([record(1)], handle, never).catch(() => [record(1)]);
     assert.equal(suspects.length, 1);
   }
   assert.equal(dead.size, 0);
@@ -137,7 +184,7 @@ test('alone in the world it is never given up: there is nobody to compare it wit
 test('a database in which everything times out gives up nothing', async () => {
   const { triage, handle, dead, calls } = triageOf(() => sqlError('57014'));
   for (let pass = 0; pass < 20; pass += 1) {
-    await assert.rejects(triage.sift(records(1000), handle, never), NotTheRecordsFault);
+    await assert.rejects(triage.process(records(1000), handle, never), NotTheRecordsFault);
   }
   assert.equal(dead.size, 0);
   assert.ok(calls() < 20 * 40, `${calls()} calls`);
@@ -148,7 +195,7 @@ test('bad neighbours do not pass for an outage', async () => {
   let rest = records(200);
   for (let pass = 0; pass < 1000 && rest.length > 0; pass += 1) {
     // The control may be a bad neighbour itself: then all is tried once more.
-    rest = await triage.sift([...rest, record(300 + pass), record(1500 + pass)], handle, never).catch(() => rest);
+    rest = await triage.process([...rest, record(300 + pass), record(1500 + pass)], handle, never).catch(() => rest);
   }
   assert.deepEqual([...dead.keys()].sort(), [0, 1, 2, 3, 4, 5]);
   for (let offset = 6; offset < 200; offset += 1) assert.ok(handled.has(offset), `${offset} was not handled`);
@@ -162,7 +209,7 @@ test('what follows a suspect of the same key is not handled before it, whatever 
         bad.has(offset) ? new Error('a bug') : undefined,
       );
       const batch = Array.from({ length: 12 }, (_, offset) => keyed(offset));
-      const rest = await triage.sift(batch, handle, never).catch(() => batch);
+      const rest = await triage.process(batch, handle, never).catch(() => batch);
       for (const { offset } of batch) {
         const first = [...bad].filter((each) => each % 3 === offset % 3).sort((a, b) => a - b)[0] ?? Infinity;
         assert.equal(handled.has(offset), offset < first, `${offset} of ${[...bad].join()}`);
@@ -182,7 +229,7 @@ test('the record that tells bad neighbours from an outage overtakes none of its 
   for (let pass = 0; pass < 50; pass += 1) {
     const order: number[] = [];
     const { triage, handle } = triageOf((offset) => (offset < 3 ? new Error('a bug') : undefined), 1);
-    await triage.sift(
+    await triage.process(
       batch,
       async (some) => {
         const busy = await handle(some);
@@ -202,11 +249,11 @@ test('the record that tells bad neighbours from an outage overtakes none of its 
 test('what somebody holds waits with what follows of its key, and is no suspect', async () => {
   const { triage, handle, handled } = triageOf(() => undefined);
   const batch = Array.from({ length: 9 }, (_, offset) => keyed(offset));
-  const rest = await triage.sift(
+  const rest = await triage.process(
     batch,
     async (some) => {
       await handle(some.filter(({ key }) => key !== 'k1'));
-      return some.filter(({ key }) => key === 'k1');
+      return { refused: [], held: some.filter(({ key }) => key === 'k1') };
     },
     never,
   );
