@@ -46,7 +46,7 @@ export function createAlertApi(runtime: Runtime): Service {
     { value: resolver.size, attributes: { role: 'alert-api' } },
   ]);
   const rules = new StaffedRulesCache(database);
-  const alerts = alertService({ batcher, computations: grpc.computations, resolver, rules, logger, metrics });
+  const alerts = alertService({ batcher, computations: grpc.computations, resolver, rules, metrics });
   const { GetAlert, ListAlerts } = alerts;
   grpc.addService(
     api.AlertService.service,

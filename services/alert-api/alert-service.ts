@@ -1,21 +1,21 @@
+import { status } from '@grpc/grpc-js';
 import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { Handlers } from '../api/handlers.js';
 import { BOUNDS, Violations } from '../api/violations.js';
 import type { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
-import { databaseStatus } from '../lib/grpc/database-status.js';
 import { requireScope } from '../api/access.js';
 import { callerKey, type Identity } from '../lib/grpc/identity.js';
 import { alertBytes, readFilter, readPage, readPageSize, readPageToken, toAlertMessage } from '../api/messages.js';
-import type { CallContext } from '../lib/grpc/server.js';
-import { cut, fitting, grpcCode, MESSAGE_BYTES } from '../lib/grpc/status.js';
+import type { CallContext } from '../lib/grpc/call-context.js';
+import { sent } from '../lib/grpc/status.js';
 import type {
   AlertServiceDefinition,
   BatchCreateAlertsResult,
+  BatchItemError,
   CreateAlertRequest__Output,
   CreateAlertResponse,
 } from '../gen/types.js';
-import type { Logger } from '../lib/logging.js';
 import { statusName, type Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import type { Attributes, Span } from '../lib/telemetry/tracing.js';
@@ -37,7 +37,6 @@ export interface AlertServiceDeps {
   readonly computations: EventLoopTurns;
   readonly resolver: RecipientResolver;
   readonly rules: StaffedRulesCache;
-  readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
@@ -47,21 +46,20 @@ export function alertService({
   computations,
   resolver,
   rules,
-  logger,
   metrics,
 }: AlertServiceDeps): Handlers<AlertServiceDefinition> {
   const items = metrics.counter(
     'ssom.create.batch_items',
     'Items of BatchCreateAlerts, by the status of each.',
     // Those of which an alarm asks the rate: the first batch that is refused has hundreds.
-    [OK, UNAVAILABLE, RESOURCE_EXHAUSTED, INTERNAL].map(itemStatus),
+    [status.OK, status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.INTERNAL].map(itemStatus),
   );
 
   /** A batch whose items were all refused is a call that was OK. */
   function countItems(results: readonly BatchCreateAlertsResult[]): void {
     const counts = new Map<number, number>();
     for (const { error } of results) {
-      const code = error?.code ?? OK;
+      const code = error?.code ?? status.OK;
       counts.set(code, (counts.get(code) ?? 0) + 1);
     }
     for (const [code, count] of counts) items.add(count, itemStatus(code));
@@ -107,15 +105,21 @@ export function alertService({
       const violations = new Violations();
       violations.fits('requests', requests, BOUNDS['BatchCreateAlertsRequest.requests']);
       violations.throwIfAny();
+      // What fails together has one error, which is told and logged once.
+      const told = new Map<Error, BatchCreateAlertsResult>();
+      const refuse = (error: Error) => {
+        const result = told.get(error) ?? { error: toItemError(call.translate(error)) };
+        told.set(error, result);
+        return result;
+      };
       const outcomes: Promise<BatchCreateAlertsResult>[] = [];
       for (let from = 0; from < requests.length; from += AT_ONCE.items) {
         const begin = () =>
-          requests.slice(from, from + AT_ONCE.items).map((request) =>
-            create(request, call).then(
-              (response): BatchCreateAlertsResult => ({ response }),
-              (error: Error): BatchCreateAlertsResult => ({ error: itemError(error, logger) }),
-            ),
-          );
+          requests
+            .slice(from, from + AT_ONCE.items)
+            .map((request) =>
+              create(request, call).then((response): BatchCreateAlertsResult => ({ response }), refuse),
+            );
         outcomes.push(
           ...(requests.length <= AT_ONCE.items
             ? begin()
@@ -185,23 +189,7 @@ function itemStatus(code: number): Attributes {
   return { 'rpc.response.status_code': statusName(code) };
 }
 
-const OK = 0;
-const RESOURCE_EXHAUSTED = 8;
-const UNAVAILABLE = 14;
-const INTERNAL = 13;
-
-function itemError(error: Error, logger: Logger) {
-  const known = error instanceof AlertError ? error : databaseStatus(error);
-  if (known !== undefined) {
-    return {
-      code: grpcCode(known),
-      message: cut(known.message, MESSAGE_BYTES),
-      reason: known.reason,
-      // Of 500 items: each with its first ones.
-      fieldViolations: fitting(known.violations),
-      retryAfterMs: known.retryAfterMs ?? 0,
-    };
-  }
-  logger.error({ err: error }, 'an item of a batch failed unexpectedly');
-  return { code: INTERNAL, message: 'internal error', reason: 'INTERNAL' };
+function toItemError(error: AlertError): BatchItemError {
+  const { code, message, reason, violations, retryAfterMs = 0 } = sent(error);
+  return { code, message, reason, fieldViolations: violations, retryAfterMs };
 }

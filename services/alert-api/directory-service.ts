@@ -4,7 +4,7 @@ import type { Handlers } from '../api/handlers.js';
 import { BOUNDS, Violations } from '../api/violations.js';
 import { requireScope } from '../api/access.js';
 import { fromProto, readPage, readPageSize, readPageToken } from '../api/messages.js';
-import type { CallContext } from '../lib/grpc/server.js';
+import type { CallContext } from '../lib/grpc/call-context.js';
 import type { DirectoryServiceDefinition, DirectoryWarning, RoutingRule__Output, User__Output } from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';

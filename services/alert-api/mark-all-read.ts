@@ -1,6 +1,6 @@
 import { CallEnded } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
-import type { CallContext } from '../lib/grpc/server.js';
+import type { CallContext } from '../lib/grpc/call-context.js';
 import type { InboxUpdate } from '../domain/alert.js';
 import { markAllRead } from '../store/inboxes.js';
 

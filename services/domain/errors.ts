@@ -15,7 +15,9 @@ export type ErrorCode =
   | 'RESOURCE_EXHAUSTED'
   | 'UNAVAILABLE'
   | 'DEADLINE_EXCEEDED'
-  | 'CANCELLED';
+  | 'CANCELLED'
+  /** Nothing: the fault is ours. */
+  | 'INTERNAL';
 
 export interface ErrorDetails {
   readonly violations?: readonly FieldViolation[];

@@ -14,8 +14,12 @@ const RETRY_MS = 500;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- grpc-js types a service by its untyped methods
 type Method = grpc.MethodDefinition<any, any>;
 
-/** What a server's client sent cannot be decoded. */
-export class UndecodableRequest extends Error {}
+/** What a server's client sent cannot be decoded: said as grpc-js says it of requests that it decodes itself. */
+export class UndecodableRequest extends AlertError {
+  constructor(cause: unknown) {
+    super('INTERNAL', 'REQUEST_UNDECODABLE', 'Error deserializing request', { cause });
+  }
+}
 
 /** A request as it came, which is decoded later. */
 export class UnreadRequest {
@@ -29,7 +33,7 @@ export class UnreadRequest {
     try {
       return this.decoded();
     } catch (cause) {
-      throw new UndecodableRequest('the request cannot be decoded', { cause });
+      throw new UndecodableRequest(cause);
     }
   }
 }

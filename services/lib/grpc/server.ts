@@ -4,27 +4,18 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
-import { judgeDatabaseError } from '../postgres-errors.js';
-import { CallEnded, type Database, type StatementObserver } from '../postgres.js';
+import type { Database } from '../postgres.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
 import { StatementSpans } from '../telemetry/statements.js';
-import {
-  failSpan,
-  SpanKind,
-  traceIdOf,
-  traceparentOf,
-  validTraceparent,
-  type Span,
-  type Tracing,
-} from '../telemetry/tracing.js';
+import { failSpan, SpanKind, traceparentOf, validTraceparent, type Span, type Tracing } from '../telemetry/tracing.js';
 import type { EventLoopTurns } from '../turns.js';
+import { CallContext } from './call-context.js';
 import { boundConnections } from './connections.js';
-import { databaseStatus } from './database-status.js';
 import { callerKey, type Authenticate, type Identity } from './identity.js';
 import { addHealth } from './health.js';
-import { LargeRequests, leavingLargeUnread, UndecodableRequest, UnreadRequest } from './large-requests.js';
+import { LargeRequests, leavingLargeUnread, UnreadRequest } from './large-requests.js';
 import { OpenStreams, pass } from './open-streams.js';
 import { metadataOf } from './reset-call.js';
 import { RunningCalls } from './running-calls.js';
@@ -32,26 +23,6 @@ import { toStatus } from './status.js';
 
 // A port that is taken is reported by listen(); grpc-js would print a line of its own as well.
 grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-
-/** What a handler knows of its call besides the request. */
-export class CallContext {
-  constructor(
-    readonly identity: Identity,
-    /** Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can stop. */
-    readonly signal: AbortSignal,
-    private readonly shared: Pick<GrpcServerDeps, 'database'>,
-    readonly span?: Span,
-    /** Makes spans children of this call; undefined while tracing is off. */
-    readonly traceparent?: string,
-    /** Undefined while the call is not recorded. */
-    private readonly statements?: StatementObserver,
-  ) {}
-
-  /** Its statements are seen below this call, and end when nobody waits for the answer any more. */
-  get database(): Database {
-    return this.shared.database.forCall({ statements: this.statements, signal: this.signal });
-  }
-}
 
 /** Codes that say that we failed; the others are the caller's business and no errors of a server's span. */
 const SERVER_ERRORS: ReadonlySet<grpc.status> = new Set([
@@ -125,7 +96,7 @@ type Definition = grpc.ServiceDefinition<any>;
 
 /**
  * A gRPC server with health and reflection. Every handler is wrapped once: it gets the caller's identity, a span that
- * continues the caller's trace, and one translation of errors.
+ * continues the caller's trace, and one translation of errors (CallContext.translate).
  */
 export class GrpcServer {
   readonly #server: grpc.Server;
@@ -292,9 +263,7 @@ export class GrpcServer {
           callback(null, response);
         },
         (error: Error) => {
-          // Why nobody waits any more: the caller has gone, or this server shuts down.
-          const told = running.signal.aborted && error instanceof CallEnded ? (running.signal.reason as Error) : error;
-          const status = this.#fail(path, told, context.span);
+          const status = statusOf(error, context);
           finish(status.code);
           callback(status);
         },
@@ -350,21 +319,17 @@ export class GrpcServer {
 
   #stream(path: string, handler: StreamHandler<unknown, unknown>): grpc.handleServerStreamingCall<unknown, unknown> {
     return (call) => {
-      const fail = (error: Error, span?: Span) => {
-        const { code, details, metadata } = this.#fail(path, error, span);
-        call.emit('error', { code, details, metadata });
-      };
       const running = this.#begin(call);
       const context = this.#open(path, call, running.signal);
       if (context instanceof AlertError) {
         this.#running.delete(running);
-        return fail(context);
+        return void call.emit('error', toStatus(context));
       }
       // The span of a stream is its opening: a stream may live for days.
       Promise.resolve(handler(call, context))
         .then(
           () => succeed(context.span),
-          (error: Error) => fail(error, context.span),
+          (error: Error) => call.emit('error', statusOf(error, context)),
         )
         .finally(() => this.#running.delete(running));
     };
@@ -387,7 +352,7 @@ export class GrpcServer {
     if (this.#isEnding) return shuttingDown('this server shuts down; try again');
     try {
       const identity = authenticate(call.metadata);
-      if (!tracing.enabled) return new CallContext(identity, signal, this.deps);
+      if (!tracing.enabled) return new CallContext(path, identity, signal, this.deps);
       const method = path.slice(1);
       const span = tracing.startCall(method, {
         kind: SpanKind.SERVER,
@@ -396,47 +361,25 @@ export class GrpcServer {
       });
       const traceparent = traceparentOf(span);
       const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-      return new CallContext(identity, signal, this.deps, span, traceparent, statements);
+      return new CallContext(path, identity, signal, this.deps, span, traceparent, statements);
     } catch (error) {
       if (error instanceof AlertError) return error;
       this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');
       return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
     }
   }
-
-  #fail(path: string, error: Error, span: Span | undefined) {
-    const status = this.#statusOf(path, error, traceIdOf(traceparentOf(span)));
-    if (span?.isRecording() === true) {
-      span.setAttribute(ATTR.rpcStatus, grpc.status[status.code]);
-      if (SERVER_ERRORS.has(status.code)) failSpan(span, error);
-      else span.end();
-    }
-    return status;
-  }
-
-  #statusOf(path: string, error: Error, traceId: string | undefined) {
-    if (error instanceof AlertError) return toStatus(error);
-    // As grpc-js says it of requests that it decodes itself.
-    if (error instanceof UndecodableRequest) return internal('Error deserializing request');
-    const refusal = databaseStatus(error);
-    if (refusal !== undefined) {
-      if (refusal.canRetry) {
-        const { reason } = judgeDatabaseError(error)!;
-        this.deps.logger.warn(
-          { method: path, trace_id: traceId, err: error, reason },
-          'the database could not do it now',
-        );
-      }
-      return toStatus(refusal);
-    }
-    // What we did not foresee is logged whole, and the caller learns nothing of our insides.
-    this.deps.logger.error({ method: path, trace_id: traceId, err: error }, 'a call failed unexpectedly');
-    return internal('internal error');
-  }
 }
 
-function internal(details: string) {
-  return { code: grpc.status.INTERNAL, details, metadata: new grpc.Metadata() };
+/** What a call that failed ends with; its span ends as well. */
+function statusOf(error: Error, call: CallContext) {
+  const status = toStatus(call.translate(error));
+  const { span } = call;
+  if (span?.isRecording() === true) {
+    span.setAttribute(ATTR.rpcStatus, grpc.status[status.code]);
+    if (SERVER_ERRORS.has(status.code)) failSpan(span, error);
+    else span.end();
+  }
+  return status;
 }
 
 /** What a caller says of its trace; nothing if it says it twice, or in a way that nobody understands. */

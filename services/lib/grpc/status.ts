@@ -9,7 +9,7 @@ const DETAILS_KEY = 'grpc-status-details-bin';
  * A status travels in headers, of which many clients take 8 KiB; above 64 KiB nghttp2 sends nothing and cuts off the
  * connection with all its calls. In the message a byte may become three characters (%EC), in the details 4/3.
  */
-export const MESSAGE_BYTES = 900;
+const MESSAGE_BYTES = 900;
 const VIOLATION_BYTES = 300;
 const VIOLATIONS_BYTES = 2500;
 
@@ -25,6 +25,7 @@ const STATUS: Record<ErrorCode, grpc.status> = {
   UNAVAILABLE: grpc.status.UNAVAILABLE,
   DEADLINE_EXCEEDED: grpc.status.DEADLINE_EXCEEDED,
   CANCELLED: grpc.status.CANCELLED,
+  INTERNAL: grpc.status.INTERNAL,
 };
 
 /** The messages of google.rpc that travel in the trailer, by their field numbers. */
@@ -57,13 +58,8 @@ function any(name: string, value: object): { typeUrl: string; value: Uint8Array 
   return { typeUrl: `type.googleapis.com/google.rpc.${name}`, value: type.encode(type.fromObject(value)).finish() };
 }
 
-/** The gRPC code of a domain error. */
-export function grpcCode(error: AlertError): grpc.status {
-  return STATUS[error.code];
-}
-
 /** A text of at most so many bytes, and a sign that there was more. */
-export function cut(text: string, bytes: number): string {
+function cut(text: string, bytes: number): string {
   // A character of UTF-16 has at most three bytes.
   if (text.length * 3 <= bytes || Buffer.byteLength(text) <= bytes) return text;
   const kept = Buffer.from(text)
@@ -74,7 +70,7 @@ export function cut(text: string, bytes: number): string {
 }
 
 /** The first violations, as many as a trailer holds, and how many there are besides. */
-export function fitting(violations: readonly FieldViolation[]): FieldViolation[] {
+function fitting(violations: readonly FieldViolation[]): FieldViolation[] {
   const kept: FieldViolation[] = [];
   let bytes = 0;
   for (const violation of violations) {
@@ -89,18 +85,26 @@ export function fitting(violations: readonly FieldViolation[]): FieldViolation[]
   return kept;
 }
 
-/**
- * A domain error as a gRPC status with ErrorInfo, BadRequest and RetryInfo in its trailer. What is long is shortened, so
- * that it arrives.
- */
+/** What is sent of an error, of a call or of an item of a batch: what is long is shortened, so that it arrives. */
+export function sent(error: AlertError) {
+  return {
+    code: STATUS[error.code],
+    message: cut(error.message, MESSAGE_BYTES),
+    reason: error.reason,
+    metadata: error.metadata,
+    violations: fitting(error.violations),
+    retryAfterMs: error.retryAfterMs,
+  };
+}
+
+/** A domain error as a gRPC status with ErrorInfo, BadRequest and RetryInfo in its trailer. */
 export function toStatus(error: AlertError): { code: grpc.status; details: string; metadata: grpc.Metadata } {
-  const code = grpcCode(error);
-  const message = cut(error.message, MESSAGE_BYTES);
-  const details = [any('ErrorInfo', { reason: error.reason, domain: ERROR_DOMAIN, metadata: error.metadata })];
-  if (error.violations.length > 0) details.push(any('BadRequest', { fieldViolations: fitting(error.violations) }));
-  if (error.retryAfterMs !== undefined) {
-    const seconds = Math.floor(error.retryAfterMs / 1000);
-    details.push(any('RetryInfo', { retryDelay: { seconds, nanos: Math.round((error.retryAfterMs % 1000) * 1e6) } }));
+  const { code, message, reason, metadata: facts, violations, retryAfterMs } = sent(error);
+  const details = [any('ErrorInfo', { reason, domain: ERROR_DOMAIN, metadata: facts })];
+  if (violations.length > 0) details.push(any('BadRequest', { fieldViolations: violations }));
+  if (retryAfterMs !== undefined) {
+    const seconds = Math.floor(retryAfterMs / 1000);
+    details.push(any('RetryInfo', { retryDelay: { seconds, nanos: Math.round((retryAfterMs % 1000) * 1e6) } }));
   }
   const type = google.lookupType('Status');
   const metadata = new grpc.Metadata();

@@ -4,8 +4,7 @@ import { alertService } from '../../../services/alert-api/alert-service.js';
 import { CreateBatcher } from '../../../services/alert-api/create-batcher.js';
 import type { AlertError } from '../../../services/domain/errors.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
-import type { CallContext } from '../../../services/lib/grpc/server.js';
-import { silentLogger } from '../../../services/lib/logging.js';
+import type { CallContext } from '../../../services/lib/grpc/call-context.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
 import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { EventLoopTurns } from '../../../services/lib/turns.js';
@@ -135,7 +134,6 @@ test('large requests that wait to be read are among those that wait: beyond its 
     computations: new EventLoopTurns(),
     resolver: new RecipientResolver(database),
     rules: new StaffedRulesCache(database),
-    logger: silentLogger(),
     metrics: new Metrics('test'),
   });
   const userIds = Array.from({ length: 2000 }, (_, index) => `nobody-${index}`);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { MarkAllReads } from '../../../services/alert-api/mark-all-read.js';
-import type { CallContext } from '../../../services/lib/grpc/server.js';
+import type { CallContext } from '../../../services/lib/grpc/call-context.js';
 import { wait } from '../../../services/lib/retry.js';
 import { listInbox } from '../../../services/store/inboxes.js';
 import { alertRequest } from '../../support/alerts.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { alertService, type AlertServiceDeps } from '../../../services/alert-api/alert-service.js';
 import { callerKey, type Identity } from '../../../services/lib/grpc/identity.js';
-import type { CallContext } from '../../../services/lib/grpc/server.js';
+import type { CallContext } from '../../../services/lib/grpc/call-context.js';
 
 test('large alerts are read in the turns in which they are decoded: a user and a service of one name are two', async () => {
   const callers: string[] = [];
@@ -19,7 +19,7 @@ test('large alerts are read in the turns in which they are decoded: a user and a
   const large = { message: 'x'.repeat(20_000), recipients: null };
   for (const kind of ['user', 'service'] as const) {
     const identity: Identity = { kind, subject: 'grafana', scopes: new Set(['alerts:create'] as const) };
-    const call = { identity, signal: new AbortController().signal } as CallContext;
+    const call = { identity, signal: new AbortController().signal } as unknown as CallContext;
     await assert.rejects(CreateAlert(large as never, call), /enough/);
     await assert.rejects(
       BatchCreateAlerts({ requests: Array.from({ length: 51 }, () => large) } as never, call),

@@ -78,6 +78,7 @@ test('every code has its gRPC status, of the same name', () => {
     'UNAVAILABLE',
     'DEADLINE_EXCEEDED',
     'CANCELLED',
+    'INTERNAL',
   ];
   for (const code of codes) assert.equal(toStatus(new AlertError(code, 'R', 'm')).code, grpc.status[code]);
 });
