@@ -50,7 +50,7 @@ module.exports = {
     only(
       'runtime',
       '^services/runtime/',
-      ['^services/(runtime|events|api|domain|lib)/', '^services/store/(migrate|dead-letters)\\.ts$'],
+      ['^services/(runtime|events|api|domain|lib)/', '^services/store/(migrate|dead-letters|kept-dead-letters)\\.ts$'],
       'What roles stand on knows no role.',
     ),
     {
@@ -106,7 +106,7 @@ module.exports = {
       '^services/cli/',
       [
         '^services/(cli|client|gen|lib|domain|events)/',
-        '^services/store/(migrate|dead-letters|state|progress)\\.ts$',
+        '^services/store/(migrate|dead-letters|kept-dead-letters|state|progress)\\.ts$',
         '^services/launch/run\\.ts$',
       ],
       'The command line speaks gRPC like everybody else; only what operators do by hand reaches further.',

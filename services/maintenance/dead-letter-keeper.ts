@@ -11,20 +11,22 @@ import { LOCKS } from '../store/locks.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import {
   doubtfulDeadLetters,
+  deadLettersInTopic,
+  loseDeadLetters,
+  reopenAlerts,
+  type DeadLetterPlace,
+  type DoubtfulDeadLetter,
+} from '../store/dead-letters.js';
+import {
   dueDeadLetters,
   releaseDeadLetters,
-  deadLettersInTopic,
   deadLettersState,
-  loseDeadLetters,
   deferDeadLetters,
-  reopenAlerts,
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
   type KeptDeadLetter,
   type DeadLettersState,
-  type DeadLetterPlace,
-  type DoubtfulDeadLetter,
-} from '../store/dead-letters.js';
+} from '../store/kept-dead-letters.js';
 
 const FORWARD_INTERVAL_MS = 5000;
 /** Dead letters that are asked for together, and how long their topics may take. */

@@ -6,7 +6,8 @@ import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { withTimeout } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
-import { keepDeadLetter, NO_PARTITION, rememberDeadLetter } from '../store/dead-letters.js';
+import { NO_PARTITION, rememberDeadLetter } from '../store/dead-letters.js';
+import { keepDeadLetter } from '../store/kept-dead-letters.js';
 import type { ClaimedPush } from '../store/pushes.js';
 import type { FcmError } from './fcm.js';
 

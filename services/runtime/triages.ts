@@ -8,7 +8,8 @@ import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
-import { keepDeadLetter, rememberDeadLetter } from '../store/dead-letters.js';
+import { rememberDeadLetter } from '../store/dead-letters.js';
+import { keepDeadLetter } from '../store/kept-dead-letters.js';
 import { countRetries } from './observe.js';
 
 export type Identify = (record: IncomingRecord) => { alertId?: number; userId?: string };

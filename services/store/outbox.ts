@@ -1,5 +1,6 @@
 import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
-import { NO_PARTITION, possibleText, storedHeaders, type DeadLetterRecord } from './dead-letters.js';
+import { NO_PARTITION, possibleText, type DeadLetterRecord } from './dead-letters.js';
+import { storedHeaders } from './kept-dead-letters.js';
 
 /**
  * Removes published alerts from the outbox. Ids that are not there any more are ignored. It does not wait for the disk: a row

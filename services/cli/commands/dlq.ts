@@ -2,7 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { DeadLetter } from '../../lib/kafka/dead-letter-topic.js';
 import type { IncomingRecord } from '../../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../../lib/kafka/producer.js';
-import type { KeptDeadLetter } from '../../store/dead-letters.js';
+import type { KeptDeadLetter } from '../../store/kept-dead-letters.js';
 import { examples, parseWhole, type AddCommands } from '../command.js';
 import { FAILED, INTERRUPTED, OK, print, say, type Context } from '../context.js';
 import { count, oneLine } from '../views/text.js';
@@ -147,7 +147,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
     say(context, `For a Kafka of its own set PROFILE=dev or prod, or ${missing.join(', ')}.`);
     return FAILED;
   }
-  const [{ Database }, { silentLogger }, { Consumer }, { Producer }, { UnknownTopic }, letters, store] =
+  const [{ Database }, { silentLogger }, { Consumer }, { Producer }, { UnknownTopic }, letters, store, kept] =
     await Promise.all([
       import('../../lib/postgres.js'),
       import('../../lib/logging.js'),
@@ -156,6 +156,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
       import('../../lib/kafka/topic-offsets.js'),
       import('../../lib/kafka/dead-letter-topic.js'),
       import('../../store/dead-letters.js'),
+      import('../../store/kept-dead-letters.js'),
     ]);
   const logger = silentLogger();
   const brokers = { bootstrapServers: config.kafkaBootstrapServers, inProcess: false };
@@ -168,18 +169,18 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
   let producer: KafkaProducer | undefined;
   /** Those in PostgreSQL, then those in the topic, each once. */
   async function* deadLettersIn(topic: string, isAskedFor: boolean): AsyncGenerator<Found & { purged: boolean }> {
-    const kept = new Set<string>();
-    for await (const each of store.keptDeadLetters(database, topic)) {
+    const known = new Set<string>();
+    for await (const each of kept.keptDeadLetters(database, topic)) {
       const letter = letters.toDeadLetter(toRecord(each));
       if (letter === undefined) continue;
-      kept.add(nameOf(letter));
+      known.add(nameOf(letter));
       yield { ...letter, place: each.place, purged: each.purged };
     }
     try {
       for await (const letter of letters.readDeadLetters(consumer, topic))
-        if (!kept.has(nameOf(letter))) yield { ...letter, place: 'topic', purged: false };
+        if (!known.has(nameOf(letter))) yield { ...letter, place: 'topic', purged: false };
     } catch (error) {
-      if (!(error instanceof UnknownTopic) || (isAskedFor && kept.size === 0)) throw error;
+      if (!(error instanceof UnknownTopic) || (isAskedFor && known.size === 0)) throw error;
       say(context, error.message);
     }
   }

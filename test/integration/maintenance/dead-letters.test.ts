@@ -7,16 +7,14 @@ import { Consumer, type IncomingRecord } from '../../../services/lib/kafka/consu
 import type { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { main } from '../../../services/cli/cli.js';
+import { loseAllDeadLetters, purgeDeadLetters, rememberDeadLetter } from '../../../services/store/dead-letters.js';
 import {
   keepDeadLetter,
   keptDeadLetters,
   deadLettersState,
-  loseAllDeadLetters,
-  purgeDeadLetters,
-  rememberDeadLetter,
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
-} from '../../../services/store/dead-letters.js';
+} from '../../../services/store/kept-dead-letters.js';
 import type { Runtime } from '../../../services/runtime/runtime.js';
 import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { alertRequest } from '../../support/alerts.js';
