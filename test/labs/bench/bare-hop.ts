@@ -8,8 +8,8 @@ import { positionsAfter } from '../../../services/lib/kafka/offset-tracker.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { createLogger } from '../../../services/lib/logging.js';
 import { Database } from '../../../services/lib/postgres.js';
-import { paced } from './pacing.js';
-import { serve } from './worker.js';
+import { paced } from '../frame/pacing.js';
+import { serve } from '../frame/worker.js';
 
 export interface HopOptions {
   readonly part: 'entry' | 'forward' | 'store' | 'end';

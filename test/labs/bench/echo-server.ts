@@ -2,7 +2,7 @@
 import grpc, { type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import type { CreateAlertRequest__Output, CreateAlertResponse } from '../../../services/gen/types.js';
-import { serve } from './worker.js';
+import { serve } from '../frame/worker.js';
 
 const { CreateAlert } = api.AlertService.service;
 

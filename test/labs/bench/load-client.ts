@@ -1,10 +1,10 @@
 // The load: one process that calls alert-api and holds the streams.
 import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
-import { paced } from './pacing.js';
-import { percentile } from './statistics.js';
+import { paced } from '../frame/pacing.js';
+import { percentile } from '../frame/statistics.js';
 import { batchRequest, countChanges, countStored, createRequest, sourceIds } from './wire.js';
-import { serve } from './worker.js';
+import { serve } from '../frame/worker.js';
 
 const { CreateAlert, BatchCreateAlerts } = api.AlertService.service;
 const { StreamAlerts } = api.AlertStreamService.service;

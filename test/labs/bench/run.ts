@@ -1,7 +1,8 @@
 // `npm run bench`: measures the service on the real stack; see README.md.
 import { join } from 'node:path';
 import { ROOT } from '../../../services/lib/root.js';
-import { runLaboratory } from './laboratory.js';
+import { runLab } from '../frame/command-line.js';
+import { measurement } from '../frame/measurement.js';
 import { busyInbox } from './scenarios/busy-inbox.js';
 import { createDurable } from './scenarios/create-durable.js';
 import { greedyCaller } from './scenarios/greedy-caller.js';
@@ -9,11 +10,14 @@ import { latency } from './scenarios/latency.js';
 import { start } from './scenarios/start.js';
 import { broadcast, singleBatch, singleUnary } from './scenarios/throughput.js';
 
-await runLaboratory({
-  name: 'bench',
-  scenarios: [createDurable, broadcast, singleUnary, singleBatch, latency, greedyCaller, busyInbox, start],
-  readme: join(ROOT, 'test', 'labs', 'bench', 'README.md'),
-  rounds: 5,
-  users: 1000,
-  usersAre: 'connected users',
-});
+await runLab(
+  measurement({
+    name: 'bench',
+    about: 'how much, how fast, and what it takes',
+    scenarios: [createDurable, broadcast, singleUnary, singleBatch, latency, greedyCaller, busyInbox, start],
+    readme: join(ROOT, 'test', 'labs', 'bench', 'README.md'),
+    rounds: 5,
+    users: 1000,
+    usersAre: 'connected users',
+  }),
+);

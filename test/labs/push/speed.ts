@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { bareLoop, sampleMessage } from '../../fakes/fcm/bare-loop.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
-import { median } from '../bench/statistics.js';
+import { median } from '../frame/statistics.js';
 import type { RoleProcess } from '../../support/role-process.js';
 import type { PushWorld } from './world.js';
 

@@ -1,7 +1,7 @@
 // What a gateway is held against: a bare grpc-js server whose handler says one thing and keeps the call.
 import grpc, { type ServerWritableStream } from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
-import { serve } from '../bench/worker.js';
+import { serve } from '../frame/worker.js';
 import { holding, type Holding } from './inspect.js';
 
 const { StreamAlerts } = api.AlertStreamService.service;

@@ -1,5 +1,5 @@
 import { Random } from '../../support/random.js';
-import { serve } from '../bench/worker.js';
+import { serve } from '../frame/worker.js';
 import { churn, type ChurnOptions } from './churn.js';
 
 const commands = {

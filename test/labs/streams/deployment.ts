@@ -1,6 +1,7 @@
 import type { RoleName } from '../../../services/domain/role-names.js';
-import type { Bench, Deployment } from '../bench/bench.js';
-import type { Figures } from '../bench/figures.js';
+import type { Bench } from '../frame/bench.js';
+import type { Deployment } from '../frame/deployment.js';
+import type { Figures } from '../frame/figures.js';
 
 export const DEPARTMENT = 'STREAMS';
 

@@ -1,7 +1,7 @@
-import type { Scenario } from '../bench/bench.js';
-import type { Figures } from '../bench/figures.js';
-import { CpuMeter } from '../bench/processes.js';
-import type { Worker } from '../bench/worker.js';
+import type { Scenario } from '../frame/bench.js';
+import type { Figures } from '../frame/figures.js';
+import { CpuMeter } from '../frame/processes.js';
+import type { Worker } from '../frame/worker.js';
 import type { BareCommands } from './bare-server.js';
 import { CHECKPOINT, deployGateway, noteWay, userIds } from './deployment.js';
 import type { GrpcClientCommands } from './grpc-clients.js';
@@ -38,9 +38,9 @@ export const fanOut: Scenario = {
     const variables = { STREAM_HEAL_INTERVAL_MS: '600000' };
     const deployment = await deployGateway(bench, NAME, users, { variables });
     const gateway = deployment.role('stream-gateway');
-    const bare = bench.worker<BareCommands>('../streams/bare-server');
+    const bare = bench.worker<BareCommands>('streams/bare-server');
     const [gatewayClients, bareClients] = [1, 2].map((n) =>
-      bench.worker<GrpcClientCommands>('../streams/grpc-clients', `clients ${n}`),
+      bench.worker<GrpcClientCommands>('streams/grpc-clients', `clients ${n}`),
     ) as [Worker<GrpcClientCommands>, Worker<GrpcClientCommands>];
     const address = await bare.call('listen', { first: CHECKPOINT });
     await gatewayClients.call('open', { address: gateway.grpc, perConnection: PER_CONNECTION, users });

@@ -2,7 +2,7 @@
 import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import { countChanges } from '../bench/wire.js';
-import { serve } from '../bench/worker.js';
+import { serve } from '../frame/worker.js';
 
 const { path, requestSerialize } = api.AlertStreamService.service.StreamAlerts;
 const OPENING = 200;

@@ -1,7 +1,7 @@
 // The clients of the herd: each holds a stream, and when it breaks opens another one elsewhere, from its last token.
 import { api } from '../../../services/api/protos.js';
 import { backoffMs } from '../../../services/lib/retry.js';
-import { serve } from '../bench/worker.js';
+import { serve } from '../frame/worker.js';
 import { Connections, openStream } from './raw-stream.js';
 
 const { responseDeserialize } = api.AlertStreamService.service.StreamAlerts;

@@ -1,9 +1,10 @@
 import { createClient } from '../../../services/client/client.js';
 import { wait } from '../../../services/lib/retry.js';
-import type { Bench, Deployment, Scenario } from '../bench/bench.js';
-import type { Figures } from '../bench/figures.js';
-import { residentMb } from '../bench/processes.js';
-import { percentile } from '../bench/statistics.js';
+import type { Bench, Scenario } from '../frame/bench.js';
+import type { Deployment } from '../frame/deployment.js';
+import type { Figures } from '../frame/figures.js';
+import { residentMb } from '../frame/processes.js';
+import { percentile } from '../frame/statistics.js';
 import { databaseOf, DEPARTMENT, deployGateway, userIds } from './deployment.js';
 import type { HerdCommands } from './herd-client.js';
 import type { Holding } from './inspect.js';
@@ -31,7 +32,7 @@ async function oneHerd(bench: Bench, figures: Figures): Promise<string> {
   const first = await deployGateway(bench, NAME, users, { roles: ['alert-api', 'fanout', 'delivery'] });
   const second = await anotherGateway(bench, first);
   const gateway = second.role('stream-gateway');
-  const clients = bench.worker<HerdCommands>('../streams/herd-client');
+  const clients = bench.worker<HerdCommands>('streams/herd-client');
   await clients.call('open', { address: first.streamGateway, perConnection: PER_CONNECTION, users });
 
   // It hears of nothing any more, so nobody sees these alerts before it dies.
@@ -45,7 +46,7 @@ async function oneHerd(bench: Bench, figures: Figures): Promise<string> {
   const until = Date.now() + PATIENCE_MS;
   let progress = await clients.call('progress', undefined);
   while (progress.back < users.length && Date.now() < until) {
-    await wait(SAMPLE_MS, bench.signal);
+    await wait(SAMPLE_MS);
     progress = await clients.call('progress', undefined);
   }
   const { connections, memoryMb } = await watch.stop();
@@ -97,7 +98,7 @@ async function createAlerts(bench: Bench, deployment: Deployment, users: number)
   }
   const delivered = 'SELECT count(*)::int AS users FROM inboxes WHERE last_seq >= $1';
   const until = Date.now() + PATIENCE_MS;
-  for (let found = 0; found < users; await wait(200, bench.signal)) {
+  for (let found = 0; found < users; await wait(200)) {
     if (Date.now() > until) throw new Error(`${found} of ${users} inboxes have the alerts`);
     [{ users: found }] = (await bench.runSql(databaseOf(deployment), delivered, [ALERTS])) as [{ users: number }];
   }
@@ -126,7 +127,7 @@ class Watch {
       const [row] = await this.bench.runSql(url.href, text, [SURVIVOR]);
       this.#connections = Math.max(this.#connections, row!['n'] as number);
       this.#memoryMb = Math.max(this.#memoryMb, residentMb(pid));
-      await wait(SAMPLE_MS, this.bench.signal);
+      await wait(SAMPLE_MS);
     }
   }
 

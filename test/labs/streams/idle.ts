@@ -1,6 +1,6 @@
-import type { Bench, Scenario } from '../bench/bench.js';
-import type { Figures } from '../bench/figures.js';
-import { CpuMeter } from '../bench/processes.js';
+import type { Bench, Scenario } from '../frame/bench.js';
+import type { Figures } from '../frame/figures.js';
+import { CpuMeter } from '../frame/processes.js';
 import { wait } from '../../../services/lib/retry.js';
 import type { BareCommands } from './bare-server.js';
 import type { HolderCommands } from './holder.js';
@@ -56,16 +56,16 @@ function perStream(before: Holding, after: Holding, streams: number): Measured {
 async function onGateway(bench: Bench, figures: Figures, users: string[], perConnection: number, what: string) {
   const deployment = await deployGateway(bench, NAME, users);
   const gateway = deployment.role('stream-gateway');
-  const clients = bench.worker<HolderCommands>('../streams/holder');
+  const clients = bench.worker<HolderCommands>('streams/holder');
   // One stream, so that what is loaded once is loaded.
   await clients.call('open', { address: gateway.grpc, perConnection, users: users.slice(0, 10) });
   const before = await gateway.ask<Holding>('holding');
   await clients.call('open', { address: gateway.grpc, perConnection, users });
-  while ((await gateway.metric('ssom_presence_waiting')) > 0) await wait(200, bench.signal);
+  while ((await gateway.metric('ssom_presence_waiting')) > 0) await wait(200);
   const open = await gateway.metric('ssom_stream_open');
   if (open !== users.length + 10) throw new Error(`${open} streams are open instead of ${users.length + 10}`);
   const meter = new CpuMeter(new Map([['gateway', gateway.pid]]));
-  await wait(bench.options.seconds * 1000, bench.signal);
+  await wait(bench.options.seconds * 1000);
   const { ms, elapsedMs } = meter.read();
   figures.add(
     NAME,
@@ -79,13 +79,13 @@ async function onGateway(bench: Bench, figures: Figures, users: string[], perCon
 }
 
 async function onBareServer(bench: Bench, users: string[], perConnection: number): Promise<Measured> {
-  const bare = bench.worker<BareCommands>('../streams/bare-server');
-  const clients = bench.worker<HolderCommands>('../streams/holder');
+  const bare = bench.worker<BareCommands>('streams/bare-server');
+  const clients = bench.worker<HolderCommands>('streams/holder');
   const address = await bare.call('listen', { first: CHECKPOINT });
   await clients.call('open', { address, perConnection, users: users.slice(0, 10) });
   const before = await bare.call('holding', undefined);
   await clients.call('open', { address, perConnection, users });
-  await wait(bench.options.seconds * 1000, bench.signal);
+  await wait(bench.options.seconds * 1000);
   const after = await bare.call('holding', undefined);
   await bench.stopWorkers();
   return perStream(before, after, users.length);

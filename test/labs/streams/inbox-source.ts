@@ -5,7 +5,8 @@ import { loadConfig } from '../../../services/lib/config/load.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
-import type { Bench, Deployment } from '../bench/bench.js';
+import type { Bench } from '../frame/bench.js';
+import type { Deployment } from '../frame/deployment.js';
 import { databaseOf } from './deployment.js';
 
 const MESSAGE = 'The 99th percentile of POST /api/transfers has been above 800 ms for five minutes. '.repeat(3);

@@ -1,7 +1,7 @@
 import { wait } from '../../../services/lib/retry.js';
 import type { RoleProcess } from '../../support/role-process.js';
-import type { Bench, Scenario } from '../bench/bench.js';
-import type { Figures } from '../bench/figures.js';
+import type { Bench, Scenario } from '../frame/bench.js';
+import type { Figures } from '../frame/figures.js';
 import type { ChurnCommands } from './churn-client.js';
 import { databaseOf, deployGateway, userIds } from './deployment.js';
 import type { Holding } from './inspect.js';
@@ -40,7 +40,7 @@ async function dropStreams(
   const deployment = await deployGateway(bench, NAME, [...users, FAR], { variables });
   await bench.runSql(databaseOf(deployment), ...longInbox(FAR, 5000));
   const gateway = deployment.role('stream-gateway');
-  const clients = bench.worker<ChurnCommands>('../streams/churn-client');
+  const clients = bench.worker<ChurnCommands>('streams/churn-client');
   const aging = how === 'ended for their age';
   const options = { address: gateway.grpc, users, far: FAR, concurrency: CONCURRENCY[how], aging };
   await clients.call('churn', { ...options, streams: Math.min(WARM_UP, streams), seed: 1 });
@@ -88,7 +88,7 @@ async function atRest(bench: Bench, gateway: RoleProcess): Promise<Holding> {
   for (const name of HELD) {
     while ((await gateway.metric(name)) > 0) {
       if (Date.now() > until) throw new Error(`${name} is ${await gateway.metric(name)} with no stream open`);
-      await wait(100, bench.signal);
+      await wait(100);
     }
   }
   return gateway.ask<Holding>('holding');

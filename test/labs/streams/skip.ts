@@ -1,6 +1,6 @@
 import { wait } from '../../../services/lib/retry.js';
-import type { Scenario } from '../bench/bench.js';
-import { CpuMeter } from '../bench/processes.js';
+import type { Scenario } from '../frame/bench.js';
+import { CpuMeter } from '../frame/processes.js';
 import { deployGateway, userIds } from './deployment.js';
 import { InboxSource } from './inbox-source.js';
 
@@ -22,7 +22,7 @@ export const skip: Scenario = {
       const wanted = (await skipped()) + records;
       const meter = new CpuMeter(new Map([['gateway', gateway.pid]]));
       for (let sent = 0; sent < records; sent += AT_ONCE) await source.tell(users, 1, (sequence += 1));
-      while ((await skipped()) < wanted) await wait(50, bench.signal);
+      while ((await skipped()) < wanted) await wait(50);
       return (meter.read().ms.get('gateway')! / records) * 1000;
     };
     await publish(RECORDS);

@@ -1,8 +1,9 @@
 import { createClient, type AlertClient } from '../../../services/client/client.js';
-import type { Deployment, Scenario } from '../bench/bench.js';
-import { paced } from '../bench/pacing.js';
-import { median, percentile } from '../bench/statistics.js';
-import type { Worker } from '../bench/worker.js';
+import type { Deployment } from '../frame/deployment.js';
+import type { Scenario } from '../frame/bench.js';
+import { paced } from '../frame/pacing.js';
+import { median, percentile } from '../frame/statistics.js';
+import type { Worker } from '../frame/worker.js';
 import { DEPARTMENT, deployGateway, userIds } from './deployment.js';
 import type { HolderCommands } from './holder.js';
 import type { Holding } from './inspect.js';
@@ -23,8 +24,8 @@ export const stalled: Scenario = {
     const users = userIds(STREAMS);
     const deployment = await deployGateway(bench, NAME, users, { roles: ['alert-api', 'fanout', 'delivery'] });
     const gateway = deployment.role('stream-gateway');
-    const clients = bench.worker<HolderCommands>('../streams/holder');
-    const suspects = bench.worker<HolderCommands>('../streams/holder', 'clients that stall');
+    const clients = bench.worker<HolderCommands>('streams/holder');
+    const suspects = bench.worker<HolderCommands>('streams/holder', 'clients that stall');
     const address = gateway.grpc;
     // Each on a connection of its own, as phones are.
     await clients.call('open', { address, perConnection: 1, users: users.slice(STALLED), latencies: true });

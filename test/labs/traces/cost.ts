@@ -1,10 +1,11 @@
 // What tracing costs in throughput: the same load on the same machine, with and without it in turn.
 import { ROLE_NAMES } from '../../../services/domain/role-names.js';
-import type { Bench, Deployment, Scenario } from '../bench/bench.js';
-import type { Figures, Limit } from '../bench/figures.js';
+import type { Bench, Scenario } from '../frame/bench.js';
+import type { Deployment } from '../frame/deployment.js';
+import type { Figures, Limit } from '../frame/figures.js';
 import type { LoadCommands, PumpOptions } from '../bench/load-client.js';
-import { CpuMeter } from '../bench/processes.js';
-import type { Worker } from '../bench/worker.js';
+import { CpuMeter } from '../frame/processes.js';
+import type { Worker } from '../frame/worker.js';
 import { wait } from '../../../services/lib/retry.js';
 import { Collectors } from './collectors.js';
 
@@ -113,7 +114,7 @@ async function startSide(bench: Bench, way: string, variables: Record<string, st
   const deployment = bench.deployOn(way, { ...environment, ...variables });
   await deployment.start(...ROLE_NAMES);
   const users = await deployment.loadDirectory();
-  const client = bench.worker<LoadCommands>('load-client');
+  const client = bench.worker<LoadCommands>('bench/load-client');
   await client.call('openStreams', { address: deployment.streamGateway, users });
   return { way, deployment, client };
 }
@@ -145,10 +146,10 @@ async function runSlice(
   const { way, deployment, client } = side;
   const spansBefore = await spansOf(deployment);
   await client.call('startPump', { address: deployment.alertApi, ...load.pump });
-  await wait(SETTLE_MS, bench.signal);
+  await wait(SETTLE_MS);
   const meter = new CpuMeter(new Map([...deployment.pids(), ...collectors.pids(), ['load client', client.pid]]));
   const before = await client.call('pumpState', undefined);
-  await wait(ms, bench.signal);
+  await wait(ms);
   const after = await client.call('pumpState', undefined);
   const { ms: cpu, elapsedMs } = meter.read();
   const end = await client.call('stopPump', { timeoutMs: DRAIN_TIMEOUT_MS });

@@ -1,8 +1,8 @@
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
-import type { Bench, Scenario } from '../bench.js';
-import type { Figures } from '../figures.js';
+import type { Bench, Scenario } from '../../frame/bench.js';
+import type { Figures } from '../../frame/figures.js';
 import type { LoadCommands } from '../load-client.js';
-import { percentile } from '../statistics.js';
+import { percentile } from '../../frame/statistics.js';
 import { wait } from '../../../../services/lib/retry.js';
 
 const NAME = 'busy-inbox';
@@ -38,8 +38,8 @@ export const busyInbox: Scenario = {
       ENTRIES,
     ]);
     await bench.runSql(url, 'ANALYZE');
-    const client = bench.worker<LoadCommands>('load-client');
-    const others = bench.worker<LoadCommands>('load-client', 'busy client');
+    const client = bench.worker<LoadCommands>('bench/load-client');
+    const others = bench.worker<LoadCommands>('bench/load-client', 'busy client');
     await client.call('openStreams', { address: deployment.streamGateway, users });
     const measure = (length: number) =>
       client.call('openLoop', { address: deployment.alertApi, rate: RATE, seconds: length });
@@ -59,7 +59,7 @@ export const busyInbox: Scenario = {
         const { codes } = await marking;
         for (const [code, count] of Object.entries(codes))
           if (code !== 'OK') figures.note(`${NAME}: ${count} calls of MarkAllRead ended with ${code} in a round`);
-        await wait(SETTLE_MS, bench.signal);
+        await wait(SETTLE_MS);
         return delivered;
       };
       // Whoever goes second finds the machine warmer, so they take turns.

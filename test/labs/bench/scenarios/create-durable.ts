@@ -1,8 +1,9 @@
-import { CPU, type Bench, type Scenario } from '../bench.js';
+import { CPU } from '../../frame/figures.js';
+import type { Bench, Scenario } from '../../frame/bench.js';
 import type { EchoCommands } from '../echo-server.js';
-import type { Figures } from '../figures.js';
+import type { Figures } from '../../frame/figures.js';
 import type { LoadCommands } from '../load-client.js';
-import { CpuMeter } from '../processes.js';
+import { CpuMeter } from '../../frame/processes.js';
 
 const NAME = 'create-durable';
 const CONCURRENCY = 64;
@@ -16,8 +17,8 @@ export const createDurable: Scenario = {
     const deployment = await bench.deploy(NAME);
     await deployment.start('alert-api');
     await deployment.loadDirectory();
-    const client = bench.worker<LoadCommands>('load-client');
-    const server = bench.worker<EchoCommands>('echo-server');
+    const client = bench.worker<LoadCommands>('bench/load-client');
+    const server = bench.worker<EchoCommands>('bench/echo-server');
     const echo = await server.call('listen', undefined);
     const loop = (address: string, length: number) =>
       client.call('closedLoop', { address, concurrency: CONCURRENCY, seconds: length });

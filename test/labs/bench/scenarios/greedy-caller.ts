@@ -1,7 +1,7 @@
-import type { Bench, Scenario } from '../bench.js';
+import type { Bench, Scenario } from '../../frame/bench.js';
 import type { CallersCommands, Greed } from '../callers.js';
-import type { Figures, Limit } from '../figures.js';
-import { percentile } from '../statistics.js';
+import type { Figures, Limit } from '../../frame/figures.js';
+import { percentile } from '../../frame/statistics.js';
 
 const NAME = 'greedy-caller';
 /** 100 alerts a second of others: far from what the service can do, as on any day. */
@@ -31,8 +31,8 @@ export const greedyCaller: Scenario = {
     const [userId] = await deployment.loadDirectory();
     const leftId = await deployment.loadInactive();
     const address = deployment.alertApi;
-    const small = bench.worker<CallersCommands>('callers', 'small');
-    const greedy = bench.worker<CallersCommands>('callers', 'greedy');
+    const small = bench.worker<CallersCommands>('bench/callers', 'small');
+    const greedy = bench.worker<CallersCommands>('bench/callers', 'greedy');
     const slice = (length: number) =>
       small.call('many', { address, callers: CALLERS, rateEach: RATE_EACH, seconds: length, userId: userId! });
     const withGreedy = async (greed: Greed) => {

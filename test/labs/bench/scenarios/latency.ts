@@ -1,9 +1,9 @@
 import type { HopCommands, HopOptions } from '../bare-hop.js';
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
-import type { Bench, Scenario } from '../bench.js';
-import type { Figures } from '../figures.js';
+import type { Bench, Scenario } from '../../frame/bench.js';
+import type { Figures } from '../../frame/figures.js';
 import type { LoadCommands } from '../load-client.js';
-import { percentile } from '../statistics.js';
+import { percentile } from '../../frame/statistics.js';
 
 const NAME = 'latency';
 const RATE = 200;
@@ -32,7 +32,7 @@ async function startBarePipeline(bench: Bench, users: number): Promise<BarePipel
   ]);
   const environment = { DATABASE_URL: databaseUrl, KAFKA_BOOTSTRAP_SERVERS: bench.bootstrap };
   const start = async (options: Omit<HopOptions, 'environment'>) => {
-    const worker = bench.worker<HopCommands>('bare-hop', `bare-${options.part}`);
+    const worker = bench.worker<HopCommands>('bench/bare-hop', `bare-${options.part}`);
     await worker.call('open', { ...options, environment });
     return worker;
   };
@@ -58,7 +58,7 @@ export const latency: Scenario = {
     const deployment = await bench.deploy(NAME);
     await deployment.start(...ROLE_NAMES);
     const users = await deployment.loadDirectory();
-    const client = bench.worker<LoadCommands>('load-client');
+    const client = bench.worker<LoadCommands>('bench/load-client');
     await client.call('openStreams', { address: deployment.streamGateway, users });
     const bare = await startBarePipeline(bench, users.length);
     const product = (length: number) =>

@@ -7,9 +7,10 @@ import { ROOT } from '../../../../services/lib/root.js';
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
 import { RoleProcess } from '../../../support/role-process.js';
 import { untilTrue } from '../../../support/until-true.js';
-import { IDLE_CPU, MEMORY, type Bench, type Scenario } from '../bench.js';
-import type { Figures } from '../figures.js';
-import { CpuMeter, descendantsMb, residentMb } from '../processes.js';
+import { IDLE_CPU, MEMORY } from '../../frame/figures.js';
+import type { Bench, Scenario } from '../../frame/bench.js';
+import type { Figures } from '../../frame/figures.js';
+import { CpuMeter, descendantsMb, residentMb } from '../../frame/processes.js';
 
 const NAME = 'start';
 /** After this a process that has started has also calmed down. */
@@ -22,9 +23,9 @@ export const start: Scenario = {
   name: NAME,
   async run(bench: Bench, figures: Figures) {
     // Whatever there is to do is done before it is measured.
-    await timeSetUp(bench);
+    await timeSetUp();
     await bench.rounds('set-up', async () => {
-      const ms = await timeSetUp(bench);
+      const ms = await timeSetUp();
       figures.add(NAME, 'set-up with nothing to do', 'ms', ms);
       return `${Math.round(ms)} ms`;
     });
@@ -47,11 +48,11 @@ export const start: Scenario = {
     await bench.rounds('roles', async (round) => {
       const deployment = bench.deployOn(`start-${round}`, environment);
       await deployment.start(...ROLE_NAMES);
-      await wait(SETTLE_MS, bench.signal);
+      await wait(SETTLE_MS);
       for (const [name, { readyMs }] of deployment.roles) figures.add(NAME, `${name} until it is ready`, 'ms', readyMs);
       deployment.noteMemory(figures, 'after start');
       const meter = new CpuMeter(deployment.pids());
-      await wait(IDLE_MS, bench.signal);
+      await wait(IDLE_MS);
       const { ms, elapsedMs } = meter.read();
       for (const [name, used] of ms) figures.cell(IDLE_CPU, name, 'after start', (used / elapsedMs) * 100);
       const times = [...deployment.roles.values()].map(({ readyMs }) => Math.round(readyMs));
@@ -61,12 +62,11 @@ export const start: Scenario = {
   },
 };
 
-async function timeSetUp(bench: Bench): Promise<number> {
+async function timeSetUp(): Promise<number> {
   const started = performance.now();
   const child = spawn(process.execPath, [join(ROOT, 'deploy', 'tools', 'setup', 'setup.mjs')], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
-    signal: bench.signal,
   });
   child.stdout.resume();
   const [code] = (await once(child, 'exit')) as [number | null];
@@ -94,7 +94,7 @@ async function runStandalone(
     });
     if (!service.running) throw new Error(`standalone has ended at its start:\n${service.output}`);
     const ms = performance.now() - started;
-    await wait(SETTLE_MS, bench.signal);
+    await wait(SETTLE_MS);
     return { ms, residentMb: residentMb(service.pid), postgresMb: descendantsMb(service.pid) };
   } finally {
     await service.stop();

@@ -1,8 +1,10 @@
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
-import { CPU, type Bench, type Deployment, type Scenario } from '../bench.js';
-import type { Figures, Limit } from '../figures.js';
+import { CPU } from '../../frame/figures.js';
+import type { Bench, Scenario } from '../../frame/bench.js';
+import type { Deployment } from '../../frame/deployment.js';
+import type { Figures, Limit } from '../../frame/figures.js';
 import type { LoadCommands, PumpOptions } from '../load-client.js';
-import { CpuMeter } from '../processes.js';
+import { CpuMeter } from '../../frame/processes.js';
 import { wait } from '../../../../services/lib/retry.js';
 
 /** Node and the JVM compile what is hot. */
@@ -34,16 +36,16 @@ function throughput({ name, figure, unit, limit, pump }: Throughput): Scenario {
       const deployment = await bench.deploy(name);
       await deployment.start(...ROLE_NAMES);
       const users = await deployment.loadDirectory();
-      const client = bench.worker<LoadCommands>('load-client');
+      const client = bench.worker<LoadCommands>('bench/load-client');
       await client.call('openStreams', { address: deployment.streamGateway, users });
       await client.call('startPump', { address: deployment.alertApi, ...pump });
-      await wait(Math.min(WARM_UP_MS, bench.options.seconds * 1000), bench.signal);
+      await wait(Math.min(WARM_UP_MS, bench.options.seconds * 1000));
       const pids = new Map([...deployment.pids(), ['load client', client.pid]]);
 
       await bench.rounds(name, async () => {
         const before = await client.call('pumpState', undefined);
         const meter = new CpuMeter(pids);
-        await wait(bench.options.seconds * 1000, bench.signal);
+        await wait(bench.options.seconds * 1000);
         const after = await client.call('pumpState', undefined);
         const { ms, others, elapsedMs } = meter.read();
         const changes = after.received - before.received;

@@ -1,4 +1,4 @@
-// The benchmark's own processes: each serves commands that the runner sends over the channel of `fork`.
+// A laboratory's own processes: each serves commands that the runner sends over the channel of `fork`.
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -58,9 +58,9 @@ export class Worker<C extends Commands> {
     });
   }
 
-  /** @param module the worker's file in this folder, without its extension */
+  /** @param module the worker's file below test/labs, without its extension */
   static start<C extends Commands>(module: string, name = module): Worker<C> {
-    const file = fileURLToPath(new URL(`./${module}.js`, import.meta.url));
+    const file = fileURLToPath(new URL(`../${module}.js`, import.meta.url));
     return new Worker<C>(name, fork(file, { env: { ...process.env, UV_THREADPOOL_SIZE: '16' } }));
   }
 

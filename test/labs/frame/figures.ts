@@ -1,5 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { table } from './report.js';
 import { median } from './statistics.js';
+
+/** Titles of tables that several scenarios fill. */
+export const CPU = 'CPU, milliseconds per 1,000 calls or user-alerts';
+export const MEMORY = "Memory, megabytes resident; of PostgreSQL's processes the sum, what they share counted once";
+export const IDLE_CPU = 'CPU while there is nothing to do, percent of a core';
 
 /** What a figure is held against. `bound` has to be met; an `aim` is what the product was designed for. */
 export interface Limit {
@@ -52,7 +57,7 @@ export class Figures {
     if (!this.#notes.includes(text)) this.#notes.push(text);
   }
 
-  toJson(): unknown {
+  toJson(): object {
     return {
       figures: [...this.#figures.values()],
       tables: [...this.#grids.values()].map(({ title, cells }) => ({
@@ -104,25 +109,4 @@ function shown(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-US');
   if (Math.abs(value) >= 100) return value.toFixed(0);
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
-}
-
-/** A Markdown table as prettier writes it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[]): string[] {
-  const widths = head.map((title, column) =>
-    Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? title).length)),
-  );
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => (right.includes(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join(' | ')} |`;
-  const rule = widths.map((width, i) => (right.includes(i) ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)));
-  return [line(head), line(rule), ...rows.map(line)];
-}
-
-const MARKERS = ['<!-- figures: begin -->', '<!-- figures: end -->'] as const;
-
-/** Puts tables between the markers of a README. @throws if it has none */
-export async function writeFigures(readme: string, markdown: string): Promise<void> {
-  const text = await readFile(readme, 'utf8');
-  const [begin, end] = MARKERS.map((marker) => text.indexOf(marker)) as [number, number];
-  if (begin < 0 || end < begin) throw new Error(`${readme} lacks the markers ${MARKERS.join(' and ')}`);
-  await writeFile(readme, `${text.slice(0, begin + MARKERS[0].length)}\n\n${markdown}\n${text.slice(end)}`);
 }
