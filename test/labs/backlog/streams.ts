@@ -11,6 +11,7 @@ export class CountingStream {
   sequence = 0;
   live = false;
   problem: string | undefined;
+  #closing = false;
   readonly #client: grpc.Client;
   readonly #call: grpc.ClientReadableStream<StreamAlertsResponse__Output>;
 
@@ -37,8 +38,6 @@ export class CountingStream {
       if (!this.#closing) this.problem ??= `${userId}: ${error.message}`;
     });
   }
-
-  #closing = false;
 
   pause(): void {
     this.#call.pause();

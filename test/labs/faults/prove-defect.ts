@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ROOT } from '../../../services/lib/root.js';
-import type { Defect } from './defects.js';
+import type { Report, Say } from '../frame/command-line.js';
+import { DEFECTS, type Defect } from './defects.js';
 import { FaultRun } from './fault-run.js';
 
 /** What would repair the damage of a defect before it shows; the run with `control` has it off as well. */
@@ -39,4 +40,26 @@ export async function proveDefect(
   const well = control ? findings.total === 0 : caught;
   log(`${well ? 'ok    ' : 'FAILED'} ${defect.name}${control ? ', without the defect' : ''}: found ${found}`);
   return well;
+}
+
+/**
+ * All defects, or the one of this name. With `control` each fault is done without its defect, too.
+ * @throws if there is none of this name
+ */
+export async function proveDefects(
+  name: string,
+  { seed, control, log }: { seed: number; control: boolean; log: Say },
+): Promise<Report> {
+  const chosen = DEFECTS.filter((defect) => name === 'all' || defect.name === name);
+  if (chosen.length === 0)
+    throw new Error(`--defect ${name}: one of ${DEFECTS.map((each) => each.name).join(', ')}, all`);
+  const failed: string[] = [];
+  for (const defect of chosen) {
+    if (control && !(await proveDefect(defect, { seed, log, control: true })))
+      failed.push(`${defect.name}, without it`);
+    if (!(await proveDefect(defect, { seed, log }))) failed.push(defect.name);
+  }
+  const fine = failed.length === 0;
+  const text = fine ? `${chosen.length} defects, all as they must be` : `FAILED: ${failed.join('; ')}`;
+  return { fine, text, json: { seed, defects: chosen.map((each) => each.name), failed } };
 }

@@ -5,7 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
 import {
   createTopics,
   fetchKafka,
@@ -22,7 +22,7 @@ import { ROLE_NAMES, type RoleName } from '../../../services/domain/role-names.j
 import { ROOT } from '../../../services/lib/root.js';
 import { fcmVariables, launchFcm, type Fcm } from '../../fakes/fcm/client.js';
 import { RoleProcess, type Environment } from '../../support/role-process.js';
-import { DOWNLOADS, privateStart, stackFolder } from '../../support/stack.js';
+import { DOWNLOADS, privateStart, Stack } from '../../support/stack.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
 export interface WorldOptions {
@@ -98,19 +98,14 @@ export class Network {
  * callers. What runs here is the product as it ships; what disturbs it is outside of it.
  */
 export class World {
-  kafka!: KafkaCluster;
-  postgres!: Postgres;
-  registry!: Registry;
   /** What stands in for Google. */
   fcm!: Fcm;
-  /** A connection of ours, past the proxies. */
-  database!: pg.Pool;
+  #stack!: Stack<KafkaCluster>;
   readonly slots: Slot[] = [];
   /** By what they lead to: postgres, kafka, kafka of alert-api alone, registry, api, gateway, fcm. */
   readonly networks = {} as Record<'postgres' | 'kafka' | 'apiKafka' | 'registry' | 'api' | 'gateway' | 'fcm', Network>;
   /** When Kafka was last wiped: what is in its topics is younger. */
   wipedAt = 0;
-  readonly #folder = stackFolder();
   readonly #proxies: TcpProxy[] = [];
 
   private constructor(private readonly options: WorldOptions) {}
@@ -128,18 +123,21 @@ export class World {
 
   async #start(): Promise<void> {
     const { log } = this.options;
-    const dir = this.#folder.path;
     log('starting PostgreSQL, Kafka, the registry and what stands in for FCM');
-    const [bootstrap] = await Promise.all([
-      this.#startKafka(dir),
-      startPostgres({ ...privateStart(dir), port: 0 }).then((postgres) => (this.postgres = postgres)),
-      startRegistry({ ...privateStart(dir), port: 0 }).then((registry) => (this.registry = registry)),
-      launchFcm({ records: FCM_RECORDS, bodies: false }).then((fcm) => (this.fcm = fcm)),
+    const bootstrap: Partial<Record<Listener, string>> = {};
+    const kafka = async (dir: string) => {
+      const [cluster, addresses] = await this.#startKafka(dir);
+      Object.assign(bootstrap, addresses);
+      return cluster;
+    };
+    const [stack, fcm] = await Promise.all([
+      Stack.start({ kafka }),
+      launchFcm({ records: FCM_RECORDS, bodies: false }),
     ]);
-    this.database = new pg.Pool({ connectionString: this.postgres.url, max: 3 });
-    this.database.on('error', () => undefined);
+    this.#stack = stack;
+    this.fcm = fcm;
     await this.createTopics();
-    await this.#placeRoles(bootstrap);
+    await this.#placeRoles(bootstrap as Record<Listener, string>);
     log('starting the roles');
     await Promise.all(this.slots.map((slot) => slot.start()));
     await Promise.all(this.slots.map((slot) => slot.ready(90_000)));
@@ -152,7 +150,8 @@ export class World {
     return proxy;
   }
 
-  async #startKafka(dir: string): Promise<Record<Listener, string>> {
+  /** @returns the brokers, and where alert-api and the other roles reach them, through proxies */
+  async #startKafka(dir: string): Promise<[KafkaCluster, Record<Listener, string>]> {
     const { brokers } = this.options;
     const free = await freePorts(brokers * 4);
     const ports = Array.from({ length: brokers }, (_, index) => {
@@ -167,7 +166,7 @@ export class World {
     const proxies: Record<Listener, TcpProxy[]> = { API: [], ROLES: [] };
     for (const listener of LISTENERS)
       for (const each of ports) proxies[listener].push(await this.#proxy(each[listener]));
-    this.kafka = await startKafkaCluster({
+    const cluster = await startKafkaCluster({
       ...privateStart(dir),
       brokers,
       ports,
@@ -185,7 +184,7 @@ export class World {
     this.networks.kafka = new Network([...proxies.API, ...proxies.ROLES]);
     this.networks.apiKafka = new Network(proxies.API);
     const addresses = (listener: Listener) => proxies[listener].map(({ address }) => address).join(',');
-    return { API: addresses('API'), ROLES: addresses('ROLES') };
+    return [cluster, { API: addresses('API'), ROLES: addresses('ROLES') }];
   }
 
   async #placeRoles(bootstrap: Record<Listener, string>): Promise<void> {
@@ -193,7 +192,7 @@ export class World {
     const postgres = await this.#proxy(this.postgres.port);
     const registry = await this.#proxy(this.registry.port);
     const fcm = await this.#proxy(Number(new URL(this.fcm.url).port));
-    const push = fcmVariables({ ...this.fcm, url: `http://${fcm.address}` }, this.#folder.path);
+    const push = fcmVariables({ ...this.fcm, url: `http://${fcm.address}` }, this.#stack.dir);
     const database = new URL(this.postgres.url);
     database.port = String(postgres.port);
     const registryUrl = new URL(this.registry.url);
@@ -222,6 +221,23 @@ export class World {
     this.networks.fcm = new Network([fcm]);
     this.networks.api = new Network(served.api);
     this.networks.gateway = new Network(served.gateway);
+  }
+
+  get kafka(): KafkaCluster {
+    return this.#stack.kafka;
+  }
+
+  get postgres(): Postgres {
+    return this.#stack.postgres;
+  }
+
+  get registry(): Registry {
+    return this.#stack.registry;
+  }
+
+  /** Past the proxies. */
+  get database(): pg.Pool {
+    return this.#stack.database;
   }
 
   of(role: RoleName): Slot[] {
@@ -268,7 +284,7 @@ export class World {
   async wipeKafka(awayMs: number): Promise<void> {
     await Promise.all(this.kafka.brokers.map((broker) => broker.kill()));
     await sleep(awayMs);
-    for (const { name } of this.kafka.brokers) await removeData(this.#folder.path, name);
+    for (const { name } of this.kafka.brokers) await removeData(this.#stack.dir, name);
     await this.startBrokers();
     await this.createTopics();
     this.wipedAt = Date.now();
@@ -285,7 +301,7 @@ export class World {
 
   /** @param env added to the environment of the server that starts now */
   async startPostgres(env: Environment = {}): Promise<void> {
-    this.postgres = await startPostgres({ ...privateStart(this.#folder.path), port: this.postgres.port, env });
+    this.#stack.postgres = await startPostgres({ ...privateStart(this.#stack.dir), port: this.postgres.port, env });
   }
 
   /** PostgreSQL comes back as a standby, which refuses every write; `promote` ends that. */
@@ -331,11 +347,11 @@ export class World {
 
   /** Where PostgreSQL has its files. */
   get #pgdata(): string {
-    return join(this.#folder.path, 'data', 'postgres', 'pgdata');
+    return join(this.#stack.dir, 'data', 'postgres', 'pgdata');
   }
 
   async startRegistry(): Promise<void> {
-    this.registry = await startRegistry({ ...privateStart(this.#folder.path), port: this.registry.port });
+    this.#stack.registry = await startRegistry({ ...privateStart(this.#stack.dir), port: this.registry.port });
   }
 
   /** A name for a caller, a group or a user that nobody had before. */
@@ -349,10 +365,8 @@ export class World {
     const ended = await Promise.all(
       this.slots.map(async (slot) => ({ slot, running: slot.process?.running, ...(await slot.stop()) })),
     );
-    await this.database?.end();
-    await Promise.all([this.postgres?.stop(), this.kafka?.stop(), this.registry?.stop(), this.fcm?.close()]);
+    await Promise.all([this.#stack?.stop(), this.fcm?.close()]);
     for (const proxy of this.#proxies) proxy.close();
-    this.#folder.remove();
     return ended
       .filter(({ running, code }) => running === true && code !== 0)
       .map(({ slot, code }) => `${slot.name} ${code ?? 'took force'}`);

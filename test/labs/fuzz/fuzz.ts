@@ -63,14 +63,14 @@ export async function fuzz({ inputs, seed, parts, rounds, say }: FuzzOptions): P
     for (let round = 1; round <= rounds; round += 1) {
       for (const part of parts) {
         await run[part](random.fork(), Math.ceil((inputs * SHARES[part]) / share / rounds));
-        say(`${seconds().toFixed(0)} s: round ${round}, ${part} fed`);
+        say(`round ${round}, ${part} fed`);
       }
       await world.settled(SETTLE_MS);
       await kafka.settle();
       world.checkProcesses();
       // One alone could be compared with nothing.
       if (rounds > 1) footprints.push(await world.footprints());
-      say(`${seconds().toFixed(0)} s: round ${round} checked, ${report.inputs} inputs, ${report.failed} failures`);
+      say(`round ${round} checked, ${report.inputs} inputs, ${report.failed} failures`);
     }
     await kafka.close();
     compare(report, footprints);

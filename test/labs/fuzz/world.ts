@@ -1,14 +1,13 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import type { Kafka, Postgres, Registry } from '#stack';
+import type pg from 'pg';
 import type { AlertClient } from '../../../services/client/client.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { Follower } from '../../support/follower.js';
 import { loadDirectory, serviceClient } from '../../support/people.js';
-import { type RoleProcess, Roles, type Environment } from '../../support/role-process.js';
-import { environmentFor, stackFolder, startStack } from '../../support/stack.js';
+import type { Environment, RoleProcess } from '../../support/role-process.js';
+import { Stack } from '../../support/stack.js';
 import { until } from '../../support/until-true.js';
 import { CROWD, DEPARTMENTS, PROBES, PROBE_DEPARTMENT, READERS, VICTIMS } from './people.js';
 import { RegistryProxy } from './registry-proxy.js';
@@ -41,24 +40,19 @@ export class World {
 
   private constructor(
     readonly report: Report,
-    readonly stack: { postgres: Postgres; kafka: Kafka; registry: Registry },
+    readonly stack: Stack,
     readonly environment: Environment,
     readonly registry: RegistryProxy,
-    readonly roles: Roles,
     readonly processes: ReadonlyMap<string, RoleProcess>,
     readonly client: AlertClient,
-    readonly database: pg.Client,
     readonly followers: readonly Follower[],
-    private readonly folder: { remove: () => void },
   ) {}
 
   static async start(report: Report): Promise<World> {
-    const folder = stackFolder();
-    const stack = await startStack(folder.path);
-    const { postgres, kafka } = stack;
+    const stack = await Stack.start();
     const registry = await RegistryProxy.start(stack.registry.url);
-    const environment = environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url });
-    const roles = new Roles({
+    const environment = { ...stack.environment, SCHEMA_REGISTRY_URL: registry.url };
+    const roles = stack.roles({
       ...environment,
       ...RECONCILE,
       ALERT_CACHE_MAX: String(CACHED_ALERTS),
@@ -72,14 +66,17 @@ export class World {
       ...[...PROBES, ...READERS, ...VICTIMS].map((userId) => ({ userId, department: PROBE_DEPARTMENT })),
       ...CROWD.map((userId, index) => ({ userId, department: DEPARTMENTS[index % DEPARTMENTS.length]! })),
     ]);
-    const database = new pg.Client(postgres.url);
-    await database.connect();
+    const { database } = stack;
     // Nothing crashes here, and waiting for the disk is what most requests would do most of their time.
     await database.query('ALTER SYSTEM SET fsync = off');
     await database.query('SELECT pg_reload_conf()');
     const followers = [...PROBES, ...VICTIMS].map((userId) => new Follower(client, userId));
     await Promise.all(followers.map((follower) => follower.live()));
-    return new World(report, stack, environment, registry, roles, processes, client, database, followers, folder);
+    return new World(report, stack, environment, registry, processes, client, followers);
+  }
+
+  get database(): pg.Pool {
+    return this.stack.database;
   }
 
   get alertApi(): RoleProcess {
@@ -160,13 +157,11 @@ export class World {
   /** What each role holds when it has come to rest and collected its garbage: the least of a few samples. */
   async footprints(): Promise<Map<string, Footprint>> {
     const found = new Map<string, Footprint>();
-    const pids = processIds();
     for (let sample = 0; sample < SAMPLES; sample += 1) {
       await sleep(SETTLE_MS);
       for (const [name, role] of this.processes) {
-        const pid = pids.get(name);
-        if (pid === undefined || !role.running) continue;
-        const { rss, live } = await collectGarbage(role, pid);
+        if (!role.running) continue;
+        const { rss, live } = await collectGarbage(role);
         const before = found.get(name) ?? { rssMib: Infinity, liveMib: Infinity };
         const openStreams = name === 'stream-gateway' ? await role.metric('ssom_stream_open') : 0;
         found.set(name, {
@@ -181,47 +176,25 @@ export class World {
 
   /** How many sockets each role has open. */
   sockets(): Map<string, number> {
-    return new Map([...processIds()].map(([role, pid]) => [role, sockets(pid)]));
+    const running = [...this.processes].filter(([, role]) => role.running);
+    return new Map(running.map(([name, { pid }]) => [name, sockets(pid)]));
   }
 
   async stop(): Promise<void> {
-    try {
-      await Promise.all(this.followers.map((follower) => follower.close().catch(() => undefined)));
-      this.client.close();
-      await this.roles.stop();
-    } catch (error) {
-      this.report.fail('processes', 'a role did not shut down in order', (error as Error).message);
-    } finally {
-      await this.database.end().catch(() => undefined);
-      await this.registry.close();
-      await Promise.all(Object.values(this.stack).map((daemon) => (daemon as Kafka).stop()));
-      this.folder.remove();
-    }
+    await Promise.all(this.followers.map((follower) => follower.close().catch(() => undefined)));
+    this.client.close();
+    await this.stack.stop().catch((error: Error) => {
+      this.report.fail('processes', 'a role did not shut down in order', error.message);
+    });
+    await this.registry.close();
   }
-}
-
-/** Our child processes that run a role, by its name. */
-function processIds(): Map<string, number> {
-  const found = new Map<string, number>();
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${entry}/status`, 'utf8'))?.[1];
-      const words = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0');
-      if (Number(parent) === process.pid && words[1]?.endsWith('/services/launch/main.js'))
-        found.set(words[2]!, Number(entry));
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return found;
 }
 
 /** @returns bytes; see collect-garbage.ts */
-async function collectGarbage(role: RoleProcess, pid: number): Promise<{ rss: number; live: number }> {
+async function collectGarbage(role: RoleProcess): Promise<{ rss: number; live: number }> {
   const from = role.lines.length;
   const said = () => role.lines.slice(from).find(({ msg }) => msg === 'garbage collected');
-  process.kill(pid, 'SIGUSR2');
+  role.signal('SIGUSR2');
   const { rss, live } = await until(`${role.role} collects its garbage`, said);
   return { rss: Number(rss), live: Number(live) };
 }

@@ -1,14 +1,13 @@
 // The real stack with all roles as processes and the stand-in for FCM, and devices by the thousand.
 import { createHash, randomBytes } from 'node:crypto';
-import pg from 'pg';
-import type { Daemon } from '#stack';
+import type pg from 'pg';
 import type { AlertClient } from '../../../services/client/client.js';
 import type { AlertLevel } from '../../../services/gen/types.js';
 import { launchFcm, fcmVariables, type Fcm } from '../../fakes/fcm/client.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
 import { alertFor, loadDirectory, serviceClient } from '../../support/people.js';
-import { type RoleProcess, Roles, type Environment } from '../../support/role-process.js';
-import { environmentFor, stackFolder, startStack } from '../../support/stack.js';
+import type { Environment, RoleProcess, Roles } from '../../support/role-process.js';
+import { Stack } from '../../support/stack.js';
 import { until } from '../../support/until-true.js';
 
 export interface Person {
@@ -17,23 +16,26 @@ export interface Person {
 }
 
 export class PushWorld {
-  readonly #daemons: Daemon[] = [];
-  readonly #folder = stackFolder();
   #people = 0;
-  fcm!: Fcm;
-  roles!: Roles;
   client!: AlertClient;
-  database!: pg.Pool;
   gateway!: RoleProcess;
   alertApi!: RoleProcess;
   fanout!: RoleProcess;
   delivery!: RoleProcess;
 
+  private constructor(
+    private readonly stack: Stack,
+    readonly fcm: Fcm,
+    readonly roles: Roles,
+  ) {}
+
   /** Everything but the push role. */
   static async start(more: Environment = {}): Promise<PushWorld> {
-    const world = new PushWorld();
+    const stack = await Stack.start();
+    const fcm = await launchFcm({ records: 200_000, bodies: false });
+    const world = new PushWorld(stack, fcm, stack.roles({ ...fcmVariables(fcm, stack.dir), ...more }));
     try {
-      await world.#start(more);
+      await world.#start();
       return world;
     } catch (error) {
       await world.close();
@@ -41,22 +43,17 @@ export class PushWorld {
     }
   }
 
-  async #start(more: Environment): Promise<void> {
-    const { postgres, kafka, registry } = await startStack(this.#folder.path);
-    this.#daemons.push(postgres, kafka, registry);
-    this.database = new pg.Pool({ connectionString: postgres.url, max: 4 });
-    // PostgreSQL may be stopped before the last connection has noticed that it was closed.
-    this.database.on('error', () => undefined);
-    this.fcm = await launchFcm({ records: 200_000, bodies: false });
-    const at = { postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url };
-    const push = fcmVariables(this.fcm, this.#folder.path);
-    this.roles = new Roles({ ...environmentFor(at), ...push, ...more });
+  async #start(): Promise<void> {
     this.alertApi = this.roles.start('alert-api');
     this.gateway = this.roles.start('stream-gateway');
     this.fanout = this.roles.start('fanout');
     this.delivery = this.roles.start('delivery');
     await Promise.all([this.alertApi, this.gateway, this.fanout, this.delivery].map((role) => role.ready()));
     this.client = await serviceClient(this.alertApi, this.gateway);
+  }
+
+  get database(): pg.Pool {
+    return this.stack.database;
   }
 
   /** Starts the push role, and does not wait for it. */
@@ -137,12 +134,9 @@ export class PushWorld {
   async close(): Promise<void> {
     this.client?.close();
     try {
-      await this.roles?.stop();
+      await this.stack.stop();
     } finally {
-      await this.fcm?.close();
-      await this.database?.end();
-      await Promise.all(this.#daemons.map((daemon) => daemon.stop()));
-      this.#folder.remove();
+      await this.fcm.close();
     }
   }
 }
