@@ -1,4 +1,4 @@
-import type { Follower } from './follower.js';
+import type { FoldedStream } from './folded-stream.js';
 import type { Ledger, LedgerAlert } from './ledger.js';
 
 /** Which acknowledged alerts have been shown on the streams of their recipients. */
@@ -10,7 +10,7 @@ export class Arrivals {
   constructor(
     private readonly ledger: Ledger,
     /** One of each user. */
-    private readonly streams: ReadonlyMap<string, Follower>,
+    private readonly streams: ReadonlyMap<string, FoldedStream>,
   ) {}
 
   /** How many alerts are not shown to everybody, of those that were acknowledged before then. */

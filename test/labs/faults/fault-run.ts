@@ -109,7 +109,7 @@ export class FaultRun {
     this.traffic = await Traffic.start({ world, ledger, findings, random: this.#random.fork(), alertsPerSecond });
     this.arrivals = new Arrivals(
       ledger,
-      new Map([...this.traffic.followers].reverse().map((each) => [each.userId, each])),
+      new Map([...this.traffic.streams].reverse().map((each) => [each.userId, each])),
     );
     await this.#well(Date.now(), 'the start');
   }
@@ -232,7 +232,7 @@ export class FaultRun {
       userAlerts,
       replays: traffic.replays,
       changes: traffic.changes,
-      streamLosses: traffic.followers.reduce((sum, { losses }) => sum + losses, 0),
+      streamLosses: traffic.streams.reduce((sum, { losses }) => sum + losses, 0),
       poison: traffic.poison.written.length,
       faults: this.#faults,
       found: Object.fromEntries(findings.counts),

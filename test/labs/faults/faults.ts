@@ -652,7 +652,7 @@ const STREAMS: Fault = {
   name: `${RECONNECTS} forced stream reconnects`,
   disturbs: ['gateway', 'stream-gateway'],
   async run({ world, traffic }) {
-    const losses = () => traffic.followers.reduce((sum, follower) => sum + follower.losses, 0);
+    const losses = () => traffic.streams.reduce((sum, stream) => sum + stream.losses, 0);
     const goal = losses() + RECONNECTS;
     await until(
       () => `${RECONNECTS} streams were lost; ${goal - losses()} are left`,

@@ -1,25 +1,26 @@
 // `npm run faults`: does everything to the service that may happen to it, and looks for what got lost; see README.md.
 import { runLab } from '../frame/command-line.js';
-import { amount, count, seed, text, toggle } from '../frame/flags.js';
+import { amount, count, oneOf, seed, toggle } from '../frame/flags.js';
 import { DEFECTS } from './defects.js';
 import { FAULTS } from './faults.js';
 import { proveDefects } from './prove-defect.js';
 import { runFaults } from './run-faults.js';
 
 const RANDOM_MINUTES = 30;
+const DEFECT_NAMES = DEFECTS.map(({ name }) => name);
 
 await runLab({
   name: 'faults',
   about: 'does everything to the service that may happen to it, and looks for what got lost',
   parts: FAULTS.map(({ name }) => name),
-  alsoListed: DEFECTS.map(({ name }) => name),
+  alsoListed: DEFECT_NAMES,
   markdown: 'standard output',
   flags: {
     minutes: amount(`random faults for N minutes after the listed ones; ${RANDOM_MINUTES}, or 0 if some are named`),
     seed,
     rate: amount('alerts a second; 15', 0.1),
     brokers: count(3, 'of Kafka, 3 or 1'),
-    defect: text('NAME', 'wires the service wrongly, and expects to be told so: a name, or all'),
+    defect: oneOf([...DEFECT_NAMES, 'all'], 'wires the service wrongly, and expects to be told so; or all'),
     control: toggle('with --defect: the same fault without the defect, which must find nothing'),
   },
   run(options, { parts, some }, say) {

@@ -5,7 +5,7 @@ import { AlertClientError } from '../../../services/client/errors.js';
 import type { Random } from '../../support/random.js';
 import { Callers } from './callers.js';
 import type { Findings } from './findings.js';
-import { Follower } from './follower.js';
+import { FoldedStream } from './folded-stream.js';
 import type { CreateAlertRequest } from '../../../services/client/check-request.js';
 import type { Ledger, LedgerAlert, Person } from './ledger.js';
 import { Phones } from './phones.js';
@@ -59,7 +59,7 @@ export class Traffic {
     // Only who is greedy writes to this one.
     { userId: GREEDY, department: 'PAYROLL', active: true },
   ];
-  readonly followers: Follower[] = [];
+  readonly streams: FoldedStream[] = [];
   readonly callers: Callers;
   readonly probe: Probe;
   readonly poison: PoisonWriter;
@@ -117,7 +117,7 @@ export class Traffic {
     const loop = (work: () => Promise<void>) => this.#loops.push(work());
     loop(() => this.#create());
     for (const userId of this.readers) loop(() => this.#read(userId));
-    for (const follower of restless) loop(() => this.#comeAndGo(follower));
+    for (const stream of restless) loop(() => this.#comeAndGo(stream));
     loop(() => this.#intrude());
     loop(() => this.probe.run());
     loop(() => this.poison.run());
@@ -132,13 +132,13 @@ export class Traffic {
     return this.people.filter(({ userId }) => userId.startsWith('mover'));
   }
 
-  #follow(userId: string, name: string): Follower {
+  #follow(userId: string, name: string): FoldedStream {
     const { world, ledger, findings } = this.options;
     const address = world.networks.api.proxies[0]!.address;
     const clients = world.networks.gateway.proxies.map((gateway) =>
       this.#client({ address, streamAddress: gateway.address, identity: { userId } }),
     );
-    const follower = new Follower({
+    const stream = new FoldedStream({
       userId,
       name,
       clients,
@@ -147,8 +147,8 @@ export class Traffic {
       mayExpire: () => ledger.hasLostCommits,
       ...(userId.startsWith('probe') ? { onAlert: (_, title) => this.probe.arrived(title) } : {}),
     });
-    this.followers.push(follower);
-    return follower;
+    this.streams.push(stream);
+    return stream;
   }
 
   async changeDirectory(changed: readonly Person[]): Promise<void> {
@@ -285,10 +285,10 @@ export class Traffic {
   async #read(userId: string): Promise<void> {
     const { ledger } = this.options;
     const random = this.#random.fork();
-    const follower = this.followers.find((each) => each.userId === userId)!;
+    const stream = this.streams.find((each) => each.userId === userId)!;
     while (!this.#stopping) {
       await this.#pause(random.int(500, 3000));
-      const known = [...follower.fold.keys()];
+      const known = [...stream.fold.keys()];
       if (known.length === 0 || this.#stopping) continue;
       const recent = known.slice(-50);
       const alertIds = [...new Set(Array.from({ length: random.int(1, 5) }, () => random.pick(recent)))];
@@ -317,11 +317,11 @@ export class Traffic {
     }
   }
 
-  async #comeAndGo(follower: Follower): Promise<void> {
+  async #comeAndGo(stream: FoldedStream): Promise<void> {
     const random = this.#random.fork();
     while (!this.#stopping) {
       await this.#pause(random.int(1000, 8000));
-      follower.drop();
+      stream.drop();
     }
   }
 
@@ -370,7 +370,7 @@ export class Traffic {
   async close(): Promise<void> {
     this.#stopping = true;
     this.callers.close();
-    await Promise.all(this.followers.map((follower) => follower.close()));
+    await Promise.all(this.streams.map((stream) => stream.close()));
     this.poison.close();
     for (const client of this.#clients) client.close();
   }

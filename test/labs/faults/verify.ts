@@ -8,7 +8,7 @@ import { ROOT } from '../../../services/lib/root.js';
 import { inboxOf } from '../../support/people.js';
 import { TOPICS, type Archive } from './archive.js';
 import type { Findings } from './findings.js';
-import type { Follower } from './follower.js';
+import type { FoldedStream } from './folded-stream.js';
 import type { Ledger } from './ledger.js';
 import type { Arrivals } from './arrivals.js';
 import { POISON_HEADER, POISON_HEADER_VALUE } from './poison-writer.js';
@@ -32,9 +32,9 @@ const PUSHES_SETTLE_MS = 360_000;
 /** What a claim of the push role holds, the time in which a message leaves, and a fault in the middle of it. */
 const STALE_MS = 60_000;
 
-const same = (follower: Follower, entries: readonly InboxEntry__Output[]) =>
-  follower.fold.size === entries.length &&
-  entries.every(({ alert, isRead }) => follower.fold.get(alert!.alertId) === isRead);
+const same = (stream: FoldedStream, entries: readonly InboxEntry__Output[]) =>
+  stream.fold.size === entries.length &&
+  entries.every(({ alert, isRead }) => stream.fold.get(alert!.alertId) === isRead);
 
 /**
  * Compares everything with the ledger, when the traffic has stopped. What is still on its way is waited for.
@@ -58,8 +58,8 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
       userAlerts += entries.length;
       inboxes.set(userId, entries);
       await checkInbox(scene, client, userId, entries);
-      for (const follower of traffic.followers.filter((each) => each.userId === userId))
-        await checkStream(scene, follower, entries, until);
+      for (const stream of traffic.streams.filter((each) => each.userId === userId))
+        await checkStream(scene, stream, entries, until);
     }
     const { hopeless } = traffic.phones;
     const settled = Date.now() + (hopeless.length === 0 ? patienceMs : PUSHES_SETTLE_MS);
@@ -126,13 +126,13 @@ async function checkInbox(
 
 async function checkStream(
   { findings }: Scene,
-  follower: Follower,
+  stream: FoldedStream,
   entries: readonly InboxEntry__Output[],
   until: number,
 ): Promise<void> {
   const unread = entries.filter(({ isRead }) => !isRead).length;
-  while ((!same(follower, entries) || follower.unreadCount !== unread) && Date.now() < until) await sleep(100);
-  const { name, fold } = follower;
+  while ((!same(stream, entries) || stream.unreadCount !== unread) && Date.now() < until) await sleep(100);
+  const { name, fold } = stream;
   const ids = new Set(entries.map(({ alert }) => alert!.alertId));
   for (const { alert, isRead } of entries) {
     const shown = fold.get(alert!.alertId);
@@ -143,8 +143,8 @@ async function checkStream(
   for (const alertId of fold.keys())
     if (!ids.has(alertId))
       findings.add('gap', `the stream of ${name} shows alert ${alertId}, which is not in the inbox`);
-  if (follower.unreadCount !== unread)
-    findings.add('wrong count', `the stream of ${name} says ${follower.unreadCount} instead of ${unread}`);
+  if (stream.unreadCount !== unread)
+    findings.add('wrong count', `the stream of ${name} says ${stream.unreadCount} instead of ${unread}`);
 }
 
 /** I5, for the users whose rows nobody moved: their numbers follow the first events in user-alert-topic. */

@@ -49,6 +49,16 @@ export const seed: Flag<number> = {
 
 export const text = (takes: string, help: string): Flag<string | undefined> => ({ takes, help, read: last });
 
+export const oneOf = (choices: readonly string[], help: string): Flag<string | undefined> => ({
+  takes: 'NAME',
+  help,
+  read(given, name) {
+    const choice = last(given);
+    if (choice === undefined || choices.includes(choice)) return choice;
+    throw new Error(`--${name} ${choice}: one of ${choices.join(', ')}`);
+  },
+});
+
 export const folder = (help: string): Flag<string | undefined> => ({
   takes: 'DIR',
   help,

@@ -4,7 +4,7 @@ import type { AlertClientError } from '../../../services/client/errors.js';
 import type { InboxChange__Output } from '../../../services/gen/types.js';
 import type { Findings } from './findings.js';
 
-export interface FollowerOptions {
+export interface FoldedStreamOptions {
   readonly userId: string;
   readonly name: string;
   /** One for each gateway; it goes to the next when it loses one. */
@@ -21,7 +21,7 @@ export interface FollowerOptions {
 const RETRY_MS = 200;
 
 /** One user's stream from the beginning of the inbox, folded as the design says, over whatever gateway answers. */
-export class Follower {
+export class FoldedStream {
   /** Alerts that the inbox has, by whether they are read. */
   readonly fold = new Map<number, boolean>();
   /** Every alert that was ever shown. */
@@ -38,7 +38,7 @@ export class Follower {
   #connection = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(private readonly options: FollowerOptions) {
+  constructor(private readonly options: FoldedStreamOptions) {
     // Neighbours begin at different gateways.
     this.#next = Array.from(options.name).reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
     this.#done = this.#run();
