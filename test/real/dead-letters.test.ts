@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { createTopics, type Kafka, type Postgres, type Registry } from '#stack';
+import { createTopics } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { openEvents } from '../../services/events/events.js';
 import { loadConfig } from '../../services/lib/config/load.js';
@@ -13,42 +13,35 @@ import { RegistryClient } from '../../services/lib/registry/client.js';
 import { main } from '../../services/cli/cli.js';
 import { fakeContext } from '../unit/cli/fake-context.js';
 import { alertFor, inboxOf, loadDirectory, people, serviceClient } from '../support/people.js';
-import { Roles, type Environment } from '../support/role-process.js';
-import { DOWNLOADS, environmentFor, stackFolder, startStack, whySkip } from '../support/stack.js';
+import type { Environment } from '../support/role-process.js';
+import { DOWNLOADS, Stack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
 
 const TOPIC = 'user-alert-topic';
 
 describe('dead letters on the real stack', { skip: whySkip() }, () => {
-  const folder = stackFolder();
-  let stack: { postgres: Postgres; kafka: Kafka; registry: Registry };
+  let stack: Stack;
   let environment: Environment;
-  let roles: Roles;
   let client: AlertClient;
   let producer: Producer;
 
   before(async () => {
-    stack = await startStack(folder.path);
-    const { postgres, kafka, registry } = stack;
-    environment = environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url });
-    await createTopics({ bootstrap: kafka.bootstrap, downloads: DOWNLOADS });
-    roles = new Roles(environment);
+    stack = await Stack.start();
+    const { bootstrap } = stack.kafka;
+    environment = stack.environment;
+    await createTopics({ bootstrap, downloads: DOWNLOADS });
+    const roles = stack.roles();
     const alertApi = roles.start('alert-api');
     await Promise.all([alertApi, roles.start('fanout'), roles.start('delivery')].map((role) => role.ready()));
     client = await serviceClient(alertApi);
-    const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
+    const brokers = { bootstrapServers: bootstrap, inProcess: false };
     producer = await Producer.connect(brokers, loadConfig(environment), silentLogger(), { clientId: 'test' });
   });
 
   after(async () => {
-    try {
-      client?.close();
-      await producer?.close();
-      await roles?.stop();
-    } finally {
-      await Promise.all(Object.values(stack ?? {}).map((daemon) => (daemon as Kafka).stop()));
-      folder.remove();
-    }
+    client?.close();
+    await producer?.close();
+    await stack?.stop();
   });
 
   /** Runs `ssom-alert dlq …`; returns its exit code and what it printed. */

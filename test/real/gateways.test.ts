@@ -6,8 +6,8 @@ import { defer } from '../support/defer.js';
 import { assertFoldEqualsInbox, collectStream, Folded, type CollectedStream } from '../support/stream.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
-import { type RoleProcess, Roles } from '../support/role-process.js';
-import { environmentFor, stackFolder, startBroker, startStack, whySkip } from '../support/stack.js';
+import type { RoleProcess } from '../support/role-process.js';
+import { Stack, startBroker, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
 
 const TEAM = people('held', 3, 'GATEWAYS');
@@ -37,18 +37,13 @@ const open = (t: TestContext, gateway: TestApi, user: string) =>
 
 // One gateway is healthy, another has its troubles. Neither may ever show a gap.
 test('gateways in trouble', { skip: whySkip() }, async (t) => {
-  const folder = stackFolder();
-  defer(t, () => folder.remove());
-  const stack = await startStack(folder.path);
-  const { postgres, registry } = stack;
-  let { kafka } = stack;
-  defer(t, () => Promise.all([kafka, registry, postgres].map((daemon) => daemon.stop())));
-  const toPostgres = await TcpProxy.listen(postgres.port);
+  const stack = await Stack.start();
+  defer(t, () => stack.stop());
+  const toPostgres = await TcpProxy.listen(stack.postgres.port);
   defer(t, () => toPostgres.close());
-  const around = new URL(postgres.url);
+  const around = new URL(stack.postgres.url);
   around.port = String(toPostgres.port);
-  const roles = new Roles(environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }));
-  defer(t, () => roles.stop());
+  const roles = stack.roles();
 
   const startGateway = (environment: Record<string, string>) => roles.start('stream-gateway', environment).ready();
   const connect = async (to: TestContext, role: RoleProcess) => connectApi(to, (await role.listening()).grpc);
@@ -103,7 +98,7 @@ test('gateways in trouble', { skip: whySkip() }, async (t) => {
     try {
       await change(20);
       await caughtUp(onHealthy);
-      await deleteRecords(kafka.bootstrap);
+      await deleteRecords(stack.kafka.bootstrap);
     } finally {
       troubled.signal('SIGCONT');
     }
@@ -114,7 +109,7 @@ test('gateways in trouble', { skip: whySkip() }, async (t) => {
   await t.test(
     'a gateway that starts when the records are gone serves whole inboxes, and what comes next',
     async (each) => {
-      await deleteRecords(kafka.bootstrap);
+      await deleteRecords(stack.kafka.bootstrap);
       await caughtUp(await openAll(each, await startGateway({ STREAM_HEAL_INTERVAL_MS: '600000' })));
     },
   );
@@ -141,13 +136,13 @@ test('gateways in trouble', { skip: whySkip() }, async (t) => {
     async () => {
       const [, read] = await change(2);
       await caughtUp([...onTroubled, ...onHealthy]);
-      await kafka.stop();
+      await stack.kafka.stop();
       for (const [index, userId] of NAMES.entries()) {
         await service.markUnread({ userId, alertIds: [read!] });
         const stream = onHealthy[index]!;
         await stream.until(() => stream.folded.rows.get(read!)?.isRead === false, 'it is unread', PATIENCE_MS);
       }
-      kafka = await startBroker(folder.path, kafka);
+      stack.kafka = await startBroker(stack.dir, stack.kafka);
       await caughtUp([...onTroubled, ...onHealthy]);
     },
   );

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import pg from 'pg';
-import type { Kafka, Postgres, Registry } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { sorted } from '../support/expected.js';
 import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
 import { readTopic } from '../support/raw-kafka.js';
-import { type RoleProcess, Roles } from '../support/role-process.js';
-import { environmentFor, stackFolder, startBroker, startStack, whySkip } from '../support/stack.js';
+import type { RoleProcess } from '../support/role-process.js';
+import { Stack, startBroker, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
 
 const OUTBOX_MAX = 3000;
@@ -17,13 +15,8 @@ const BATCH = 100;
 const MESSAGE = 'x'.repeat(8000);
 
 describe('Kafka away', { skip: whySkip() }, () => {
-  const folder = stackFolder();
   const team = people('away', 2, 'AWAY');
-  let postgres: Postgres;
-  let kafka: Kafka;
-  let registry: Registry;
-  let database: pg.Pool;
-  let roles: Roles;
+  let stack: Stack;
   let alertApi: RoleProcess;
   let client: AlertClient;
   /** The alerts that were taken while Kafka was away, and by which call. */
@@ -31,10 +24,8 @@ describe('Kafka away', { skip: whySkip() }, () => {
   let calls = 0;
 
   before(async () => {
-    ({ postgres, kafka, registry } = await startStack(folder.path));
-    database = new pg.Pool({ connectionString: postgres.url, max: 1 });
-    roles = new Roles({
-      ...environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }),
+    stack = await Stack.start();
+    const roles = stack.roles({
       OUTBOX_MAX: String(OUTBOX_MAX),
       // Nearly all of the backlog is the sweeper's.
       RELAY_IN_FLIGHT_MAX: '100',
@@ -47,23 +38,17 @@ describe('Kafka away', { skip: whySkip() }, () => {
   });
 
   after(async () => {
-    try {
-      client?.close();
-      await database?.end();
-      await roles?.stop();
-    } finally {
-      await Promise.all([kafka, registry, postgres].map((daemon) => daemon?.stop()));
-      folder.remove();
-    }
+    client?.close();
+    await stack?.stop();
   });
 
   const request = (title: string) => alertFor([team[0]!.userId], title, { message: MESSAGE });
   const unpublished = async () =>
-    (await database.query<{ n: string }>('SELECT count(*) AS n FROM outbox')).rows.map(({ n }) => Number(n))[0]!;
+    (await stack.database.query<{ n: string }>('SELECT count(*) AS n FROM outbox')).rows.map(({ n }) => Number(n))[0]!;
 
   it('leaves CreateAlert going, up to OUTBOX_MAX alerts; then UNAVAILABLE with RetryInfo', async () => {
     await until('Kafka is used', async () => (await alertApi.readiness()).checks['kafka']?.ok === true);
-    await kafka.stop();
+    await stack.kafka.stop();
     for (let refused = false; !refused;) {
       const { results } = await client.batchCreateAlerts({
         requests: Array.from({ length: BATCH }, (_, index) => request(`old ${old.size + index}`)),
@@ -88,7 +73,7 @@ describe('Kafka away', { skip: whySkip() }, () => {
   });
 
   it('is caught up with in order of age when Kafka is back, and new alerts are taken meanwhile', async (t) => {
-    kafka = await startBroker(folder.path, kafka);
+    stack.kafka = await startBroker(stack.dir, stack.kafka);
     const fresh: number[] = [];
     while ((await unpublished()) > 0) {
       // One that is refused for now is not counted; nobody waits for it.
@@ -103,7 +88,7 @@ describe('Kafka away', { skip: whySkip() }, () => {
       if (alertId !== undefined) fresh.push(alertId);
     }
     assert.ok(alertApi.line(/has room again/), 'the log does not say that the outbox has room');
-    const { partitions, records } = await readTopic(kafka.bootstrap, 'alert-created-topic');
+    const { partitions, records } = await readTopic(stack.kafka.bootstrap, 'alert-created-topic');
     const ids = records.map(({ key }) => Number(key.toString()));
     assert.deepEqual(sorted([...new Set(ids)]), sorted([...old.keys(), ...fresh]));
     let overtaken = 0;

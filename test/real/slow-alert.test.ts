@@ -4,14 +4,14 @@ import { after, before, describe, it } from 'node:test';
 import { trace as otel } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { NodeSDK } from '@opentelemetry/sdk-node';
-import { startJaeger, type Daemon, type Jaeger } from '#stack';
+import { startJaeger, type Jaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
 import { ancestorsOf, findTraces, rootsOf, servicesOf, treeOf, type Trace } from './jaeger.js';
 import { Follower } from '../support/follower.js';
 import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
-import { Roles } from '../support/role-process.js';
-import { environmentFor, privateStart, stackFolder, startStack, whySkip } from '../support/stack.js';
+import type { Roles } from '../support/role-process.js';
+import { privateStart, Stack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
 
 /** What `alert-slow-processing-ms` is by default. */
@@ -34,8 +34,7 @@ const WAY = [
 ] as const;
 
 describe('an alert that came late is found in Jaeger', { skip: whySkip() }, () => {
-  const folder = stackFolder();
-  const daemons: Daemon[] = [];
+  let stack: Stack;
   const [user] = people('late', 1, 'LATE');
   let jaeger: Jaeger;
   let fcm: Fcm;
@@ -47,18 +46,13 @@ describe('an alert that came late is found in Jaeger', { skip: whySkip() }, () =
   let traceId: string;
 
   before(async () => {
-    const [{ postgres, kafka, registry }, started] = await Promise.all([
-      startStack(folder.path),
-      startJaeger({ ...privateStart(folder.path), ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } }),
-    ]);
-    jaeger = started;
-    daemons.push(postgres, kafka, registry, jaeger);
+    stack = await Stack.start();
+    jaeger = await startJaeger({ ...privateStart(stack.dir), ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } });
     fcm = await launchFcm();
-    roles = new Roles({
-      ...environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }),
+    roles = stack.roles({
       OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpGrpcUrl,
       OTEL_BSP_SCHEDULE_DELAY: '200',
-      ...fcmVariables(fcm, folder.path),
+      ...fcmVariables(fcm, stack.dir),
       PUSH_GRACE_MS: '0',
     });
     const [alertApi, gateway, ...others] = ['alert-api', 'stream-gateway', 'fanout', 'push'].map((role) =>
@@ -87,9 +81,9 @@ describe('an alert that came late is found in Jaeger', { skip: whySkip() }, () =
       await caller?.shutdown();
       await roles?.stop();
     } finally {
+      await jaeger?.stop();
+      await stack?.stop();
       await fcm?.close();
-      await Promise.all(daemons.map((daemon) => daemon.stop()));
-      folder.remove();
     }
   });
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import grpc from '@grpc/grpc-js';
-import { startCollector, startJaeger, type Collector, type Daemon, type Jaeger, type Kafka } from '#stack';
+import { startCollector, startJaeger, type Collector, type Jaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { api } from '../../services/api/protos.js';
@@ -14,8 +14,8 @@ import { metricIn } from '../support/metrics.js';
 import { servicesOf, traceOf, type Trace } from './jaeger.js';
 import { Follower } from '../support/follower.js';
 import { alertFor, loadDirectory, serviceClient } from '../support/people.js';
-import { type RoleProcess, Roles } from '../support/role-process.js';
-import { environmentFor, privateStart, stackFolder, startStack, whySkip } from '../support/stack.js';
+import type { RoleProcess, Roles } from '../support/role-process.js';
+import { privateStart, Stack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
 
 const SLOW_MS = 5000;
@@ -27,10 +27,8 @@ const TOKEN = 'a'.repeat(40);
 const WAY = ['ssom-alert-api', 'ssom-delivery', 'ssom-fanout', 'ssom-stream-gateway'];
 
 describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() }, () => {
-  const folder = stackFolder();
-  const daemons: Daemon[] = [];
+  let stack: Stack;
   let jaeger: Jaeger;
-  let kafka: Kafka;
   let collector: Collector;
   let fcm: Fcm;
   let roles: Roles;
@@ -42,16 +40,10 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
   let sent = 0;
 
   before(async () => {
-    const [stack, started] = await Promise.all([
-      startStack(folder.path),
-      startJaeger({ ...privateStart(folder.path), ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } }),
-    ]);
-    const { postgres, registry } = stack;
-    ({ kafka } = stack);
-    jaeger = started;
-    daemons.push(postgres, kafka, registry, jaeger);
+    stack = await Stack.start();
+    jaeger = await startJaeger({ ...privateStart(stack.dir), ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } });
     collector = await startCollector({
-      ...privateStart(folder.path),
+      ...privateStart(stack.dir),
       ports: { otlpGrpc: 0, otlpHttp: 0, metrics: 0 },
       exportTo: new URL(jaeger.otlpGrpcUrl).host,
       variables: {
@@ -59,13 +51,11 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
         COLLECTOR_SHARE_PERCENT: String(SHARE_PERCENT),
       },
     });
-    daemons.push(collector);
     fcm = await launchFcm();
-    roles = new Roles({
-      ...environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }),
+    roles = stack.roles({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.otlpGrpcUrl,
       OTEL_BSP_SCHEDULE_DELAY: '200',
-      ...fcmVariables(fcm, folder.path),
+      ...fcmVariables(fcm, stack.dir),
       PUSH_GRACE_MS: '0',
     });
     const [alertApi, gateway, ...others] = ['alert-api', 'stream-gateway', 'fanout', 'delivery', 'push'].map((role) =>
@@ -90,9 +80,10 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
       client?.close();
       await roles?.stop();
     } finally {
+      await collector?.stop();
+      await jaeger?.stop();
+      await stack?.stop();
       await fcm?.close();
-      await Promise.all(daemons.reverse().map((daemon) => daemon.stop()));
-      folder.remove();
     }
   });
 
@@ -114,7 +105,7 @@ describe('a real collector samples what a real Jaeger keeps', { skip: whySkip() 
   /** Writes a record that nobody can read. */
   async function writePoison(traceId: string): Promise<void> {
     const traceparent = `00-${traceId}-${randomBytes(8).toString('hex')}-01`;
-    const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
+    const brokers = { bootstrapServers: stack.kafka.bootstrap, inProcess: false };
     const options = { clientId: 'tail-sampling-test' };
     const producer = await Producer.connect(brokers, loadConfig({ PROFILE: 'dev' }), silentLogger(), options);
     const value = Buffer.from('no alert');

@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import grpc from '@grpc/grpc-js';
-import pg from 'pg';
-import { startJaeger, type Jaeger, type Kafka, type Postgres, type Registry } from '#stack';
+import { startJaeger, type Jaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
 import { AvroCodec, canonicalSchema } from '../../services/lib/avro.js';
 import { loadConfig } from '../../services/lib/config/load.js';
@@ -21,8 +20,8 @@ import { Expected } from '../support/expected.js';
 import { Follower } from '../support/follower.js';
 import { alertFor, inboxOf, loadDirectory, people, type Person, serviceClient } from '../support/people.js';
 import { javaPartition, readTopic } from '../support/raw-kafka.js';
-import { type RoleProcess, Roles, untilShared } from '../support/role-process.js';
-import { environmentFor, privateStart, stackFolder, startStack, whySkip } from '../support/stack.js';
+import { untilShared, type RoleProcess, type Roles } from '../support/role-process.js';
+import { privateStart, Stack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
 
 const WEB = 'WAY-WEB';
@@ -49,30 +48,22 @@ function routedAlert(number: number): CreateAlertRequest & { appName: string } {
 }
 
 describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
-  const folder = stackFolder();
-  let postgres: Postgres;
-  let kafka: Kafka;
-  let registry: Registry;
+  let stack: Stack;
   let jaeger: Jaeger;
   let roles: Roles;
-  let database: pg.Pool;
 
   before(async () => {
-    [{ postgres, kafka, registry }, jaeger] = await Promise.all([
-      startStack(folder.path),
-      startJaeger({ ...privateStart(folder.path), ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } }),
-    ]);
-    database = new pg.Pool({ connectionString: postgres.url, max: 2 });
-    roles = new Roles(environmentFor({ postgres: postgres.url, kafka: kafka.bootstrap, registry: registry.url }));
+    stack = await Stack.start();
+    jaeger = await startJaeger({ ...privateStart(stack.dir), ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } });
+    roles = stack.roles();
   });
 
   after(async () => {
     try {
       await roles?.stop();
     } finally {
-      await database?.end();
-      await Promise.all([postgres, kafka, registry, jaeger].map((daemon) => daemon?.stop()));
-      folder.remove();
+      await jaeger?.stop();
+      await stack?.stop();
     }
   });
 
@@ -199,7 +190,7 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
         roles.start(role, {
           OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpGrpcUrl,
           OTEL_BSP_SCHEDULE_DELAY: '200',
-          ...fcmVariables(fcm, folder.path),
+          ...fcmVariables(fcm, stack.dir),
           PUSH_GRACE_MS: '0',
         });
       alertApi = start('alert-api');
@@ -208,7 +199,7 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
       client = await serviceClient(alertApi, others.at(-1));
       await loadDirectory(client, traced);
       const config = loadConfig({ PROFILE: 'dev' });
-      const brokers = { bootstrapServers: kafka.bootstrap, inProcess: false };
+      const brokers = { bootstrapServers: stack.kafka.bootstrap, inProcess: false };
       producer = await Producer.connect(brokers, config, silentLogger(), { clientId: 'a-writer-of-v1' });
     });
 
@@ -306,11 +297,11 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
     }
 
     it('writes records as Java clients expect them', async () => {
-      const client = new RegistryClient({ url: registry.url, username: '', password: '' }, silentLogger());
+      const client = new RegistryClient({ url: stack.registry.url, username: '', password: '' }, silentLogger());
       const counts = { 'alert-created-topic': 3, 'user-alert-topic': 10, 'inbox-change-topic': 10 };
       for (const [topic, partitions] of Object.entries(counts)) {
         const { id } = await client.latest(`${topic}-value`);
-        const read = await readTopic(kafka.bootstrap, topic);
+        const read = await readTopic(stack.kafka.bootstrap, topic);
         assert.equal(read.partitions, partitions, `partitions of ${topic}`);
         assert.ok(read.records.length > 0);
         for (const { key, value, partition } of read.records) {
@@ -347,7 +338,7 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
       await loadDirectory(client, team);
       const model = await client.createAlert(alertFor([], 'model', { recipients: { departments: ['WAY-V1'] } }));
       // As another service would have stored it: there is an alert, and nothing of it in Kafka.
-      const { rows } = await database.query<{ alert_id: string }>(
+      const { rows } = await stack.database.query<{ alert_id: string }>(
         `INSERT INTO alerts
          SELECT (jsonb_populate_record(a, jsonb_build_object('alert_id', nextval('alert_ids'), 'request_id', ''))).*
          FROM alerts a WHERE alert_id = $1 RETURNING alert_id`,
@@ -359,7 +350,7 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
       const schema = canonicalSchema(
         readFileSync(join(ROOT, 'schemas', 'alert-created-topic-value', 'v1.avsc'), 'utf8'),
       );
-      const schemas = new RegistryClient({ url: registry.url, username: '', password: '' }, silentLogger());
+      const schemas = new RegistryClient({ url: stack.registry.url, username: '', password: '' }, silentLogger());
       const id = await schemas.find('alert-created-topic-value', schema);
       assert.notEqual(id, (await schemas.latest('alert-created-topic-value')).id);
       const v1 = new AvroCodec<object>(schema, id, () => Promise.reject(new Error('not needed')));
@@ -391,7 +382,7 @@ describe('the way of an alert on the real stack', { skip: whySkip() }, () => {
         return progress!.delivered === crowd.length;
       });
       // PostgreSQL's clock stands for the order of the transactions.
-      const { rows } = await database.query<{ later: number }>(
+      const { rows } = await stack.database.query<{ later: number }>(
         `SELECT count(*)::int AS later FROM alert_statuses b
          WHERE b.alert_id = $1
            AND b.created_at > (SELECT created_at FROM alert_statuses WHERE alert_id = $2 AND user_id = 'on-call')`,

@@ -62,7 +62,7 @@ export function stackFolder(): { path: string; remove: () => void } {
 /** What every start of a component below a test's folder has in common. */
 export const privateStart = (dir: string) => ({ dir, downloads: DOWNLOADS, killAtExit: true });
 
-/** Kafka on free ports, or on those of an earlier one in its place, with the service's topics. */
+/** Kafka on free ports, or on those of an earlier one in its place. */
 export async function startBroker(dir: string, before?: Kafka): Promise<Kafka> {
   const ports = { port: before?.port ?? 0, controllerPort: before?.ports['controller'] ?? 0 };
   return startKafka({ ...privateStart(dir), ...ports, heap: '-Xmx256m' });
@@ -73,16 +73,6 @@ async function startKafkaWithTopics(dir: string): Promise<Kafka> {
   const broker = await startBroker(dir);
   await createTopics({ bootstrap: broker.bootstrap, downloads: DOWNLOADS });
   return broker;
-}
-
-/** PostgreSQL, Kafka with the topics, and the registry, on free ports. */
-export async function startStack(dir: string): Promise<{ postgres: Postgres; kafka: Kafka; registry: Registry }> {
-  const [postgres, kafka, registry] = await Promise.all([
-    startPostgres({ ...privateStart(dir), port: 0 }),
-    startKafkaWithTopics(dir),
-    startRegistry({ ...privateStart(dir), port: 0 }),
-  ]);
-  return { postgres, kafka, registry };
 }
 
 /** What tells a role where they are, and what makes it notice quickly that a member of its group was killed. */
