@@ -16,10 +16,11 @@ import { deadLetterAlert, outboxState, removePublished, unpublished } from '../s
 import { markPublishedLate } from '../store/progress.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { wallClock } from '../lib/wall-clock.js';
+import { WriteBehind } from '../lib/write-behind.js';
 import { RelayTracing } from './relay-trace.js';
 
 const SWEEP_BATCH = 1000;
-/** How long published alerts gather before they leave the outbox together. */
+/** How long published alerts gather before they leave the outbox in one statement; they hurt nobody there meanwhile. */
 const REMOVE_AFTER_MS = 50;
 /** An alert is given up when so many sweeps in a row have seen it refused for good: once it may have shared a batch with another one. */
 const REFUSALS = 2;
@@ -50,8 +51,7 @@ export class Relay {
   readonly #inFlight = new Set<number>();
   /** In how many sweeps in a row these were refused for good. */
   #refused = new Map<number, number>();
-  #published: number[] = [];
-  #removing: Promise<void> | undefined;
+  readonly #published: WriteBehind<number>;
   #publishing: Publishing | undefined;
   #outbox = { depth: 0, ageSeconds: 0 };
   /** The alert with the smallest id in the outbox, and since when it is that; by performance.now(). */
@@ -61,6 +61,7 @@ export class Relay {
   readonly #deadLetters;
 
   constructor(private readonly deps: RelayDeps) {
+    this.#published = new WriteBehind({ gatherMs: REMOVE_AFTER_MS, write: (ids) => this.#remove(ids) });
     this.#traces = new RelayTracing(deps.tracing, deps.config.slowProcessingMs);
     this.#deadLetters = deadLetterCounter(deps.metrics);
     deps.metrics.gauge('ssom.outbox.depth', 'Alerts that wait to be published.', () => this.#outbox.depth);
@@ -238,8 +239,7 @@ export class Relay {
 
   async #publish(publishing: Publishing, alerts: readonly CreatedAlert[]): Promise<void> {
     const failures = await this.#send(publishing, alerts);
-    for (const { alert } of alerts) if (!failures.has(alert.alertId)) this.#published.push(alert.alertId);
-    if (this.#published.length > 0) this.#removing ??= this.#remove();
+    this.#published.add(alerts.map(({ alert }) => alert.alertId).filter((alertId) => !failures.has(alertId)));
     const failed = alerts.find(({ alert }) => failures.has(alert.alertId));
     if (failed === undefined) return;
     const { alertId } = failed.alert;
@@ -293,22 +293,16 @@ export class Relay {
     }
   }
 
-  /** Takes what was published out of the outbox, many rows at a time. */
-  async #remove(): Promise<void> {
-    while (this.#published.length > 0) {
-      // The rows hurt nobody meanwhile, and one statement takes them all.
-      await wait(REMOVE_AFTER_MS);
-      const ids = this.#published.splice(0);
-      try {
-        await removePublished(this.deps.database, ids);
-      } catch (error) {
-        this.deps.logger.warn(
-          { err: error, alerts: ids.length },
-          'published alerts stay in the outbox and will be published again',
-        );
-      }
-      for (const id of ids) this.#inFlight.delete(id);
+  /** Takes what was published out of the outbox. What stays is published again by the sweeper. */
+  async #remove(ids: readonly number[]): Promise<void> {
+    try {
+      await removePublished(this.deps.database, ids);
+    } catch (error) {
+      this.deps.logger.warn(
+        { err: error, alerts: ids.length },
+        'published alerts stay in the outbox and will be published again',
+      );
     }
-    this.#removing = undefined;
+    for (const id of ids) this.#inFlight.delete(id);
   }
 }

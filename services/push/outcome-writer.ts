@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
-import { wait } from '../lib/retry.js';
+import { WriteBehind } from '../lib/write-behind.js';
 import { refuseDevices, relieveDevices, removeHopelessDevices, type DeviceRefusal } from '../store/device-refusals.js';
 import { removeDeadDevices } from '../store/devices.js';
 import { finishPushes, type PushOutcome } from '../store/pushes.js';
@@ -8,7 +8,6 @@ import { finishPushes, type PushOutcome } from '../store/pushes.js';
 /** How long outcomes gather before they are stored together, and how many at most. */
 const GATHER_MS = 20;
 const BATCH = 500;
-const RETRY_CAP_MS = 1000;
 
 /** A device that FCM does not know any more, as it was read: when it was registered or renewed last. */
 export interface DeadDevice {
@@ -35,19 +34,24 @@ export interface OutcomeWriterOptions {
  * What is lost with the process is claimed and sent again, under the same collapse key.
  */
 export class OutcomeWriter {
-  #outcomes: PushOutcome[] = [];
+  readonly #outcomes: WriteBehind<PushOutcome>;
   #dead: DeadDevice[] = [];
   /** Of each device only the last. */
-  #news = new Map<number, DeviceNews>();
-  #writing: Promise<void> | undefined;
-  readonly #stopped = new AbortController();
+  readonly #news = new Map<number, DeviceNews>();
 
-  constructor(private readonly options: OutcomeWriterOptions) {}
+  constructor(private readonly options: OutcomeWriterOptions) {
+    this.#outcomes = new WriteBehind({
+      gatherMs: GATHER_MS,
+      batchMax: BATCH,
+      write: (outcomes) => this.#write(outcomes),
+      onFailure: (error) =>
+        options.logger.warn({ err: error, outcomes: this.waiting }, 'what became of pushes could not be stored'),
+    });
+  }
 
   note(outcomes: readonly PushOutcome[], dead: readonly DeadDevice[] = []): void {
-    for (const outcome of outcomes) this.#outcomes.push(outcome);
     this.#dead.push(...dead);
-    this.#writing ??= this.#write();
+    this.#outcomes.add(outcomes);
   }
 
   /** Is stored with the outcomes that follow. */
@@ -56,42 +60,20 @@ export class OutcomeWriter {
   }
 
   get waiting(): number {
-    return this.#outcomes.length;
+    return this.#outcomes.waiting;
   }
 
   /** Stores what is left, in so many milliseconds at most; then gives up. */
-  async stop(withinMs: number): Promise<void> {
-    const over = new AbortController();
-    await Promise.race([this.#writing, wait(withinMs, over.signal)]);
-    over.abort();
-    this.#stopped.abort();
+  stop(withinMs: number): Promise<void> {
+    return this.#outcomes.stop(withinMs);
   }
 
-  async #write(): Promise<void> {
-    let failures = 0;
-    while (this.#outcomes.length > 0 && !this.#stopped.signal.aborted) {
-      await wait(Math.min(RETRY_CAP_MS, GATHER_MS * 2 ** failures), this.#stopped.signal);
-      try {
-        await this.#writeBatch();
-        failures = 0;
-      } catch (error) {
-        failures += 1;
-        const outcomes = this.#outcomes.length;
-        this.options.logger.warn({ err: error, outcomes }, 'what became of pushes could not be stored');
-      }
-    }
-    // Before the promise resolves, or what is added in between starts no new run.
-    this.#writing = undefined;
-  }
-
-  async #writeBatch(): Promise<void> {
+  async #write(outcomes: readonly PushOutcome[]): Promise<void> {
     const { database, onRemoved } = this.options;
-    const outcomes = this.#outcomes.slice(0, BATCH);
     const dead = this.#dead.slice(0, BATCH);
     await finishPushes(database, outcomes);
     if (dead.length > 0) onRemoved(await removeDeadDevices(database, dead), 'unknown');
     if (this.#news.size > 0) await this.#writeNews();
-    this.#outcomes = this.#outcomes.slice(outcomes.length);
     this.#dead = this.#dead.slice(dead.length);
   }
 

@@ -315,7 +315,9 @@ describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
     const rule = await push.fcm.rule(wrong);
     const first = await push.create(['op1']);
     await push.settles(first, 'failed');
-    // The role learns it when the device's wait is over.
+    // What was learned of the device is stored behind the outcome. The role learns of more when the device's wait is over.
+    const isStored = async () => (await sql('SELECT 1 FROM devices WHERE refusals_in_row > 0')).length > 0;
+    await untilTrue(isStored, { what: 'the refusal is stored' });
     await sql('UPDATE devices SET refusals_in_row = 20');
     const [row] = await push.settles(await push.create(['op1']), 'failed');
     assert.match(row!.error!, /invalid-argument.*no dead letter/);
