@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { DevicePlatform } from '../domain/device.js';
 import { PUSH_WAIT_MAX_MS } from '../store/pushes.js';
 import type { FcmFailure } from './fcm.js';
@@ -67,13 +68,14 @@ export interface Wait {
  * taken as were refused. Times are of performance.now().
  */
 export class DeviceWaits {
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new LRUCache<number, Waiting>({ max: REMEMBERED });
   #taken = 0;
   #ofAll = NOTHING;
   readonly #ofPlatform = new Map<DevicePlatform, Taken>();
-  readonly #refusedAt = new Map<number, number>();
+  /** How many messages were taken when a device was refused last. */
+  readonly #refusedAt = new LRUCache<number, number>({ max: REMEMBERED });
   /** Alerts that FCM took, each with the platform of a device that got it. */
-  readonly #takenAlerts = new Set<string>();
+  readonly #takenAlerts = new LRUCache<string, true>({ max: REMEMBERED });
 
   /** Messages that FCM has taken so far. */
   get taken(): number {
@@ -113,7 +115,7 @@ export class DeviceWaits {
     if (refusals === 0 && waitsMs === 0) this.#waiting.delete(deviceId);
     else {
       const since = known?.since ?? -Infinity;
-      this.#remember(deviceId, { refusals, inRow, ownInRow, since, until: now + waitsMs, storedAt: readAt });
+      this.#waiting.set(deviceId, { refusals, inRow, ownInRow, since, until: now + waitsMs, storedAt: readAt });
     }
   }
 
@@ -132,7 +134,7 @@ export class DeviceWaits {
     this.#ofAll = withLast(this.#ofAll, last);
     this.#ofPlatform.set(platform, withLast(this.#ofPlatform.get(platform) ?? NOTHING, last));
     this.#refusedAt.delete(deviceId);
-    if (alertId !== undefined) this.#noteTaken(alertOf(platform, alertId));
+    if (alertId !== undefined) this.#takenAlerts.set(alertOf(platform, alertId), true);
     const known = this.#waiting.get(deviceId);
     if (known === undefined) return undefined;
     known.refusals = Math.max(0, known.refusals - 1);
@@ -159,9 +161,7 @@ export class DeviceWaits {
     const refusedAt = this.#refusedAt.get(deviceId) ?? message.taken;
     const proven = othersServed(this.#ofAll, deviceId, refusedAt);
     const alone = othersServed(this.#ofPlatform.get(platform) ?? NOTHING, deviceId, refusedAt);
-    this.#refusedAt.delete(deviceId);
     this.#refusedAt.set(deviceId, this.#taken);
-    if (this.#refusedAt.size > REMEMBERED) this.#refusedAt.delete(this.#refusedAt.keys().next().value!);
     const before = known?.refusals ?? 0;
     // Who says what is wrong is no outage.
     const certain = proven || failure === 'rejected' || failure === 'token';
@@ -172,20 +172,8 @@ export class DeviceWaits {
     const taken = alertId !== undefined && this.#takenAlerts.has(alertOf(platform, alertId));
     const ownFault = isOwnFault(failure, alone, taken);
     const ownInRow = ownFault === false ? 0 : (known?.ownInRow ?? 0) + (ownFault === true ? 1 : 0);
-    this.#remember(deviceId, { refusals, inRow, ownInRow, since: now, until: now + waitMs, storedAt: Infinity });
+    this.#waiting.set(deviceId, { refusals, inRow, ownInRow, since: now, until: now + waitMs, storedAt: Infinity });
     return { waitMs, refusals, inRow, ownInRow, ownFault, fresh: before === 0 };
-  }
-
-  #noteTaken(alert: string): void {
-    this.#takenAlerts.delete(alert);
-    this.#takenAlerts.add(alert);
-    if (this.#takenAlerts.size > REMEMBERED) this.#takenAlerts.delete(this.#takenAlerts.values().next().value!);
-  }
-
-  #remember(deviceId: number, waiting: Waiting): void {
-    this.#waiting.delete(deviceId);
-    this.#waiting.set(deviceId, waiting);
-    if (this.#waiting.size > REMEMBERED) this.#waiting.delete(this.#waiting.keys().next().value!);
   }
 }
 

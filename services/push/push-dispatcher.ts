@@ -47,6 +47,7 @@ export class PushDispatcher {
   #queue: Queued[] = [];
   #sending = 0;
   #idle = new AbortController();
+  #closing: Promise<void> | undefined;
 
   /** @throws Error if the credentials cannot be read */
   constructor(
@@ -145,8 +146,6 @@ export class PushDispatcher {
     const deadline = performance.now() + withinMs;
     while (this.#sending > 0 && performance.now() < deadline) await wait(20);
   }
-
-  #closing: Promise<void> | undefined;
 
   close(): Promise<void> {
     this.#closing ??= this.#fcm.close();

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { NO_LETTER, type DevicePlatform } from '../domain/device.js';
 import { CircuitOpen, type Breaker } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
@@ -44,7 +45,7 @@ interface Sent {
 /** Sends one message, and decides what follows from FCM's answer. */
 export class PushSender {
   /** How many messages FCM had taken when a push failed last. */
-  readonly #failed = new Map<string, number>();
+  readonly #failed = new LRUCache<string, number>({ max: REMEMBERED });
   #alarmedAt = -ALARM_MS;
   readonly #counters;
   readonly #latency;
@@ -118,9 +119,7 @@ export class PushSender {
     const key = keyOf(job);
     const now = this.deps.devices.taken;
     const since = this.#failed.get(key) ?? taken;
-    this.#failed.delete(key);
     this.#failed.set(key, now);
-    if (this.#failed.size > REMEMBERED) this.#failed.delete(this.#failed.keys().next().value!);
     return now > since;
   }
 

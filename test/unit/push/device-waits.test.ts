@@ -165,3 +165,18 @@ test('a row that was read before the last refusal was stored says nothing new', 
   devices.learn(PHONE, waitMs + 100, { ...UNREFUSED, readAt: waitMs + 90 });
   assert.equal(devices.isTried(PHONE), false);
 });
+
+test('of 10,000 devices it is known here; which was asked for least recently is forgotten', () => {
+  const devices = new DeviceWaits();
+  const refuseAll = (from: number, to: number) => {
+    for (let deviceId = from; deviceId <= to; deviceId += 1)
+      devices.refused(deviceId, 0, { sentAt: 0, taken: 0 }, THROTTLED);
+  };
+  refuseAll(1, 10_000);
+  assert.ok(devices.waitsMs(1, 0) > 0);
+  refuseAll(10_001, 10_001);
+  assert.deepEqual(
+    [1, 2, 3, 10_001].map((deviceId) => devices.isTried(deviceId)),
+    [true, false, true, true],
+  );
+});
