@@ -1,5 +1,5 @@
-import { AlertError } from '../domain/errors.js';
 import { inboxOwner } from '../api/access.js';
+import { userInactive, userNotFound } from '../api/user-errors.js';
 import type { Identity } from '../lib/grpc/identity.js';
 import type { Database } from '../lib/postgres.js';
 import { findUsers } from '../store/directory.js';
@@ -12,17 +12,7 @@ import { findUsers } from '../store/directory.js';
 export async function activeOwner(database: Database, identity: Identity, named: string): Promise<string> {
   const userId = inboxOwner(identity, named);
   const user = (await findUsers(database, [userId])).get(userId);
-  if (user === undefined) {
-    throw new AlertError(
-      'NOT_FOUND',
-      'USER_NOT_FOUND',
-      `there is no user '${userId}' in the directory; UpsertUsers adds users`,
-    );
-  }
-  if (!user.active) throw inactive(userId);
+  if (user === undefined) throw userNotFound(userId);
+  if (!user.active) throw userInactive(userId);
   return userId;
-}
-
-export function inactive(userId: string): AlertError {
-  return new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
 }

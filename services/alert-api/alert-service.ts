@@ -2,11 +2,13 @@ import { status } from '@grpc/grpc-js';
 import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { Handlers } from '../api/handlers.js';
-import { BOUNDS, Violations } from '../api/violations.js';
+import { BOUNDS, checkCount, Violations } from '../api/violations.js';
 import type { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import { requireScope } from '../api/access.js';
 import { callerKey, type Identity } from '../lib/grpc/identity.js';
-import { alertBytes, readFilter, readPage, readPageSize, readPageToken, toAlertMessage } from '../api/messages.js';
+import { readFilter } from '../api/filter.js';
+import { alertBytes, toAlertMessage } from '../api/messages.js';
+import { readPage, readPageSize, readPageToken } from '../api/paging.js';
 import type { CallContext } from '../lib/grpc/call-context.js';
 import { sent } from '../lib/grpc/status.js';
 import type {
@@ -102,9 +104,7 @@ export function alertService({
 
     async BatchCreateAlerts({ requests }, call) {
       requireScope(call.identity, 'alerts:create');
-      const violations = new Violations();
-      violations.fits('requests', requests, BOUNDS['BatchCreateAlertsRequest.requests']);
-      violations.throwIfAny();
+      checkCount('requests', requests, BOUNDS['BatchCreateAlertsRequest.requests']);
       // What fails together has one error, which is told and logged once.
       const told = new Map<Error, BatchCreateAlertsResult>();
       const refuse = (error: Error) => {
@@ -155,7 +155,9 @@ export function alertService({
       const database = call.database.bulk;
       const limit = readPageSize(request.pageSize);
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
-      const filter = readFilter(request.kinds, request.minimumLevel, BOUNDS['ListAlertsRequest.kinds']);
+      const violations = new Violations();
+      const filter = readFilter(violations, request.kinds, request.minimumLevel, BOUNDS['ListAlertsRequest.kinds']);
+      violations.throwIfAny();
       const { rows, nextPageToken } = await readPage({
         limit,
         from,

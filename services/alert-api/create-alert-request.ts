@@ -10,7 +10,6 @@ import {
 } from '../domain/alert.js';
 import { characters, cutAfter, isBlank, longerThan, onOneLine, shorten, withoutNul } from '../domain/text.js';
 import { BOUNDS, Violations } from '../api/violations.js';
-import { fromProto } from '../api/messages.js';
 import type { CreateAlertRequest__Output, Recipients__Output } from '../gen/types.js';
 import { wallClock } from '../lib/wall-clock.js';
 
@@ -100,8 +99,8 @@ export function readCreateAlertRequest(
   const title = reading.required('title', request.title, LIMITS.title, onOneLine);
   const message = reading.text('message', request.message, LIMITS.message, withoutNul);
   const sourceId = reading.text('source_id', request.sourceId, LIMITS.sourceId, withoutNul, shortenId);
-  const kind = readEnum(request.kind, 'kind', ALERT_KINDS, 'ALERT_KIND', violations);
-  const level = readEnum(request.level, 'level', ALERT_LEVELS, 'ALERT_LEVEL', violations);
+  const kind = violations.choice('kind', request.kind, ALERT_KINDS, 'ALERT_KIND');
+  const level = violations.choice('level', request.level, ALERT_LEVELS, 'ALERT_LEVEL');
   const labels = readLabels(request.labels, reading);
   const occurredAt = readOccurredAt(request.occurredAt, now, adjustments);
   const named = readRecipients(request.recipients, violations);
@@ -116,21 +115,6 @@ export function readCreateAlertRequest(
 function shortenId(text: string, limit: number): string {
   const hash = createHash('sha256').update(text).digest('hex');
   return shorten(text, limit - HASH_DIGITS) + hash.slice(0, HASH_DIGITS);
-}
-
-function readEnum<T extends string>(
-  value: string | number,
-  field: string,
-  values: readonly T[],
-  prefix: string,
-  violations: Violations,
-): T | undefined {
-  const known = fromProto(values, prefix, value);
-  if (known === undefined) {
-    const given = value === `${prefix}_UNSPECIFIED` ? 'is required' : `must not be ${value}`;
-    violations.add(field, `${given}: one of ${values.map((name) => `${prefix}_${name}`).join(', ')}`);
-  }
-  return known;
 }
 
 function readLabels(given: Readonly<Record<string, string>>, reading: Reading): Record<string, string> {

@@ -1,7 +1,9 @@
-import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
-import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { DEVICE_PLATFORMS } from '../domain/device.js';
+import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { Handlers } from '../api/handlers.js';
-import { fromProto, toTimestamp } from '../api/messages.js';
+import { toTimestamp } from '../api/messages.js';
+import { userInactive } from '../api/user-errors.js';
+import { Violations } from '../api/violations.js';
 import type {
   Device as DeviceMessage,
   DeviceServiceDefinition,
@@ -9,7 +11,7 @@ import type {
   UnregisterDeviceRequest__Output,
 } from '../gen/types.js';
 import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
-import { activeOwner, inactive } from './active-user.js';
+import { activeOwner } from './active-user.js';
 
 /** FCM's are of some 140 characters. What is much shorter is none, and would be shown whole by its last characters. */
 const TOKEN = /^[\x21-\x7e]{20,4096}$/;
@@ -23,7 +25,7 @@ export function deviceService(): Handlers<DeviceServiceDefinition> {
       const userId = await activeOwner(database, identity, request.userId);
       const device = await registerDevice(database, { userId, ...readDevice(request) });
       // Made inactive since we looked.
-      if (device === undefined) throw inactive(userId);
+      if (device === undefined) throw userInactive(userId);
       return { device: toMessage(device) };
     },
 
@@ -41,24 +43,12 @@ export function deviceService(): Handlers<DeviceServiceDefinition> {
 }
 
 function readDevice({ platform, token, appVersion, locale }: RegisterDeviceRequest__Output) {
-  const violations: FieldViolation[] = [];
-  const known: DevicePlatform | undefined = fromProto(DEVICE_PLATFORMS, 'DEVICE_PLATFORM', platform);
-  if (known === undefined) {
-    const description = `${platform} is no platform; one of ${DEVICE_PLATFORMS.map((each) => `DEVICE_PLATFORM_${each}`).join(', ')}`;
-    violations.push({ field: 'platform', description });
-  }
-  if (!TOKEN.test(token)) violations.push({ field: 'token', description: describeToken(token) });
-  for (const [field, value, max] of [
-    ['app_version', appVersion, APP_VERSION_MAX],
-    ['locale', locale, LOCALE_MAX],
-  ] as const) {
-    if (value.length > max || value.includes('\0'))
-      violations.push({
-        field,
-        description: `must have at most ${max} characters, without NUL; it has ${value.length}`,
-      });
-  }
-  if (violations.length > 0) throw invalidArgument(violations);
+  const violations = new Violations();
+  const known = violations.choice('platform', platform, DEVICE_PLATFORMS, 'DEVICE_PLATFORM');
+  if (!TOKEN.test(token)) violations.add('token', describeToken(token));
+  violations.text('app_version', appVersion, APP_VERSION_MAX);
+  violations.text('locale', locale, LOCALE_MAX);
+  violations.throwIfAny();
   return { platform: known!, token, appVersion, locale };
 }
 

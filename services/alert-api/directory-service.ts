@@ -3,7 +3,7 @@ import { ROUTING_MATCHES, type RoutingRule } from '../domain/routing.js';
 import type { Handlers } from '../api/handlers.js';
 import { BOUNDS, Violations } from '../api/violations.js';
 import { requireScope } from '../api/access.js';
-import { fromProto, readPage, readPageSize, readPageToken } from '../api/messages.js';
+import { readPage, readPageSize, readPageToken } from '../api/paging.js';
 import type { CallContext } from '../lib/grpc/call-context.js';
 import type { DirectoryServiceDefinition, DirectoryWarning, RoutingRule__Output, User__Output } from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
@@ -150,13 +150,10 @@ function readRules(rules: readonly RoutingRule__Output[]): RoutingRule[] {
   const read = (fits ? rules : []).map(({ department, match, appPattern }, index): RoutingRule => {
     const path = `rules[${index}]`;
     violations.name(`${path}.department`, department, NAME_MAX, true);
-    const known = fromProto(ROUTING_MATCHES, 'ROUTING_MATCH', match);
-    if (known === undefined) {
-      const names = ROUTING_MATCHES.map((name) => `ROUTING_MATCH_${name}`).join(', ');
-      violations.add(`${path}.match`, `must be one of ${names}`);
-    } else if (known === 'ALL' && appPattern !== '') {
+    const known = violations.choice(`${path}.match`, match, ROUTING_MATCHES, 'ROUTING_MATCH');
+    if (known === 'ALL' && appPattern !== '') {
       violations.add(`${path}.app_pattern`, 'must be empty with ROUTING_MATCH_ALL');
-    } else if (known !== 'ALL') {
+    } else if (known !== undefined && known !== 'ALL') {
       violations.text(`${path}.app_pattern`, appPattern, NAME_MAX, true);
     }
     return { department, match: known ?? 'ALL', appPattern };

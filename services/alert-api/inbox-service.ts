@@ -1,16 +1,9 @@
 import type { Handlers } from '../api/handlers.js';
-import { BOUNDS, Violations, type Bound } from '../api/violations.js';
+import { BOUNDS, checkCount, Violations, type Bound } from '../api/violations.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
-import {
-  alertBytes,
-  optionalTimestamp,
-  readFilter,
-  readPage,
-  readPageSize,
-  readPageToken,
-  toAlertMessage,
-  toTimestamp,
-} from '../api/messages.js';
+import { readFilter } from '../api/filter.js';
+import { alertBytes, optionalTimestamp, toAlertMessage, toTimestamp } from '../api/messages.js';
+import { readPage, readPageSize, readPageToken } from '../api/paging.js';
 import type { InboxServiceDefinition, MarkReadResponse } from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
@@ -81,9 +74,7 @@ export function inboxService({
     return async ({ userId, alertIds }, call) => {
       const database = call.database.bulk;
       const owner = await activeOwner(database, call.identity, userId);
-      const violations = new Violations();
-      violations.fits('alert_ids', alertIds, bound);
-      violations.throwIfAny();
+      checkCount('alert_ids', alertIds, bound);
       const state = await change(database, owner, alertIds);
       written(state.changes.length);
       return announce(state, false, call.traceparent);
@@ -96,7 +87,9 @@ export function inboxService({
       const userId = await activeOwner(database, call.identity, request.userId);
       const limit = readPageSize(request.pageSize);
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;
-      const filter = readFilter(request.kinds, request.minimumLevel, BOUNDS['ListInboxRequest.kinds']);
+      const violations = new Violations();
+      const filter = readFilter(violations, request.kinds, request.minimumLevel, BOUNDS['ListInboxRequest.kinds']);
+      violations.throwIfAny();
       const query = { ...filter, userId, unreadOnly: request.unreadOnly };
       const { unreadCount } = await inboxPosition(database, userId);
       if (request.unreadOnly && unreadCount === 0) return { entries: [], nextPageToken: '', unreadCount };

@@ -4,7 +4,10 @@ import { characters, isBlank, longerThan } from '../domain/text.js';
 /** What is wrong beyond this number is counted: a request can hold a hundred thousand wrong items. */
 const VIOLATIONS_MAX = 100;
 
-/** What is wrong with a request, by the paths of its fields; the first ones, and how many there are besides. */
+/**
+ * What is wrong with a request, by the paths of its fields; the first ones, and how many there are besides. Characters are Unicode
+ * code points everywhere.
+ */
 export class Violations {
   readonly #kept: FieldViolation[] = [];
   #more = 0;
@@ -29,6 +32,16 @@ export class Violations {
       this.add(field, 'must not contain the character U+FFFD, which stands for text that is not well-formed UTF-8');
   }
 
+  /** The value of an enum, which its prefix has before it in the proto file; undefined if it is none that we know. */
+  choice<T extends string>(field: string, given: string | number, values: readonly T[], prefix: string): T | undefined {
+    const known = values.find((value) => given === `${prefix}_${value}`);
+    if (known === undefined) {
+      const problem = given === `${prefix}_UNSPECIFIED` ? 'is required' : `must not be ${given}`;
+      this.add(field, `${problem}: one of ${values.map((value) => `${prefix}_${value}`).join(', ')}`);
+    }
+    return known;
+  }
+
   /**
    * Whether a list is no longer than it may be; what is in a longer one is not worth looking at.
    * @param bound what the field's comment in the proto file says
@@ -51,6 +64,16 @@ export class Violations {
     const rest = this.#more === 0 ? [] : [{ field: '', description: `and ${this.#more} more` }];
     throw invalidArgument([...this.#kept, ...rest]);
   }
+}
+
+/**
+ * A list in which only its length can be wrong.
+ * @throws AlertError INVALID_ARGUMENT
+ */
+export function checkCount(field: string, list: readonly unknown[], bound: Bound): void {
+  const violations = new Violations();
+  violations.fits(field, list, bound);
+  violations.throwIfAny();
 }
 
 /** How many items a repeated field of a request may have. */

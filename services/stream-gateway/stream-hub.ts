@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { AlertError } from '../domain/errors.js';
+import { userInactive } from '../api/user-errors.js';
 import { tokenExpired } from '../domain/resume-token.js';
 import type { Config } from '../lib/config/load.js';
 import { every } from '../lib/lifecycle.js';
@@ -256,8 +256,7 @@ export class StreamHub implements StreamHost {
         else if (state !== undefined && reached.get(stream)! > state.lastSequence) this.#endBeyondInbox(stream);
       }
       if (state === undefined || !state.active) {
-        for (const stream of streams)
-          stream.end(new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`));
+        for (const stream of streams) stream.end(userInactive(userId));
       } else if (streams.some((stream) => stream.cursor < state.lastSequence)) {
         ahead.push([userId, state.lastSequence]);
       }

@@ -1,8 +1,9 @@
-import { AlertError, invalidArgument } from '../domain/errors.js';
+import { AlertError } from '../domain/errors.js';
 import { readResumeToken, ResumeTokenWriter, tokenExpired } from '../domain/resume-token.js';
-import { BOUNDS } from '../api/violations.js';
+import { BOUNDS, Violations } from '../api/violations.js';
 import { inboxOwner } from '../api/access.js';
-import { readFilter } from '../api/messages.js';
+import { readFilter } from '../api/filter.js';
+import { userInactive, userNotFound } from '../api/user-errors.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
 import type { StreamAlertsRequest__Output } from '../gen/types.js';
 import { ATTR } from '../lib/telemetry/names.js';
@@ -13,9 +14,10 @@ import { StreamFilter } from './stream-filter.js';
 import type { StreamHub } from './stream-hub.js';
 import type { StreamOpenings } from './stream-openings.js';
 
-const CHECKPOINT_DEFAULT_MS = 15_000;
+const CHECKPOINT_DEFAULT_S = 15;
 const CHECKPOINT_MIN_S = 1;
 const CHECKPOINT_MAX_S = 300;
+const NO_FILTER = { kinds: [], minimumLevel: 'ALERT_LEVEL_UNSPECIFIED', unreadOnly: false } as const;
 
 /** The handler of ssom.alert.v1.AlertStreamService.StreamAlerts; responses are written as bytes. */
 export function streamAlerts(
@@ -25,29 +27,14 @@ export function streamAlerts(
   return async (call, { identity, span, traceparent }) => {
     const request = call.request;
     const userId = inboxOwner(identity, request.userId);
-    const filter = readStreamFilter(request);
-    const checkpointMs = readCheckpointInterval(request);
-    if (typeof request.start === 'number') {
-      throw invalidArgument([
-        {
-          field: 'start',
-          description: `${String(request.start)} is no start; STREAM_START_NOW or STREAM_START_BEGINNING`,
-        },
-      ]);
-    }
+    const { filter, checkpointMs } = readRequest(request);
     const giveBack = hub.reserveStream(userId);
     try {
       const opening = await openings.find(userId);
       if (call.cancelled) return;
-      if (opening === undefined) {
-        throw new AlertError(
-          'NOT_FOUND',
-          'USER_NOT_FOUND',
-          `there is no user '${userId}' in the directory; UpsertUsers adds users`,
-        );
-      }
+      if (opening === undefined) throw userNotFound(userId);
       const { active, epoch, inbox } = opening;
-      if (!active) throw new AlertError('PERMISSION_DENIED', 'USER_INACTIVE', `user '${userId}' is inactive`);
+      if (!active) throw userInactive(userId);
       const cursor = startOf(request, userId, epoch, inbox);
       if (span?.isRecording() === true) {
         span.setAttribute(ATTR.streamResumed, request.resumeToken !== '');
@@ -73,20 +60,23 @@ export function streamAlerts(
   };
 }
 
-function readStreamFilter({ filter }: StreamAlertsRequest__Output): StreamFilter {
-  if (filter === null) return new StreamFilter([], 0, false);
-  const { kinds, minimumRank } = readFilter(filter.kinds, filter.minimumLevel, BOUNDS['StreamFilter.kinds'], 'filter.');
-  return new StreamFilter(kinds, minimumRank, filter.unreadOnly);
+/** @throws AlertError INVALID_ARGUMENT with every violation */
+function readRequest({ filter, checkpointInterval, start }: StreamAlertsRequest__Output) {
+  const violations = new Violations();
+  const { kinds, minimumLevel, unreadOnly } = filter ?? NO_FILTER;
+  const read = readFilter(violations, kinds, minimumLevel, BOUNDS['StreamFilter.kinds'], 'filter.');
+  const seconds = checkpointInterval === null ? CHECKPOINT_DEFAULT_S : secondsOf(checkpointInterval);
+  if (seconds < CHECKPOINT_MIN_S || seconds > CHECKPOINT_MAX_S) {
+    const range = `${CHECKPOINT_MIN_S} to ${CHECKPOINT_MAX_S} seconds`;
+    violations.add('checkpoint_interval', `must be ${range}, not ${seconds}; leave it out for ${CHECKPOINT_DEFAULT_S}`);
+  }
+  if (start !== 'STREAM_START_UNSPECIFIED') violations.choice('start', start, ['NOW', 'BEGINNING'], 'STREAM_START');
+  violations.throwIfAny();
+  return { filter: new StreamFilter(read.kinds, read.minimumRank, unreadOnly), checkpointMs: seconds * 1000 };
 }
 
-function readCheckpointInterval({ checkpointInterval }: StreamAlertsRequest__Output): number {
-  if (checkpointInterval === null) return CHECKPOINT_DEFAULT_MS;
-  const seconds = checkpointInterval.seconds + checkpointInterval.nanos / 1e9;
-  if (seconds < CHECKPOINT_MIN_S || seconds > CHECKPOINT_MAX_S) {
-    const description = `must be ${CHECKPOINT_MIN_S} to ${CHECKPOINT_MAX_S} seconds, not ${seconds}; leave it out for 15`;
-    throw invalidArgument([{ field: 'checkpoint_interval', description }]);
-  }
-  return seconds * 1000;
+function secondsOf({ seconds, nanos }: { seconds: number; nanos: number }): number {
+  return seconds + nanos / 1e9;
 }
 
 /** Up to which number the client has seen everything. */

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import protobuf from 'protobufjs';
-import { BOUNDS, type Bound } from '../../../services/api/violations.js';
-import { readFilter } from '../../../services/api/messages.js';
+import { BOUNDS, type Bound, Violations } from '../../../services/api/violations.js';
+import { readFilter } from '../../../services/api/filter.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { failureOf, type Method } from '../../support/api.js';
 import { storeDirectory } from '../../support/directory.js';
@@ -102,5 +102,7 @@ test('every repeated field has a bound in its comment, and every one of a reques
 
 test('a kind that is named a hundred times is looked for once', () => {
   const kinds = Array.from({ length: 100 }, () => 'ALERT_KIND_GRAFANA');
-  assert.deepEqual(readFilter(kinds, 'ALERT_LEVEL_UNSPECIFIED', BOUNDS['StreamFilter.kinds']).kinds, ['GRAFANA']);
+  assert.deepEqual(readFilter(new Violations(), kinds, 'ALERT_LEVEL_UNSPECIFIED', BOUNDS['StreamFilter.kinds']).kinds, [
+    'GRAFANA',
+  ]);
 });
