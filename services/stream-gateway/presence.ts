@@ -63,15 +63,10 @@ export class Presence {
   async #flush(): Promise<void> {
     while (this.#changed.size > 0) {
       const page = [...this.#changed].slice(0, PAGE);
-      for (const [userId] of page) this.#changed.delete(userId);
       const of = (wanted: boolean) => page.filter(([, here]) => here === wanted).map(([userId]) => userId);
-      try {
-        await writePresence(this.database, this.#gateway, of(true), of(false));
-      } catch (error) {
-        // What has changed since is newer.
-        for (const [userId, here] of page) if (!this.#changed.has(userId)) this.#changed.set(userId, here);
-        throw error;
-      }
+      await writePresence(this.database, this.#gateway, of(true), of(false));
+      // What has changed since is newer.
+      for (const [userId, here] of page) if (this.#changed.get(userId) === here) this.#changed.delete(userId);
     }
   }
 
