@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { Handlers } from '../api/handlers.js';
@@ -19,7 +20,6 @@ import type {
   CreateAlertResponse,
 } from '../gen/types.js';
 import { statusName, type Metrics } from '../lib/telemetry/metrics.js';
-import { ATTR } from '../lib/telemetry/names.js';
 import type { Attributes, Span } from '../lib/telemetry/tracing.js';
 import type { EventLoopTurns } from '../lib/turns.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
@@ -181,9 +181,9 @@ function charactersOf({ message, recipients }: CreateAlertRequest__Output): numb
 
 /** Of a batch the last one is seen; each has its commit and what follows. */
 function noteAlert(span: Span, { alert, replayed }: CreateResult): void {
-  span.setAttribute(ATTR.alertId, alert.alertId);
-  span.setAttribute(ATTR.alertKind, alert.kind);
-  if (replayed) span.setAttribute(ATTR.alertReplayed, true);
+  span.setAttribute(ALERT_ATTR.id, alert.alertId);
+  span.setAttribute(ALERT_ATTR.kind, alert.kind);
+  if (replayed) span.setAttribute(ALERT_ATTR.replayed, true);
 }
 
 /** As the histogram of calls names it. */

@@ -1,55 +1,48 @@
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import type { NewAlert } from '../domain/alert.js';
+import { BatchTrace, type BatchTracing, type Share } from '../lib/telemetry/batch-trace.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
-import { StatementLog } from '../lib/telemetry/statements.js';
-import { failSpan, isSampled, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { isSampled, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 
 /**
  * The spans of one commit: one in the trace of each alert that is stored by it. The statement is seen below the first of
  * them, to which the others have a link; below each if it was slow or failed.
  */
-export class CommitTrace {
-  readonly statements = new StatementLog();
-  readonly #startedAt = spanTime();
+export class CommitTrace extends BatchTrace<Share, number> {
+  #first: string | undefined;
 
   private constructor(
-    private readonly tracing: Tracing,
-    private readonly slowMs: number,
+    shared: BatchTracing,
     /** By the request's place in the batch. */
-    private readonly spans: ReadonlyMap<number, Span>,
-  ) {}
+    shares: Map<number, Share>,
+    private readonly alerts: number,
+  ) {
+    super(shared, shares);
+    for (const share of this.ordinary()) this.begin(share);
+  }
 
   /** @returns undefined if none of these alerts is recorded */
   static begin(tracing: Tracing, slowMs: number, requests: readonly NewAlert[]): CommitTrace | undefined {
     if (!tracing.enabled) return undefined;
-    const spans = new Map<number, Span>();
-    let first: string | undefined;
-    for (const [index, { traceparent: parent }] of requests.entries()) {
-      if (!isSampled(parent)) continue;
-      const attributes = { [ATTR.batchAlerts]: requests.length };
-      const span = tracing.start(SPAN.commit, {
-        parent,
-        attributes,
-        ...(first === undefined ? {} : { links: [first] }),
-      });
-      first ??= traceparentOf(span);
-      spans.set(index, span);
-    }
-    return spans.size === 0 ? undefined : new CommitTrace(tracing, slowMs, spans);
+    const shares = new Map<number, Share>();
+    for (const [key, { traceparent: parent }] of requests.entries())
+      if (isSampled(parent)) shares.set(key, { parent, key });
+    return shares.size === 0 ? undefined : new CommitTrace({ tracing, slowMs }, shares, requests.length);
+  }
+
+  protected open({ parent }: Share): Span {
+    const links = this.#first === undefined ? {} : { links: [this.#first] };
+    const attributes = { [ATTR.batchAlerts]: this.alerts };
+    const span = this.shared.tracing.start(SPAN.commit, { parent, attributes, ...links });
+    this.#first ??= traceparentOf(span);
+    return span;
   }
 
   stored(index: number, alertId: number): void {
-    this.spans.get(index)?.setAttribute(ATTR.alertId, alertId);
+    this.shares.get(index)?.span?.setAttribute(ALERT_ATTR.id, alertId);
   }
 
   end(error?: Error): void {
-    const slow = spanTime() - this.#startedAt > this.slowMs;
-    let first = true;
-    for (const span of this.spans.values()) {
-      if (first || slow || error !== undefined) this.statements.writeBelow(this.tracing, span);
-      first = false;
-      if (slow) span.setAttribute(ATTR.slow, true);
-      if (error === undefined) span.end();
-      else failSpan(span, error);
-    }
+    this.endAll(() => error);
   }
 }

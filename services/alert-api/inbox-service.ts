@@ -8,8 +8,8 @@ import type { InboxServiceDefinition, MarkReadResponse } from '../gen/types.js';
 import type { Logger } from '../lib/logging.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
-import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
-import { failSpan, isSampled, SpanKind, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
+import { startSend } from '../lib/telemetry/kafka-spans.js';
+import { failSpan, isSampled, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { Publishing } from '../runtime/runtime.js';
 import type { InboxUpdate } from '../domain/alert.js';
 import { deleteFromInbox, inboxPosition, listInbox, markRead, markUnread } from '../store/inboxes.js';
@@ -40,18 +40,7 @@ export function inboxService({
     const target = publishing();
     if (state.changes.length > 0 && target !== undefined) {
       const { inboxChange } = target.events.topics;
-      const span = isSampled(traceparent)
-        ? tracing.start(SPAN.send(inboxChange), {
-            kind: SpanKind.PRODUCER,
-            parent: traceparent,
-            attributes: {
-              [ATTR.messagingSystem]: KAFKA,
-              [ATTR.messagingDestination]: inboxChange,
-              [ATTR.messagingOperation]: 'send',
-              [ATTR.messagingOperationType]: 'send',
-            },
-          })
-        : undefined;
+      const span = isSampled(traceparent) ? startSend(tracing, inboxChange, { parent: traceparent }) : undefined;
       const parent = traceparentOf(span);
       const records = inboxChangeRecords(target.events, [isBulk ? { ...state, changes: [] } : state], () => parent);
       target.producer.publish(records).then(

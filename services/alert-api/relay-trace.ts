@@ -1,19 +1,18 @@
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import type { CreatedAlert } from '../events/records.js';
-import { attemptAttributes, FailureCounts, isRecordedAttempt } from '../lib/telemetry/attempts.js';
-import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
-import {
-  failSpan,
-  isSampled,
-  SpanKind,
-  spanTime,
-  traceparentOf,
-  type Span,
-  type Tracing,
-} from '../lib/telemetry/tracing.js';
+import { attemptAttributes, FailureCounts } from '../lib/telemetry/attempts.js';
+import { BatchTrace, type BatchTracing, type Outcome, type Share } from '../lib/telemetry/batch-trace.js';
+import { startSend } from '../lib/telemetry/kafka-spans.js';
+import { ATTR } from '../lib/telemetry/names.js';
+import { isSampled, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
 
+interface RelayShare extends Share {
+  readonly createdAt: number;
+}
+
 /** What the spans of several publications have in common. */
-export class RelayTracing {
+export class RelayTracing implements BatchTracing {
   readonly failures = new FailureCounts();
 
   constructor(
@@ -24,76 +23,57 @@ export class RelayTracing {
 
   /** @param swept whether they were left over, so that an earlier attempt may be seen in their traces */
   begin(topic: string, alerts: readonly CreatedAlert[], swept: boolean): RelayTrace {
-    return new RelayTrace(this, topic, this.tracing.enabled ? alerts.filter(isRecorded) : [], swept);
+    return new RelayTrace(this, topic, this.tracing.enabled ? alerts : [], swept);
   }
 }
 
-function isRecorded({ traceparent }: CreatedAlert): boolean {
-  return isSampled(traceparent);
-}
-
 /** One publication: a span in the trace of each alert. */
-export class RelayTrace {
-  readonly #startedAt = spanTime();
-  /** By alert; of those that fail often only some have one. */
-  readonly #spans = new Map<number, Span>();
-
+export class RelayTrace extends BatchTrace<RelayShare, number> {
   constructor(
-    private readonly shared: RelayTracing,
+    shared: RelayTracing,
     private readonly topic: string,
-    private readonly recorded: readonly CreatedAlert[],
+    alerts: readonly CreatedAlert[],
     private readonly swept: boolean,
   ) {
-    for (const created of recorded) {
-      const { alertId } = created.alert;
-      if (isRecordedAttempt(shared.failures.attemptAt(alertId))) this.#spans.set(alertId, this.#start(created));
+    super(shared, new Map());
+    for (const { alert, traceparent: parent } of alerts) {
+      const { alertId: key, createdAt } = alert;
+      if (isSampled(parent)) this.shares.set(key, { parent, key, createdAt });
     }
+    if (this.shares.size > 0) for (const share of this.ordinary()) this.begin(share);
+  }
+
+  protected open({ parent, key }: RelayShare, attempt: number): Span {
+    return startSend(this.shared.tracing, this.topic, {
+      parent,
+      startTime: this.startedAt,
+      attributes: {
+        [ALERT_ATTR.id]: key,
+        ...attemptAttributes(attempt),
+        ...(this.swept ? { [ATTR.swept]: true } : {}),
+      },
+    });
   }
 
   /** What the alert's event is a child of. */
   traceparentFor({ alert, traceparent }: CreatedAlert): string | undefined {
-    return traceparentOf(this.#spans.get(alert.alertId)) ?? traceparent;
+    return traceparentOf(this.shares.get(alert.alertId)?.span) ?? traceparent;
   }
 
   /** @param failures of those alerts that were not published */
   end(failures: ReadonlyMap<number, Error>): void {
-    for (const created of this.recorded) {
-      const { alertId } = created.alert;
-      const error = failures.get(alertId);
-      let span = this.#spans.get(alertId);
-      if (error === undefined) {
-        // That it went out at last is told in any case.
-        span ??= this.#start(created);
-        this.#showWait(created);
-        if (spanTime() - this.#startedAt > this.shared.slowMs) span.setAttribute(ATTR.slow, true);
-        span.end();
-      } else failSpan(span, error);
-      this.shared.failures.note(alertId, error !== undefined);
-    }
+    this.endAll(({ key }) => failures.get(key));
   }
 
-  #showWait({ alert, traceparent: parent }: CreatedAlert): void {
-    if (!this.swept) return;
+  protected override close(share: RelayShare, outcome: Outcome): void {
+    const published = outcome.error === undefined;
+    if (published && this.swept) this.#showWait(share);
+    super.close(share, { ...outcome, slow: outcome.slow && published });
+  }
+
+  #showWait({ parent, key, createdAt: from }: RelayShare): void {
     const { tracing, slowMs } = this.shared;
-    const { alertId, createdAt } = alert;
-    showLongWait(tracing, slowMs, { in: 'outbox', parent, alertId, from: createdAt, to: this.#startedAt });
-  }
-
-  #start({ alert, traceparent: parent }: CreatedAlert): Span {
-    const { tracing, failures } = this.shared;
-    return tracing.start(SPAN.send(this.topic), {
-      kind: SpanKind.PRODUCER,
-      parent,
-      startTime: this.#startedAt,
-      attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: this.topic,
-        [ATTR.messagingOperation]: 'send',
-        [ATTR.messagingOperationType]: 'send',
-        [ATTR.alertId]: alert.alertId,
-        ...attemptAttributes(failures.attemptAt(alert.alertId)),
-        ...(this.swept ? { [ATTR.swept]: true } : {}),
-      },
-    });
+    const attributes = { [ALERT_ATTR.id]: key };
+    showLongWait(tracing, slowMs, { in: 'outbox', parent, attributes, from, to: this.startedAt });
   }
 }

@@ -1,231 +1,198 @@
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
+import type { UserAlertEvent } from '../events/event-types.js';
+import type { ReadRecords } from '../events/read-records.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { redrivesOf } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
-import { attemptAttributes, FailureCounts, isRecordedAttempt } from '../lib/telemetry/attempts.js';
-import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
+import type { StatementObserver } from '../lib/postgres.js';
+import { attemptAttributes, FailureCounts } from '../lib/telemetry/attempts.js';
+import { BatchTrace, type BatchTracing, type Outcome, type Share } from '../lib/telemetry/batch-trace.js';
+import { startProcess, startSend, waitedMs } from '../lib/telemetry/kafka-spans.js';
+import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
-import { StatementLog } from '../lib/telemetry/statements.js';
-import {
-  failSpan,
-  isSampled,
-  SpanKind,
-  spanTime,
-  traceparentOf,
-  type Attributes,
-  type Span,
-  type Tracing,
-} from '../lib/telemetry/tracing.js';
+import { endSpan, isSampled, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
+import type { DeliveryResult } from '../store/inbox-delivery.js';
 
 export interface DeliveryTracingOptions {
   readonly tracing: Tracing;
   readonly group: string;
   /** From here on, the time in Kafka included, an alert's delivery is called slow. */
   readonly slowMs: number;
-  /** The topic of what is announced. */
-  readonly announcedIn: () => string;
+  readonly userAlertTopic: string;
+  readonly inboxChangeTopic: string;
 }
 
-/** What a batch holds of one alert, as one record of fan-out's brought it. */
-interface Share {
-  readonly parent: string;
-  readonly alertId: number;
+/** What a batch holds of one alert, as one record of fan-out's brought it; since when its oldest record was written. */
+interface DeliveryShare extends Share {
+  since: number;
   records: number;
-  /** When the oldest of its records was written. */
-  writtenAt: number;
   readonly redrives: number;
   /** What the announcements of its changes are children of. */
   announced: string;
-  process?: Span;
   send?: Span;
 }
 
 /** What the spans of several batches have in common. */
-export class DeliveryTracing {
+export class DeliveryTracing implements BatchTracing {
   readonly budget = new SpanBudget();
   readonly failures = new FailureCounts();
+  readonly tracing;
+  readonly slowMs;
 
-  constructor(readonly options: DeliveryTracingOptions) {}
+  constructor(readonly options: DeliveryTracingOptions) {
+    this.tracing = options.tracing;
+    this.slowMs = options.slowMs;
+  }
 
-  begin(): DeliveryTrace {
-    return new DeliveryTrace(this);
+  /** @param startedAt by performance.now() */
+  begin(read: ReadRecords<UserAlertEvent>['read'], startedAt = performance.now()): DeliveryTrace {
+    return new DeliveryTrace(this, read, performance.timeOrigin + startedAt);
   }
 }
 
 /**
  * The spans of one batch: for each alert one in its own trace, and one of the batch with the statements below it, in the trace
- * of the first alert and with links to the others. Of an alert to thousands the first batches are recorded, and further
- * ones that were slow or failed: see SpanBudget.
+ * of the first alert and with links to the others.
  */
-export class DeliveryTrace {
-  /** By traceparent. */
-  readonly #shares = new Map<string, Share>();
+export class DeliveryTrace extends BatchTrace<DeliveryShare> {
   /** An alert's share, as far as it is the same for all of its records. */
-  readonly #shareOf = new Map<number, Share>();
+  readonly #usual = new Map<number, DeliveryShare>();
   /** Where it is another: a record that was redriven or reconciled. */
-  readonly #exceptions = new Map<string, Share>();
-  readonly #startedAt = spanTime();
-  /** Why deliveries of these shares cannot be. */
-  readonly #refused = new Map<Share, Error>();
+  #exceptions: Map<string, DeliveryShare> | undefined;
   /** The one that has the span of the batch below it. */
-  #first: Share | undefined;
+  #first: DeliveryShare | undefined;
   #batch: Span | undefined;
-  #statements: StatementLog | undefined;
 
-  constructor(private readonly shared: DeliveryTracing) {}
+  constructor(
+    protected override readonly shared: DeliveryTracing,
+    read: ReadRecords<UserAlertEvent>['read'],
+    startedAt: number,
+  ) {
+    super(shared, new Map(), startedAt);
+    for (const { record, event } of read) this.#add(event, record);
+    if (this.#isRecorded) this.#begin();
+  }
 
-  add(alertId: number, userId: string, record: IncomingRecord): void {
+  get #isRecorded(): boolean {
+    return this.shares.size > 0 && this.shared.tracing.enabled;
+  }
+
+  #add({ alertId, userId }: UserAlertEvent, record: IncomingRecord): void {
     if (record.headers.length === 0) return;
     const parent = recordTraceparent(record);
-    const usual = this.#shareOf.get(alertId);
+    const usual = this.#usual.get(alertId);
     if (parent !== undefined && parent === usual?.parent) return count(usual, record);
     if (!isSampled(parent)) return;
-    const share = this.#shares.get(parent);
+    let share = this.shares.get(parent);
     if (share !== undefined) count(share, record);
-    const its = share ?? this.#newShare(alertId, parent, record);
-    if (usual === undefined) this.#shareOf.set(alertId, its);
-    else this.#exceptions.set(`${alertId} ${userId}`, its);
-  }
-
-  #newShare(alertId: number, parent: string, record: IncomingRecord): Share {
-    const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
-    const share = { parent, alertId, records: 1, writtenAt: record.timestamp, redrives, announced: parent };
-    this.#shares.set(parent, share);
-    return share;
-  }
-
-  /** All records are known: begins the spans. @returns who is to be told of the statements */
-  start(topic: string): StatementLog | undefined {
-    const { budget, failures, options } = this.shared;
-    if (this.#shares.size === 0 || !options.tracing.enabled) return undefined;
-    const recorded = [...this.#shares.values()].filter(
-      ({ alertId }) => isRecordedAttempt(failures.attemptAt(alertId)) && budget.take(alertId),
-    );
-    const [first, ...others] = recorded;
-    this.#first = first;
-    if (first !== undefined) {
-      first.process = this.#startProcess(topic, first);
-      this.#batch = options.tracing.start(SPAN.processBatch(topic), {
-        parent: traceparentOf(first.process),
-        links: others.map(({ parent }) => parent),
-        attributes: { [ATTR.batchAlerts]: this.#shares.size },
-      });
+    else {
+      const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
+      share = { parent, key: alertId, since: record.timestamp, records: 1, redrives, announced: parent };
+      this.shares.set(parent, share);
     }
-    for (const share of others) share.process = this.#startProcess(topic, share);
-    this.#statements = new StatementLog();
-    return this.#statements;
+    if (usual === undefined) this.#usual.set(alertId, share);
+    else (this.#exceptions ??= new Map()).set(`${alertId} ${userId}`, share);
   }
 
-  #startProcess(topic: string, share: Share, startTime?: number): Span {
-    const { options, failures } = this.shared;
-    const attempt = failures.attemptAt(share.alertId);
-    if (attempt === 1) this.#showWait(topic, share);
-    const attributes: Attributes = {
-      [ATTR.messagingSystem]: KAFKA,
-      [ATTR.messagingDestination]: topic,
-      [ATTR.messagingOperation]: 'process',
-      [ATTR.messagingOperationType]: 'process',
-      [ATTR.messagingGroup]: options.group,
-      [ATTR.messagingBatchCount]: share.records,
-      [ATTR.alertId]: share.alertId,
-      [ATTR.kafkaWait]: this.#waited(share),
-      ...attemptAttributes(attempt),
-    };
-    if (share.redrives > 0) attributes[ATTR.redrives] = share.redrives;
+  #begin(): void {
+    const { tracing, options } = this.shared;
+    const [first, ...others] = this.ordinary();
+    if (first === undefined) return;
+    this.begin(first);
+    this.#first = first;
+    this.#batch = tracing.start(SPAN.processBatch(options.userAlertTopic), {
+      parent: traceparentOf(first.span),
+      links: others.map(({ parent }) => parent),
+      attributes: { [ATTR.batchAlerts]: this.shares.size },
+    });
+    for (const share of others) this.begin(share);
+  }
+
+  protected open(share: DeliveryShare, attempt: number): Span {
+    const { tracing, options } = this.shared;
+    if (attempt === 1) this.#showWait(share);
     const batch = traceparentOf(this.#batch);
-    return options.tracing.start(SPAN.process(topic), {
-      kind: SpanKind.CONSUMER,
+    return startProcess(tracing, options.userAlertTopic, {
       parent: share.parent,
-      attributes,
+      startTime: this.startedAt,
       ...(batch === undefined ? {} : { links: [batch] }),
-      ...(startTime === undefined ? {} : { startTime }),
+      attributes: {
+        [ATTR.messagingGroup]: options.group,
+        [ATTR.messagingBatchCount]: share.records,
+        [ALERT_ATTR.id]: share.key,
+        [ATTR.kafkaWait]: waitedMs(share.since, this.startedAt),
+        ...attemptAttributes(attempt),
+        ...(share.redrives > 0 ? { [ATTR.redrives]: share.redrives } : {}),
+      },
     });
   }
 
   /** Told where it was taken up first, and where it succeeded: of each attempt between it would be a longer one. */
-  #showWait(topic: string, { parent, alertId, writtenAt }: Share): void {
-    const { tracing, slowMs } = this.shared.options;
-    showLongWait(tracing, slowMs, { in: topic, parent, alertId, from: writtenAt, to: this.#startedAt });
+  #showWait({ parent, key, since: from }: DeliveryShare): void {
+    const { tracing, slowMs, options } = this.shared;
+    const attributes = { [ALERT_ATTR.id]: key };
+    showLongWait(tracing, slowMs, { in: options.userAlertTopic, parent, attributes, from, to: this.startedAt });
   }
 
-  #waited({ writtenAt }: Share): number {
-    return Math.max(0, Math.round(this.#startedAt - writtenAt));
+  /** Follows a delivery to its end, which is told by what `deliver` returns or throws. */
+  async follow(
+    deliver: (statements: StatementObserver | undefined) => Promise<DeliveryResult>,
+  ): Promise<DeliveryResult> {
+    try {
+      const result = await deliver(this.#isRecorded ? this.statements : undefined);
+      const refused = new Map<DeliveryShare | undefined, Error>();
+      for (const { delivery, reason } of result.impossible)
+        refused.set(this.#find(delivery.alertId, delivery.userId), new Error(reason));
+      this.#end((share) => refused.get(share));
+      return result;
+    } catch (error) {
+      this.#end(() => error as Error, error as Error);
+      throw error;
+    }
   }
 
   /** The changes are stored and about to be announced. */
   announce(): void {
-    const { options } = this.shared;
-    for (const share of this.#shares.values()) {
-      if (share.process === undefined) continue;
-      share.send = options.tracing.start(SPAN.send(options.announcedIn()), {
-        kind: SpanKind.PRODUCER,
-        parent: traceparentOf(share.process),
-        attributes: {
-          [ATTR.messagingSystem]: KAFKA,
-          [ATTR.messagingDestination]: options.announcedIn(),
-          [ATTR.messagingOperation]: 'send',
-          [ATTR.messagingOperationType]: 'send',
-          [ATTR.alertId]: share.alertId,
-        },
-      });
+    const { tracing, options } = this.shared;
+    for (const share of this.shares.values()) {
+      if (share.span === undefined) continue;
+      const attributes = { [ALERT_ATTR.id]: share.key };
+      share.send = startSend(tracing, options.inboxChangeTopic, { parent: traceparentOf(share.span), attributes });
       share.announced = traceparentOf(share.send)!;
     }
   }
 
-  #find(alertId: number, userId: string): Share | undefined {
-    const exception = this.#exceptions.size === 0 ? undefined : this.#exceptions.get(`${alertId} ${userId}`);
-    return exception ?? this.#shareOf.get(alertId);
-  }
-
-  /** This delivery cannot be. */
-  refuse(alertId: number, userId: string, error: Error): void {
-    const share = this.#find(alertId, userId);
-    if (share !== undefined) this.#refused.set(share, error);
+  #find(alertId: number, userId: string): DeliveryShare | undefined {
+    return this.#exceptions?.get(`${alertId} ${userId}`) ?? this.#usual.get(alertId);
   }
 
   /** What the announcement of a change is a child of. */
-  traceparentFor(alertId: number, userId: string): string | undefined {
-    return this.#find(alertId, userId)?.announced;
-  }
+  traceparentFor = (alertId: number, userId: string): string | undefined => this.#find(alertId, userId)?.announced;
 
-  /** @param error why all of it is to be done again */
-  end(topic: string, error?: Error): void {
-    const { options, budget, failures } = this.shared;
-    if (this.#shares.size === 0 || !options.tracing.enabled) return;
-    const endedAt = spanTime();
-    const ms = endedAt - this.#startedAt;
+  #end(errorOf: (share: DeliveryShare) => Error | undefined, error?: Error): void {
+    if (!this.#isRecorded) return;
     if (this.#batch !== undefined) {
-      this.#statements!.writeBelow(options.tracing, this.#batch);
-      finish(this.#batch, error, endedAt);
+      this.statements.writeBelow(this.shared.tracing, this.#batch);
+      endSpan(this.#batch, { error, endedAt: spanTime() });
     }
-    for (const share of this.#shares.values()) {
-      const attempt = failures.attemptAt(share.alertId);
-      const slow = ms + this.#waited(share) > options.slowMs;
-      const failure = error ?? this.#refused.get(share);
-      const exceptional = slow || failure !== undefined || attempt > 1;
-      // That it succeeded at last is told in any case.
-      const isTold = failure === undefined || isRecordedAttempt(attempt);
-      if (share.process === undefined && exceptional && isTold && budget.takeExceptional(share.alertId))
-        share.process = this.#startProcess(topic, share, this.#startedAt);
-      failures.note(share.alertId, failure !== undefined);
-      if (share.process === undefined) continue;
-      if (failure === undefined && attempt > 1) this.#showWait(topic, share);
-      if (slow) share.process.setAttribute(ATTR.slow, true);
-      // Of the others they are where the link leads.
-      if (share !== this.#first && (ms > options.slowMs || failure !== undefined))
-        this.#statements!.writeBelow(options.tracing, share.process);
-      if (share.send !== undefined) finish(share.send, failure, endedAt);
-      finish(share.process, failure, endedAt);
-    }
+    this.endAll(errorOf);
+  }
+
+  /** Of the others they are where the link leads. */
+  protected override showsStatements(share: DeliveryShare, _isFirst: boolean, isExceptional: boolean): boolean {
+    return share !== this.#first && isExceptional;
+  }
+
+  protected override close(share: DeliveryShare, outcome: Outcome): void {
+    const { error, attempt, endedAt } = outcome;
+    if (error === undefined && attempt > 1) this.#showWait(share);
+    if (share.send !== undefined) endSpan(share.send, { error, endedAt });
+    super.close(share, outcome);
   }
 }
 
-function count(share: Share, { timestamp }: IncomingRecord): void {
+function count(share: DeliveryShare, { timestamp }: IncomingRecord): void {
   share.records += 1;
-  share.writtenAt = Math.min(share.writtenAt, timestamp);
-}
-
-function finish(span: Span, error: Error | undefined, endedAt: number): void {
-  if (error === undefined) span.end(endedAt);
-  else failSpan(span, error, endedAt);
+  share.since = Math.min(share.since, timestamp);
 }

@@ -1,6 +1,6 @@
 import type { UserAlertEvent } from '../events/event-types.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
-import { countOtherEpoch, readEach, readUserAlert } from '../events/read-records.js';
+import { countOtherEpoch, readEach, readUserAlert, type ReadRecords } from '../events/read-records.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
@@ -8,7 +8,7 @@ import type { Handled } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
 import type { Publish, Publishing, Runtime } from '../runtime/runtime.js';
-import { deliverToInboxes, type Delivery } from '../store/inbox-delivery.js';
+import { deliverToInboxes, type Delivery, type DeliveryResult } from '../store/inbox-delivery.js';
 import { CreateToInbox } from './create-to-inbox.js';
 import { DeliveryTracing } from './delivery-trace.js';
 
@@ -35,7 +35,8 @@ export function createDelivery(runtime: Runtime): Service {
     tracing: runtime.tracing,
     group: config.consumerGroup,
     slowMs: config.slowProcessingMs,
-    announcedIn: () => publishing!.events.topics.inboxChange,
+    userAlertTopic: config.topicUserAlert,
+    inboxChangeTopic: config.topicInboxChange,
   });
 
   const loop = new BatchLoop({
@@ -51,45 +52,25 @@ export function createDelivery(runtime: Runtime): Service {
   async function handle(records: readonly IncomingRecord[], patient: boolean): Promise<Handled> {
     const started = performance.now();
     const { events } = publishing!;
-    const { userAlert } = events.topics;
-    const trace = traces.begin();
     const { read, refused } = await readEach(records, (record) => readUserAlert(events, record));
-    for (const { record, event } of read) trace.add(event.alertId, event.userId, record);
-    const database = runtime.database.observedBy(trace.start(userAlert));
-    try {
-      const deliveries = read.map(({ event }) => event);
-      const { inboxes, created, impossible, closed, otherEpoch, held } = await deliverToInboxes(
-        database,
-        deliveries,
-        patient,
-      );
+    const deliveries = read.map(({ event }) => event);
+    const trace = traces.begin(read, started);
+    const result = await trace.follow(async (statements) => {
+      const stored = await deliverToInboxes(runtime.database.observedBy(statements), deliveries, patient);
       trace.announce();
-      const traceparentFor = (alertId: number, userId: string) => trace.traceparentFor(alertId, userId);
-      await publish!(inboxChangeRecords(events, inboxes, traceparentFor));
-      delivered.add(created);
-      writes.CREATED(created);
-      // A batch in which something was there already is a repeated one: what it would tell is not a latency.
-      if (created === deliveries.length) latency.note(deliveries, traceparentFor);
-      const reasons = new Map(impossible.map(({ delivery, reason }) => [nameOf(delivery), new Error(reason)]));
-      for (const { record, event } of reasons.size === 0 ? [] : read) {
-        const error = reasons.get(nameOf(event));
-        if (error === undefined) continue;
-        trace.refuse(event.alertId, event.userId, error);
-        refused.push(new PoisonRecord(record, error));
-      }
-      closedAlerts.add(closed);
-      setAside(otherEpoch);
-      trace.end(userAlert);
-      batchSize.record(records.length);
-      batchDuration.record((performance.now() - started) / 1000);
-      return {
-        refused,
-        held: held.size === 0 ? [] : read.filter(({ event }) => held.has(event.userId)).map(({ record }) => record),
-      };
-    } catch (error) {
-      trace.end(userAlert, error as Error);
-      throw error;
-    }
+      await publish!(inboxChangeRecords(events, stored.inboxes, trace.traceparentFor));
+      return stored;
+    });
+    const { created, closed, otherEpoch } = result;
+    delivered.add(created);
+    writes.CREATED(created);
+    // A batch in which something was there already is a repeated one: what it would tell is not a latency.
+    if (created === deliveries.length) latency.note(deliveries, trace.traceparentFor);
+    closedAlerts.add(closed);
+    setAside(otherEpoch);
+    batchSize.record(records.length);
+    batchDuration.record((performance.now() - started) / 1000);
+    return { refused: [...refused, ...impossibleOf(read, result)], held: heldOf(read, result) };
   }
 
   /** A record that is a dead letter may be unreadable; its key is the user then. If the two disagree it is nobody's. */
@@ -114,6 +95,23 @@ export function createDelivery(runtime: Runtime): Service {
     },
     close: () => loop.settled(),
   };
+}
+
+type Read = ReadRecords<UserAlertEvent>['read'];
+
+/** Records of what cannot be. */
+function impossibleOf(read: Read, { impossible }: DeliveryResult): PoisonRecord[] {
+  if (impossible.length === 0) return [];
+  const reasons = new Map(impossible.map(({ delivery, reason }) => [nameOf(delivery), reason]));
+  return read.flatMap(({ record, event }) => {
+    const reason = reasons.get(nameOf(event));
+    return reason === undefined ? [] : [new PoisonRecord(record, new Error(reason))];
+  });
+}
+
+/** Records of users whose inbox somebody else holds. */
+function heldOf(read: Read, { held }: DeliveryResult): IncomingRecord[] {
+  return held.size === 0 ? [] : read.filter(({ event }) => held.has(event.userId)).map(({ record }) => record);
 }
 
 function nameOf({ alertId, userId }: Delivery): string {

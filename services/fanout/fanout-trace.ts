@@ -1,10 +1,12 @@
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import type { AlertCreatedEvent } from '../events/event-types.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { redrivesOf } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
-import { ATTR, KAFKA, RETRY_EVENT, SPAN } from '../lib/telemetry/names.js';
+import { startProcess, startSend, waitedMs } from '../lib/telemetry/kafka-spans.js';
+import { ATTR, RETRY_EVENT } from '../lib/telemetry/names.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
-import { isSampled, SpanKind, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { isSampled, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
 
 export interface FanoutTracingOptions {
@@ -65,24 +67,22 @@ export class FanoutTrace {
     const { tracing, group, userAlertTopic } = options;
     const { record, event, recipients, parent } = job;
     const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
-    const wait = { in: record.topic, parent, alertId: event.alertId, from: record.timestamp, to: take.startedAt };
+    const { alertId, alertKind } = event;
+    const { startedAt } = take;
+    const alert = { [ALERT_ATTR.id]: alertId };
+    const wait = { in: record.topic, parent, attributes: alert, from: record.timestamp, to: startedAt };
     showLongWait(tracing, options.slowMs, wait);
-    this.#process = tracing.start(SPAN.process(record.topic), {
-      kind: SpanKind.CONSUMER,
+    this.#process = startProcess(tracing, record.topic, {
       parent,
-      startTime: take.startedAt,
+      startTime: startedAt,
       attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: record.topic,
-        [ATTR.messagingOperation]: 'process',
-        [ATTR.messagingOperationType]: 'process',
         [ATTR.messagingGroup]: group,
         [ATTR.messagingPartition]: String(record.partition),
         [ATTR.kafkaOffset]: record.offset,
-        [ATTR.kafkaWait]: Math.max(0, Math.round(take.startedAt - record.timestamp)),
-        [ATTR.alertId]: event.alertId,
-        [ATTR.alertKind]: event.alertKind,
-        [ATTR.alertRecipients]: recipients,
+        [ATTR.kafkaWait]: waitedMs(record.timestamp, startedAt),
+        ...alert,
+        [ALERT_ATTR.kind]: alertKind,
+        [ALERT_ATTR.recipients]: recipients,
         ...(take.failures > 0 ? { [ATTR.attempt]: take.failures + 1 } : {}),
         ...(redrives > 0 ? { [ATTR.redrives]: redrives } : {}),
       },
@@ -90,17 +90,9 @@ export class FanoutTrace {
     // The first of those that were polled together shows what was asked for all of them.
     if (!take.shown) take.statements?.writeBelow(tracing, this.#process);
     take.shown = true;
-    this.#send = tracing.start(SPAN.send(userAlertTopic), {
-      kind: SpanKind.PRODUCER,
+    this.#send = startSend(tracing, userAlertTopic, {
       parent: traceparentOf(this.#process),
-      attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: userAlertTopic,
-        [ATTR.messagingOperation]: 'send',
-        [ATTR.messagingOperationType]: 'send',
-        [ATTR.messagingBatchCount]: recipients,
-        [ATTR.alertId]: event.alertId,
-      },
+      attributes: { [ATTR.messagingBatchCount]: recipients, ...alert },
     });
   }
 

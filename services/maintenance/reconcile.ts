@@ -1,10 +1,12 @@
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { groupOf, type GroupRole } from '../events/groups.js';
 import { PassedPartitions } from '../lib/kafka/passed-partitions.js';
 import { wait } from '../lib/retry.js';
-import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
-import { failSpan, isSampled, SpanKind, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
+import { startSend } from '../lib/telemetry/kafka-spans.js';
+import { ATTR } from '../lib/telemetry/names.js';
+import { failSpan, isSampled, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
 import type { Publish, RuntimeParts } from '../runtime/runtime.js';
 import { alertTraceparents } from '../store/alerts.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
@@ -180,16 +182,11 @@ export class Reconciler {
     for (const { alertId } of missing) lost.set(alertId, (lost.get(alertId) ?? 0) + 1);
     for (const [alertId, parent] of await alertTraceparents(database, [...lost.keys()])) {
       if (!isSampled(parent)) continue;
-      const span = tracing.start(SPAN.send(topic), {
-        kind: SpanKind.PRODUCER,
+      const span = startSend(tracing, topic, {
         parent,
         attributes: {
-          [ATTR.messagingSystem]: KAFKA,
-          [ATTR.messagingDestination]: topic,
-          [ATTR.messagingOperation]: 'send',
-          [ATTR.messagingOperationType]: 'send',
           [ATTR.messagingBatchCount]: lost.get(alertId)!,
-          [ATTR.alertId]: alertId,
+          [ALERT_ATTR.id]: alertId,
           [ATTR.reconciled]: true,
         },
       });

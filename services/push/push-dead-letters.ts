@@ -5,6 +5,7 @@ import { DeadLetters } from '../lib/kafka/dead-letters.js';
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { withTimeout } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
+import { aboutAlert } from '../runtime/describe-records.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { NO_PARTITION, rememberDeadLetter } from '../store/dead-letters.js';
 import { keepDeadLetter } from '../store/kept-dead-letters.js';
@@ -32,7 +33,7 @@ export class PushDeadLetters {
       logger,
       metrics,
       tracing,
-      identify: ({ value }) => ({ alertId: events.inboxChanged.decodeKnown(value)?.changes[0]?.alertId }),
+      identify: ({ value }) => aboutAlert(events.inboxChanged.decodeKnown(value)?.changes[0]?.alertId),
       // Without the alert: it is in the inbox, so there is nothing that reconciliation would have to leave alone.
       remember: ({ topic, partition, offset, key, rawKey, value }, { error }) =>
         rememberDeadLetter(

@@ -1,10 +1,12 @@
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { redrivesOf } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { isRecordedAttempt, unrecordedBefore } from '../lib/telemetry/attempts.js';
-import { ATTR, KAFKA, SPAN } from '../lib/telemetry/names.js';
+import { startProcess } from '../lib/telemetry/kafka-spans.js';
+import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
-import { failSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { endSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
 import type { ClaimedPush } from '../store/pushes.js';
 import type { Backpressure } from './backpressure.js';
@@ -52,7 +54,8 @@ export class PushTracing {
     const from = plannedFor!;
     // Of an error only its code: what follows may say more than a trace is to know.
     const reason = lastError?.split(': ', 1)[0] ?? holdUps.since(from);
-    showLongWait(tracing, slowMs, { in: 'push', parent, alertId, reason, from, to });
+    const attributes = { [ALERT_ATTR.id]: alertId };
+    showLongWait(tracing, slowMs, { in: 'push', parent, attributes, reason, from, to });
   }
 }
 
@@ -76,12 +79,9 @@ export class PushTrace {
     // Told when the wait is over: of each try that fails it would be a longer one.
     const late = error === undefined && this.shared.isLate(claim, this.#startedAt);
     const exceptional = slow || late || error !== undefined;
-    if (!budget.take(alertId) && !(exceptional && budget.takeExceptional(alertId))) return;
+    if (!budget.grants(alertId, exceptional)) return;
     if (late) this.shared.showWait(claim, this.parent, this.#startedAt);
-    const span = this.#start();
-    if (slow) span.setAttribute(ATTR.slow, true);
-    if (error === undefined) span.end(endedAt);
-    else failSpan(span, error, endedAt);
+    endSpan(this.#start(), { error, slow, endedAt });
   }
 
   #start(): Span {
@@ -93,10 +93,10 @@ export class PushTrace {
       parent: this.parent,
       startTime: this.#startedAt,
       attributes: {
-        [ATTR.alertId]: alertId,
+        [ALERT_ATTR.id]: alertId,
         [ATTR.serverAddress]: host,
         [ATTR.pushAttempt]: attempts,
-        [ATTR.alertAge]: Math.round(now - alert!.createdAt),
+        [ALERT_ATTR.age]: Math.round(now - alert!.createdAt),
         ...(unrecorded > 0 ? { [ATTR.unrecorded]: unrecorded } : {}),
       },
     });
@@ -112,19 +112,12 @@ export function showRedrive(
 ): void {
   const parent = recordTraceparent(record);
   if (!tracing.enabled || !isSampled(parent)) return;
-  tracing
-    .start(SPAN.process(record.topic), {
-      kind: SpanKind.CONSUMER,
-      parent,
-      startTime,
-      attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: record.topic,
-        [ATTR.messagingOperation]: 'process',
-        [ATTR.messagingOperationType]: 'process',
-        [ATTR.redrives]: redrivesOf(record),
-        ...(alertId === undefined ? {} : { [ATTR.alertId]: alertId }),
-      },
-    })
-    .end();
+  startProcess(tracing, record.topic, {
+    parent,
+    startTime,
+    attributes: {
+      [ATTR.redrives]: redrivesOf(record),
+      ...(alertId === undefined ? {} : { [ALERT_ATTR.id]: alertId }),
+    },
+  }).end();
 }

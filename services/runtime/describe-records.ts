@@ -1,4 +1,6 @@
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
+import type { RecordSubject } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import type { Processed } from './alarms.js';
 import type { Events } from '../events/events.js';
@@ -22,4 +24,11 @@ function read({ topics, userAlert, inboxChanged }: Events, { topic, key, value }
   const changes = (topic === topics.inboxChange && inboxChanged.decodeKnown(value)?.changes) || [];
   const traced = changes.find(({ traceparent }) => traceparent !== '');
   return { alertIds: changes.map(({ alertId }) => alertId), ...(traced && { traceparent: traced.traceparent }) };
+}
+
+/** What a dead letter says in logs and traces of the alert that it is about, if that is known. */
+export function aboutAlert(alertId: number | undefined): RecordSubject {
+  return alertId === undefined
+    ? {}
+    : { key: alertId, attributes: { [ALERT_ATTR.id]: alertId }, fields: { alert_id: alertId } };
 }

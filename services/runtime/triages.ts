@@ -10,6 +10,7 @@ import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import { rememberDeadLetter } from '../store/dead-letters.js';
 import { keepDeadLetter } from '../store/kept-dead-letters.js';
+import { aboutAlert } from './describe-records.js';
 import { countRetries } from './observe.js';
 
 export type Identify = (record: IncomingRecord) => { alertId?: number; userId?: string };
@@ -53,7 +54,7 @@ export class Triages {
       logger,
       metrics,
       tracing,
-      identify,
+      identify: (record) => aboutAlert(identify(record).alertId),
       remember: async (record, { error }) => {
         const { topic, partition, offset } = record;
         // That its writer has a wrong schema id holds up no alert: reconcile sends what is missing.

@@ -2,9 +2,10 @@ import { deadLetterReason } from './failure.js';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { ATTR, KAFKA, SPAN } from '../telemetry/names.js';
+import { startSend } from '../telemetry/kafka-spans.js';
+import { ATTR } from '../telemetry/names.js';
 import { SpanBudget } from '../telemetry/span-budget.js';
-import { failSpan, isSampled, SpanKind, spanTime, traceIdOf, type Tracing } from '../telemetry/tracing.js';
+import { failSpan, isSampled, spanTime, traceIdOf, type Attributes, type Tracing } from '../telemetry/tracing.js';
 import type { IncomingRecord } from './consumer.js';
 import { PublishFailed, type OutgoingHeader, type OutgoingRecord, type Producer } from './producer.js';
 import { recordTraceparent } from './record-traceparent.js';
@@ -40,7 +41,7 @@ export const DLQ_HEADER = {
 
 const MESSAGE_MAX = 2000;
 /**
- * How long a dead-letter topic may take, for which its partition's alerts wait. A record that it takes later is there, and kept in
+ * How long a dead-letter topic may take, for which the records of its partition wait. A record that it takes later is there, and kept in
  * PostgreSQL until it is there twice.
  */
 const PATIENCE_MS = 2000;
@@ -51,14 +52,23 @@ export function dlqTopicOf(topic: string): string {
   return `${topic}-dlq`;
 }
 
+/** What a record is about. */
+export interface RecordSubject {
+  /** What its spans are counted by; absent: its trace. */
+  readonly key?: number;
+  /** What its span and its line in the log say of it. */
+  readonly attributes?: Attributes;
+  readonly fields?: Readonly<Record<string, unknown>>;
+}
+
 export interface DeadLettersDeps {
   readonly producer: Pick<Producer, 'publish'>;
   readonly group: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
-  /** Whose alert a record is about, as far as it can be read. */
-  readonly identify: (record: IncomingRecord) => { alertId?: number | undefined };
+  /** What a record is about, as far as it can be read. */
+  readonly identify: (record: IncomingRecord) => RecordSubject;
   /** Told before the record is published, so that nobody sends it again meanwhile. It may be told of a record twice. */
   readonly remember: (record: IncomingRecord, reason: DeadLetterReason) => Promise<void>;
   /** Keeps what its topic does not take, until it does. @returns false if there is no room for it */
@@ -123,15 +133,15 @@ export class DeadLetters {
       });
     const { topic, partition, offset } = record;
     const why = reason.errorClass === 'exhausted' ? 'exhausted' : (reason.why ?? deadLetterReason(reason.error));
-    const { alertId } = identify(record);
+    const subject = identify(record);
     const traceparent = recordTraceparent(record);
     this.#count.add(1, { topic, class: reason.errorClass, reason: why });
-    this.#trace(record, reason, traceparent, alertId, startedAt);
+    this.#trace(record, reason, traceparent, subject, startedAt);
     logger.error(
       {
         err: reason.error,
         trace_id: traceIdOf(traceparent),
-        alert_id: alertId,
+        ...subject.fields,
         topic,
         partition,
         offset,
@@ -162,31 +172,26 @@ export class DeadLetters {
     }
   }
 
-  /** In the alert's own trace: that it went no further is why one looks at the trace. */
+  /** In the record's own trace: that it went no further is why one looks at the trace. */
   #trace(
     { topic, partition, offset }: IncomingRecord,
     { error, errorClass, attempts }: DeadLetterReason,
     parent: string | undefined,
-    alertId: number | undefined,
+    { key, attributes }: RecordSubject,
     startTime: number,
   ): void {
     const { tracing, group } = this.deps;
-    if (!tracing.enabled || !isSampled(parent) || !this.#budget.takeExceptional(alertId ?? parent)) return;
-    const span = tracing.start(SPAN.send(dlqTopicOf(topic)), {
-      kind: SpanKind.PRODUCER,
+    if (!tracing.enabled || !isSampled(parent) || !this.#budget.takeExceptional(key ?? parent)) return;
+    const span = startSend(tracing, dlqTopicOf(topic), {
       parent,
       startTime,
       attributes: {
-        [ATTR.messagingSystem]: KAFKA,
-        [ATTR.messagingDestination]: dlqTopicOf(topic),
-        [ATTR.messagingOperation]: 'send',
-        [ATTR.messagingOperationType]: 'send',
         [ATTR.messagingGroup]: group,
         [ATTR.messagingPartition]: String(partition),
         [ATTR.kafkaOffset]: offset,
         [ATTR.deadLetterClass]: errorClass,
         [ATTR.attempt]: attempts,
-        ...(alertId === undefined ? {} : { [ATTR.alertId]: alertId }),
+        ...attributes,
       },
     });
     failSpan(span, error, spanTime());

@@ -4,7 +4,7 @@ import type { Attributes } from './tracing.js';
 /** Attempts that are recorded one by one before the gaps begin to grow; a power of two. */
 const FIRST = 4;
 /**
- * Alerts whose failures are counted: more than fail in turn while Kafka is away, the 20,000 that a relay has in flight and the
+ * Keys whose failures are counted: more than fail in turn while Kafka is away, the 20,000 that a relay has in flight and the
  * 1,000 that it sweeps. If it were fewer, each would push out the one that fails next, and no count would pass 1.
  */
 const COUNTED_MAX = 50_000;
@@ -35,21 +35,21 @@ export function attemptAttributes(attempt: number): Attributes {
   return { [ATTR.attempt]: attempt, ...(unrecorded > 0 ? { [ATTR.unrecorded]: unrecorded } : {}) };
 }
 
-/** How often work on an alert has failed since it succeeded last. */
+/** How often work on something, known by a number, has failed since it succeeded last. */
 export class FailureCounts {
   readonly #failures = new Map<number, number>();
 
   /** Which attempt the next one is. */
-  attemptAt(alertId: number): number {
-    return (this.#failures.get(alertId) ?? 0) + 1;
+  attemptAt(key: number): number {
+    return (this.#failures.get(key) ?? 0) + 1;
   }
 
-  note(alertId: number, failed: boolean): void {
+  note(key: number, failed: boolean): void {
     if (!failed) {
-      this.#failures.delete(alertId);
+      this.#failures.delete(key);
       return;
     }
-    this.#failures.set(alertId, this.attemptAt(alertId));
+    this.#failures.set(key, this.attemptAt(key));
     if (this.#failures.size > COUNTED_MAX) this.#failures.delete(this.#failures.keys().next().value!);
   }
 }

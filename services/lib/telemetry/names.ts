@@ -1,6 +1,6 @@
 /**
- * Names of spans and attributes: OpenTelemetry's semantic conventions (1.45), and ours under `ssom.`. README.md beside this
- * file says what each of ours means.
+ * Names of spans and attributes: OpenTelemetry's semantic conventions (1.45), and ours under `ssom.`; those of an alert are in
+ * domain/alert-attributes.ts. README.md beside this file says what each of ours means.
  */
 export const ATTR = {
   rpcSystem: 'rpc.system.name',
@@ -19,10 +19,6 @@ export const ATTR = {
   dbStatus: 'db.response.status_code',
   errorType: 'error.type',
   serverAddress: 'server.address',
-  alertId: 'ssom.alert.id',
-  alertKind: 'ssom.alert.kind',
-  alertRecipients: 'ssom.alert.recipients',
-  alertReplayed: 'ssom.alert.replayed',
   slow: 'ssom.slow',
   kafkaWait: 'ssom.kafka.wait_ms',
   batchAlerts: 'ssom.batch.alerts',
@@ -36,7 +32,6 @@ export const ATTR = {
   streamResumed: 'ssom.stream.resumed',
   streamBehind: 'ssom.stream.behind',
   pushAttempt: 'ssom.push.attempt',
-  alertAge: 'ssom.alert.age_ms',
   waitReason: 'ssom.wait.reason',
 } as const;
 

@@ -197,6 +197,16 @@ export function spanTime(): number {
 
 const MESSAGE_MAX = 500;
 
+/** Ends a span, as failed if there is an error. */
+export function endSpan(
+  span: Span,
+  { error, slow = false, endedAt }: { error?: Error | undefined; slow?: boolean; endedAt?: number },
+): void {
+  if (slow) span.setAttribute(ATTR.slow, true);
+  if (error === undefined) span.end(endedAt);
+  else failSpan(span, error, endedAt);
+}
+
 /** Ends a span as failed. */
 export function failSpan(span: Span | undefined, error: Error, endTime?: TimeInput): void {
   if (span === undefined) return;

@@ -1,11 +1,12 @@
 import { ATTR, SPAN } from './names.js';
-import { SpanKind, type Tracing } from './tracing.js';
+import { SpanKind, type Attributes, type Tracing } from './tracing.js';
 
 export interface Wait {
-  /** Where the alert lay: a topic, the outbox, or the pushes that are due. */
+  /** Where it lay: a topic, or a table of what is to be done. */
   readonly in: string;
   readonly parent: string | undefined;
-  readonly alertId: number;
+  /** What waited. */
+  readonly attributes: Attributes;
   /** Why it did, if that is known: one of few words. */
   readonly reason?: string | undefined;
   /** Milliseconds since 1970. */
@@ -18,7 +19,7 @@ export interface Wait {
  * trace; but who looks for it asks by duration, and Jaeger holds that against single spans, not against traces.
  */
 export function showLongWait(tracing: Tracing, slowMs: number, wait: Wait): void {
-  const { in: place, parent, alertId, reason, from, to } = wait;
+  const { in: place, parent, attributes, reason, from, to } = wait;
   if (to - from <= slowMs) return;
   tracing
     .start(SPAN.wait(place), {
@@ -26,7 +27,7 @@ export function showLongWait(tracing: Tracing, slowMs: number, wait: Wait): void
       parent,
       startTime: from,
       attributes: {
-        [ATTR.alertId]: alertId,
+        ...attributes,
         [ATTR.slow]: true,
         ...(reason === undefined ? {} : { [ATTR.waitReason]: reason }),
       },

@@ -9,7 +9,14 @@ const TOPIC = 'user-alert-topic';
 const PROCESS = `process ${TOPIC}`;
 
 const tracesOf = (tracing: Tracing) =>
-  new DeliveryTracing({ tracing, group: 'delivery', slowMs: 5000, announcedIn: () => 'changes' });
+  new DeliveryTracing({
+    tracing,
+    group: 'delivery',
+    slowMs: 5000,
+    userAlertTopic: TOPIC,
+    inboxChangeTopic: 'changes',
+  });
+const DONE = { inboxes: [], created: 1, impossible: [], closed: 0, otherEpoch: 0, held: new Set<string>() };
 
 function recordOf(traceparent: string, timestamp = Date.now()): IncomingRecord {
   return {
@@ -29,14 +36,11 @@ test('a delivery that fails again and again has a dozen spans; the one that succ
   const traces = tracesOf(tracing);
   const { traceId, traceparent } = callersTrace();
   const record = recordOf(traceparent, Date.now() - 60_000);
-  const attempt = (error?: Error) => {
-    const trace = traces.begin();
-    trace.add(17, 'op1', record);
-    trace.start(TOPIC);
-    trace.end(TOPIC, error);
-  };
-  for (let count = 0; count < 400; count += 1) attempt(new Error('PostgreSQL is away'));
-  attempt();
+  const attempt = (deliver: () => Promise<typeof DONE>) =>
+    traces.begin([{ record, event: { alertId: 17, userId: 'op1' } }]).follow(deliver);
+  const away = () => Promise.reject(new Error('PostgreSQL is away'));
+  for (let count = 0; count < 400; count += 1) await assert.rejects(attempt(away));
+  await attempt(() => Promise.resolve(DONE));
   await tracing.close();
   const spans = receiver.named(PROCESS, traceId);
   assert.deepEqual(
@@ -52,13 +56,13 @@ test('a delivery that fails again and again has a dozen spans; the one that succ
 
 test('a record that cannot be delivered, and that nobody records, leaves the others of its batch without an error', async (t) => {
   const { tracing, receiver } = await startTracing(t);
-  const trace = tracesOf(tracing).begin();
   const [recorded, unrecorded] = [callersTrace(), callersTrace('00')];
-  trace.add(17, 'op1', recordOf(recorded.traceparent));
-  trace.add(18, 'op1', recordOf(unrecorded.traceparent));
-  trace.start(TOPIC);
-  trace.refuse(18, 'op1', new Error('there is no such alert'));
-  trace.end(TOPIC);
+  const trace = tracesOf(tracing).begin([
+    { record: recordOf(recorded.traceparent), event: { alertId: 17, userId: 'op1' } },
+    { record: recordOf(unrecorded.traceparent), event: { alertId: 18, userId: 'op1' } },
+  ]);
+  const impossible = [{ delivery: { alertId: 18, userId: 'op1' }, reason: 'there is no such alert' }];
+  await trace.follow(() => Promise.resolve({ ...DONE, impossible }));
   await tracing.close();
   const [span] = receiver.named(PROCESS, recorded.traceId);
   assert.deepEqual([span!.failed, span!.events], [false, []]);
