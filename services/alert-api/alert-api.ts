@@ -5,7 +5,8 @@ import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import { alertService } from './alert-service.js';
 import { boundedByInbox, turnsByCaller, turnsByInbox } from './call-turns.js';
-import { CreateBatcher, QUEUE_CHARACTERS } from './create-batcher.js';
+import { CreateBatcher } from './create-batcher.js';
+import { QUEUE_CHARACTERS } from './create-room.js';
 import { deviceService } from './device-service.js';
 import { directoryService } from './directory-service.js';
 import { inboxService } from './inbox-service.js';
@@ -32,14 +33,14 @@ export function createAlertApi(runtime: Runtime): Service {
       relay.publishStored(alerts);
     },
   });
-  metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for their answer.', () => batcher.depth);
+  metrics.gauge('ssom.create.queue', 'CreateAlerts that wait for their answer.', () => batcher.room.requests);
   metrics.gauge(
     'ssom.create.queue.characters',
     'Characters of text in the CreateAlerts that wait.',
-    () => batcher.characters,
+    () => batcher.room.characters,
   );
-  metrics.queue('create', () => batcher.depth, config.createQueueMax);
-  metrics.queue('create_characters', () => batcher.characters, QUEUE_CHARACTERS);
+  metrics.queue('create', () => batcher.room.requests, config.createQueueMax);
+  metrics.queue('create_characters', () => batcher.room.characters, QUEUE_CHARACTERS);
   const resolver = new RecipientResolver(database);
   metrics.cache('directory_alert_api', () => resolver.lookups);
   metrics.gauge('ssom.directory.versions', 'Versions of the directory in memory.', () => [

@@ -74,7 +74,7 @@ export function alertService({
     signal: AbortSignal,
     read: () => NewAlert,
   ): Promise<NewAlert> {
-    const leave = batcher.enter(identity.subject, charactersOf(request));
+    const leave = batcher.room.enter(identity.subject, charactersOf(request));
     try {
       return await computations.run(callerKey(identity), signal, read);
     } finally {

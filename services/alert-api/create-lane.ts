@@ -1,4 +1,5 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
+import { BatchWorkers } from '../lib/batcher.js';
 import { FairQueue } from '../lib/fair-queue.js';
 import { wait } from '../lib/retry.js';
 import { isDataError } from '../lib/postgres-errors.js';
@@ -29,8 +30,6 @@ export interface CreateLaneOptions {
   /** While it says so one writer takes small batches, and pauses for as long as it has worked. */
   readonly isModest: () => boolean;
   readonly work: (batch: readonly Waiting[]) => Promise<void>;
-  /** Told of what was not begun when its signal aborted; without it nothing is dropped. */
-  readonly dropped?: (waiting: Waiting, reason: Error) => void;
   readonly failed: (waiting: Waiting, error: Error) => void;
 }
 
@@ -45,27 +44,24 @@ const REST_MAX_MS = 200;
 /** What waits for one kind of statement, and those who write it: the callers by turns, a bounded cost at a time. */
 export class CreateLane {
   readonly #queue = new FairQueue<Waiting>();
-  #writers = 0;
+  readonly #writers: BatchWorkers<Waiting>;
 
-  constructor(private readonly options: CreateLaneOptions) {}
-
-  add(waiting: Waiting): void {
-    const { signal, request, cost } = waiting;
-    const { dropped } = this.options;
-    if (dropped !== undefined && signal?.aborted) return dropped(waiting, signal.reason as Error);
-    const remove = this.#queue.push(request.caller, waiting, cost);
-    if (dropped !== undefined) {
-      const onAbort = () => remove() && dropped(waiting, signal!.reason as Error);
-      signal?.addEventListener('abort', onAbort, { once: true });
-    }
-    if (this.#writers >= this.#writersMax) return;
-    this.#writers += 1;
-    // One turn of the event loop: requests that arrived in the same read of a socket share the batch.
-    setImmediate(() => void this.#write());
+  constructor(private readonly options: CreateLaneOptions) {
+    const { isModest, writersMax } = options;
+    this.#writers = new BatchWorkers({
+      workersMax: () => (isModest() ? 1 : writersMax),
+      take: () => this.#take(),
+      work: (batch) => this.#write(batch),
+    });
   }
 
-  get #writersMax(): number {
-    return this.options.isModest() ? 1 : this.options.writersMax;
+  /** Whose signal aborts before it is begun, it is dropped. */
+  add(waiting: Waiting): void {
+    const { signal, request, cost, reject } = waiting;
+    if (signal?.aborted) return reject(signal.reason as Error);
+    const remove = this.#queue.push(request.caller, waiting, cost);
+    signal?.addEventListener('abort', () => remove() && reject(signal.reason as Error), { once: true });
+    this.#writers.wake();
   }
 
   /** Takes everything that no writer has taken yet. */
@@ -73,15 +69,10 @@ export class CreateLane {
     return this.#queue.drain();
   }
 
-  async #write(): Promise<void> {
-    while (this.#writers <= this.#writersMax) {
-      const batch = this.#take();
-      if (batch.length === 0) break;
-      const started = performance.now();
-      await this.#process(batch);
-      if (this.options.isModest()) await wait(Math.min(REST_MAX_MS, performance.now() - started));
-    }
-    this.#writers -= 1;
+  async #write(batch: readonly Waiting[]): Promise<void> {
+    const started = performance.now();
+    await this.#process(batch);
+    if (this.options.isModest()) await wait(Math.min(REST_MAX_MS, performance.now() - started));
   }
 
   #take(): Waiting[] {

@@ -32,7 +32,7 @@ test('requests that wait are bounded by their size as well as by their number', 
     assert.deepEqual([reason.code, reason.reason], ['RESOURCE_EXHAUSTED', 'TOO_MANY_REQUESTS']);
     assert.ok(reason.retryAfterMs! > 0);
   }
-  assert.equal(batcher.characters, 0);
+  assert.equal(batcher.room.characters, 0);
   assert.deepEqual(await sql('SELECT count(*) AS n FROM alerts'), [{ n: 976 }]);
 });
 

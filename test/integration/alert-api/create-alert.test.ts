@@ -326,7 +326,7 @@ test('a full outbox refuses at once, with a time to come back, and stores nothin
   assert.equal(refusal.reason, 'OUTBOX_FULL');
   assert.equal(refusal.retryAfterMs, 5000);
   assert.equal(stored.length, 0);
-  assert.equal(batcher.depth, 0);
+  assert.equal(batcher.room.requests, 0);
   full = false;
   await batcher.create(newAlert());
   assert.equal(stored.length, 1);

@@ -85,7 +85,7 @@ test('a caller in a loop leaves room for others, however many it sends', async (
   assert.ok((await Promise.all(others)).every(({ replayed }) => !replayed));
   const stored = (await loop).filter(({ status }) => status === 'fulfilled');
   assert.equal(stored.length, 20);
-  assert.equal(batcher.depth, 0);
+  assert.equal(batcher.room.requests, 0);
 });
 
 test('requests with thousands of names are written beside the others, which wait for at most one of them', async (t) => {
@@ -147,13 +147,13 @@ test('large requests that wait to be read are among those that wait: beyond its 
   const create = (subject: string) =>
     CreateAlert(request, call(subject)).catch(({ reason }: AlertError) => void reasons.push(`${subject} ${reason}`));
   const all = Array.from({ length: 20 }, () => create('loop'));
-  assert.equal(batcher.depth, 5);
+  assert.equal(batcher.room.requests, 5);
   all.push(create('other'));
-  assert.equal(batcher.depth, 6);
+  assert.equal(batcher.room.requests, 6);
   await Promise.all(all);
   assert.equal(reasons.filter((reason) => reason === 'loop TOO_MANY_REQUESTS').length, 15);
   assert.ok(reasons.indexOf('other INVALID_FIELDS') <= 17, reasons.join());
-  assert.equal(batcher.depth, 0);
+  assert.equal(batcher.room.requests, 0);
 });
 
 test('a batch that names somebody who has left is refused with a few statements, not with two an item', async (t) => {
@@ -234,7 +234,7 @@ test('what nobody waits for any more and no writer has begun is dropped', async 
     { title: 'second' },
     { title: 'stays' },
   ]);
-  assert.equal(batcher.depth, 0);
+  assert.equal(batcher.room.requests, 0);
 });
 
 test('of the large requests of one caller a few are at work; the others wait unread, and those of other callers are served', async (t) => {

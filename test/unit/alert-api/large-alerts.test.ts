@@ -11,7 +11,7 @@ test('large alerts are read in the turns in which they are decoded: a user and a
     return Promise.reject(new Error('enough'));
   };
   const deps = {
-    batcher: { enter: () => () => undefined },
+    batcher: { room: { enter: () => () => undefined } },
     computations: { run },
     metrics: { counter: () => undefined },
   };
