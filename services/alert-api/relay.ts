@@ -22,7 +22,7 @@ import { RelayTracing } from './relay-trace.js';
 const SWEEP_BATCH = 1000;
 /** How long published alerts gather before they leave the outbox in one statement; they hurt nobody there meanwhile. */
 const REMOVE_AFTER_MS = 50;
-/** An alert is given up when so many sweeps in a row have seen it refused for good: once it may have shared a batch with another one. */
+/** Sweeps in a row that must see an alert refused for good before it is given up: once may be another one's fault. */
 const REFUSALS = 2;
 /** Alerts of which it is remembered that a sweep has seen them refused. Others are not given up meanwhile. */
 const REFUSED_MAX = 10_000;
@@ -42,10 +42,10 @@ export interface RelayDeps {
 }
 
 /**
- * Brings stored alerts to Kafka. What this process has just committed is published at once; whatever is left in the outbox
+ * Brings stored alerts to Kafka. What this process has just committed is published at once; what is left in the outbox
  * (Kafka was away, a process died) is published by the sweeper, oldest first. A row leaves the outbox only when Kafka
- * has acknowledged its record, so an alert may be published twice and never not at all. One that can never be published goes to the
- * dead letters, and keeps no other one.
+ * has acknowledged its record, so an alert may be published twice and never not at all. One that can never be published
+ * goes to the dead letters, and holds up no other.
  */
 export class Relay {
   readonly #inFlight = new Set<number>();
@@ -122,7 +122,7 @@ export class Relay {
       if (this.#publishing === undefined || this.#outbox.depth === 0) return;
       await database.withAdvisoryLock(LOCKS.sweepOutbox, (held) => this.#sweep(this.#publishing!, held), signal);
     };
-    // Beside each other: while Kafka is away a sweep hangs for as long as its records may take, and OUTBOX_MAX must hold.
+    // Side by side: while Kafka is away a sweep hangs for as long as a record may take, and OUTBOX_MAX must hold.
     await Promise.all([
       every(config.outboxSweepIntervalMs, signal, look, noteUncounted),
       jobs.every('sweep', config.outboxSweepIntervalMs, signal, sweep),
@@ -137,7 +137,7 @@ export class Relay {
     this.#outbox = { depth, ageSeconds: Math.max(ageSeconds, seen) };
   }
 
-  /** Waits up to `timeoutMs` until what is in flight is published and out of the outbox. The rest is left to a sweeper. */
+  /** Waits up to `timeoutMs` until what is in flight has left the outbox. The rest is left to a sweeper. */
   async drain(timeoutMs = 2000): Promise<void> {
     const until = performance.now() + timeoutMs;
     while (this.#inFlight.size > 0 && performance.now() < until) await wait(10);
@@ -177,8 +177,8 @@ export class Relay {
   }
 
   /**
-   * Puts alerts that are refused for good among the dead letters, and takes those that stay no longer off the failures. A broker refuses a
-   * whole batch for one record in it, so each is asked for once more, after the others; it may share that batch with a new alert.
+   * Puts alerts that are refused for good among the dead letters, and strikes what has left the outbox off the
+   * failures. A broker refuses a batch for one record in it, so each is sent once more, after the others.
    * @param refused is told of those that this sweep saw refused
    * @returns how many have left the outbox
    */

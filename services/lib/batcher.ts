@@ -7,7 +7,7 @@ export interface BatchWorkersOptions<T> {
   readonly work: (batch: readonly T[]) => Promise<void>;
 }
 
-/** Works on what is queued, in batches: what comes while the workers are busy gathers for the next batch, and no timer runs. */
+/** Works on what is queued in batches. What comes while all workers are busy gathers for the next; no timer runs. */
 export class BatchWorkers<T> {
   #workers = 0;
 

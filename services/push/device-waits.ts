@@ -7,12 +7,12 @@ import type { FcmFailure } from './fcm.js';
 const WAIT_MS = 2000;
 /** Refusals that count while nobody else is served either: it may be FCM, and then nobody is to wait for long. */
 const UNPROVEN_MAX = 4;
-/** Devices of which this is known, what is forgotten is in the table; and alerts of which is known that FCM took them. */
+/** Devices, and alerts that FCM took, that are remembered here. What is forgotten of a device is in the table. */
 const REMEMBERED = 10_000;
 
 interface Waiting {
   refusals: number;
-  /** Of these since it was served last; and of those the ones by its own fault, none of which was followed by one that was not. */
+  /** Those since it was served last; and the last of them in a row that were by its own fault. */
   inRow: number;
   ownInRow: number;
   /** When it was refused last, and until when it waits. */
@@ -64,8 +64,8 @@ export interface Wait {
 }
 
 /**
- * Devices that FCM refuses: each waits by itself, twice as long each time, and is then asked with one message until as many were
- * taken as were refused. Times are of performance.now().
+ * Devices that FCM refuses. Each waits by itself, twice as long each time, and then gets one message at a time until as
+ * many were taken as were refused. Times are of performance.now().
  */
 export class DeviceWaits {
   readonly #waiting = new LRUCache<number, Waiting>({ max: REMEMBERED });
@@ -92,7 +92,7 @@ export class DeviceWaits {
     return this.#waiting.has(deviceId);
   }
 
-  /** Whether it is tried and others are served, so that its failures say nothing of FCM. @param taken when it was sent */
+  /** Whether it is tried while others are served: its failures say nothing of FCM. @param taken when it was sent */
   isAlone(deviceId: number, taken: number): boolean {
     return this.isTried(deviceId) && othersServed(this.#ofAll, deviceId, this.#refusedAt.get(deviceId) ?? taken);
   }
@@ -190,8 +190,9 @@ function alertOf(platform: DevicePlatform, alertId: number): string {
 }
 
 /**
- * Whether a device was refused by its own fault; null: not known. Refused credentials are ours or their platform's, and an outage
- * says nothing. A message is wrong for the device alone if FCM took the alert for another of its platform.
+ * Whether a device was refused by its own fault; null: not known. Refused credentials are our fault or their
+ * platform's, an outage says nothing. A message is wrong for the device alone if FCM took the alert for another of its
+ * platform.
  * @param alone whether others of its platform were served since it was refused last
  * @param taken whether this alert was taken for one of its platform
  */

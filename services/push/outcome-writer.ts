@@ -30,7 +30,7 @@ export interface OutcomeWriterOptions {
 }
 
 /**
- * Stores what became of claims, many in a statement. While PostgreSQL is away they wait here; nothing is claimed meanwhile.
+ * Stores what became of claims, many in a statement. While PostgreSQL is away they wait here, and nothing is claimed.
  * What is lost with the process is claimed and sent again, under the same collapse key.
  */
 export class OutcomeWriter {

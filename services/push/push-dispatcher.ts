@@ -23,7 +23,7 @@ const POLL_MS = 500;
 const CLAIMS_MAX = 500;
 /** While so many outcomes cannot be stored nothing is claimed. */
 const OUTCOMES_MAX = 5000;
-/** After which part of SHUTDOWN_TIMEOUT_MS what is on its way is cut, and how long its outcome may take to be stored. */
+/** Parts of SHUTDOWN_TIMEOUT_MS: until what is on its way is cut, and then until its outcomes are stored. */
 const DRAIN = 0.4;
 const STORE = 0.2;
 

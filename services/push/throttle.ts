@@ -12,8 +12,8 @@ const TOGETHER_MS = 1000;
 
 /**
  * How many messages may be on their way, and when none may: additive increase, multiplicative decrease, as TCP does it
- * (Chiu and Jain, 1989). FCM says 429 for a device's quota and for the project's: it is the project's when several devices that
- * were served before are refused. If nothing was taken in between, nothing is sent for a while. Times are of performance.now().
+ * (Chiu and Jain, 1989). FCM says 429 for a device's quota and for the project's: it is the project's when several
+ * devices that were served before are refused. If nothing was taken in between, all pause. Times: performance.now().
  */
 export class Throttle {
   #limit: number;

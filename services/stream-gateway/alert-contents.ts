@@ -72,8 +72,8 @@ export class AlertContents {
   }
 
   /**
-   * The contents of these alerts, loaded if they are not there yet; all of them at once, whatever the cache has room for. Ids of
-   * alerts that do not exist are left out.
+   * The contents of these alerts, loaded if they are not there yet, and all of them even if the cache has no room for
+   * all. Ids of alerts that do not exist are left out.
    * @param observer told of the statements
    */
   async load(alertIds: Iterable<number>, observer?: StatementObserver): Promise<ReadonlyMap<number, EncodedAlert>> {

@@ -47,9 +47,9 @@ export interface AlertStreamOptions {
 }
 
 /**
- * Bytes of alerts after which a response is full, and of waiting responses after which a client who does not
- * read gets no more: so up to twice as many, and one alert, wait in this process. HTTP/2's window is as much. gRPC itself
- * counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
+ * Bytes of alerts after which a response is full, and of waiting responses after which a client that does not read gets
+ * no more: so up to twice as many, and one alert, wait in this process. HTTP/2's window holds as much again.
+ * gRPC itself counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
  */
 const RESPONSE_BYTES = 65_536;
 /** A checkpoint comes up to so much of its interval early: after a broadcast all streams would be due at once. */
@@ -91,7 +91,7 @@ export class AlertStream {
   #takenCursor: number;
   /** The inbox's last number, as far as it is known. */
   #inboxEnd: number;
-  /** A last number of the inbox that PostgreSQL told while a page was perhaps on its way that is older. */
+  /** The inbox's end as a comparison saw it during a catch-up: the page under way may have been read before. */
   #seenInDatabase = 0;
   #unreadCount = 0;
   /** The number as of which the unread count holds. */
@@ -159,7 +159,7 @@ export class AlertStream {
     return !this.#live && !this.#blocked && !this.#ended;
   }
 
-  /** A change of the user's inbox came by Kafka; the contents of its alerts are in the cache, if they could be loaded. */
+  /** A change of the user's inbox came by Kafka. Its alerts are in the cache, if they could be loaded. */
   push(event: InboxChangedEvent): void {
     if (this.#ended) return;
     const isOther = (event.epoch ?? 0) !== 0 && event.epoch !== this.epoch;
@@ -261,12 +261,12 @@ export class AlertStream {
     if (this.#ended) return;
     let bytes = 0;
     let sent: EncodableChange[] = [];
-    // A row that came behind here was never shown to the client in any state; a page holds each row once.
+    // The client has never seen a row that was created behind this cursor, as a page holds each row once.
     const knownUpTo = this.#cursor;
     this.#count(inbox.unreadCount, inbox.lastSequence);
     this.#inboxEnd = Math.max(this.#inboxEnd, inbox.lastSequence);
     for (const { alertId, sequence, createdSequence, change, isRead } of changes) {
-      // Read twice at once, and sent already.
+      // Another page that was read at the same time had it.
       if (sequence <= this.#cursor) continue;
       if (bytes > RESPONSE_BYTES) {
         this.#write(sent);
@@ -330,7 +330,7 @@ export class AlertStream {
     if (this.#everLive && now >= this.#nextCheckpoint && !this.#blocked) this.checkpoint();
   }
 
-  /** Ends the stream so that its client resumes it: with a last checkpoint, if it takes one, and the token in the status. */
+  /** Ends the stream so that its client resumes: a last checkpoint, if it has room, and the token in the status. */
   leave(reason: string, message: string, retryAfterMs = 100): void {
     if (this.#ended) return;
     if (this.#live && !this.#blocked) this.checkpoint();
@@ -378,8 +378,8 @@ export class AlertStream {
   }
 
   /**
-   * Ends the stream: with an error, or because the client went away. A client that does not read its error is cut off after a
-   * while; until then what waits for it counts.
+   * Ends the stream: with an error, or because the client went away. A client that does not read its error is cut off
+   * after RESET_AFTER_MS; until then what waits for it counts.
    */
   end(error?: AlertError): void {
     if (this.#ended) return;

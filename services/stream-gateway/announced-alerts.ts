@@ -6,12 +6,12 @@ import type { IncomingRecord } from '../lib/kafka/consumer.js';
 
 /** Bytes of events that wait for somebody to want them; about 10,000 alerts. */
 const BYTES_MAX = 8 * 1024 * 1024;
-/** What an entry takes besides its bytes; measured, a buffer of 250 bytes takes 900. Without it, small events take gigabytes. */
+/** What an entry takes besides its bytes: a buffer of 250 takes 900. Without it small events take gigabytes. */
 const ENTRY_BYTES = 650;
 
 /**
- * Alerts as their events in Kafka tell them, a few milliseconds before the first inbox has them. Kept undecoded, since most are
- * for users of other gateways; what falls out at the bound is read from PostgreSQL.
+ * Alerts as their events in Kafka tell them, a few milliseconds before the first inbox has them. They stay undecoded,
+ * as most are for users of other gateways; what falls out at the bound is read from PostgreSQL.
  */
 export class AnnouncedAlerts {
   readonly #values = new LRUCache<string, Buffer>({

@@ -30,9 +30,9 @@ interface Turn {
 }
 
 /**
- * Reads from PostgreSQL what streams have missed, in turn: so many queries at once, each of about one page. A stream far behind
- * has the page to itself and then waits for its next turn, so it holds nobody up; of streams that have missed little one
- * query serves hundreds, as when all clients of a gateway that died come to another one.
+ * Reads from PostgreSQL what streams have missed, in turn: STREAM_CATCH_UPS_MAX queries at once, each of about one
+ * page. A stream far behind has a page to itself and then waits for its next turn, so that it holds nobody up. Streams
+ * that have missed little share a query by hundreds, as when all clients of a gateway that died come to another one.
  */
 export class CatchUps {
   /** Streams that wait for their turn; a stream is in it once. */
@@ -144,7 +144,7 @@ export class CatchUps {
     for (const [index, { stream, limit }] of turns.entries()) {
       const page = pages[index]!;
       if (page.epoch !== undefined && page.epoch !== stream.epoch) stream.end(tokenExpired());
-      // Read after the stream had come that far.
+      // The page was read after the stream had come that far.
       else if (page.lastSequence < cursors[index]!.after) this.deps.onBeyondInbox(stream);
       else if (stream.cursor < page.prunedSequence) stream.end(tokenExpired());
       else stream.applyPage(page.changes, page.changes.length < limit, page, contents);

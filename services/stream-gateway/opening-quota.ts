@@ -1,6 +1,6 @@
 /**
- * Streams that are being opened. They count against the limits already: otherwise a flood of calls would be let in together, and
- * each ask PostgreSQL three times before the first of them counts.
+ * Streams that are being opened. They count against the limits already: otherwise a flood of calls would be let in
+ * together, and each would ask PostgreSQL before the first of them counts.
  */
 export class OpeningQuota {
   readonly #byUser = new Map<string, number>();

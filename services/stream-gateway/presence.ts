@@ -12,9 +12,9 @@ const FLUSH_MS = 1000;
 const PAGE = 1000;
 
 /**
- * Tells the others, above all push, which users hold a stream at this gateway: at most a second late, and until the lease
- * ends (30 s) if this process dies. The cost is one small statement every 10 s, and one a second for at most 1,000 users who
- * came or went.
+ * Tells the others, above all push, which users hold a stream at this gateway: at most a second late, and until the
+ * lease ends (30 s) if this process dies. It costs one small statement every 10 s, and one a second for each 1,000
+ * users who came or went.
  */
 export class Presence {
   readonly #gateway = randomUUID();

@@ -12,13 +12,13 @@ export interface EncodableChange {
 /** Tags of the wire format: field number << 3, plus 2 for what has a length and 0 for a varint. */
 const varint = (field: number) => field << 3;
 const bytes = (field: number) => (field << 3) | 2;
-/** Of a tag, of a bool, and of a change's type. */
+/** What a tag, a bool and a change's type take. */
 const BYTE = 1;
 
 /**
- * Serialises a StreamAlertsResponse around alerts that are serialised already: the fields by number as in
- * alert_stream_service.proto. By hand, since a fan-out does it once a stream: protobufjs's writer, which makes an object for
- * each field, took 4 % of a fan-out's time.
+ * Serialises a StreamAlertsResponse around alerts that are serialised already, its fields by number as in
+ * alert_stream_service.proto. By hand, since a fan-out does it once a stream: protobufjs's writer, which makes an
+ * object for each field, took 4 % of a fan-out's time.
  */
 export function encodeResponse(
   changes: readonly EncodableChange[],
@@ -41,7 +41,7 @@ export function encodeResponse(
   return message;
 }
 
-/** Of what stands for the alert: its content, or its id alone. */
+/** Bytes of the field `alert`: the alert's content, or its id alone. */
 function alertLength({ content, alertId }: EncodableChange): number {
   return content === undefined ? BYTE + lengthOf(alertId) : content.length;
 }

@@ -43,7 +43,7 @@ const CHECKPOINT_TICK_MS = 500;
 const TICK_USERS = 1000;
 /** Users of one query when last numbers are compared. */
 const RESYNC_PAGE = 1000;
-/** A change that PostgreSQL has may still be on its way through Kafka: it is given this long before it counts as lost. */
+/** A change that PostgreSQL has may still be on its way through Kafka: it counts as lost after this. */
 const RESYNC_PATIENCE_MS = 500;
 /** That commits were lost shows in all streams at once; it is logged once in so many milliseconds. */
 const SAY_AGAIN_MS = 60_000;
@@ -82,7 +82,7 @@ export class StreamHub implements StreamHost {
     });
   }
 
-  /** Counted when it is asked for: streams would have to be told of otherwise each time they pause. */
+  /** Counted when it is read; otherwise each stream would have to report each of its pauses. */
   get #slow(): number {
     let slow = 0;
     for (const streams of this.#byUser.values()) for (const stream of streams) if (stream.isSlow) slow += 1;
@@ -181,7 +181,7 @@ export class StreamHub implements StreamHost {
     stream.end(tokenExpired());
   }
 
-  /** What is remembered of the database before goes. */
+  /** Another epoch is another database: what is remembered of the one before goes. */
   #noteEpoch(epoch: number): void {
     if (epoch === this.#epoch) return;
     if (this.#epoch !== 0) this.deps.logger.warn('the database has another epoch: all streams of the one before end');
@@ -216,7 +216,7 @@ export class StreamHub implements StreamHost {
     );
   }
 
-  /** Compares with PostgreSQL now, because Kafka does not bring what came before. If that fails, resync() does it later. */
+  /** Compares with PostgreSQL now, as Kafka does not bring what came before. If that fails, `resync` does it later. */
   async compare(signal: AbortSignal): Promise<void> {
     await this.#compareAll(signal).catch((error: Error) => this.#cannotCompare(error));
   }
@@ -226,8 +226,8 @@ export class StreamHub implements StreamHost {
   }
 
   /**
-   * Compares the last numbers of connected users with what their streams have seen: that finds a change whose record never
-   * came. Streams of users who became inactive, of another epoch, and those that are further than their inbox, are ended.
+   * Compares the last numbers of connected users with what their streams have seen, and so finds a change whose record
+   * never came. Streams of inactive users, of another epoch, and those that are further than their inbox are ended.
    */
   async #compareAll(signal: AbortSignal): Promise<void> {
     const users = [...this.#byUser.keys()];

@@ -9,8 +9,9 @@ const BATCH_MAX = 500;
 const READERS = 2;
 
 /**
- * Looks up what streams begin from, many in one statement: those that came while the last one ran. When a gateway dies, the
- * clients of another one come at once, and one by one they would be some ten thousands of queries before the first is live.
+ * Looks up what streams begin from, in one statement for all that came while the last ones ran. When a gateway dies,
+ * its clients come to another one at once: one by one they would be tens of thousands of queries before the first is
+ * live.
  */
 export class StreamOpenings {
   readonly #lookUps: Batcher<string, StreamOpening | undefined>;
