@@ -11,12 +11,8 @@ import { isSampled, traceparentOf, type Span, type Tracing } from '../lib/teleme
 export class CommitTrace extends BatchTrace<Share, number> {
   #first: string | undefined;
 
-  private constructor(
-    shared: BatchTracing,
-    /** By the request's place in the batch. */
-    shares: Map<number, Share>,
-    private readonly alerts: number,
-  ) {
+  /** @param shares by the request's place in the batch */
+  private constructor(shared: BatchTracing, shares: Map<number, Share>) {
     super(shared, shares);
     for (const share of this.ordinary()) this.begin(share);
   }
@@ -25,15 +21,15 @@ export class CommitTrace extends BatchTrace<Share, number> {
   static begin(tracing: Tracing, slowMs: number, requests: readonly NewAlert[]): CommitTrace | undefined {
     if (!tracing.enabled) return undefined;
     const shares = new Map<number, Share>();
+    const about = { [ATTR.batchAlerts]: requests.length };
     for (const [key, { traceparent: parent }] of requests.entries())
-      if (isSampled(parent)) shares.set(key, { parent, key });
-    return shares.size === 0 ? undefined : new CommitTrace({ tracing, slowMs }, shares, requests.length);
+      if (isSampled(parent)) shares.set(key, { parent, key, about });
+    return shares.size === 0 ? undefined : new CommitTrace({ tracing, slowMs }, shares);
   }
 
-  protected open({ parent }: Share): Span {
+  protected open({ parent, about }: Share): Span {
     const links = this.#first === undefined ? {} : { links: [this.#first] };
-    const attributes = { [ATTR.batchAlerts]: this.alerts };
-    const span = this.shared.tracing.start(SPAN.commit, { parent, attributes, ...links });
+    const span = this.shared.tracing.start(SPAN.commit, { parent, attributes: about, ...links });
     this.#first ??= traceparentOf(span);
     return span;
   }

@@ -1,11 +1,10 @@
-import { ALERT_ATTR } from '../domain/alert-attributes.js';
+import { alertAttributes } from '../domain/alert-attributes.js';
 import type { CreatedAlert } from '../events/records.js';
 import { attemptAttributes, FailureCounts } from '../lib/telemetry/attempts.js';
 import { BatchTrace, type BatchTracing, type Outcome, type Share } from '../lib/telemetry/batch-trace.js';
 import { startSend } from '../lib/telemetry/kafka-spans.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
-import { showLongWait } from '../lib/telemetry/wait-span.js';
 
 interface RelayShare extends Share {
   readonly createdAt: number;
@@ -38,17 +37,17 @@ export class RelayTrace extends BatchTrace<RelayShare, number> {
     super(shared, new Map());
     for (const { alert, traceparent: parent } of alerts) {
       const { alertId: key, createdAt } = alert;
-      if (isSampled(parent)) this.shares.set(key, { parent, key, createdAt });
+      if (isSampled(parent)) this.shares.set(key, { parent, key, about: alertAttributes(key), createdAt });
     }
     if (this.shares.size > 0) for (const share of this.ordinary()) this.begin(share);
   }
 
-  protected open({ parent, key }: RelayShare, attempt: number): Span {
+  protected open({ parent, about }: RelayShare, attempt: number): Span {
     return startSend(this.shared.tracing, this.topic, {
       parent,
       startTime: this.startedAt,
       attributes: {
-        [ALERT_ATTR.id]: key,
+        ...about,
         ...attemptAttributes(attempt),
         ...(this.swept ? { [ATTR.swept]: true } : {}),
       },
@@ -67,13 +66,7 @@ export class RelayTrace extends BatchTrace<RelayShare, number> {
 
   protected override close(share: RelayShare, outcome: Outcome): void {
     const published = outcome.error === undefined;
-    if (published && this.swept) this.#showWait(share);
+    if (published && this.swept) this.showWait(share, 'outbox', share.createdAt);
     super.close(share, { ...outcome, slow: outcome.slow && published });
-  }
-
-  #showWait({ parent, key, createdAt: from }: RelayShare): void {
-    const { tracing, slowMs } = this.shared;
-    const attributes = { [ALERT_ATTR.id]: key };
-    showLongWait(tracing, slowMs, { in: 'outbox', parent, attributes, from, to: this.startedAt });
   }
 }

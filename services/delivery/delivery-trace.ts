@@ -1,4 +1,4 @@
-import { ALERT_ATTR } from '../domain/alert-attributes.js';
+import { alertAttributes } from '../domain/alert-attributes.js';
 import type { UserAlertEvent } from '../events/event-types.js';
 import type { ReadRecords } from '../events/read-records.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
@@ -11,17 +11,7 @@ import { startProcess, startSend, waitedMs } from '../lib/telemetry/kafka-spans.
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { endSpan, isSampled, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
-import { showLongWait } from '../lib/telemetry/wait-span.js';
 import type { DeliveryResult } from '../store/inbox-delivery.js';
-
-export interface DeliveryTracingOptions {
-  readonly tracing: Tracing;
-  readonly group: string;
-  /** From here on, the time in Kafka included, an alert's delivery is called slow. */
-  readonly slowMs: number;
-  readonly userAlertTopic: string;
-  readonly inboxChangeTopic: string;
-}
 
 /** What a batch holds of one alert, as one record of fan-out's brought it; since when its oldest record was written. */
 interface DeliveryShare extends Share {
@@ -37,13 +27,13 @@ interface DeliveryShare extends Share {
 export class DeliveryTracing implements BatchTracing {
   readonly budget = new SpanBudget();
   readonly failures = new FailureCounts();
-  readonly tracing;
-  readonly slowMs;
 
-  constructor(readonly options: DeliveryTracingOptions) {
-    this.tracing = options.tracing;
-    this.slowMs = options.slowMs;
-  }
+  constructor(
+    readonly tracing: Tracing,
+    /** From here on, the time in Kafka included, an alert's delivery is called slow. */
+    readonly slowMs: number,
+    readonly names: { readonly group: string; readonly userAlertTopic: string; readonly inboxChangeTopic: string },
+  ) {}
 
   /** @param startedAt by performance.now() */
   begin(read: ReadRecords<UserAlertEvent>['read'], startedAt = performance.now()): DeliveryTrace {
@@ -88,7 +78,8 @@ export class DeliveryTrace extends BatchTrace<DeliveryShare> {
     if (share !== undefined) count(share, record);
     else {
       const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
-      share = { parent, key: alertId, since: record.timestamp, records: 1, redrives, announced: parent };
+      const about = alertAttributes(alertId);
+      share = { parent, key: alertId, about, since: record.timestamp, records: 1, redrives, announced: parent };
       this.shares.set(parent, share);
     }
     if (usual === undefined) this.#usual.set(alertId, share);
@@ -96,12 +87,12 @@ export class DeliveryTrace extends BatchTrace<DeliveryShare> {
   }
 
   #begin(): void {
-    const { tracing, options } = this.shared;
+    const { tracing, names } = this.shared;
     const [first, ...others] = this.ordinary();
     if (first === undefined) return;
     this.begin(first);
     this.#first = first;
-    this.#batch = tracing.start(SPAN.processBatch(options.userAlertTopic), {
+    this.#batch = tracing.start(SPAN.processBatch(names.userAlertTopic), {
       parent: traceparentOf(first.span),
       links: others.map(({ parent }) => parent),
       attributes: { [ATTR.batchAlerts]: this.shares.size },
@@ -110,29 +101,23 @@ export class DeliveryTrace extends BatchTrace<DeliveryShare> {
   }
 
   protected open(share: DeliveryShare, attempt: number): Span {
-    const { tracing, options } = this.shared;
-    if (attempt === 1) this.#showWait(share);
+    const { tracing, names } = this.shared;
+    // And where it succeeds at last: of each attempt between it would be a longer one.
+    if (attempt === 1) this.showWait(share, names.userAlertTopic);
     const batch = traceparentOf(this.#batch);
-    return startProcess(tracing, options.userAlertTopic, {
+    return startProcess(tracing, names.userAlertTopic, {
       parent: share.parent,
       startTime: this.startedAt,
       ...(batch === undefined ? {} : { links: [batch] }),
       attributes: {
-        [ATTR.messagingGroup]: options.group,
+        [ATTR.messagingGroup]: names.group,
         [ATTR.messagingBatchCount]: share.records,
-        [ALERT_ATTR.id]: share.key,
+        ...share.about,
         [ATTR.kafkaWait]: waitedMs(share.since, this.startedAt),
         ...attemptAttributes(attempt),
         ...(share.redrives > 0 ? { [ATTR.redrives]: share.redrives } : {}),
       },
     });
-  }
-
-  /** Told where it was taken up first, and where it succeeded: of each attempt between it would be a longer one. */
-  #showWait({ parent, key, since: from }: DeliveryShare): void {
-    const { tracing, slowMs, options } = this.shared;
-    const attributes = { [ALERT_ATTR.id]: key };
-    showLongWait(tracing, slowMs, { in: options.userAlertTopic, parent, attributes, from, to: this.startedAt });
   }
 
   /** Follows a delivery to its end, which is told by what `deliver` returns or throws. */
@@ -154,11 +139,11 @@ export class DeliveryTrace extends BatchTrace<DeliveryShare> {
 
   /** The changes are stored and about to be announced. */
   announce(): void {
-    const { tracing, options } = this.shared;
+    const { tracing, names } = this.shared;
     for (const share of this.shares.values()) {
       if (share.span === undefined) continue;
-      const attributes = { [ALERT_ATTR.id]: share.key };
-      share.send = startSend(tracing, options.inboxChangeTopic, { parent: traceparentOf(share.span), attributes });
+      const { span, about } = share;
+      share.send = startSend(tracing, names.inboxChangeTopic, { parent: traceparentOf(span), attributes: about });
       share.announced = traceparentOf(share.send)!;
     }
   }
@@ -186,7 +171,7 @@ export class DeliveryTrace extends BatchTrace<DeliveryShare> {
 
   protected override close(share: DeliveryShare, outcome: Outcome): void {
     const { error, attempt, endedAt } = outcome;
-    if (error === undefined && attempt > 1) this.#showWait(share);
+    if (error === undefined && attempt > 1) this.showWait(share, this.shared.names.userAlertTopic);
     if (share.send !== undefined) endSpan(share.send, { error, endedAt });
     super.close(share, outcome);
   }

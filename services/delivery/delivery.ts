@@ -1,4 +1,5 @@
 import type { UserAlertEvent } from '../events/event-types.js';
+import { groupOf } from '../events/groups.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
 import { countOtherEpoch, readEach, readUserAlert, type ReadRecords } from '../events/read-records.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
@@ -31,10 +32,8 @@ export function createDelivery(runtime: Runtime): Service {
   const failures = metrics.counter('ssom.delivery.failures', 'Attempts at a batch that failed.');
   let publishing: Publishing | undefined;
   let publish: Publish | undefined;
-  const traces = new DeliveryTracing({
-    tracing: runtime.tracing,
-    group: config.consumerGroup,
-    slowMs: config.slowProcessingMs,
+  const traces = new DeliveryTracing(runtime.tracing, config.slowProcessingMs, {
+    group: groupOf('delivery', config).group,
     userAlertTopic: config.topicUserAlert,
     inboxChangeTopic: config.topicInboxChange,
   });

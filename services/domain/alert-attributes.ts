@@ -6,3 +6,8 @@ export const ALERT_ATTR = {
   replayed: 'ssom.alert.replayed',
   age: 'ssom.alert.age_ms',
 } as const;
+
+/** Which alert it is about. */
+export function alertAttributes(alertId: number): { [ALERT_ATTR.id]: number } {
+  return { [ALERT_ATTR.id]: alertId };
+}

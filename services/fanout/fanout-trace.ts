@@ -1,4 +1,4 @@
-import { ALERT_ATTR } from '../domain/alert-attributes.js';
+import { ALERT_ATTR, alertAttributes } from '../domain/alert-attributes.js';
 import type { AlertCreatedEvent } from '../events/event-types.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { redrivesOf } from '../lib/kafka/dead-letters.js';
@@ -69,7 +69,7 @@ export class FanoutTrace {
     const redrives = record.headers.length > 1 ? redrivesOf(record) : 0;
     const { alertId, alertKind } = event;
     const { startedAt } = take;
-    const alert = { [ALERT_ATTR.id]: alertId };
+    const alert = alertAttributes(alertId);
     const wait = { in: record.topic, parent, attributes: alert, from: record.timestamp, to: startedAt };
     showLongWait(tracing, options.slowMs, wait);
     this.#process = startProcess(tracing, record.topic, {

@@ -1,11 +1,10 @@
-import { ALERT_ATTR } from '../domain/alert-attributes.js';
+import { alertAttributes } from '../domain/alert-attributes.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
 import { BatchTrace, type BatchTracing, type Share } from '../lib/telemetry/batch-trace.js';
 import { waitedMs } from '../lib/telemetry/kafka-spans.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
 import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
-import { showLongWait } from '../lib/telemetry/wait-span.js';
 import type { AlertStream } from './alert-stream.js';
 
 /** A change that Kafka brought, and the streams that it is for. */
@@ -55,13 +54,12 @@ export class StreamTrace extends BatchTrace<StreamShare> {
     this.endAll(({ key }) => (failure?.concerns(key) === true ? failure.error : undefined));
   }
 
-  protected open({ parent, key, since: from, streams, topic }: StreamShare): Span {
-    const { tracing, slowMs } = this.shared;
+  protected open(share: StreamShare): Span {
+    const { parent, about, since, streams, topic } = share;
     const startTime = this.startedAt;
-    const alert = { [ALERT_ATTR.id]: key };
-    showLongWait(tracing, slowMs, { in: topic, parent, attributes: alert, from, to: startTime });
-    const attributes = { ...alert, [ATTR.streams]: streams, [ATTR.kafkaWait]: waitedMs(from, startTime) };
-    return tracing.start(SPAN.deliver, { kind: SpanKind.CONSUMER, parent, startTime, attributes });
+    this.showWait(share, topic);
+    const attributes = { ...about, [ATTR.streams]: streams, [ATTR.kafkaWait]: waitedMs(since, startTime) };
+    return this.shared.tracing.start(SPAN.deliver, { kind: SpanKind.CONSUMER, parent, startTime, attributes });
   }
 }
 
@@ -75,7 +73,14 @@ function sharesOf(changes: readonly DispatchedChange<unknown>[]): Map<string, St
       let share: StreamShare | undefined = traceparent === last?.parent ? last : shares.get(traceparent);
       if (share === undefined) {
         if (!isSampled(traceparent)) continue;
-        share = { parent: traceparent, key: alertId, streams: 0, topic, since: writtenAt };
+        share = {
+          parent: traceparent,
+          key: alertId,
+          about: alertAttributes(alertId),
+          streams: 0,
+          topic,
+          since: writtenAt,
+        };
         shares.set(traceparent, share);
       }
       share.streams += streams.size;

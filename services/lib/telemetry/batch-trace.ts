@@ -1,7 +1,8 @@
 import { isRecordedAttempt, type FailureCounts } from './attempts.js';
 import type { SpanBudget } from './span-budget.js';
 import { StatementLog } from './statements.js';
-import { endSpan, spanTime, type Span, type Tracing } from './tracing.js';
+import { endSpan, spanTime, type Attributes, type Span, type Tracing } from './tracing.js';
+import { showLongWait } from './wait-span.js';
 
 /** What a batch holds of one trace. */
 export interface Share {
@@ -9,6 +10,8 @@ export interface Share {
   readonly parent: string;
   /** What its spans and failures are counted by. */
   readonly key: number;
+  /** What its spans say of it. */
+  readonly about: Attributes;
   /** From here on it counts as slow, in milliseconds since 1970; absent: from when the batch began. */
   since?: number;
   span?: Span;
@@ -92,6 +95,12 @@ export abstract class BatchTrace<S extends Share, Name = string> {
       isFirst = false;
       this.close(share, { error, attempt, slow, endedAt });
     }
+  }
+
+  /** Shows where a share waited until the batch began, if that was long. */
+  protected showWait({ parent, about, since }: S, place: string, from = since ?? this.startedAt): void {
+    const { tracing, slowMs } = this.shared;
+    showLongWait(tracing, slowMs, { in: place, parent, attributes: about, from, to: this.startedAt });
   }
 
   /** The first one shows what was asked for all of them; the others do if it took long or failed. */

@@ -9,13 +9,7 @@ const TOPIC = 'user-alert-topic';
 const PROCESS = `process ${TOPIC}`;
 
 const tracesOf = (tracing: Tracing) =>
-  new DeliveryTracing({
-    tracing,
-    group: 'delivery',
-    slowMs: 5000,
-    userAlertTopic: TOPIC,
-    inboxChangeTopic: 'changes',
-  });
+  new DeliveryTracing(tracing, 5000, { group: 'delivery', userAlertTopic: TOPIC, inboxChangeTopic: 'changes' });
 const DONE = { inboxes: [], created: 1, impossible: [], closed: 0, otherEpoch: 0, held: new Set<string>() };
 
 function recordOf(traceparent: string, timestamp = Date.now()): IncomingRecord {
