@@ -5,6 +5,7 @@ import { readFilter } from '../api/filter.js';
 import { alertBytes, optionalTimestamp, toAlertMessage, toTimestamp } from '../api/messages.js';
 import { readPage, readPageSize, readPageToken } from '../api/paging.js';
 import type { InboxServiceDefinition, MarkReadResponse } from '../gen/types.js';
+import { GatheredLog } from '../lib/gathered-log.js';
 import type { Logger } from '../lib/logging.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
@@ -34,8 +35,13 @@ export function inboxService({
   publishing,
 }: InboxServiceDeps): Handlers<InboxServiceDefinition> {
   const writes = inboxWrites(metrics);
+  const unpublished = new GatheredLog(
+    logger,
+    'an inbox change could not be published; streams find it in PostgreSQL',
+    'inboxes',
+  );
 
-  /** The change is in PostgreSQL; publishing it makes the streams fast, and they heal without it. */
+  /** The change is in PostgreSQL; publishing it makes the streams fast, and they resync without it. */
   function announce(state: InboxUpdate, isBulk: boolean, traceparent: string | undefined): MarkReadResponse {
     const target = publishing();
     if (state.changes.length > 0 && target !== undefined) {
@@ -47,7 +53,7 @@ export function inboxService({
         () => span?.end(),
         (error: Error) => {
           failSpan(span, error);
-          logger.warn({ err: error }, 'an inbox change could not be published; streams find it in PostgreSQL');
+          unpublished.warn(1, () => ({ err: error }));
         },
       );
     }

@@ -5,6 +5,7 @@ import { deadLetterCounter, deadLetterHeaders } from '../lib/kafka/dead-letters.
 import { PublishFailed, type OutgoingRecord } from '../lib/kafka/producer.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
+import { GatheredLog } from '../lib/gathered-log.js';
 import type { Logger } from '../lib/logging.js';
 import { repeatConflicts, type Database } from '../lib/postgres.js';
 import { traceIdOf, type Tracing } from '../lib/telemetry/tracing.js';
@@ -59,8 +60,10 @@ export class Relay {
   #wasFull = false;
   readonly #traces;
   readonly #deadLetters;
+  readonly #unpublished: GatheredLog;
 
   constructor(private readonly deps: RelayDeps) {
+    this.#unpublished = new GatheredLog(deps.logger, 'alerts could not be published; the sweeper takes them', 'alerts');
     this.#published = new WriteBehind({ gatherMs: REMOVE_AFTER_MS, write: (ids) => this.#remove(ids) });
     this.#traces = new RelayTracing(deps.tracing, deps.config.slowProcessingMs);
     this.#deadLetters = deadLetterCounter(deps.metrics);
@@ -243,10 +246,11 @@ export class Relay {
     const failed = alerts.find(({ alert }) => failures.has(alert.alertId));
     if (failed === undefined) return;
     const { alertId } = failed.alert;
-    this.deps.logger.warn(
-      { err: failures.get(alertId), alerts: failures.size, alert_id: alertId, trace_id: traceIdOf(failed.traceparent) },
-      'alerts could not be published; the sweeper takes them',
-    );
+    this.#unpublished.warn(failures.size, () => ({
+      err: failures.get(alertId),
+      alert_id: alertId,
+      trace_id: traceIdOf(failed.traceparent),
+    }));
   }
 
   /**
