@@ -7,6 +7,7 @@ import type {
   BatchItemError__Output,
   CreateAlertResponse__Output,
 } from '../gen/types.js';
+import { BatchWorkers } from '../lib/batcher.js';
 import type { NamedAlert } from './check-request.js';
 import { AlertClientError, toClientError, type StatusName } from './errors.js';
 
@@ -40,8 +41,12 @@ interface Item {
  * waits for a timer, and under load a call carries many.
  */
 export class CreateBatcher {
-  #waiting: Item[] = [];
-  #calls = 0;
+  readonly #waiting: Item[] = [];
+  readonly #calls = new BatchWorkers<Item>({
+    workersMax: () => CALLS_MAX,
+    take: () => this.#take(),
+    work: (batch) => batch[0]!.context.runInAsyncScope(() => this.#call(batch, { left: SEARCH_CALLS_MAX })),
+  });
 
   constructor(private readonly send: Send) {}
 
@@ -62,26 +67,17 @@ export class CreateBatcher {
     return new Promise((resolve, reject) => {
       const context = new AsyncResource('CreateBatcher');
       this.#waiting.push({ request: encoded, context, resolve, reject });
-      // What the caller creates in the same breath goes along.
-      if (this.#waiting.length === 1) queueMicrotask(() => this.#next());
+      this.#calls.wake();
     });
   }
 
-  #next(): void {
-    while (this.#calls < CALLS_MAX && this.#waiting.length > 0) {
-      let count = 0;
-      for (let bytes = 0; count < Math.min(this.#waiting.length, ITEMS_MAX); count += 1) {
-        bytes += this.#waiting[count]!.request.length;
-        if (bytes > BYTES_MAX && count > 0) break;
-      }
-      const batch = this.#waiting.splice(0, count);
-      this.#calls += 1;
-      const call = batch[0]!.context.runInAsyncScope(() => this.#call(batch, { left: SEARCH_CALLS_MAX }));
-      void call.finally(() => {
-        this.#calls -= 1;
-        this.#next();
-      });
+  #take(): Item[] {
+    let count = 0;
+    for (let bytes = 0; count < Math.min(this.#waiting.length, ITEMS_MAX); count += 1) {
+      bytes += this.#waiting[count]!.request.length;
+      if (bytes > BYTES_MAX && count > 0) break;
     }
+    return this.#waiting.splice(0, count);
   }
 
   /** @param search how many more calls may be made to find what is wrong with a batch */

@@ -72,6 +72,7 @@ test('the package', async (t) => {
     assert.deepEqual(programs.sort(), [
       'api/protos.js',
       'gen/definitions.js',
+      'lib/batcher.js',
       'lib/grpc/status.js',
       'lib/make-folder.js',
       'lib/retry.js',
@@ -179,7 +180,7 @@ test('importing the client loads nothing of the server', async () => {
   assert.ok(own.includes('client/index'), stdout);
   const others = own.filter(
     (file) =>
-      !/^(client\/|gen\/|api\/protos$|lib\/(grpc\/status$|make-folder$|retry$|wall-clock$|telemetry\/(call-span|names|traceparent)$))/.test(
+      !/^(client\/|gen\/|api\/protos$|lib\/(batcher$|grpc\/status$|make-folder$|retry$|wall-clock$|telemetry\/(call-span|names|traceparent)$))/.test(
         file,
       ),
   );
