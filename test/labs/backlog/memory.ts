@@ -1,21 +1,11 @@
-// What processes hold resident, from /proc: Linux only.
-import { readFileSync } from 'node:fs';
+import { peakMb, residentMb } from '../frame/processes.js';
 
 const INTERVAL_MS = 200;
-
-function megabytes(pid: number, name: 'VmRSS' | 'VmHWM'): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1024;
-  } catch {
-    return 0; // it has ended
-  }
-}
 
 export interface Held {
   /** When the watch began. */
   readonly before: number;
-  /** Of the process's whole life, as the kernel keeps it. */
+  /** See `peakMb`. */
   readonly peak: number;
   readonly after: number;
   readonly mean: number;
@@ -34,9 +24,9 @@ export class MemoryWatch {
   #sample(): void {
     for (const [name, pid] of Object.entries(this.pids)) {
       const samples = this.#samples.get(name) ?? [];
-      samples.push(megabytes(pid, 'VmRSS'));
+      samples.push(residentMb(pid));
       this.#samples.set(name, samples);
-      this.#peaks.set(name, Math.max(this.#peaks.get(name) ?? 0, megabytes(pid, 'VmHWM')));
+      this.#peaks.set(name, Math.max(this.#peaks.get(name) ?? 0, peakMb(pid)));
     }
   }
 

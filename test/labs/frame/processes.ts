@@ -66,6 +66,11 @@ export function residentMb(pid: number): number {
   return kilobytes(`/proc/${pid}/status`, 'VmRSS') / 1024;
 }
 
+/** The most megabytes that it was resident in its whole life, as the kernel keeps it; 0 if it is gone. */
+export function peakMb(pid: number): number {
+  return kilobytes(`/proc/${pid}/status`, 'VmHWM') / 1024;
+}
+
 /** Megabytes of all descendants of a process together: what they share, such as PostgreSQL's buffers, counts once (PSS). */
 export function descendantsMb(pid: number): number {
   const descendants = family(pid).filter((stat) => stat.pid !== pid);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { AlertClient } from '../../../services/client/client.js';
+import { ROLE_NAMES } from '../../../services/domain/role-names.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { Follower } from '../../support/follower.js';
 import { loadDirectory, serviceClient } from '../../support/people.js';
@@ -58,8 +59,7 @@ export class World {
       ALERT_CACHE_MAX: String(CACHED_ALERTS),
       NODE_OPTIONS: COLLECT_GARBAGE,
     });
-    const names = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'];
-    const processes = new Map(names.map((name) => [name, roles.start(name)]));
+    const processes = new Map<string, RoleProcess>(ROLE_NAMES.map((name) => [name, roles.start(name)]));
     await Promise.all([...processes.values()].map((role) => role.ready()));
     const client = await serviceClient(processes.get('alert-api')!, processes.get('stream-gateway'));
     await loadDirectory(client, [
