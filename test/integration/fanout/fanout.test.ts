@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { groupOf } from '../../../services/events/groups.js';
 import test from 'node:test';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { Consumer } from '../../../services/lib/kafka/consumer.js';
@@ -54,10 +55,9 @@ test('an alert to more users than one round holds is committed and noted, and so
       { what: `the progress of alert ${alert.alertId}` },
     );
   }
-  const { topicAlertCreated: topic, consumerGroup } = cluster.config;
+  const { topic, group } = groupOf('fanout', cluster.config);
   await untilTrue(
-    async () =>
-      (await positions(cluster, topic, `${consumerGroup}-fanout`)).every(({ committed, end }) => committed >= end),
+    async () => (await positions(cluster, topic, group)).every(({ committed, end }) => committed >= end),
     { timeoutMs: 15_000, what: 'all offsets committed' },
   );
 });
@@ -68,7 +68,7 @@ test('a record that cannot be decoded goes to the dead letters as it is, and hol
   await cluster.start('fanout');
   await cluster.start('delivery');
   await loadDirectory(api);
-  const { topicAlertCreated: topic, consumerGroup } = cluster.config;
+  const { topic, group } = groupOf('fanout', cluster.config);
   const producer = await Producer.connect(cluster.backends.brokers, cluster.config, silentLogger(), {
     clientId: 'test',
   });
@@ -87,8 +87,7 @@ test('a record that cannot be decoded goes to the dead letters as it is, and hol
   };
   await untilTrue(async () => (await delivered()) === alertIds.length, { timeoutMs: 20_000, what: 'all inboxes' });
   await untilTrue(
-    async () =>
-      (await positions(cluster, topic, `${consumerGroup}-fanout`)).every(({ committed, end }) => committed >= end),
+    async () => (await positions(cluster, topic, group)).every(({ committed, end }) => committed >= end),
     { timeoutMs: 15_000, what: 'all offsets committed' },
   );
   const [letter] = await cluster.read(`${topic}-dlq`, 1);
@@ -103,7 +102,7 @@ test('a record that cannot be decoded goes to the dead letters as it is, and hol
   ]);
   const added = Object.fromEntries(found.slice(2).map(([name, bytes]) => [name, bytes.toString()]));
   assert.equal(added['dlq-topic'], topic);
-  assert.equal(added['dlq-group'], `${consumerGroup}-fanout`);
+  assert.equal(added['dlq-group'], group);
   assert.equal(added['dlq-error-class'], 'poison');
   assert.match(added['dlq-error-message']!, /starts with 112, not with the magic byte 0/);
   assert.match(added['dlq-offset']!, /^\d+$/);

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { loadConfig, type Config } from '../../../services/lib/config/load.js';
 import type { RoleProcess, Roles } from '../../support/role-process.js';
 import type { Stack } from '../../support/stack.js';
+import type { GroupRole } from '../../../services/events/groups.js';
 import { until } from '../../support/until-true.js';
 import type { Report, Say } from '../frame/command-line.js';
 import { createLargeAlerts, fillDirectory, fillUserAlerts, userId } from './fill.js';
@@ -106,13 +107,13 @@ class BacklogRun {
     gateway.signal('SIGSTOP');
     const watch = this.#watch(...['fanout', 'delivery', 'push'].map((role) => this.#roles.start(role)));
     const started = performance.now();
-    const seconds = async (topic: string, groupSuffix: string) => {
-      await workedOff(this.#config, { topic, groupSuffix, timeoutMs: PATIENCE_MS, say: this.say });
+    const seconds = async (role: GroupRole) => {
+      await workedOff(this.#config, { role, timeoutMs: PATIENCE_MS, say: this.say });
       return (performance.now() - started) / 1000;
     };
-    this.#paces['large alerts fanned out'] = [LARGE_ALERTS, await seconds('alert-created-topic', '-fanout')];
-    this.#paces['user-alerts delivered'] = [rows, await seconds('user-alert-topic', '')];
-    await seconds('inbox-change-topic', '-push');
+    this.#paces['large alerts fanned out'] = [LARGE_ALERTS, await seconds('fanout')];
+    this.#paces['user-alerts delivered'] = [rows, await seconds('delivery')];
+    await seconds('push');
     watch.stop();
   }
 

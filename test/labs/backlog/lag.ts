@@ -1,3 +1,4 @@
+import { groupOf, type GroupRole } from '../../../services/events/groups.js';
 import type { Config } from '../../../services/lib/config/load.js';
 import { Consumer } from '../../../services/lib/kafka/consumer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
@@ -18,17 +19,17 @@ async function lagOf(observer: Consumer, topic: string): Promise<number> {
 }
 
 export interface Awaited {
-  readonly topic: string;
-  /** Behind the name of the consumer group. */
-  readonly groupSuffix: string;
+  /** Whose group it is. */
+  readonly role: GroupRole;
   readonly timeoutMs: number;
   readonly say: Say;
 }
 
 /** Waits until a group has read everything. */
-export async function workedOff(config: Config, { topic, groupSuffix, timeoutMs, say }: Awaited): Promise<void> {
+export async function workedOff(config: Config, { role, timeoutMs, say }: Awaited): Promise<void> {
   const brokers = { bootstrapServers: config.kafkaBootstrapServers, inProcess: false };
-  const options = { clientId: 'backlog-observer', groupId: config.consumerGroup + groupSuffix };
+  const { topic, group: groupId } = groupOf(role, config);
+  const options = { clientId: 'backlog-observer', groupId };
   const observer = await Consumer.observe(brokers, config, silentLogger(), options);
   try {
     let saidAt = performance.now();
