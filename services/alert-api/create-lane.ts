@@ -1,5 +1,5 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
-import { BatchWorkers } from '../lib/batcher.js';
+import { Batcher } from '../lib/batcher.js';
 import { FairQueue } from '../lib/fair-queue.js';
 import { wait } from '../lib/retry.js';
 import { isDataError } from '../lib/postgres-errors.js';
@@ -44,11 +44,11 @@ const REST_MAX_MS = 200;
 /** What waits for one kind of statement, and those who write it: the callers by turns, a bounded cost at a time. */
 export class CreateLane {
   readonly #queue = new FairQueue<Waiting>();
-  readonly #writers: BatchWorkers<Waiting>;
+  readonly #writers: Batcher<Waiting>;
 
   constructor(private readonly options: CreateLaneOptions) {
     const { isModest, writersMax } = options;
-    this.#writers = new BatchWorkers({
+    this.#writers = new Batcher({
       workersMax: () => (isModest() ? 1 : writersMax),
       take: () => this.#take(),
       work: (batch) => this.#write(batch),

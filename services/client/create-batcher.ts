@@ -7,7 +7,7 @@ import type {
   BatchItemError__Output,
   CreateAlertResponse__Output,
 } from '../gen/types.js';
-import { BatchWorkers } from '../lib/batcher.js';
+import { Batcher } from '../lib/batcher.js';
 import type { NamedAlert } from './check-request.js';
 import { AlertClientError, toClientError, type StatusName } from './errors.js';
 
@@ -42,7 +42,7 @@ interface Item {
  */
 export class CreateBatcher {
   readonly #waiting: Item[] = [];
-  readonly #calls = new BatchWorkers<Item>({
+  readonly #calls = new Batcher<Item>({
     workersMax: () => CALLS_MAX,
     take: () => this.#take(),
     work: (batch) => batch[0]!.context.runInAsyncScope(() => this.#call(batch, { left: SEARCH_CALLS_MAX })),

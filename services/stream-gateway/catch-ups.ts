@@ -1,5 +1,5 @@
 import { tokenExpired } from '../domain/resume-token.js';
-import { BatchWorkers } from '../lib/batcher.js';
+import { Batcher } from '../lib/batcher.js';
 import type { Config } from '../lib/config/load.js';
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
@@ -46,7 +46,7 @@ export class CatchUps {
 
   constructor(private readonly deps: CatchUpDeps) {
     const { metrics, config } = deps;
-    this.#readers = new BatchWorkers<Turn>({
+    this.#readers = new Batcher<Turn>({
       workersMax: () => config.streamCatchUpsMax,
       take: () => (this.#closed ? [] : this.#next()),
       work: (turns) => this.#work(turns),

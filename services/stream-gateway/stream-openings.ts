@@ -8,32 +8,35 @@ const BATCH_MAX = 500;
 /** Statements at once. */
 const READERS = 2;
 
+interface Waiting {
+  readonly userId: string;
+  readonly resolve: (opening: StreamOpening | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /**
  * Looks up what streams begin from, in one statement for all that came while the last ones ran. When a gateway dies,
  * its clients come to another one at once: one by one they would be tens of thousands of queries before the first is
  * live.
  */
 export class StreamOpenings {
-  readonly #lookUps: Batcher<string, StreamOpening | undefined>;
+  readonly #waiting: Waiting[] = [];
+  readonly #readers = new Batcher<Waiting>({
+    workersMax: () => READERS,
+    take: () => this.#waiting.splice(0, BATCH_MAX),
+    work: (batch) => this.#lookUp(batch),
+  });
 
   constructor(
     private readonly database: Queryable,
-    max: number,
+    private readonly max: number,
     /** Told how many others shared a statement that failed. */
     private readonly onSharedFailure: (error: unknown, others: number) => void = () => undefined,
-  ) {
-    this.#lookUps = new Batcher({
-      workersMax: READERS,
-      waitingMax: max,
-      full: () => tooManyStreams(max),
-      batchMax: BATCH_MAX,
-      work: (userIds) => this.#lookUp(userIds),
-    });
-  }
+  ) {}
 
   /** Streams that wait to be looked up. */
   get waiting(): number {
-    return this.#lookUps.waiting;
+    return this.#waiting.length;
   }
 
   /**
@@ -41,16 +44,20 @@ export class StreamOpenings {
    * @throws AlertError RESOURCE_EXHAUSTED if too many wait already
    */
   find(userId: string): Promise<StreamOpening | undefined> {
-    return this.#lookUps.add(userId);
+    if (this.#waiting.length >= this.max) throw tooManyStreams(this.max);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ userId, resolve, reject });
+      this.#readers.wake();
+    });
   }
 
-  async #lookUp(userIds: readonly string[]): Promise<(StreamOpening | undefined)[]> {
+  async #lookUp(batch: readonly Waiting[]): Promise<void> {
     try {
-      const openings = await streamOpenings(this.database, [...new Set(userIds)]);
-      return userIds.map((userId) => openings.get(userId));
+      const openings = await streamOpenings(this.database, [...new Set(batch.map(({ userId }) => userId))]);
+      for (const { userId, resolve } of batch) resolve(openings.get(userId));
     } catch (error) {
-      this.onSharedFailure(error, userIds.length - 1);
-      throw error;
+      this.onSharedFailure(error, batch.length - 1);
+      for (const { reject } of batch) reject(error as Error);
     }
   }
 }

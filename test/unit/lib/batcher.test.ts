@@ -1,109 +1,77 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'node:test';
-import { Batcher, BatchWorkers, type BatcherOptions } from '../../../services/lib/batcher.js';
+import { Batcher } from '../../../services/lib/batcher.js';
 
-/** Numbers are answered with their double, when their batch is let go. */
-function doubling(options: Partial<BatcherOptions<number, number>> = {}) {
-  const batches: { readonly items: readonly number[]; readonly letGo: (error?: Error) => void }[] = [];
-  const batcher = new Batcher<number, number>({
-    workersMax: 2,
-    waitingMax: 100,
-    full: () => new Error('full'),
-    batchMax: 10,
-    work: (items) =>
-      new Promise((resolve, reject) => {
-        const letGo = (error?: Error) => (error === undefined ? resolve(items.map((item) => 2 * item)) : reject(error));
-        batches.push({ items, letGo });
-      }),
-    ...options,
+/** Batches of at most `batchMax` numbers, each at work until it is done. */
+function working(options: { workersMax?: () => number; batchMax?: number } = {}) {
+  const { workersMax = () => 2, batchMax = 10 } = options;
+  const queue: number[] = [];
+  const batches: (readonly number[])[] = [];
+  const dones: (() => void)[] = [];
+  const batcher = new Batcher<number>({
+    workersMax,
+    take: () => queue.splice(0, batchMax),
+    work: (batch) => {
+      batches.push(batch);
+      return new Promise((resolve) => dones.push(resolve));
+    },
   });
-  return { batcher, batches, taken: () => batches.map(({ items }) => items) };
+  const add = (...items: number[]) => {
+    for (const item of items) {
+      queue.push(item);
+      batcher.wake();
+    }
+  };
+  const done = async (batch: number) => {
+    dones[batch]!();
+    await turn();
+  };
+  return { batches, queue, add, done };
 }
 
-test('what is added in one turn of the event loop shares a batch, and each gets its own answer', async () => {
-  const { batcher, batches, taken } = doubling();
-  const answers = Promise.all([1, 2, 3].map((item) => batcher.add(item)));
-  assert.deepEqual(taken(), []);
+test('what is queued in one turn of the event loop shares a batch', async () => {
+  const { batches, add } = working();
+  add(1, 2);
+  add(3);
+  assert.deepEqual(batches, []);
   await turn();
-  assert.deepEqual(taken(), [[1, 2, 3]]);
-  batches[0]!.letGo();
-  assert.deepEqual(await answers, [2, 4, 6]);
+  assert.deepEqual(batches, [[1, 2, 3]]);
 });
 
-test('so many are at work at once; what comes meanwhile shares the next batch, up to its size', async () => {
-  const { batcher, batches, taken } = doubling({ batchMax: 3 });
-  const answers: Promise<number>[] = [];
+test('so many batches are at work at once; what comes meanwhile gathers for the next one', async () => {
+  const { batches, queue, add, done } = working({ batchMax: 3 });
   for (const items of [[1], [2], [3, 4], [5, 6, 7]]) {
-    answers.push(...items.map((item) => batcher.add(item)));
+    add(...items);
     await turn();
   }
-  assert.deepEqual(taken(), [[1], [2]]);
-  assert.equal(batcher.waiting, 5);
-  batches[1]!.letGo();
-  await turn();
-  assert.deepEqual(taken(), [[1], [2], [3, 4, 5]]);
-  batches[0]!.letGo();
-  await turn();
-  assert.deepEqual(taken(), [[1], [2], [3, 4, 5], [6, 7]]);
-  batches[2]!.letGo();
-  batches[3]!.letGo();
-  assert.deepEqual(await Promise.all(answers), [2, 4, 6, 8, 10, 12, 14]);
+  assert.deepEqual(batches, [[1], [2]]);
+  await done(1);
+  assert.deepEqual(batches, [[1], [2], [3, 4, 5]]);
+  await done(0);
+  assert.deepEqual(batches, [[1], [2], [3, 4, 5], [6, 7]]);
+  assert.deepEqual(queue, []);
 });
 
-test('a failure is the answer to its whole batch, and the worker goes on', async () => {
-  const { batcher, batches } = doubling({ workersMax: 1 });
-  const failed = Promise.allSettled([1, 2].map((item) => batcher.add(item)));
-  await turn();
-  const next = batcher.add(3);
-  batches[0]!.letGo(new Error('away'));
-  assert.deepEqual(
-    (await failed).map((each) => each.status === 'rejected' && (each.reason as Error).message),
-    ['away', 'away'],
-  );
-  await turn();
-  batches[1]!.letGo();
-  assert.equal(await next, 6);
-});
-
-test('beyond the bound it is full, until a worker has taken what waits', async () => {
-  const { batcher } = doubling({ waitingMax: 2 });
-  void batcher.add(1);
-  void batcher.add(2);
-  assert.throws(() => batcher.add(3), /full/);
-  await turn();
-  void batcher.add(3);
-  assert.equal(batcher.waiting, 1);
-});
-
-test('a batch costs so much at most; what costs more goes alone', async () => {
-  const { batcher, batches, taken } = doubling({ workersMax: 1, cost: { max: 10, of: (item) => item } });
-  const answers = Promise.all([4, 6, 1, 25, 3].map((item) => batcher.add(item)));
-  for (let index = 0; index < 4; index += 1) {
+test('workers that found nothing to do come back', async () => {
+  const { batches, add, done } = working();
+  for (let item = 0; item < 6; item += 1) {
+    add(item);
     await turn();
-    batches[index]!.letGo();
+    await done(item);
   }
-  await answers;
-  assert.deepEqual(taken(), [[4, 6], [1], [25], [3]]);
+  assert.equal(batches.length, 6);
 });
 
 test('workers that are too many by now end after their batch', async () => {
-  const queue = [1, 2, 3, 4];
-  const done: (() => void)[] = [];
   let workersMax = 2;
-  const workers = new BatchWorkers({
-    workersMax: () => workersMax,
-    take: () => queue.splice(0, 1),
-    work: () => new Promise<void>((resolve) => done.push(resolve)),
-  });
-  workers.wake();
-  workers.wake();
+  const { batches, queue, add, done } = working({ workersMax: () => workersMax, batchMax: 1 });
+  add(1, 2, 3, 4);
   await turn();
-  assert.equal(done.length, 2);
+  assert.deepEqual(batches, [[1], [2]]);
   workersMax = 1;
-  done[0]!();
-  done[1]!();
-  await turn();
-  assert.equal(done.length, 3);
-  assert.deepEqual(queue, [4]);
+  await done(0);
+  assert.deepEqual(queue, [3, 4]);
+  await done(1);
+  assert.deepEqual(batches, [[1], [2], [3]]);
 });
