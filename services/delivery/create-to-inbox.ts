@@ -1,7 +1,7 @@
 import { every } from '../lib/lifecycle.js';
 import type { LatencyHistogram } from '../lib/telemetry/latency.js';
 import { wallClock } from '../lib/wall-clock.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeParts } from '../runtime/runtime.js';
 import { creationTimes } from '../store/alerts.js';
 import type { Delivery } from '../store/inbox-delivery.js';
 
@@ -28,12 +28,12 @@ export class CreateToInbox {
   readonly #histogram: LatencyHistogram;
   #waiting: Arrival[] = [];
 
-  constructor(private readonly runtime: Runtime) {
-    this.#histogram = runtime.metrics.latency(
+  constructor(private readonly deps: RuntimeParts<'bulkDatabase' | 'logger' | 'metrics'>) {
+    this.#histogram = deps.metrics.latency(
       'ssom.alert.create_to_inbox',
       "Time from CreateAlert's commit to the alert in an inbox, for each recipient.",
     );
-    runtime.metrics.queue('create_to_inbox', () => this.#waiting.length, WAITING_MAX);
+    deps.metrics.queue('create_to_inbox', () => this.#waiting.length, WAITING_MAX);
   }
 
   /** A batch was delivered just now, all of it new. */
@@ -54,7 +54,7 @@ export class CreateToInbox {
 
   /** Records what came, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { logger } = this.runtime;
+    const { logger } = this.deps;
     await every(
       INTERVAL_MS,
       signal,
@@ -68,7 +68,7 @@ export class CreateToInbox {
     this.#waiting = [];
     const alertIds = [...new Set(arrivals.map(({ alertId }) => alertId))];
     for (let from = 0; from < alertIds.length; from += PAGE) {
-      const createdAt = await creationTimes(this.runtime.bulkDatabase, alertIds.slice(from, from + PAGE));
+      const createdAt = await creationTimes(this.deps.bulkDatabase, alertIds.slice(from, from + PAGE));
       for (const { alertId, at, recipients, traceparent } of arrivals) {
         const created = createdAt.get(alertId);
         if (created !== undefined) this.#histogram.record((at - created) / 1000, traceparent, recipients);

@@ -16,7 +16,7 @@ import { backoffMs, wait } from '../lib/retry.js';
 import type { Processed } from '../runtime/alarms.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
-import type { Publish, Runtime } from '../runtime/runtime.js';
+import type { Publish, Runtime, RuntimeParts } from '../runtime/runtime.js';
 import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { markFannedOut } from '../store/progress.js';
@@ -113,34 +113,34 @@ class FanoutLoop {
   readonly #traces;
 
   constructor(
-    private readonly runtime: Runtime,
+    private readonly deps: RuntimeParts<'alarms' | 'config' | 'database' | 'logger' | 'metrics' | 'tracing'>,
     private readonly known: { readonly resolver: RecipientResolver; readonly epoch: KnownEpoch },
     private readonly publish: Publish,
     private readonly events: Events,
     private readonly triage: Triage,
   ) {
     this.#traces = new FanoutTracing({
-      tracing: runtime.tracing,
-      group: groupOf('fanout', runtime.config).group,
-      slowMs: runtime.config.slowProcessingMs,
+      tracing: deps.tracing,
+      group: groupOf('fanout', deps.config).group,
+      slowMs: deps.config.slowProcessingMs,
       userAlertTopic: events.topics.userAlert,
     });
-    this.#setAside = countOtherEpoch(runtime.metrics, runtime.logger, events.topics.alertCreated);
-    this.#recipients = runtime.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
-    this.#withoutRecipients = runtime.metrics.counter(
+    this.#setAside = countOtherEpoch(deps.metrics, deps.logger, events.topics.alertCreated);
+    this.#recipients = deps.metrics.counter('ssom.fanout.recipients', 'User-alert events that were published.');
+    this.#withoutRecipients = deps.metrics.counter(
       'ssom.fanout.without_recipients',
       'Alerts that reach nobody, by level.',
       // An alarm asks for their increase, and the first one may be the only one.
       ALERT_LEVELS.map((level) => ({ level })),
     );
-    runtime.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
-    runtime.metrics.gauge(
+    deps.metrics.gauge('ssom.fanout.jobs', 'Alerts that are being fanned out.', () => this.#jobs.length);
+    deps.metrics.gauge(
       'ssom.fanout.uncommitted',
       `Alerts that were taken and whose position is not committed; at most about ${UNCOMMITTED_MAX}.`,
       () => this.#tracker.size,
     );
-    runtime.metrics.queue('fanout_jobs', () => this.#jobs.length, runtime.config.consumerMaxPollRecords);
-    runtime.metrics.queue('fanout_uncommitted', () => this.#tracker.size, UNCOMMITTED_MAX);
+    deps.metrics.queue('fanout_jobs', () => this.#jobs.length, deps.config.consumerMaxPollRecords);
+    deps.metrics.queue('fanout_uncommitted', () => this.#tracker.size, UNCOMMITTED_MAX);
   }
 
   /** Resolves when the round in hand is done and committed. */
@@ -150,7 +150,7 @@ class FanoutLoop {
   };
 
   async run(consumer: Consumer, signal: AbortSignal): Promise<void> {
-    const { logger, config } = this.runtime;
+    const { logger, config } = this.deps;
     const interrupt = () => consumer.interrupt();
     signal.addEventListener('abort', interrupt, { once: true });
     let failures = 0;
@@ -215,7 +215,7 @@ class FanoutLoop {
         this.#accept(consumer, records, suspects, resolved, take);
         return;
       } catch (error) {
-        const { logger } = this.runtime;
+        const { logger } = this.deps;
         if (consumer.generation !== generation) return;
         const waitMs = 100 + backoffMs(attempt, 200, 5000);
         take.failures += 1;
@@ -269,7 +269,7 @@ class FanoutLoop {
     const bare = known.filter(({ event }) => event.directoryVersion === 0).map(({ event }) => event.alertId);
     const recipients = await resolver.resolve(
       known.filter(({ event }) => event.directoryVersion > 0).map(({ event }) => event),
-      this.runtime.database.observedBy(statements),
+      this.deps.database.observedBy(statements),
     );
     if (bare.length > 0) {
       for (const [alertId, list] of await resolver.recipientsOf(bare)) recipients.set(alertId, list);
@@ -337,7 +337,7 @@ class FanoutLoop {
         rest.push(job);
         continue;
       }
-      this.runtime.alarms.processed('fanout', now - job.since, () => processedBy(job));
+      this.deps.alarms.processed('fanout', now - job.since, () => processedBy(job));
       job.trace?.end();
       this.#complete.push(job);
     }
@@ -367,7 +367,7 @@ class FanoutLoop {
     const statements = recorded && new StatementLog();
     try {
       await markFannedOut(
-        this.runtime.database.observedBy(statements),
+        this.deps.database.observedBy(statements),
         complete.map(({ alertId, recipients, record }) => ({
           alertId,
           recipients: recipients.length,
@@ -376,7 +376,7 @@ class FanoutLoop {
       );
     } catch (error) {
       // The records are published, which is what counts; reconciliation fills in the progress.
-      this.runtime.logger.warn({ err: error, alerts: complete.length }, 'the progress of alerts could not be stored');
+      this.deps.logger.warn({ err: error, alerts: complete.length }, 'the progress of alerts could not be stored');
     }
     if (statements !== undefined) recorded!.show(statements);
     if (this.#generation === generation)

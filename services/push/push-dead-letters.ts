@@ -6,7 +6,7 @@ import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { withTimeout } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { aboutAlert } from '../runtime/describe-records.js';
-import type { Publishing, Runtime } from '../runtime/runtime.js';
+import type { Publishing, RuntimeParts } from '../runtime/runtime.js';
 import { NO_PARTITION, rememberDeadLetter } from '../store/dead-letters.js';
 import { keepDeadLetter } from '../store/kept-dead-letters.js';
 import type { ClaimedPush } from '../store/pushes.js';
@@ -21,11 +21,11 @@ export class PushDeadLetters {
   readonly #deadLetters: DeadLetters;
 
   constructor(
-    private readonly runtime: Runtime,
+    private readonly deps: RuntimeParts<'database' | 'logger' | 'metrics' | 'tracing'>,
     { events, producer }: Publishing,
     group: string,
   ) {
-    const { database, logger, metrics, tracing } = runtime;
+    const { database, logger, metrics, tracing } = deps;
     this.#events = events;
     this.#deadLetters = new DeadLetters({
       producer,
@@ -67,7 +67,7 @@ export class PushDeadLetters {
       await withTimeout(this.#deadLetters.send(record, reason), PATIENCE_MS, 'putting a push among the dead letters');
       return true;
     } catch (failure) {
-      this.runtime.logger.warn({ err: failure }, 'a push could not be put among the dead letters; trying again');
+      this.deps.logger.warn({ err: failure }, 'a push could not be put among the dead letters; trying again');
       return false;
     }
   }

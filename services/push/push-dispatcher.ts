@@ -1,7 +1,7 @@
 import { levelRank } from '../domain/alert.js';
 import type { Breaker } from '../lib/breaker.js';
 import { wait } from '../lib/retry.js';
-import type { Publishing, Runtime } from '../runtime/runtime.js';
+import type { Publishing, RuntimeParts } from '../runtime/runtime.js';
 import { claimDismissals, claimPushes, firstShown, horizonMs, type ClaimedPush } from '../store/pushes.js';
 import { DeviceWaits } from './device-waits.js';
 import { Fcm, FcmError } from './fcm.js';
@@ -51,11 +51,13 @@ export class PushDispatcher {
 
   /** @throws Error if the credentials cannot be read */
   constructor(
-    private readonly runtime: Runtime,
+    private readonly deps: RuntimeParts<
+      'alarms' | 'breaker' | 'config' | 'database' | 'logger' | 'metrics' | 'retries' | 'tracing'
+    >,
     publishing: Publishing,
     group: string,
   ) {
-    const { config, metrics, database, logger } = runtime;
+    const { config, metrics, database, logger } = deps;
     const throttle = new Throttle(config.pushConcurrency);
     const fcm = new Fcm({
       credentials: config.fcmCredentials,
@@ -63,7 +65,7 @@ export class PushDispatcher {
       url: config.fcmUrl,
       connections: config.pushConcurrency,
     });
-    const breaker = runtime.breaker('fcm', (error) => error instanceof FcmError && error.isOutage);
+    const breaker = deps.breaker('fcm', (error) => error instanceof FcmError && error.isOutage);
     const removed = {
       unknown: metrics.counter('ssom.push.tokens.removed', 'Devices that FCM does not know any more.'),
       hopeless: metrics.counter(
@@ -78,12 +80,12 @@ export class PushDispatcher {
       onRemoved: (devices, reason) => removed[reason].add(devices),
       onNewsStored: (deviceIds) => this.#devices.stored(deviceIds, performance.now()),
     });
-    const deadLetters = new PushDeadLetters(runtime, publishing, group);
+    const deadLetters = new PushDeadLetters(deps, publishing, group);
     this.#throttle = throttle;
     this.#fcm = fcm;
     this.#breaker = breaker;
     this.#outcomes = outcomes;
-    const { tracing } = runtime;
+    const { tracing } = deps;
     const traces = new PushTracing({
       tracing,
       host: fcm.host,
@@ -95,7 +97,7 @@ export class PushDispatcher {
     const ended = metrics.counter('ssom.push.ended', 'Pushes that were not sent, by reason.');
     this.#onEnded = (reason) => ended.add(1, { reason });
     const sending = { fcm, breaker, throttle, devices, outcomes, deadLetters, traces, onEnded: this.#onEnded };
-    this.#sender = new PushSender({ runtime, ...sending });
+    this.#sender = new PushSender({ runtime: deps, ...sending });
     metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
     metrics.gauge(
       'ssom.push.limit',
@@ -133,7 +135,7 @@ export class PushDispatcher {
   }
 
   async #drain(): Promise<void> {
-    const { shutdownTimeoutMs } = this.runtime.config;
+    const { shutdownTimeoutMs } = this.deps.config;
     for (const { job } of this.#queue.splice(0)) this.#release(job);
     await this.#untilSent(shutdownTimeoutMs * DRAIN);
     // What is cut now is sent again by whoever claims it next: FCM may have it or not.
@@ -178,13 +180,13 @@ export class PushDispatcher {
       const readAt = performance.now();
       const claims = await this.#claimTurns();
       const alerts = claims.filter(({ dismiss }) => !dismiss);
-      this.#take(alertJobs(alerts, this.runtime.config.pushApnsCritical), readAt);
+      this.#take(alertJobs(alerts, this.deps.config.pushApnsCritical), readAt);
       const dismissals = claims.filter(({ dismiss }) => dismiss);
       if (dismissals.length > 0) await this.#takeDismissals(dismissals, readAt);
       return claims.length;
     } catch (error) {
       this.#backpressure.note('database');
-      this.runtime.logger.warn({ err: error }, 'pushes could not be claimed; trying again');
+      this.deps.logger.warn({ err: error }, 'pushes could not be claimed; trying again');
       return 0;
     }
   }
@@ -200,15 +202,15 @@ export class PushDispatcher {
 
   #claimSome(limit: number, busyUsers: readonly string[]): Promise<ClaimedPush[]> {
     const busyDevices = this.#inHand.busyDevices((deviceId) => this.#devices.isTried(deviceId));
-    return claimPushes(this.runtime.database, { ...this.#claiming, limit, busyUsers, busyDevices });
+    return claimPushes(this.deps.database, { ...this.#claiming, limit, busyUsers, busyDevices });
   }
 
   get #claiming() {
-    return { claimMs: CLAIM_MS, horizonMs: horizonMs(this.runtime.config.pushGraceMs) };
+    return { claimMs: CLAIM_MS, horizonMs: horizonMs(this.deps.config.pushGraceMs) };
   }
 
   async #takeDismissals(claims: ClaimedPush[], readAt: number): Promise<void> {
-    const { database } = this.runtime;
+    const { database } = this.deps;
     const several = devicesWithSeveral(claims);
     if (several.length === 0) return this.#take(dismissalJobs(claims, new Map()), readAt);
     const all = [...claims, ...(await claimDismissals(database, several, this.#claiming))];
@@ -267,7 +269,7 @@ export class PushDispatcher {
       await this.#sender.send(job);
     } catch (error) {
       // Its claim ends, and it is tried again.
-      this.runtime.logger.error({ err: error }, 'a push failed unexpectedly');
+      this.deps.logger.error({ err: error }, 'a push failed unexpectedly');
     }
     this.#sending -= 1;
     this.#inHand.settled(job);

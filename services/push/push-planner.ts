@@ -7,7 +7,7 @@ import type { Handled } from '../lib/kafka/triage.js';
 import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import { spanTime } from '../lib/telemetry/tracing.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeParts } from '../runtime/runtime.js';
 import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { LOCKS } from '../store/locks.js';
@@ -43,11 +43,11 @@ export class PushPlanner {
   #backlog = { due: 0, oldestMs: 0 };
 
   constructor(
-    private readonly runtime: Runtime,
+    private readonly deps: RuntimeParts<'config' | 'database' | 'logger' | 'metrics' | 'tracing'>,
     /** Called when something is due. */
     private readonly onPlanned: () => void,
   ) {
-    const { metrics, config, database, logger } = runtime;
+    const { metrics, config, database, logger } = deps;
     this.#setAside = countOtherEpoch(metrics, logger, config.topicInboxChange);
     this.#epoch = new KnownEpoch(database);
     this.#planned = metrics.counter(
@@ -86,7 +86,7 @@ export class PushPlanner {
   }
 
   async #plan(users: readonly string[]): Promise<void> {
-    const { planned, dismissed, crowded, unfinished } = await planPushes(this.runtime.database, users, this.#options);
+    const { planned, dismissed, crowded, unfinished } = await planPushes(this.deps.database, users, this.#options);
     this.#planned.add(planned, { what: 'push' });
     this.#planned.add(dismissed, { what: 'dismissal' });
     this.#planned.add(crowded, { what: 'crowded' });
@@ -110,7 +110,7 @@ export class PushPlanner {
         if (users.length > 0) await this.#plan(users);
       } catch (error) {
         for (const userId of users) this.#behind.add(userId);
-        this.runtime.logger.warn({ err: error }, 'pushes could not be planned; trying again');
+        this.deps.logger.warn({ err: error }, 'pushes could not be planned; trying again');
         await wait(CATCH_UP_RETRY_MS, signal);
       }
     }
@@ -120,8 +120,8 @@ export class PushPlanner {
   async #retry(record: IncomingRecord, { userId, changes }: InboxChangedEvent): Promise<void> {
     const alertIds = changes.map(({ alertId }) => alertId);
     const startedAt = spanTime();
-    if ((await retryFailedPushes(this.runtime.database, userId, alertIds)) === 0) return;
-    showRedrive(this.runtime.tracing, record, alertIds, startedAt);
+    if ((await retryFailedPushes(this.deps.database, userId, alertIds)) === 0) return;
+    showRedrive(this.deps.tracing, record, alertIds, startedAt);
     this.onPlanned();
   }
 
@@ -130,7 +130,7 @@ export class PushPlanner {
    * renews; until the signal aborts.
    */
   async sweep(signal: AbortSignal): Promise<void> {
-    const { config, database, logger } = this.runtime;
+    const { config, database, logger } = this.deps;
     await every(
       config.pushSweepIntervalMs,
       signal,

@@ -5,7 +5,7 @@ import { backoffMs } from '../lib/retry.js';
 import type { Processed } from '../runtime/alarms.js';
 import { traceIdOf } from '../lib/telemetry/tracing.js';
 import { wallClock } from '../lib/wall-clock.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { RuntimeParts } from '../runtime/runtime.js';
 import { HOPELESS } from '../store/device-refusals.js';
 import type { PushOutcome } from '../store/pushes.js';
 import type { DeviceWaits } from './device-waits.js';
@@ -24,7 +24,7 @@ const ALARM_MS = 60_000;
 const REMEMBERED = 10_000;
 
 export interface PushSenderDeps {
-  readonly runtime: Runtime;
+  readonly runtime: RuntimeParts<'alarms' | 'config' | 'logger' | 'metrics' | 'retries'>;
   readonly fcm: Fcm;
   readonly breaker: Breaker;
   readonly throttle: Throttle;
