@@ -1,7 +1,8 @@
 /*
- * Who may import whom. The graph is the data's way: launch -> roles, maintenance -> runtime -> store | events | api -> lib
- * -> domain. A rule says what one folder may reach; everything else of services/ is closed to it, so that a new folder is
- * closed by default.
+ * Who may import whom. The graph is the data's way: launch -> roles, maintenance -> runtime -> store | events | api ->
+ * lib
+ * -> domain. A rule says what one folder may reach; everything else of services/ is closed to it, so that a new folder
+ * is closed by default.
  */
 const ROLES = '(alert-api|fanout|delivery|push|stream-gateway)';
 

@@ -1,3 +1,4 @@
+import simpleImportSort from 'eslint-plugin-simple-import-sort';
 import tseslint from 'typescript-eslint';
 
 /*
@@ -31,7 +32,10 @@ const NAMED_EXPORTS = {
   message: 'Name what is exported: a reader must find where it comes from.',
 };
 
-/** The clock of the day steps when it is set right; a wait or a duration that is measured by it lasts as much longer, or is over. */
+/**
+ * The clock of the day steps when it is set right; a wait or a duration that is measured by it lasts as much longer, or
+ * is over.
+ */
 const WALL_CLOCK = [
   'MemberExpression[object.name="Date"][property.name="now"]',
   'NewExpression[callee.name="Date"][arguments.length=0]',
@@ -42,7 +46,9 @@ const WALL_CLOCK = [
     'Durations and waits are by performance.now(); a time that is shown or stored by wallClock() of lib/wall-clock.ts.',
 }));
 
-/** no-restricted-imports takes all of a file's patterns at once, so each home's files get the list without their own. */
+/**
+ * no-restricted-imports takes all of a file's patterns at once, so each home's files get the list without their own.
+ */
 function restrictImports(homes) {
   const patterns = homes.map(({ what, allow }) => ({
     group: [what],
@@ -62,6 +68,17 @@ export default tseslint.config(
     linterOptions: { reportUnusedDisableDirectives: 'error' },
   },
   {
+    files: ['**/*.ts', '**/*.mjs', '**/*.js'],
+    ignores: ['test/labs/**', 'test/real/**', 'test/support/**'],
+    plugins: { imports: simpleImportSort },
+    rules: {
+      // Packages, then our own from the farthest folder to the nearest, by path.
+      'imports/imports': ['error', { groups: [['^node:', '^@?\\w', '^#', '^\\.']] }],
+      // Prettier leaves a comment as wide as it was written.
+      'max-len': ['error', { code: 1000, comments: 120, ignoreUrls: true, ignorePattern: 'eslint-disable|@param \\{' }],
+    },
+  },
+  {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
@@ -73,7 +90,8 @@ export default tseslint.config(
     rules: {
       // Numbers read well in a text, and a bigint or boolean does too; objects, null and undefined do not.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
-      // `record!` after a check that the types cannot follow (an index below length) is what noUncheckedIndexedAccess costs.
+      // `record!` after a check that the types cannot follow (an index below length) is what noUncheckedIndexedAccess
+      // costs.
       '@typescript-eslint/no-non-null-assertion': 'off',
       // `() => void something()` says that nothing is returned as well as a block does.
       '@typescript-eslint/no-confusing-void-expression': 'off',
@@ -86,9 +104,11 @@ export default tseslint.config(
           ],
         },
       ],
-      // It does not see that a field or a signal may change while a promise is awaited, and calls the second look needless.
+      // It does not see that a field or a signal may change while a promise is awaited, and calls the second look
+      // needless.
       '@typescript-eslint/no-unnecessary-condition': 'off',
-      // `.catch((error: Error) => …)` claims no more than `catch (error) { … error as Error }`: nothing here throws non-errors.
+      // `.catch((error: Error) => …)` claims no more than `catch (error) { … error as Error }`: nothing here throws
+      // non-errors.
       '@typescript-eslint/use-unknown-in-catch-callback-variable': 'off',
       // An implementation of an interface whose method returns a promise need not await.
       '@typescript-eslint/require-await': 'off',

@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { childEnv, ROOT, seconds } from '../deploy/tools/setup/common.mjs';
 
 /** Each writes what it found as JSON to .local/proof/. */

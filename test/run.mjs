@@ -14,15 +14,14 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { parseArgs } from 'node:util';
-
 import { childEnv, NODE_MODULES, npmCli, ROOT, seconds } from '../deploy/tools/setup/common.mjs';
 
 const PARTS = ['checks', 'unit', 'embedded', 'real'];
 const COMPILED = join(ROOT, '.build', 'test');
 /**
- * A file in which no test has ended for so long hangs, most likely on a handle that its tests did not close. Its whole time
- * says nothing of that: 22 tests of 3 s each took 190 s on a machine with load 20. The longest wait in a test is of 60 s, and
- * five times that on a busy machine (`patience`).
+ * A file in which no test has ended for so long hangs, most likely on a handle that its tests did not close. Its whole
+ * time says nothing of that: 22 tests of 3 s each took 190 s on a machine with load 20. The longest wait in a test is
+ * of 60 s, and five times that on a busy machine (`patience`).
  */
 const TIMEOUT_MS = { embedded: 360_000, real: 600_000 };
 /** For one file, whatever it does: also for one that gives its own guard no turn. */

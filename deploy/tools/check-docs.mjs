@@ -1,5 +1,5 @@
-// Checks every Markdown file below a folder (the repository's, if none is named): relative links and their anchors lead to
-// what exists, sources that are named in backticks exist, and no row of a table is wider than 160 characters.
+// Checks every Markdown file below a folder (the repository's, if none is named): relative links and their anchors lead
+// to what exists, sources that are named in backticks exist, and no row of a table is wider than 160 characters.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -24,7 +24,11 @@ function defaults({ base, byProfile = {} }, profiles) {
   return [code(base), ...own].join('; ');
 }
 
-/** @param {Record<string, any>} variable @param {readonly string[]} profiles @returns {string} its entry, with its heading */
+/**
+ * @param {Record<string, any>} variable
+ * @param {readonly string[]} profiles
+ * @returns {string} its entry, with its heading
+ */
 function entry(variable, profiles) {
   const { name, heading, spring, librdkafka, doc, accepts, secret = false } = variable;
   const names = secret ? `\`${name}\`, \`${name}_FILE\`` : `\`${name}\``;

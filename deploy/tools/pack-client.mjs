@@ -1,5 +1,5 @@
-// Makes the npm package that callers install: the client alone, in CommonJS, which every Node and bundler can import and
-// require alike. The checkout's own package brings the whole service, whose Kafka client has to be compiled.
+// Makes the npm package that callers install: the client alone, in CommonJS, which every Node and bundler can import
+// and require alike. The checkout's own package brings the whole service, whose Kafka client has to be compiled.
 //
 //   node deploy/tools/pack-client.mjs          into .build-client/, with the tarball beside
 //   node deploy/tools/pack-client.mjs FOLDER   into FOLDER
@@ -7,7 +7,6 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-
 import { npmCli, ROOT } from './setup/common.mjs';
 
 const CLIENT = join(ROOT, 'services', 'client');

@@ -13,8 +13,8 @@ import { inboxService } from './inbox-service.js';
 import { Relay } from './relay.js';
 
 /**
- * The role that callers speak to: takes alerts, keeps inboxes and the directory, and relays stored alerts to Kafka. It is
- * ready with PostgreSQL alone; while Kafka is away the outbox holds what was stored.
+ * The role that callers speak to: takes alerts, keeps inboxes and the directory, and relays stored alerts to Kafka. It
+ * is ready with PostgreSQL alone; while Kafka is away the outbox holds what was stored.
  */
 export function createAlertApi(runtime: Runtime): Service {
   const { config, database, grpc, jobs, logger, metrics, tracing } = runtime;

@@ -2,13 +2,13 @@ import { optionalTimestamp } from '../api/messages.js';
 import type { AlertProgress, PushRecord as PushRecordMessage } from '../gen/types.js';
 import type { Database } from '../lib/postgres.js';
 import { isSampled } from '../lib/telemetry/traceparent.js';
+import { unreachedOf } from '../store/alerts.js';
 import { arrivalsOf, countUnplanned } from '../store/arrivals.js';
 import { deadLettersOf } from '../store/dead-letters.js';
-import { unreachedOf } from '../store/alerts.js';
-import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { findProgress } from '../store/progress.js';
 import { pushesOf, type PushRecord } from '../store/push-records.js';
 import type { PushState } from '../store/pushes.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { unreachedMessage } from './create-answer.js';
 
 const PUSHES_MAX = 100;

@@ -1,17 +1,13 @@
 import { status } from '@grpc/grpc-js';
-import { ALERT_ATTR } from '../domain/alert-attributes.js';
-import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
-import { AlertError, invalidArgument } from '../domain/errors.js';
-import type { Handlers } from '../api/handlers.js';
-import { BOUNDS, checkCount, Violations } from '../api/violations.js';
-import type { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import { requireScope } from '../api/access.js';
-import { callerKey, type Identity } from '../lib/grpc/identity.js';
 import { readFilter } from '../api/filter.js';
+import type { Handlers } from '../api/handlers.js';
 import { alertBytes, toAlertMessage } from '../api/messages.js';
 import { readPage, readPageSize, readPageToken } from '../api/paging.js';
-import type { CallContext } from '../lib/grpc/call-context.js';
-import { sent } from '../lib/grpc/status.js';
+import { BOUNDS, checkCount, Violations } from '../api/violations.js';
+import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
+import { AlertError, invalidArgument } from '../domain/errors.js';
 import type {
   AlertServiceDefinition,
   BatchCreateAlertsResult,
@@ -19,19 +15,26 @@ import type {
   CreateAlertRequest__Output,
   CreateAlertResponse,
 } from '../gen/types.js';
-import { statusName, type Metrics } from '../lib/telemetry/metrics.js';
+import type { CallContext } from '../lib/grpc/call-context.js';
+import { callerKey, type Identity } from '../lib/grpc/identity.js';
+import { sent } from '../lib/grpc/status.js';
+import { type Metrics, statusName } from '../lib/telemetry/metrics.js';
 import type { Attributes, Span } from '../lib/telemetry/tracing.js';
 import type { EventLoopTurns } from '../lib/turns.js';
 import { findRoutableAlerts, listAlerts } from '../store/alerts.js';
 import { isInInbox } from '../store/inboxes.js';
+import type { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import { readClosedTo } from '../store/state.js';
 import { progressOf } from './alert-progress.js';
-import { createAnswer } from './create-answer.js';
 import { readCreateAlertRequest } from './create-alert-request.js';
+import { createAnswer } from './create-answer.js';
 import type { CreateBatcher } from './create-batcher.js';
 import type { CreateResult } from './create-lane.js';
 
-/** Requests that are larger are read one at a time, and batches so many items at a time, with pauses: 10,000 names take 5 ms. */
+/**
+ * Requests that are larger are read one at a time, and batches so many items at a time, with pauses: 10,000 names take
+ * 5 ms.
+ */
 const AT_ONCE = { names: 500, characters: 16_384, items: 50 };
 
 export interface AlertServiceDeps {

@@ -26,8 +26,8 @@ export function turnsByCaller<H extends Handlers<H>>(handlers: H): H {
 }
 
 /**
- * The same by inbox: its changes wait for each other in PostgreSQL. Who calls beyond waits, its callers served in turn, so that
- * nobody keeps a user from the user's own inbox.
+ * The same by inbox: its changes wait for each other in PostgreSQL. Who calls beyond waits, its callers served in turn,
+ * so that nobody keeps a user from the user's own inbox.
  */
 export function turnsByInbox<H extends Handlers<H>>(handlers: H): H {
   const turns = new Turns(AT_WORK);

@@ -1,12 +1,12 @@
-import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import type { NewAlert } from '../domain/alert.js';
+import { ALERT_ATTR } from '../domain/alert-attributes.js';
 import { BatchTrace, type BatchTracing, type Share } from '../lib/telemetry/batch-trace.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
-import { isSampled, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { isSampled, type Span, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 
 /**
- * The spans of one commit: one in the trace of each alert that is stored by it. The statement is seen below the first of
- * them, to which the others have a link; below each if it was slow or failed.
+ * The spans of one commit: one in the trace of each alert that is stored by it. The statement is seen below the first
+ * of them, to which the others have a link; below each if it was slow or failed.
  */
 export class CommitTrace extends BatchTrace<Share, number> {
   #first: string | undefined;

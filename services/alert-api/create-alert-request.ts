@@ -1,22 +1,23 @@
 import { createHash } from 'node:crypto';
+import { BOUNDS, Violations } from '../api/violations.js';
 import {
+  type Adjustment,
   ALERT_KINDS,
   ALERT_LEVELS,
-  type Adjustment,
   type AlertKind,
   type AlertLevel,
   type NamedRecipients,
   type NewAlert,
 } from '../domain/alert.js';
 import { characters, cutAfter, isBlank, longerThan, onOneLine, shorten, withoutNul } from '../domain/text.js';
-import { BOUNDS, Violations } from '../api/violations.js';
 import type { CreateAlertRequest__Output, Recipients__Output } from '../gen/types.js';
 import { wallClock } from '../lib/wall-clock.js';
 
 /**
- * In characters. What is `kept` of a text, and up to where it is `taken` and shortened. At four bytes a character the largest alert
- * is of 300 KiB: with its names below the 512 KiB of an event, which Kafka's 1 MiB leaves room for. With a caller of 128 characters the
- * largest request_id has 2,576 bytes in the index alerts_request; PostgreSQL takes 2,704.
+ * In characters. What is `kept` of a text, and up to where it is `taken` and shortened. At four bytes a character the
+ * largest alert is of 300 KiB: with its names below the 512 KiB of an event, which Kafka's 1 MiB leaves room for. With
+ * a caller of 128 characters the largest request_id has 2,576 bytes in the index alerts_request; PostgreSQL takes
+ * 2,704.
  */
 const LIMITS = {
   requestId: 512,
@@ -174,7 +175,10 @@ function readRecipients(recipients: Recipients__Output | null, violations: Viola
   };
 }
 
-/** What can be nobody's name is looked for like the others, and so is told as unknown: it keeps nobody else's alert back. */
+/**
+ * What can be nobody's name is looked for like the others, and so is told as unknown: it keeps nobody else's alert
+ * back.
+ */
 function storableNames({ userIds, departments, githubLogins }: NamedRecipients): NamedRecipients {
   return {
     userIds: userIds.map(storableName),
@@ -199,9 +203,9 @@ function distinctLogins(logins: readonly string[]): string[] {
 }
 
 /**
- * SHA-256 over the request as it was given, before anything is shortened or replaced: so a repeat has the same hash whatever
- * "now" is, and two long texts that differ only in what is left out are two. Labels and recipients are sorted, logins in lower
- * case; an absent occurred_at stands as such.
+ * SHA-256 over the request as it was given, before anything is shortened or replaced: so a repeat has the same hash
+ * whatever "now" is, and two long texts that differ only in what is left out are two. Labels and recipients are sorted,
+ * logins in lower case; an absent occurred_at stands as such.
  */
 function hashRequest(
   request: CreateAlertRequest__Output,

@@ -1,14 +1,19 @@
-import { RECIPIENT_LISTS, type NewAlert, type Unreached, type UnreachedRecipient } from '../domain/alert.js';
-import { routedDepartments } from '../domain/routing.js';
 import { toAlertMessage } from '../api/messages.js';
+import { type NewAlert, RECIPIENT_LISTS, type Unreached, type UnreachedRecipient } from '../domain/alert.js';
+import { routedDepartments } from '../domain/routing.js';
 import type { CreateAlertResponse, UnreachedRecipient as UnreachedMessage } from '../gen/types.js';
 import { wait } from '../lib/retry.js';
 import type { StaffedRulesCache } from '../store/recipient-resolver.js';
 import type { CreateResult } from './create-lane.js';
 
-/** An alert is stored by now: whether it reaches somebody is told if it is known soon, once for each version of the directory. */
+/**
+ * An alert is stored by now: whether it reaches somebody is told if it is known soon, once for each version of the
+ * directory.
+ */
 const RULES_WAIT_MS = 500;
-/** Departments of rules that are told; names of a request are in the request, these would be said to each of 500 items. */
+/**
+ * Departments of rules that are told; names of a request are in the request, these would be said to each of 500 items.
+ */
 const RULE_DEPARTMENTS_TOLD = 5;
 
 /** What a caller is told of an alert that was stored. */

@@ -1,6 +1,6 @@
 import { countNames, namesLength, type NewAlert } from '../domain/alert.js';
-import { createdAlert, type CreatedAlert } from '../events/records.js';
-import { repeatConflicts, type Database } from '../lib/postgres.js';
+import { type CreatedAlert, createdAlert } from '../events/records.js';
+import { type Database, repeatConflicts } from '../lib/postgres.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import { insertAlerts, type Inserted } from '../store/alerts.js';
 import { CommitTrace } from './commit-trace.js';
@@ -29,17 +29,20 @@ const ALONE_AFTER_MS = 1000;
 /** A caller that has more waiting fills statements by itself, and shares those of the others no more. */
 const FEW = 16;
 /**
- * What a statement costs, in characters: an alert takes PostgreSQL as long as so many of them, and a name, which is looked up and
- * stored as a row, as long as so many.
+ * What a statement costs, in characters: an alert takes PostgreSQL as long as so many of them, and a name, which is
+ * looked up and stored as a row, as long as so many.
  */
 const ALERT_COST = 600;
 const NAME_COST = 100;
-/** A request that costs more has a writer of its own kind: with 10,000 names it takes as long as thousands of others. */
+/**
+ * A request that costs more has a writer of its own kind: with 10,000 names it takes as long as thousands of others.
+ */
 const HEAVY_COST = 50_000;
 
 /**
- * Commits concurrent requests together: a batch takes what has queued while earlier ones were being written, so that under
- * load a commit's cost is shared and without load nobody waits. Callers take turns: one that sends much waits for itself.
+ * Commits concurrent requests together: a batch takes what has queued while earlier ones were being written, so that
+ * under load a commit's cost is shared and without load nobody waits. Callers take turns: one that sends much waits for
+ * itself.
  */
 export class CreateBatcher {
   /** What waits for its answer. */
@@ -74,8 +77,9 @@ export class CreateBatcher {
   /**
    * Stores an alert.
    * @param signal aborted when nobody waits for the answer any more; what has not been begun by then is dropped
-   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full, FAILED_PRECONDITION if the request id was used for another
-   * request, INVALID_ARGUMENT for unknown recipients; the database's error if it is away; the signal's reason
+   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full, FAILED_PRECONDITION if
+   * the request id was used for another request, INVALID_ARGUMENT for unknown recipients; the database's error if it is
+   * away; the signal's reason
    */
   async create(request: NewAlert, signal?: AbortSignal): Promise<CreateResult> {
     const characters = charactersOf(request);

@@ -1,5 +1,5 @@
 import type { StoredAlert, Unreached } from '../domain/alert.js';
-import { AlertError, invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { AlertError, type FieldViolation, invalidArgument } from '../domain/errors.js';
 
 const FULL_RETRY_MS = 500;
 const OUTBOX_RETRY_MS = 5000;

@@ -1,8 +1,8 @@
 import type { NewAlert, StoredAlert } from '../domain/alert.js';
 import { Batcher } from '../lib/batcher.js';
 import { FairQueue } from '../lib/fair-queue.js';
-import { wait } from '../lib/retry.js';
 import { isDataError } from '../lib/postgres-errors.js';
+import { wait } from '../lib/retry.js';
 import type { Reach } from '../store/alerts.js';
 
 export interface CreateResult {

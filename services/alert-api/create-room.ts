@@ -33,7 +33,8 @@ export class CreateRoom {
   /**
    * Takes the room of a request that is to wait for its answer.
    * @returns to be called when it waits no more
-   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full; the database's error if it is away
+   * @throws AlertError RESOURCE_EXHAUSTED if too many wait, UNAVAILABLE if the outbox is full; the database's error if
+   * it is away
    */
   enter(caller: string, characters: number): () => void {
     if (this.#requests.isFullFor(caller) || !this.#characters.hasRoomFor(caller, characters))

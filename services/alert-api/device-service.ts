@@ -1,16 +1,16 @@
-import { DEVICE_PLATFORMS } from '../domain/device.js';
-import { AlertError, invalidArgument } from '../domain/errors.js';
 import type { Handlers } from '../api/handlers.js';
 import { toTimestamp } from '../api/messages.js';
 import { userInactive } from '../api/user-errors.js';
 import { Violations } from '../api/violations.js';
+import { DEVICE_PLATFORMS } from '../domain/device.js';
+import { AlertError, invalidArgument } from '../domain/errors.js';
 import type {
   Device as DeviceMessage,
   DeviceServiceDefinition,
   RegisterDeviceRequest__Output,
   UnregisterDeviceRequest__Output,
 } from '../gen/types.js';
-import { listDevices, registerDevice, unregisterDevice, type Device } from '../store/devices.js';
+import { type Device, listDevices, registerDevice, unregisterDevice } from '../store/devices.js';
 import { activeOwner } from './active-user.js';
 
 /** FCM's are of some 140 characters. What is much shorter is none, and would be shown whole by its last characters. */

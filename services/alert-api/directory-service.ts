@@ -1,14 +1,14 @@
+import { requireScope } from '../api/access.js';
+import type { Handlers } from '../api/handlers.js';
+import { readPage, readPageSize, readPageToken } from '../api/paging.js';
+import { BOUNDS, Violations } from '../api/violations.js';
 import { AlertError } from '../domain/errors.js';
 import { ROUTING_MATCHES, type RoutingRule } from '../domain/routing.js';
-import type { Handlers } from '../api/handlers.js';
-import { BOUNDS, Violations } from '../api/violations.js';
-import { requireScope } from '../api/access.js';
-import { readPage, readPageSize, readPageToken } from '../api/paging.js';
-import type { CallContext } from '../lib/grpc/call-context.js';
 import type { DirectoryServiceDefinition, DirectoryWarning, RoutingRule__Output, User__Output } from '../gen/types.js';
+import type { CallContext } from '../lib/grpc/call-context.js';
 import type { Logger } from '../lib/logging.js';
-import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import type { Database } from '../lib/postgres.js';
+import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import { withTimeout } from '../lib/retry.js';
 import {
   currentRoutingRules,

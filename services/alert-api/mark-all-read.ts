@@ -1,10 +1,13 @@
+import type { InboxUpdate } from '../domain/alert.js';
+import type { CallContext } from '../lib/grpc/call-context.js';
 import { CallEnded } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
-import type { CallContext } from '../lib/grpc/call-context.js';
-import type { InboxUpdate } from '../domain/alert.js';
 import { markAllRead } from '../store/inboxes.js';
 
-/** A run that follows another of the same inbox begins so much later than that one at least: calls that come meanwhile share it. */
+/**
+ * A run that follows another of the same inbox begins so much later than that one at least: calls that come meanwhile
+ * share it.
+ */
 const INTERVAL_MS = 100;
 
 export interface MarkedAll {
@@ -22,9 +25,9 @@ interface Run {
 }
 
 /**
- * Calls of MarkAllRead. Of one inbox one runs at a time; those that come meanwhile share the next one, which is what each of
- * them needs. A run holds the inbox for a page at a time and pauses as long as the page took, so that it takes half of what
- * one connection can do, and ends when nobody waits for it any more.
+ * Calls of MarkAllRead. Of one inbox one runs at a time; those that come meanwhile share the next one, which is what
+ * each of them needs. A run holds the inbox for a page at a time and pauses as long as the page took, so that it takes
+ * half of what one connection can do, and ends when nobody waits for it any more.
  */
 export class MarkAllReads {
   /** The latest run of each inbox. */

@@ -4,7 +4,7 @@ import { attemptAttributes, FailureCounts } from '../lib/telemetry/attempts.js';
 import { BatchTrace, type BatchTracing, type Outcome, type Share } from '../lib/telemetry/batch-trace.js';
 import { startSend } from '../lib/telemetry/kafka-spans.js';
 import { ATTR } from '../lib/telemetry/names.js';
-import { isSampled, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { isSampled, type Span, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 
 interface RelayShare extends Share {
   readonly createdAt: number;

@@ -15,8 +15,9 @@ export interface Unstored {
 type StoredRequest = Pick<Replayed, 'alert' | 'reach' | 'requestHash'>;
 
 /**
- * Same request, same alert (I2): of requests with one caller and id the first is written, those that come meanwhile follow it and
- * get its outcome, and one that comes later gets the first answer again. Requests without an id are on their own.
+ * Same request, same alert (I2): of requests with one caller and id the first is written, those that come meanwhile
+ * follow it and get its outcome, and one that comes later gets the first answer again. Requests without an id are on
+ * their own.
  */
 export class RequestIds {
   /** The followers of each request that is being written, by caller and id. */
@@ -49,8 +50,8 @@ export class RequestIds {
   }
 
   /**
-   * A repeat of a request that was stored gets the first answer, whatever has become of its recipients since. In a statement of
-   * its own: the insert's snapshot cannot see a winner that it waited for.
+   * A repeat of a request that was stored gets the first answer, whatever has become of its recipients since. In a
+   * statement of its own: the insert's snapshot cannot see a winner that it waited for.
    */
   async answer(unstored: readonly Unstored[]): Promise<void> {
     let firsts: Map<string | undefined, Replayed>;

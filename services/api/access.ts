@@ -62,8 +62,9 @@ export function requireScope(identity: Identity, scope: Scope): void {
 
 /**
  * The user whose inbox a call is about: the named one, or the caller.
- * @throws AlertError PERMISSION_DENIED if that is another user and the caller is no admin, INVALID_ARGUMENT if a service
- * names no user, or one that no statement can ask for: it would fail the calls of others that share the statement
+ * @throws AlertError PERMISSION_DENIED if that is another user and the caller is no admin, INVALID_ARGUMENT if a
+ * service names no user, or one that no statement can ask for: it would fail the calls of others that share the
+ * statement
  */
 export function inboxOwner(identity: Identity, userId: string): string {
   requireScope(identity, 'inbox');

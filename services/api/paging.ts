@@ -39,7 +39,10 @@ export interface PageRows<Row, Key extends string | number> {
   readonly bytesOf: (row: Row) => number;
 }
 
-/** The rows of a page, which ends at `limit`, at 3 MiB or after 1 s, and the token of the next one; empty if there is none. */
+/**
+ * The rows of a page, which ends at `limit`, at 3 MiB or after 1 s, and the token of the next one; empty if there is
+ * none.
+ */
 export async function readPage<Row, Key extends string | number>(
   page: PageRows<Row, Key>,
 ): Promise<{ rows: Row[]; nextPageToken: string }> {

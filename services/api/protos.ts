@@ -1,12 +1,12 @@
 import * as grpc from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
-import { DEFINITIONS } from '../gen/definitions.js';
 import type { ProtoGrpcType as AlertProto } from '../gen/alert_service.js';
-import type { ProtoGrpcType as InboxProto } from '../gen/inbox_service.js';
+import type { ProtoGrpcType as StreamProto } from '../gen/alert_stream_service.js';
+import { DEFINITIONS } from '../gen/definitions.js';
 import type { ProtoGrpcType as DeviceProto } from '../gen/device_service.js';
 import type { ProtoGrpcType as DirectoryProto } from '../gen/directory_service.js';
-import type { ProtoGrpcType as StreamProto } from '../gen/alert_stream_service.js';
+import type { ProtoGrpcType as InboxProto } from '../gen/inbox_service.js';
 
 /** proto/generate-types.mjs uses the same, so that the types are true. Ids and sequences stay below 2^53. */
 const LOADER_OPTIONS = { longs: Number, enums: String, defaults: true, oneofs: true } as const;

@@ -4,8 +4,8 @@ import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { DESCRIPTOR_SET } from '../gen/descriptor-set.js';
 
 /**
- * The proto files for reflection, in the shape that @grpc/reflection reads. The descriptors of a package definition will
- * not do: proto-loader rebuilds them without imports and map entries, and grpcurl refuses those.
+ * The proto files for reflection, in the shape that @grpc/reflection reads. The descriptors of a package definition
+ * will not do: proto-loader rebuilds them without imports and map entries, and grpcurl refuses those.
  */
 export function reflectedFiles(): PackageDefinition {
   const set = descriptor.FileDescriptorSet.decode(Buffer.from(DESCRIPTOR_SET, 'base64')) as unknown as {

@@ -1,12 +1,12 @@
-import { invalidArgument, type FieldViolation } from '../domain/errors.js';
+import { type FieldViolation, invalidArgument } from '../domain/errors.js';
 import { characters, isBlank, longerThan } from '../domain/text.js';
 
 /** What is wrong beyond this number is counted: a request can hold a hundred thousand wrong items. */
 const VIOLATIONS_MAX = 100;
 
 /**
- * What is wrong with a request, by the paths of its fields; the first ones, and how many there are besides. Characters are Unicode
- * code points everywhere.
+ * What is wrong with a request, by the paths of its fields; the first ones, and how many there are besides. Characters
+ * are Unicode code points everywhere.
  */
 export class Violations {
   readonly #kept: FieldViolation[] = [];
@@ -82,7 +82,9 @@ export interface Bound {
   readonly max: number;
 }
 
-/** Of every repeated field of a request, by message and field. A test holds the proto files and the methods against it. */
+/**
+ * Of every repeated field of a request, by message and field. A test holds the proto files and the methods against it.
+ */
 export const BOUNDS = {
   'CreateAlertRequest.labels': { max: 1024 },
   'Recipients.user_ids': { max: 10_000 },

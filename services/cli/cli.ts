@@ -4,23 +4,24 @@ import { Command, CommanderError } from 'commander';
 import { AlertClientError } from '../client/errors.js';
 import { ConfigError } from '../lib/config/load.js';
 import { ROOT } from '../lib/root.js';
-import { addAlerts } from './commands/alerts.js';
 import { examples, inWordsOfHelp, refuseRepeats } from './command.js';
-import { FAILED, OK, say, TRY_AGAIN, USAGE, UsageError, type Context } from './context.js';
+import { addAlerts } from './commands/alerts.js';
 import { addDevices } from './commands/devices.js';
-import { addDlq } from './commands/dlq.js';
 import { addDirectory } from './commands/directory.js';
+import { addDlq } from './commands/dlq.js';
 import { addInbox } from './commands/inbox.js';
 import { addMigrate } from './commands/migrate.js';
-import { describeError, messageOf } from './views/problems.js';
 import { addRepair } from './commands/repair.js';
 import { addRun } from './commands/run.js';
 import { addTop } from './commands/top.js';
+import { type Context, FAILED, OK, say, TRY_AGAIN, USAGE, UsageError } from './context.js';
+import { describeError, messageOf } from './views/problems.js';
 
 /**
  * Runs a command.
  * @param args without the interpreter and the script
- * @returns the exit code: 0 done, 1 refused or failed, 2 the command line is wrong, 75 try again later, 130 ended by Ctrl-C
+ * @returns the exit code: 0 done, 1 refused or failed, 2 the command line is wrong, 75 try again later, 130 ended by
+ * Ctrl-C
  */
 export async function main(args: readonly string[], context: Context): Promise<number> {
   let code = OK;
@@ -65,8 +66,8 @@ function createProgram(context: Context, done: (code: number) => void): Command 
 }
 
 /**
- * What an error says of the database, and what to look at. PostgreSQL's errors reach us from the commands that speak to it themselves,
- * some of them with a word of ours around.
+ * What an error says of the database, and what to look at. PostgreSQL's errors reach us from the commands that speak to
+ * it themselves, some of them with a word of ours around.
  */
 async function ofDatabase(error: unknown): Promise<{ isAway: boolean; hint: string | undefined }> {
   const { isContention, isOutage, whatToMend } = await import('../lib/postgres-errors.js');

@@ -1,8 +1,8 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import { createClient, type AlertClient, type ClientOptions } from '../client/client.js';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type AlertClient, type ClientOptions, createClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
 import { ALERT_KINDS, ALERT_LEVELS, type AlertKind, type AlertLevel } from '../domain/alert.js';
-import { FAILED, INTERRUPTED, say, TRY_AGAIN, UsageError, type Context } from './context.js';
+import { type Context, FAILED, INTERRUPTED, say, TRY_AGAIN, UsageError } from './context.js';
 import { findEnum } from './io/fields.js';
 import { describeError } from './views/problems.js';
 import { oneLine } from './views/text.js';
@@ -45,7 +45,8 @@ export function callerIdentity({ environment }: Context, flags: CallerFlags): Cl
 
 /**
  * Does something with a client, and closes it.
- * @returns what `work` returns, 1 if a call failed (which is printed), 75 if it may succeed later, 130 if Ctrl-C ended it
+ * @returns what `work` returns, 1 if a call failed (which is printed), 75 if it may succeed later, 130 if Ctrl-C ended
+ * it
  */
 export async function withClient(
   context: Context,

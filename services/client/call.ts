@@ -1,15 +1,17 @@
 import type * as grpc from '@grpc/grpc-js';
 import { wait } from '../lib/retry.js';
-import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { CallSpan } from '../lib/telemetry/call-span.js';
+import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { checkTimeout, checkWhole, DAY_MS } from './check.js';
 import { AlertClientError, amended, toClientError } from './errors.js';
-import { retryDelayMs, type Backoff } from './retry-delay.js';
+import { type Backoff, retryDelayMs } from './retry-delay.js';
 import { withinMs } from './within-ms.js';
 
 export interface CallOptions {
-  /** How long one attempt may take, in milliseconds; 1 to 86,400,000; 10,000 unless the client was made with another. */
+  /**
+   * How long one attempt may take, in milliseconds; 1 to 86,400,000; 10,000 unless the client was made with another.
+   */
   readonly timeoutMs?: number;
   /** Cancels the call, which then fails with CANCELLED. */
   readonly signal?: AbortSignal;
@@ -19,8 +21,8 @@ export interface RepeatOptions extends CallOptions {
   /** How often it is tried in all, at most; as often as fits into `retryForMs` unless given. */
   readonly attempts?: number;
   /**
-   * How long after the call another attempt may begin, in milliseconds, 0 to 86,400,000; 30,000. With the last attempt it takes up
-   * to `timeoutMs` more.
+   * How long after the call another attempt may begin, in milliseconds, 0 to 86,400,000; 30,000. With the last attempt
+   * it takes up to `timeoutMs` more.
    */
   readonly retryForMs?: number;
 }
@@ -169,8 +171,8 @@ const RETRY_FOR_MS = 30_000;
 const BACKOFF: Backoff = { baseMs: 100, capMs: 5000 };
 
 /**
- * Tries again what may succeed later (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED with a RetryInfo, a connection that
- * broke), never before the service's RetryInfo. Only for requests that are harmless to repeat.
+ * Tries again what may succeed later (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED with a RetryInfo, a connection
+ * that broke), never before the service's RetryInfo. Only for requests that are harmless to repeat.
  * @throws AlertClientError the last one, with the request ids
  */
 export async function repeat<T>(

@@ -35,7 +35,10 @@ export function channelCredentials(tls: boolean | string): grpc.ChannelCredentia
 /** host:port, or one of grpc-js's own schemes. */
 const ADDRESS = /^((\[[0-9a-f:.%]+\]|[^\s:/[\]]+):\d{1,5}|(dns|ipv4|ipv6|unix|unix-abstract):\S+)$/i;
 
-/** @throws AlertClientError INVALID_ARGUMENT (ADDRESS_INVALID) for what would be looked up for ever, or at a port that nobody meant */
+/**
+ * @throws AlertClientError INVALID_ARGUMENT (ADDRESS_INVALID) for what would be looked up for ever, or at a port that
+ * nobody meant
+ */
 export function openChannel(address: string, credentials: grpc.ChannelCredentials): grpc.Channel {
   if (typeof address !== 'string' || !ADDRESS.test(address)) {
     const message = `an address must be host:port, for example localhost:50051, not ${shown(address)}`;

@@ -2,8 +2,8 @@ import * as grpc from '@grpc/grpc-js';
 import type { BatchCreateAlertsResponse__Output, BatchCreateAlertsResult__Output } from '../gen/types.js';
 import { invalid, shown } from './check.js';
 import {
-  checkAlert,
   type BatchCreateAlertsRequest,
+  checkAlert,
   type CreateAlertRequest,
   type NamedAlert,
 } from './check-request.js';

@@ -7,7 +7,10 @@ import type { Time } from './time.js';
 
 /** See AlertService.CreateAlert. */
 export interface CreateAlertRequest extends Omit<AlertToSend, 'occurredAt'> {
-  /** When it happened, as the source says: from 1970 to one day ahead. Any other time is replaced by now. Absent means now. */
+  /**
+   * When it happened, as the source says: from 1970 to one day ahead. Any other time is replaced by now. Absent means
+   * now.
+   */
   occurredAt?: Time | null;
 }
 
@@ -36,8 +39,9 @@ export function checkAlert(request: CreateAlertRequest): NamedAlert {
 const READ_BY_PEOPLE = ['title', 'message', 'labels', 'recipients'] as const;
 
 /**
- * An alert whose texts can be sent: half of a character (a lone surrogate) becomes U+FFFD in what people read, and in the names of
- * recipients, which are nobody's then. On the wire it would become one or three of them, by the text's length.
+ * An alert whose texts can be sent: half of a character (a lone surrogate) becomes U+FFFD in what people read, and in
+ * the names of recipients, which are nobody's then. On the wire it would become one or three of them, by the text's
+ * length.
  */
 function wellFormed(alert: CreateAlertRequest): CreateAlertRequest {
   return { ...alert, ...Object.fromEntries(READ_BY_PEOPLE.map((name) => [name, mended(alert[name])])) };

@@ -13,24 +13,24 @@ import type {
 import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { activeTraceparent } from '../lib/telemetry/traceparent.js';
 import {
-  closedError,
-  repeat,
-  unary,
   type Calls,
   type CallSettings,
+  closedError,
   type CreateOptions,
+  repeat,
   type RepeatOptions,
   type Unary,
+  unary,
 } from './call.js';
 import { channelCredentials, openChannel } from './channel.js';
 import { checkTimeout } from './check.js';
 import { checkBatch } from './check-batch.js';
-import { checkAlert, type BatchCreateAlertsRequest, type CreateAlertRequest } from './check-request.js';
+import { type BatchCreateAlertsRequest, checkAlert, type CreateAlertRequest } from './check-request.js';
 import { CreateBatcher } from './create-batcher.js';
-import { identityHeader, type ClientIdentity } from './identity.js';
-import { StreamChannel } from './stream-channel.js';
+import { type ClientIdentity, identityHeader } from './identity.js';
 import { checkRequest } from './request-form.js';
-import { ResumingStream, type AlertStream, type Logger, type StreamOptions } from './stream.js';
+import { type AlertStream, type Logger, ResumingStream, type StreamOptions } from './stream.js';
+import { StreamChannel } from './stream-channel.js';
 
 export interface ClientOptions {
   /** host:port of alert-api or standalone. */
@@ -38,7 +38,9 @@ export interface ClientOptions {
   /** host:port of stream-gateway, where it is another one; several, of which a stream that was lost tries the next. */
   readonly streamAddress?: string | readonly string[];
   readonly identity: ClientIdentity;
-  /** Encrypts the connection: true trusts what Node trusts, a PEM text trusts these authorities alone. Default false. */
+  /**
+   * Encrypts the connection: true trusts what Node trusts, a PEM text trusts these authorities alone. Default false.
+   */
   readonly tls?: boolean | string;
   /** How long one attempt of a call may take, in milliseconds, 1 to 86,400,000; 10,000. */
   readonly timeoutMs?: number;

@@ -9,7 +9,7 @@ import type {
 } from '../gen/types.js';
 import { Batcher } from '../lib/batcher.js';
 import type { NamedAlert } from './check-request.js';
-import { AlertClientError, toClientError, type StatusName } from './errors.js';
+import { AlertClientError, type StatusName, toClientError } from './errors.js';
 
 const { CreateAlert } = api.AlertService.service;
 
@@ -37,8 +37,8 @@ interface Item {
 }
 
 /**
- * Gathers alerts into BatchCreateAlerts calls: a batch takes what has come while earlier ones were under way, so nothing
- * waits for a timer, and under load a call carries many.
+ * Gathers alerts into BatchCreateAlerts calls: a batch takes what has come while earlier ones were under way, so
+ * nothing waits for a timer, and under load a call carries many.
  */
 export class CreateBatcher {
   readonly #waiting: Item[] = [];

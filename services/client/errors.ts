@@ -24,8 +24,8 @@ export class AlertClientError extends Error {
   /** Further facts for programs, from the service's ErrorInfo. */
   readonly metadata: Readonly<Record<string, string>>;
   /**
-   * Of createAlert and batchCreateAlerts: the request ids of the alerts, in order, made up ones too. Whether they were stored may
-   * be unknown; with these ids they can be sent again, and are stored once.
+   * Of createAlert and batchCreateAlerts: the request ids of the alerts, in order, made up ones too. Whether they were
+   * stored may be unknown; with these ids they can be sent again, and are stored once.
    */
   readonly requestIds: readonly string[];
 

@@ -5,8 +5,8 @@ import { AlertClientError, messageOf } from './errors.js';
 export type TokenSource = string | ((refused: boolean) => string | Promise<string>);
 
 /**
- * Who calls: where the service runs with AUTH_MODE=dev a user (its own inbox) or a calling service, by name; elsewhere a
- * bearer token, or what gives one when it is needed.
+ * Who calls: where the service runs with AUTH_MODE=dev a user (its own inbox) or a calling service, by name; elsewhere
+ * a bearer token, or what gives one when it is needed.
  */
 export type ClientIdentity =
   { readonly userId: string } | { readonly caller: string } | { readonly token: TokenSource };
@@ -42,7 +42,9 @@ async function ask(source: (refused: boolean) => string | Promise<string>, refus
   }
 }
 
-/** A mistake in the function, which is there the next time too. Where fetch throws a TypeError the network is the cause. */
+/**
+ * A mistake in the function, which is there the next time too. Where fetch throws a TypeError the network is the cause.
+ */
 function isMistake(error: unknown): boolean {
   return error instanceof ReferenceError || (error instanceof TypeError && error.cause === undefined);
 }

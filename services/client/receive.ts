@@ -2,7 +2,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { StreamAlertsRequest, StreamAlertsResponse__Output } from '../gen/types.js';
 import { slowTokenError } from './call.js';
 import { cancelCall } from './cancel-call.js';
-import { AlertClientError, toClientError, type StatusName } from './errors.js';
+import { AlertClientError, type StatusName, toClientError } from './errors.js';
 import type { StreamChannel } from './stream-channel.js';
 import { withinMs } from './within-ms.js';
 

@@ -4,8 +4,9 @@ import { invalid, shown } from './check.js';
 import { parseRfc3339 } from './time.js';
 
 /*
- * protobufjs converts what it is given: a Date becomes 1970, a list the text "a,b", a name that no enum has "not set". So each
- * value must have its field's own type, by the descriptors. A number or a boolean has one text, which a text field takes.
+ * protobufjs converts what it is given: a Date becomes 1970, a list the text "a,b", a name that no enum has "not set".
+ * So each value must have its field's own type, by the descriptors. A number or a boolean has one text, which a text
+ * field takes.
  */
 
 interface Form {
@@ -102,7 +103,9 @@ function timestamp(type: protobuf.Type, value: unknown, path: string): object {
   return message(type, { ...value, seconds: farSeconds(value['seconds']) }, path);
 }
 
-/** Seconds beyond 2^53, as of a clock that counts nanoseconds, need not be exact: the service takes now, and says so. */
+/**
+ * Seconds beyond 2^53, as of a clock that counts nanoseconds, need not be exact: the service takes now, and says so.
+ */
 function farSeconds(seconds: unknown): unknown {
   const isFar = Number.isInteger(seconds) && !Number.isSafeInteger(seconds) && Math.abs(Number(seconds)) < 2 ** 63;
   return isFar ? String(BigInt(seconds as number)) : seconds;

@@ -8,8 +8,8 @@ export interface Backoff {
 }
 
 /**
- * Milliseconds before the next try: the service's RetryInfo, and a random time on top of at least the same length. So those
- * who were sent away together do not come back together, and nobody comes before it was told to.
+ * Milliseconds before the next try: the service's RetryInfo, and a random time on top of at least the same length. So
+ * those who were sent away together do not come back together, and nobody comes before it was told to.
  * @param failures before this one
  */
 export function retryDelayMs(error: AlertClientError, failures: number, { baseMs, capMs }: Backoff): number {

@@ -1,10 +1,10 @@
 import type { StreamAlertsRequest, StreamAlertsResponse__Output, StreamFilter } from '../gen/types.js';
 import { wait } from '../lib/retry.js';
-import { checkStream } from './check-request.js';
 import { checkTimeout, checkWhole, invalid, shown } from './check.js';
+import { checkStream } from './check-request.js';
 import { AlertClientError, amended, messageOf, toClientError } from './errors.js';
-import { retryDelayMs, type Backoff } from './retry-delay.js';
 import { receive } from './receive.js';
+import { type Backoff, retryDelayMs } from './retry-delay.js';
 import type { StreamChannel } from './stream-channel.js';
 import type { TokenStore } from './token-store.js';
 import { unlessAborted } from './within-ms.js';
@@ -23,12 +23,14 @@ export type StreamEvent =
   /** It broke; the next try is in `retryInMs`, from the last resume token. */
   | { readonly type: 'lost'; readonly error: AlertClientError; readonly retryInMs: number }
   /**
-   * The resume token is of no use any more (RESUME_TOKEN_EXPIRED; RESUME_TOKEN_AHEAD, after a backup was restored): forget the
-   * inbox that you have. The stream begins again with all of it, when the handler's promise is fulfilled.
+   * The resume token is of no use any more (RESUME_TOKEN_EXPIRED; RESUME_TOKEN_AHEAD, after a backup was restored):
+   * forget the inbox that you have. The stream begins again with all of it, when the handler's promise is fulfilled.
    */
   | { readonly type: 'expired'; readonly error: AlertClientError };
 
-/** `connecting` before the first response of a connection, `catching up` until everything older has come, then `live`. */
+/**
+ * `connecting` before the first response of a connection, `catching up` until everything older has come, then `live`.
+ */
 export type StreamState = 'connecting' | 'catching up' | 'live' | 'ended';
 
 /** The responses of StreamAlerts across connections, checkpoints included. It can be iterated once. */
@@ -36,7 +38,10 @@ export interface AlertStream extends AsyncIterable<StreamAlertsResponse__Output>
   readonly state: StreamState;
   /** How many numbers of the inbox's sequence come after the last response, as far as the service knew; 0 when live. */
   readonly behind: number;
-  /** Milliseconds since the last response, checkpoints included: beyond two and a half intervals the connection is given up. */
+  /**
+   * Milliseconds since the last response, checkpoints included: beyond two and a half intervals the connection is given
+   * up.
+   */
   readonly silentMs: number;
 }
 
@@ -46,8 +51,8 @@ export interface StreamOptions {
   /** The last resume token that was seen. */
   readonly resumeToken?: string;
   /**
-   * Where the place in the stream is kept, in the place of `resumeToken`. A response's token is saved when the next one is
-   * asked for, so what you were doing when you crashed comes again.
+   * Where the place in the stream is kept, in the place of `resumeToken`. A response's token is saved when the next one
+   * is asked for, so what you were doing when you crashed comes again.
    */
   readonly tokens?: TokenStore;
   /** Where to begin without a token; now. */
@@ -277,8 +282,8 @@ function ended(): AlertClientError {
 }
 
 /**
- * A connection that breaks is UNAVAILABLE. An RST_STREAM that nobody here asked for is CANCELLED or INTERNAL; or, since a
- * gateway cuts off who does not read, RESOURCE_EXHAUSTED without a reason.
+ * A connection that breaks is UNAVAILABLE. An RST_STREAM that nobody here asked for is CANCELLED or INTERNAL; or, since
+ * a gateway cuts off who does not read, RESOURCE_EXHAUSTED without a reason.
  */
 function isCuredByReconnecting(loss: AlertClientError, refusals: number): boolean {
   if (loss.code === 'UNAUTHENTICATED') return refusals < REFUSALS_MAX;

@@ -16,8 +16,8 @@ export interface TokenStore {
 const TOKEN = /^[\x21-\x7e]{1,1024}$/;
 
 /**
- * A token store in a file, of one stream of one user; to begin anew, remove the file. It is replaced as a whole, and is on the
- * disk before `save` returns: after a crash it holds the old token or the new one.
+ * A token store in a file, of one stream of one user; to begin anew, remove the file. It is replaced as a whole, and is
+ * on the disk before `save` returns: after a crash it holds the old token or the new one.
  */
 export function fileTokenStore(file: string): TokenStore {
   return {

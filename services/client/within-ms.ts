@@ -1,5 +1,6 @@
 /**
- * The promise's value; undefined if it takes longer, or the signal aborts first. Nothing is done about the promise then.
+ * The promise's value; undefined if it takes longer, or the signal aborts first. Nothing is done about the promise
+ * then.
  */
 export async function withinMs<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
@@ -22,7 +23,9 @@ export async function withinMs<T>(promise: Promise<T>, ms: number, signal?: Abor
 /** How long what has been begun may take once nobody waits for it. */
 const GRACE_MS = 1000;
 
-/** The promise's value; undefined if it is not there a second after the signal aborted. Nothing is done about it then. */
+/**
+ * The promise's value; undefined if it is not there a second after the signal aborted. Nothing is done about it then.
+ */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   let onAbort: (() => void) | undefined;

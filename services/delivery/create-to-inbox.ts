@@ -21,8 +21,8 @@ const INTERVAL_MS = 1000;
 const PAGE = 1000;
 
 /**
- * How long alerts took from CreateAlert into inboxes, once for each recipient. Their records hold no time of creation, so it
- * is asked for afterwards: one small query a second, which delivers nothing later.
+ * How long alerts took from CreateAlert into inboxes, once for each recipient. Their records hold no time of creation,
+ * so it is asked for afterwards: one small query a second, which delivers nothing later.
  */
 export class CreateToInbox {
   readonly #histogram: LatencyHistogram;

@@ -10,7 +10,7 @@ import { BatchTrace, type BatchTracing, type Outcome, type Share } from '../lib/
 import { startProcess, startSend, waitedMs } from '../lib/telemetry/kafka-spans.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
-import { endSpan, isSampled, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { endSpan, isSampled, type Span, spanTime, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import type { DeliveryResult } from '../store/inbox-delivery.js';
 
 /** What a batch holds of one alert, as one record of fan-out's brought it; since when its oldest record was written. */
@@ -42,8 +42,8 @@ export class DeliveryTracing implements BatchTracing {
 }
 
 /**
- * The spans of one batch: for each alert one in its own trace, and one of the batch with the statements below it, in the trace
- * of the first alert and with links to the others.
+ * The spans of one batch: for each alert one in its own trace, and one of the batch with the statements below it, in
+ * the trace of the first alert and with links to the others.
  */
 export class DeliveryTrace extends BatchTrace<DeliveryShare> {
   /** An alert's share, as far as it is the same for all of its records. */

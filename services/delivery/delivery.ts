@@ -1,7 +1,7 @@
 import type { UserAlertEvent } from '../events/event-types.js';
 import { groupOf } from '../events/groups.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
-import { countOtherEpoch, readEach, readUserAlert, type ReadRecords } from '../events/read-records.js';
+import { countOtherEpoch, readEach, type ReadRecords, readUserAlert } from '../events/read-records.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';

@@ -44,7 +44,9 @@ export interface InboxUpdate {
   readonly changes: readonly EntryChange[];
 }
 
-/** Who a caller wants to reach. Lists hold each name once, as it was given; of logins upper and lower case are equal. */
+/**
+ * Who a caller wants to reach. Lists hold each name once, as it was given; of logins upper and lower case are equal.
+ */
 export interface NamedRecipients {
   readonly userIds: readonly string[];
   readonly departments: readonly string[];

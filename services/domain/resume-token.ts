@@ -3,9 +3,10 @@ import { crc32 } from 'node:zlib';
 import { AlertError } from './errors.js';
 
 /*
- * A resume token, before base64url: 1 byte version, 8 bytes the database's epoch, 8 bytes of the SHA-256 of the user id,
- * 8 bytes sequence, 4 bytes CRC-32 of what stands before, integers big-endian. The checksum tells a mangled token from a
- * foreign one; it is no signature, since a token opens nothing: every stream is authorised by its caller's identity.
+ * A resume token, before base64url: 1 byte version, 8 bytes the database's epoch, 8 bytes of the SHA-256 of the user
+ * id, 8 bytes sequence, 4 bytes CRC-32 of what stands before, integers big-endian. The checksum tells a mangled token
+ * from a foreign one; it is no signature, since a token opens nothing: every stream is authorised by its caller's
+ * identity.
  */
 const VERSION = 1;
 const EPOCH_AT = 1;

@@ -1,6 +1,9 @@
 /** Ends a text of which the rest is left out. */
 const SIGN = '…';
-/** UTF-16 units on each side of a cut that are looked at: a family of four has 11, and segmenting a whole message takes 50 ms. */
+/**
+ * UTF-16 units on each side of a cut that are looked at: a family of four has 11, and segmenting a whole message takes
+ * 50 ms.
+ */
 const AROUND_CUT = 128;
 
 const clusters = new Intl.Segmenter('und', { granularity: 'grapheme' });
@@ -18,8 +21,8 @@ export function longerThan(text: string, limit: number): boolean {
 }
 
 /**
- * A text of at most so many characters: cut between two grapheme clusters, and ended by a sign. A cluster that is longer than
- * any real one is cut between two characters.
+ * A text of at most so many characters: cut between two grapheme clusters, and ended by a sign. A cluster that is
+ * longer than any real one is cut between two characters.
  */
 export function shorten(text: string, limit: number): string {
   if (!longerThan(text, limit)) return text;
@@ -30,7 +33,10 @@ export function shorten(text: string, limit: number): string {
   return copyOf(text.slice(0, end).trimEnd() + SIGN);
 }
 
-/** The first so many characters and the sign, wherever that cuts: one character more than is allowed, for what is not taken but shown. */
+/**
+ * The first so many characters and the sign, wherever that cuts: one character more than is allowed, for what is not
+ * taken but shown.
+ */
 export function cutAfter(text: string, count: number): string {
   return longerThan(text, count) ? copyOf(text.slice(0, unitsOf(text, count)) + SIGN) : text;
 }

@@ -2,8 +2,9 @@ import type { AlertKind, AlertLevel, ChangeType } from '../domain/alert.js';
 import type { ResolvedRecipients } from '../domain/routing.js';
 
 /*
- * The epoch of each is that of the database which its numbers are of (store/state.ts); 0 or absent: not known, as from an older writer.
- * Numbers of another epoch may mean other alerts and other changes: whoever reads them sets the record aside.
+ * The epoch of each is that of the database which its numbers are of (store/state.ts); 0 or absent: not known, as from
+ * an older writer. Numbers of another epoch may mean other alerts and other changes: whoever reads them sets the record
+ * aside.
  */
 
 /** An alert was stored. Times are milliseconds since 1970; what an older writer did not know is 0 or empty. */

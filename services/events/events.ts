@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AvroCodec, canonicalSchema, incompatibility, type UnusableSchema } from '../lib/avro.js';
 import type { Config } from '../lib/config/load.js';
-import { RegistryError, type RegistryClient } from '../lib/registry/client.js';
+import { type RegistryClient, RegistryError } from '../lib/registry/client.js';
 import { ROOT } from '../lib/root.js';
 import type { AlertCreatedEvent, InboxChangedEvent, UserAlertEvent } from './event-types.js';
 
@@ -110,7 +110,8 @@ export class SchemaNotRegistered extends Error {
 }
 
 /**
- * Asks the registry again for the ids of what we write, and takes up those that are others: it may have been lost or restored.
+ * Asks the registry again for the ids of what we write, and takes up those that are others: it may have been lost or
+ * restored.
  * @returns the subjects that have another id now
  * @throws SchemaNotRegistered if a schema is not there and may not be registered at run time (SET_UP_AT_START)
  */
@@ -139,8 +140,8 @@ export async function renewIds(
 }
 
 /**
- * Finds the ids of the schemas that we write. Afterwards the registry is asked for versions that others wrote, and now and then
- * for ours (renewIds).
+ * Finds the ids of the schemas that we write. Afterwards the registry is asked for versions that others wrote, and now
+ * and then for ours (renewIds).
  * @param onUnusable told of records whose schema cannot be had
  * @throws SchemaNotRegistered, saying how to do it
  */

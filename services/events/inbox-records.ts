@@ -1,8 +1,8 @@
-import type { InboxChangedEvent } from './event-types.js';
-import { inboxChangedRecord } from './records.js';
-import type { Events } from './events.js';
 import type { InboxUpdate } from '../domain/alert.js';
 import type { OutgoingRecord } from '../lib/kafka/producer.js';
+import type { InboxChangedEvent } from './event-types.js';
+import type { Events } from './events.js';
+import { inboxChangedRecord } from './records.js';
 
 /** One event carries at most this many changes; more are left to be read from PostgreSQL. */
 const CHANGES_MAX = 1000;

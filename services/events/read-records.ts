@@ -1,4 +1,4 @@
-import { UndecodableRecord, type AvroCodec } from '../lib/avro.js';
+import { type AvroCodec, UndecodableRecord } from '../lib/avro.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { Logger } from '../lib/logging.js';
@@ -7,10 +7,11 @@ import type { AlertCreatedEvent, InboxChangedEvent, UserAlertEvent } from './eve
 import type { Events } from './events.js';
 
 /*
- * Records as their consumers read them. The key decides the partition, and who reads a topic may look at nothing else: so a
- * record whose key names another alert or user than its value is nobody's, and refused.
+ * Records as their consumers read them. The key decides the partition, and who reads a topic may look at nothing else:
+ * so a record whose key names another alert or user than its value is nobody's, and refused.
  *
- * All throw a PoisonRecord for bytes that no schema fits or a key that is another; other errors when the registry is away.
+ * All throw a PoisonRecord for bytes that no schema fits or a key that is another; other errors when the registry is
+ * away.
  */
 
 /** Of alert-created-topic; the key is the alert. */
@@ -69,7 +70,10 @@ function shown(key: string): string {
   return JSON.stringify(key.slice(0, 100));
 }
 
-/** @returns what notes that records of a topic were set aside, since their numbers are of another epoch than the database's */
+/**
+ * @returns what notes that records of a topic were set aside, since their numbers are of another epoch than the
+ * database's
+ */
 export function countOtherEpoch(metrics: Metrics, logger: Logger, topic: string): (records: number) => void {
   const counter = metrics.counter(
     'ssom.records.other_epoch',

@@ -6,7 +6,7 @@ import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { startProcess, startSend, waitedMs } from '../lib/telemetry/kafka-spans.js';
 import { ATTR, RETRY_EVENT } from '../lib/telemetry/names.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
-import { isSampled, spanTime, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { isSampled, type Span, spanTime, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
 
 export interface FanoutTracingOptions {

@@ -1,26 +1,26 @@
 import { ALERT_LEVELS } from '../domain/alert.js';
 import type { AlertCreatedEvent } from '../events/event-types.js';
-import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { groupOf } from '../events/groups.js';
 import { countOtherEpoch, readAlertCreated, readEach } from '../events/read-records.js';
-import { SUSPECT_WAIT_MS } from '../lib/kafka/set-aside.js';
+import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Consumer, IncomingRecord, PartitionOffset } from '../lib/kafka/consumer.js';
 import { OffsetTracker } from '../lib/kafka/offset-tracker.js';
-import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
 import type { OutgoingHeader, OutgoingRecord } from '../lib/kafka/producer.js';
+import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
+import { SUSPECT_WAIT_MS } from '../lib/kafka/set-aside.js';
 import type { Triage } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import { backoffMs, wait } from '../lib/retry.js';
-import type { Processed } from '../runtime/alarms.js';
 import { StatementLog } from '../lib/telemetry/statements.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
+import type { Processed } from '../runtime/alarms.js';
 import type { Publish, Runtime, RuntimeParts } from '../runtime/runtime.js';
-import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { markFannedOut } from '../store/progress.js';
-import { FanoutTracing, type FanoutTrace, type Take } from './fanout-trace.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
+import { type FanoutTrace, FanoutTracing, type Take } from './fanout-trace.js';
 
 interface Resolved {
   readonly event: AlertCreatedEvent;
@@ -95,8 +95,8 @@ function identify(events: Events, { key, value }: IncomingRecord): { alertId?: n
 }
 
 /**
- * Works on several alerts at once, a slice of recipients of each in turn, so that one alert to 100,000 does not hold up the
- * next one. An alert's offset is committed when all its records are acknowledged, and never before those of the
+ * Works on several alerts at once, a slice of recipients of each in turn, so that one alert to 100,000 does not hold up
+ * the next one. An alert's offset is committed when all its records are acknowledged, and never before those of the
  * alerts that lie in front of it.
  */
 class FanoutLoop {

@@ -1,14 +1,14 @@
 import { createAlertApi } from '../alert-api/alert-api.js';
 import { createDelivery } from '../delivery/delivery.js';
-import { createFanout } from '../fanout/fanout.js';
 import type { RoleName } from '../domain/role-names.js';
+import { createFanout } from '../fanout/fanout.js';
 import type { Config } from '../lib/config/load.js';
 import type { Service } from '../lib/lifecycle.js';
 import { createMaintenance } from '../maintenance/maintenance.js';
 import { checkCredentials, createPush } from '../push/push.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { createStreamGateway } from '../stream-gateway/stream-gateway.js';
 import { RecipientResolver } from '../store/recipient-resolver.js';
+import { createStreamGateway } from '../stream-gateway/stream-gateway.js';
 
 export interface RoleOptions {
   /** Kafka's records were lost with an earlier process, so that a reconciliation is due at once. */

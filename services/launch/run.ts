@@ -1,12 +1,12 @@
 import { setMaxListeners } from 'node:events';
-import { PROCESS_NAMES, ROLE_NAMES, STANDALONE, type ProcessName } from '../domain/role-names.js';
+import { PROCESS_NAMES, type ProcessName, ROLE_NAMES, STANDALONE } from '../domain/role-names.js';
 import { GROUP_ROLES, groupOf } from '../events/groups.js';
-import { ConfigError, describeConfig, loadConfig, type Config, type Environment } from '../lib/config/load.js';
-import { endOnUnattended, shutdownSignal, type Service } from '../lib/lifecycle.js';
+import { type Config, ConfigError, describeConfig, type Environment, loadConfig } from '../lib/config/load.js';
+import { endOnUnattended, type Service, shutdownSignal } from '../lib/lifecycle.js';
 import { createLogger, type Logger } from '../lib/logging.js';
-import { Runtime, type Backends } from '../runtime/runtime.js';
 import { consumerGroupCheck } from '../runtime/group-readiness.js';
-import { ROLES, type Role } from './roles.js';
+import { type Backends, Runtime } from '../runtime/runtime.js';
+import { type Role, ROLES } from './roles.js';
 import { raiseAlarms } from './self-alerts.js';
 import { banner, createStandalone, startEmbeddedBackends } from './standalone.js';
 
@@ -126,7 +126,8 @@ async function runStandalone(config: Config, logger: Logger, signal: AbortSignal
 }
 
 /**
- * After which part of SHUTDOWN_TIMEOUT_MS calls are cut off, and the database is asked nothing more: push stores outcomes until
+ * After which part of SHUTDOWN_TIMEOUT_MS calls are cut off, and the database is asked nothing more: push stores
+ * outcomes until
  * 0.6 of it.
  */
 const CALLS = 0.5;

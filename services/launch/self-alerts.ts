@@ -1,7 +1,7 @@
-import { createClient, type AlertClient } from '../client/client.js';
+import { type AlertClient, createClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
-import type { Alarm, AlertOutcome } from '../runtime/alarms.js';
 import { wallClock } from '../lib/wall-clock.js';
+import type { Alarm, AlertOutcome } from '../runtime/alarms.js';
 import type { Runtime, RuntimeParts } from '../runtime/runtime.js';
 import { selfAlertState } from '../store/self-alerts.js';
 
@@ -26,8 +26,9 @@ export function raiseAlarms(runtime: Runtime, address: string): void {
 }
 
 /**
- * Alerts about ourselves, by the same way as everybody's: one for each cause and period, whichever process noticed it first, and
- * none about an alert that is itself one of these. At most one call a cause is on its way, and nobody waits for it.
+ * Alerts about ourselves, by the same way as everybody's: one for each cause and period, whichever process noticed it
+ * first, and none about an alert that is itself one of these. At most one call a cause is on its way, and nobody waits
+ * for it.
  */
 class SelfAlerts {
   /** When an alarm of a cause may be the next alert, by performance.now(). */
@@ -62,7 +63,8 @@ class SelfAlerts {
       const asked = { caller: CALLER, requestIds, periodMs, alertIds };
       const { limitedForMs, others } = await selfAlertState(database, asked);
       if (alertIds.length > 0 && !others) return { outcome: 'own', againInMs: 0 };
-      // The period is that of the alert, whoever raised it: one of our own from now on could be silent for twice as long.
+      // The period is that of the alert, whoever raised it: one of our own from now on could be silent for twice as
+      // long.
       if (limitedForMs > 0) return { outcome: 'limited', againInMs: limitedForMs };
       const { replayed } = await this.client.createAlert(this.#request(alarm, requestIds[0]!), { retryForMs: CALL_MS });
       return replayed ? { outcome: 'limited', againInMs: soon } : { outcome: 'raised', againInMs: periodMs };

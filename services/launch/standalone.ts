@@ -5,9 +5,9 @@ import { Closers, type Service } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { startEmbeddedRegistry } from '../lib/registry/embedded.js';
 import type { Backends, Runtime } from '../runtime/runtime.js';
-import { startEmbeddedPostgres } from './embedded/postgres.js';
 import { lockDataDir } from './embedded/instance-lock.js';
-import { ROLES, together, type RoleOptions } from './roles.js';
+import { startEmbeddedPostgres } from './embedded/postgres.js';
+import { type RoleOptions, ROLES, together } from './roles.js';
 
 export interface EmbeddedBackends {
   readonly backends: Backends;

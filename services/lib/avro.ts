@@ -17,8 +17,8 @@ export class UndecodableRecord extends Error {
 }
 
 /**
- * A record names a schema that the registry does not know, or that is none of ours: its writer's fault, as after the registry was
- * lost or restored. What it says of an alert or a user is not known.
+ * A record names a schema that the registry does not know, or that is none of ours: its writer's fault, as after the
+ * registry was lost or restored. What it says of an alert or a user is not known.
  */
 export class UnusableSchema extends UndecodableRecord {
   constructor(
@@ -52,8 +52,9 @@ interface ItemType {
 }
 
 /**
- * Goes through a list or a map. avsc itself reads as many items as it is told, past the end of the record: one wrong byte
- * took all memory, or never came to an end. No item of ours has less than a byte, so more items than bytes are a lie.
+ * Goes through a list or a map. avsc itself reads as many items as it is told, past the end of the record: one wrong
+ * byte took all memory, or never came to an end. No item of ours has less than a byte, so more items than bytes are a
+ * lie.
  */
 function eachItem(tap: Tap, take: () => void): void {
   let left = tap.buf.length;
@@ -104,8 +105,8 @@ Object.assign(avsc.types.MapType.prototype, {
 const HOLDS_TYPES = new Set(['type', 'items', 'values', 'fields']);
 
 /**
- * Avro compares names without their namespace (Schema Resolution), avsc with it: a schema in another one could not be read as
- * ours. So types are made without, unless two of a schema would have the same name then.
+ * Avro compares names without their namespace (Schema Resolution), avsc with it: a schema in another one could not be
+ * read as ours. So types are made without, unless two of a schema would have the same name then.
  */
 function parseSchema(text: string): avsc.Type {
   const schema = JSON.parse(text) as avsc.Schema;
@@ -186,7 +187,9 @@ export class AvroCodec<T> {
     this.#scratch.writeUInt32BE(schemaId, 1);
   }
 
-  /** avsc's toBuffer makes memory of its own for what has more than 64 bytes: 1.2 us for an inbox change instead of 0.4. */
+  /**
+   * avsc's toBuffer makes memory of its own for what has more than 64 bytes: 1.2 us for an inbox change instead of 0.4.
+   */
   encode(value: T): Buffer {
     const end = this.#type.encode(value, this.#scratch, HEADER_BYTES);
     if (end >= 0) return Buffer.from(this.#scratch.subarray(0, end));

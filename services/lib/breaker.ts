@@ -41,8 +41,9 @@ const SHARED_MAX = 50;
 const RESET_MS = 1000;
 
 /**
- * A circuit breaker: while the other side is away nobody waits for its time-out. Closed, it lets everything through; open, it
- * refuses at once; half open, it lets one call through and follows its outcome. It stays half open for as long as nobody calls.
+ * A circuit breaker: while the other side is away nobody waits for its time-out. Closed, it lets everything through;
+ * open, it refuses at once; half open, it lets one call through and follows its outcome. It stays half open for as long
+ * as nobody calls.
  */
 export class Breaker {
   readonly #circuit: CircuitBreaker<[() => Promise<unknown>]>;
@@ -72,8 +73,9 @@ export class Breaker {
   }
 
   /**
-   * How others find it, for those who watch: while the call that is to try the other side is on its way, they are refused as by an
-   * open one. Where the other side hangs that is nearly always; half open is left for one that nobody calls.
+   * How others find it, for those who watch: while the call that is to try the other side is on its way, they are
+   * refused as by an open one. Where the other side hangs that is nearly always; half open is left for one that nobody
+   * calls.
    */
   get shownState(): BreakerState {
     return this.#trial === undefined ? this.#state : 'open';
@@ -154,8 +156,8 @@ export class Breaker {
   }
 
   /**
-   * Others shared a call that failed: they count as if each had made it. Otherwise it would never open where many wait for few
-   * calls. @param callers how many others
+   * Others shared a call that failed: they count as if each had made it. Otherwise it would never open where many wait
+   * for few calls. @param callers how many others
    */
   failedToo(error: unknown, callers: number): void {
     for (let count = 0; count < Math.min(callers, SHARED_MAX); count += 1) this.#count(error as Error);

@@ -1,7 +1,7 @@
 /*
- * A process beside the one that is ending, which kills that one when its time is over: the time limit of a process whose own
- * thread is held up. Arguments: the other's pid, and how many milliseconds it has. A line on standard input is another
- * number of milliseconds, from then on; its end says that the other has ended.
+ * A process beside the one that is ending, which kills that one when its time is over: the time limit of a process
+ * whose own thread is held up. Arguments: the other's pid, and how many milliseconds it has. A line on standard input
+ * is another number of milliseconds, from then on; its end says that the other has ended.
  */
 import { createInterface } from 'node:readline';
 

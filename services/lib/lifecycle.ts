@@ -36,7 +36,9 @@ export class Closers {
   }
 }
 
-/** Runs a periodic task, never two at once, until the signal aborts. A failed run is reported and the next one comes. */
+/**
+ * Runs a periodic task, never two at once, until the signal aborts. A failed run is reported and the next one comes.
+ */
 export async function every(
   intervalMs: number,
   signal: AbortSignal,
@@ -95,8 +97,8 @@ const EXIT_MS = 1000;
 let killTimer: Writable | undefined;
 
 /**
- * Has this process killed unless it has ended in `ms`; the last call counts. A timer of its own would not do: its thread may be
- * held up, by a native call or in process.exit.
+ * Has this process killed unless it has ended in `ms`; the last call counts. A timer of its own would not do: its
+ * thread may be held up, by a native call or in process.exit.
  */
 function killIn(ms: number): void {
   if (killTimer === undefined) killTimer = startKillTimer(ms);
@@ -124,9 +126,10 @@ function startKillTimer(ms: number): Writable | undefined {
 }
 
 /**
- * Ends this process, and before it what it has started. process.exit waits for whatever runs or waits in libuv's pool, and closing
- * a Kafka consumer whose brokers are away may hold a thread for ever: two roles were found like that half an hour after
- * their SIGTERM. Then the process kills itself; for what else holds one it is killed, after EXIT_MS if the code is not 0.
+ * Ends this process, and before it what it has started. process.exit waits for whatever runs or waits in libuv's pool,
+ * and closing a Kafka consumer whose brokers are away may hold a thread for ever: two roles were found like that half
+ * an hour after their SIGTERM. Then the process kills itself; for what else holds one it is killed, after EXIT_MS if
+ * the code is not 0.
  */
 export function endProcess(code: number): never {
   stopStarted();
@@ -139,7 +142,9 @@ export function endProcess(code: number): never {
   process.exit(code);
 }
 
-/** What nobody has caught ends this process, with exit code 1 and one line in the log: its state is not known any more. */
+/**
+ * What nobody has caught ends this process, with exit code 1 and one line in the log: its state is not known any more.
+ */
 export function endOnUnattended(logger: Logger): void {
   const end = (what: string) => (error: unknown) => {
     logger.fatal({ err: error }, `${what}; ending`);
@@ -153,8 +158,8 @@ export function endOnUnattended(logger: Logger): void {
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
- * An AbortSignal that aborts at the first signal that would end the process. The second one, or `forceAfterMs` after the first,
- * ends the process at once with exit code 1; where that is held up the process is killed EXIT_MS later.
+ * An AbortSignal that aborts at the first signal that would end the process. The second one, or `forceAfterMs` after
+ * the first, ends the process at once with exit code 1; where that is held up the process is killed EXIT_MS later.
  */
 export function shutdownSignal(logger: Logger, forceAfterMs: number): AbortSignal {
   const controller = new AbortController();

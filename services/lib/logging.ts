@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino';
+import { type Logger, pino } from 'pino';
 import type { Config } from './config/load.js';
 
 export type { Logger } from 'pino';
@@ -27,7 +27,10 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, rol
 /** What PostgreSQL adds to an error that quotes a row: messages of alerts, tokens of devices. */
 const QUOTING = ['detail', 'where', 'hint', 'internalQuery'];
 
-/** What was thrown, without what it quotes. Anything can be thrown; describing it must never fail, or its line were lost. */
+/**
+ * What was thrown, without what it quotes. Anything can be thrown; describing it must never fail, or its line were
+ * lost.
+ */
 export function describeError(error: unknown): object {
   const type = error === null ? 'null' : typeof error;
   if (type !== 'object') return { type, message: String(error) };

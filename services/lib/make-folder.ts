@@ -2,8 +2,8 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder, and those above it that are missing. Node's own recursive mkdir repeats without end where a folder answers ENOENT for
- * whatever is made in it, as /proc does.
+ * Makes a folder, and those above it that are missing. Node's own recursive mkdir repeats without end where a folder
+ * answers ENOENT for whatever is made in it, as /proc does.
  * @throws what the first folder that cannot be made was answered, with its path
  */
 export async function makeFolder(path: string): Promise<void> {

@@ -24,8 +24,8 @@ export function streamOf(connection: pg.ClientBase): Socket {
 }
 
 /**
- * Asks the server of a connection to stop what runs on it. The secret key that goes with it is known to that session alone,
- * so whoever else is asked, after a failover or behind a pooler, stops nothing.
+ * Asks the server of a connection to stop what runs on it. The secret key that goes with it is known to that session
+ * alone, so whoever else is asked, after a failover or behind a pooler, stops nothing.
  * @throws if the request could not be sent within `timeoutMs`
  */
 export function cancelStatement(connection: pg.ClientBase, timeoutMs: number): Promise<void> {

@@ -18,8 +18,8 @@ export interface HeldLock {
 }
 
 /**
- * A connection of its own, for what must be answered although all others are in use: whether PostgreSQL is there and can
- * write, and advisory locks. It is opened when it is needed, and again when it was lost.
+ * A connection of its own, for what must be answered although all others are in use: whether PostgreSQL is there and
+ * can write, and advisory locks. It is opened when it is needed, and again when it was lost.
  */
 export class ControlConnection {
   #session: Session | undefined;

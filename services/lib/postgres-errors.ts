@@ -3,12 +3,13 @@ import { CircuitOpen } from './breaker.js';
 /**
  * What an error of the database says. Everybody who decides by one asks here.
  *
- * | failure    | what it means                                                  | breaker | a record    | gRPC             |
- * | ---------- | -------------------------------------------------------------- | ------- | ----------- | ---------------- |
- * | outage     | the server is away, full, read-only, or lets nobody in         | hears   | waits       | UNAVAILABLE      |
- * | contention | others hold what it needs, or it took too long: later it works | does not| waits       | UNAVAILABLE      |
- * | data       | the values are at fault: the same statement fails again        | does not| is poison   | INVALID_ARGUMENT |
- * | bug        | the statement is at fault, or nobody knows what is             | does not| is suspect  | INTERNAL         |
+ * | failure | what it means | breaker | a record | gRPC |
+ * | ---------- | -------------------------------------------------------------- | ------- | ----------- |
+ * ---------------- |
+ * | outage | the server is away, full, read-only, or lets nobody in | hears | waits | UNAVAILABLE |
+ * | contention | others hold what it needs, or it took too long: later it works | does not| waits | UNAVAILABLE |
+ * | data | the values are at fault: the same statement fails again | does not| is poison | INVALID_ARGUMENT |
+ * | bug | the statement is at fault, or nobody knows what is | does not| is suspect | INTERNAL |
  */
 export type DatabaseFailure = 'outage' | 'contention' | 'data' | 'bug';
 
@@ -82,7 +83,10 @@ export const LOCK_NOT_AVAILABLE = '55P03';
 /** What its breaker is called. */
 export const POSTGRESQL = 'PostgreSQL';
 
-/** A pooler says everything with 08P01 (that it cannot reach the server, say) and hangs up; of ours PostgreSQL says it with ERROR. */
+/**
+ * A pooler says everything with 08P01 (that it cannot reach the server, say) and hangs up; of ours PostgreSQL says it
+ * with ERROR.
+ */
 const ENDED_BY_POOLER: Judgement = ['outage', 'a pooler ended the connection'];
 
 /** Refused by us, before anything was sent. */
@@ -126,7 +130,9 @@ const MESSAGES: readonly (readonly [message: RegExp, ...Judgement])[] = [
   [/^SASL/, 'outage', 'the password was refused'],
 ];
 
-/** SQLSTATE of an error that the server reported, or undefined if the connection itself failed (EPIPE is no SQLSTATE). */
+/**
+ * SQLSTATE of an error that the server reported, or undefined if the connection itself failed (EPIPE is no SQLSTATE).
+ */
 export function sqlState(error: unknown): string | undefined {
   const code = codeOf(error);
   return code !== undefined && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
@@ -159,7 +165,10 @@ function judge(error: unknown): Judgement | undefined {
   return found === undefined ? undefined : [found[1], found[2]];
 }
 
-/** Where a server that is there refuses us until somebody mends it: what to look at. Undefined: the error says something else. */
+/**
+ * Where a server that is there refuses us until somebody mends it: what to look at. Undefined: the error says something
+ * else.
+ */
 export function whatToMend(error: unknown): string | undefined {
   const state = sqlState(error) ?? '';
   const { message } = (error ?? {}) as { message?: unknown };
@@ -189,7 +198,10 @@ export function isDataError(error: unknown): boolean {
   return databaseFailure(error) === 'data';
 }
 
-/** Whether the statement was rolled back because of others (deadlock, serialization) and will work when repeated at once. */
+/**
+ * Whether the statement was rolled back because of others (deadlock, serialization) and will work when repeated at
+ * once.
+ */
 export function isConflict(error: unknown): boolean {
   return sqlState(error)?.startsWith('40') === true;
 }

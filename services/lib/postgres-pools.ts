@@ -18,7 +18,10 @@ export type PoolConfig = Pick<Config, 'databasePoolMax' | 'databaseAcquireTimeou
 
 /** How long the news of a statement that the server has ended may be on its way. */
 const ANSWER_MS = 1000;
-/** How long a probe waits for the connection that it has, until it tries a new one; and between two that a full pool asks for. */
+/**
+ * How long a probe waits for the connection that it has, until it tries a new one; and between two that a full pool
+ * asks for.
+ */
 const PATIENCE_MS = 500;
 /** All connections are made anew at most once in this time. */
 const RENEWAL_MS = 1000;
@@ -29,7 +32,9 @@ export function poolSizes(max: number): Record<Work, number> {
   return { bulk, light: max - 1 - bulk };
 }
 
-/** This process ends. Whether a statement was done is not known: PostgreSQL may wait for a standby, and commit later. */
+/**
+ * This process ends. Whether a statement was done is not known: PostgreSQL may wait for a standby, and commit later.
+ */
 export class DatabaseEnding extends Error {
   readonly code = DATABASE_ENDING;
 
@@ -40,8 +45,8 @@ export class DatabaseEnding extends Error {
 }
 
 /**
- * The connections to one server: two bounded pools, and one for probes and advisory locks. When one of them has fallen silent,
- * or leads to a server that takes no writes, all are made anew.
+ * The connections to one server: two bounded pools, and one for probes and advisory locks. When one of them has fallen
+ * silent, or leads to a server that takes no writes, all are made anew.
  */
 export class PostgresPools {
   readonly control: ControlConnection;
@@ -78,8 +83,9 @@ export class PostgresPools {
       ...sessionOptions(this.url, databaseStatementTimeoutMs, databaseAcquireTimeoutMs),
       max: poolSizes(databasePoolMax)[work],
       idleTimeoutMillis: 30_000,
-      // The server ends a statement in time. If not even that is heard the connection is dead: without a FIN or RST (a host
-      // that is gone, a firewall that forgets) the kernel would wait for 15 minutes, and CreateAlert's writers with it.
+      // The server ends a statement in time. If not even that is heard the connection is dead: without a FIN or RST (a
+      // host that is gone, a firewall that forgets) the kernel would wait for 15 minutes, and CreateAlert's writers
+      // with it.
       query_timeout: databaseStatementTimeoutMs + ANSWER_MS,
     });
     // An idle connection that the server closes (a restart) is not an error of anybody's query.
@@ -89,13 +95,15 @@ export class PostgresPools {
 
   #controlClient(): pg.Client {
     const timeoutMs = this.config.databaseAcquireTimeoutMs;
-    // The server is the first to end a statement that is slow: where nothing is heard the connection is given up, with its locks.
+    // The server is the first to end a statement that is slow: where nothing is heard the connection is given up, with
+    // its locks.
     const statementMs = Math.max(timeoutMs - ANSWER_MS, Math.ceil(timeoutMs / 2));
     return new pg.Client({ ...sessionOptions(this.url, statementMs, timeoutMs), query_timeout: timeoutMs });
   }
 
   /**
-   * Asks whether PostgreSQL is there and can write, past the breaker and whatever else is asked of it. The breaker follows.
+   * Asks whether PostgreSQL is there and can write, past the breaker and whatever else is asked of it. The breaker
+   * follows.
    * @throws why not
    */
   probe(): Promise<void> {
@@ -128,7 +136,8 @@ export class PostgresPools {
       this.#wasReadOnly ||= isReadOnly(failure);
       if (isSilence(failure)) this.#renew('fell silent');
     }
-    // What the pools hold may still lead to the server that was the primary. Too soon after the last time the next probe does it.
+    // What the pools hold may still lead to the server that was the primary. Too soon after the last time the next
+    // probe does it.
     if (this.#wasReadOnly && !this.#renew('became read-only')) return;
     this.#wasReadOnly = false;
     // Before calls are let through again: they would hang on what is dead.
@@ -148,8 +157,9 @@ export class PostgresPools {
   }
 
   /**
-   * An idle connection that gives no answer: whatever became of its other end (a router forgot it) became of the others' as
-   * well. Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see test/labs/faults.
+   * An idle connection that gives no answer: whatever became of its other end (a router forgot it) became of the
+   * others' as well. Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see
+   * test/labs/faults.
    */
   async #hearIdle(): Promise<void> {
     const idle = Object.values(this.#pools).filter((pool) => pool.idleCount > 0);
@@ -164,7 +174,10 @@ export class PostgresPools {
     if (!this.#renew('became read-only')) this.#wasReadOnly = true;
   }
 
-  /** Gives up all connections: idle ones at once, lent ones when they come back. @returns false if it was done a moment ago */
+  /**
+   * Gives up all connections: idle ones at once, lent ones when they come back.
+   * @returns false if it was done a moment ago
+   */
   #renew(what: string): boolean {
     if (performance.now() - this.#renewedAt < RENEWAL_MS) return false;
     this.#renewedAt = performance.now();
@@ -180,8 +193,9 @@ export class PostgresPools {
   }
 
   /**
-   * The process ends and has no time left: nothing more is begun, and nobody hears what becomes of that which runs. It is not
-   * cancelled: PostgreSQL answers a commit that waits for a standby with success then, although no standby has it.
+   * The process ends and has no time left: nothing more is begun, and nobody hears what becomes of that which runs. It
+   * is not cancelled: PostgreSQL answers a commit that waits for a standby with success then, although no standby has
+   * it.
    */
   endStatements(): void {
     this.ending.abort();

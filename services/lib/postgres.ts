@@ -4,7 +4,7 @@ import { Breaker, type BreakerState } from './breaker.js';
 import type { Logger } from './logging.js';
 import { cancelStatement } from './postgres-cancel.js';
 import { CALL_ENDED, isConflict, isContention, isOutage, POOL_FULL, POSTGRESQL } from './postgres-errors.js';
-import { DatabaseEnding, isReadOnly, PostgresPools, type PoolConfig, type Row, type Work } from './postgres-pools.js';
+import { DatabaseEnding, isReadOnly, type PoolConfig, PostgresPools, type Row, type Work } from './postgres-pools.js';
 import { observe, requireFewBindings, type Statement, type StatementObserver } from './postgres-statement.js';
 import { backoffMs, wait } from './retry.js';
 
@@ -30,7 +30,9 @@ export type Connection = pg.PoolClient;
 interface Call {
   /** Told of each statement. */
   readonly statements: StatementObserver | undefined;
-  /** Aborts when nobody waits for the result any more: what waits for a connection is refused, and what runs is stopped. */
+  /**
+   * Aborts when nobody waits for the result any more: what waits for a connection is refused, and what runs is stopped.
+   */
   readonly signal: AbortSignal | undefined;
 }
 
@@ -74,7 +76,9 @@ export class Database implements Queryable {
     this.#pools = view === undefined ? new PostgresPools(url, config, logger, this.breaker) : view.of.#pools;
   }
 
-  /** The same database on the connections for bulk work: what takes long, or waits for locks, and what nobody waits for. */
+  /**
+   * The same database on the connections for bulk work: what takes long, or waits for locks, and what nobody waits for.
+   */
   get bulk(): Database {
     return this.#view('bulk', this.#call);
   }
@@ -126,8 +130,8 @@ export class Database implements Queryable {
   }
 
   /**
-   * Runs `work` in one transaction on one connection; rolls back when it throws. After a deadlock it is run again, so it
-   * must have no effect outside the database.
+   * Runs `work` in one transaction on one connection; rolls back when it throws. After a deadlock it is run again, so
+   * it must have no effect outside the database.
    * @param lockWaitMs how long a statement of it waits for a row that somebody else holds; then LOCK_NOT_AVAILABLE
    */
   async transaction<T>(work: (connection: Connection) => Promise<T>, lockWaitMs?: number): Promise<T> {
@@ -234,7 +238,10 @@ export class Database implements Queryable {
       throw Object.assign(new Error(`${WAITING_MAX} queries wait for a connection already`), { code: POOL_FULL });
   }
 
-  /** A connection of the pool. @throws CallEnded if nobody waits for it any more, DatabaseEnding if this process ends */
+  /**
+   * A connection of the pool.
+   * @throws CallEnded if nobody waits for it any more, DatabaseEnding if this process ends
+   */
   async #connect(): Promise<pg.PoolClient> {
     const { signal } = this.#call;
     const lent = this.#pool.connect();
@@ -266,8 +273,8 @@ export class Database implements Queryable {
   }
 
   /**
-   * Runs `work` while this process alone holds the lock. The lock is the control connection's: it goes when that breaks or is
-   * given up, and `work` must end soon when the signal that it gets says so.
+   * Runs `work` while this process alone holds the lock. The lock is the control connection's: it goes when that breaks
+   * or is given up, and `work` must end soon when the signal that it gets says so.
    * @param signal what else ends the work
    * @returns undefined at once if somebody else has the lock
    */
@@ -327,8 +334,8 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal, reason: ()
 }
 
 /**
- * A condition that is always true and makes its transaction commit without waiting for the disk. For what may be lost in a
- * crash of PostgreSQL: each alert would otherwise wait for four flushes on its way, of which two matter.
+ * A condition that is always true and makes its transaction commit without waiting for the disk. For what may be lost
+ * in a crash of PostgreSQL: each alert would otherwise wait for four flushes on its way, of which two matter.
  */
 export const WITHOUT_WAITING_FOR_THE_DISK = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'";
 

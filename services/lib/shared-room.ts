@@ -1,6 +1,6 @@
 /**
- * Room that callers share. Nobody may have more than is left for others: one caller has half of it, who comes then half of the
- * rest. As switches share their memory (A. Choudhury and E. Hahne, 1998).
+ * Room that callers share. Nobody may have more than is left for others: one caller has half of it, who comes then half
+ * of the rest. As switches share their memory (A. Choudhury and E. Hahne, 1998).
  */
 export class SharedRoom {
   readonly #takenBy = new Map<string, number>();
@@ -22,7 +22,10 @@ export class SharedRoom {
     return this.takenBy(caller) >= this.max - this.#taken;
   }
 
-  /** For what is large: whether as much is left afterwards as the caller then has, so that a newcomer with less finds room. */
+  /**
+   * For what is large: whether as much is left afterwards as the caller then has, so that a newcomer with less finds
+   * room.
+   */
   hasRoomFor(caller: string, amount: number): boolean {
     return this.takenBy(caller) + amount <= this.max - this.#taken - amount;
   }

@@ -36,7 +36,9 @@ class Place {
   }
 }
 
-/** Lets so much run at once for each key; what comes beyond waits for its turn, for who has much waiting behind itself. */
+/**
+ * Lets so much run at once for each key; what comes beyond waits for its turn, for who has much waiting behind itself.
+ */
 export class Turns {
   readonly #places = new Map<string, Place>();
 
@@ -63,8 +65,8 @@ export class Turns {
 const TIMER_MS = 1;
 
 /**
- * Long computations, one at a time, the callers in turn, and as long a pause after them: so half of the time is for what others
- * have sent.
+ * Long computations, one at a time, the callers in turn, and as long a pause after them: so half of the time is for
+ * what others have sent.
  */
 export class EventLoopTurns {
   readonly #place = new Place(1);

@@ -13,8 +13,8 @@ export interface WriteBehindOptions<T> {
 }
 
 /**
- * Writes together what gathers for a moment, one write at a time. After a failure it gathers twice as long each time, up
- * to 1 s. What need not be kept until it is written, `write` gives up by not failing.
+ * Writes together what gathers for a moment, one write at a time. After a failure it gathers twice as long each time,
+ * up to 1 s. What need not be kept until it is written, `write` gives up by not failing.
  */
 export class WriteBehind<T> {
   #items: T[] = [];

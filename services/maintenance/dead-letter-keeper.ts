@@ -7,26 +7,26 @@ import { UnknownTopic } from '../lib/kafka/topic-offsets.js';
 import { every } from '../lib/lifecycle.js';
 import { withTimeout } from '../lib/retry.js';
 import type { RuntimeParts } from '../runtime/runtime.js';
-import { LOCKS } from '../store/locks.js';
-import type { RecipientResolver } from '../store/recipient-resolver.js';
 import {
-  doubtfulDeadLetters,
+  type DeadLetterPlace,
   deadLettersInTopic,
+  type DoubtfulDeadLetter,
+  doubtfulDeadLetters,
   loseDeadLetters,
   reopenAlerts,
-  type DeadLetterPlace,
-  type DoubtfulDeadLetter,
 } from '../store/dead-letters.js';
 import {
-  dueDeadLetters,
-  releaseDeadLetters,
+  type DeadLettersState,
   deadLettersState,
   deferDeadLetters,
+  dueDeadLetters,
+  type KeptDeadLetter,
+  releaseDeadLetters,
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
-  type KeptDeadLetter,
-  type DeadLettersState,
 } from '../store/kept-dead-letters.js';
+import { LOCKS } from '../store/locks.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 
 const FORWARD_INTERVAL_MS = 5000;
 /** Dead letters that are asked for together, and how long their topics may take. */
@@ -36,15 +36,19 @@ const PATIENCE_MS = 20_000;
 const SEARCH_INTERVAL_MS = 600_000;
 /** Dead letters that are looked for together. */
 const SEARCH_PAGE = 100_000;
-/** Dead letters that one search finds lost at most. What they held up may die again, and must have room in PostgreSQL then. */
+/**
+ * Dead letters that one search finds lost at most. What they held up may die again, and must have room in PostgreSQL
+ * then.
+ */
 const LOST_MAX = 5000;
 /** Alerts whose recipients are looked up together: each may have 100,000. */
 const ALERTS = 20;
 const CHECK = 'dead letters';
 
 /**
- * Keeps the index of dead letters true. What a topic did not take is brought there once it does. What a topic does not have any more,
- * since its retention is over or it was made anew, is forgotten, so that reconciliation delivers what it held.
+ * Keeps the index of dead letters true. What a topic did not take is brought there once it does. What a topic does not
+ * have any more, since its retention is over or it was made anew, is forgotten, so that reconciliation delivers what it
+ * held.
  */
 export class DeadLetterKeeper {
   #state: DeadLettersState = { alerts: 0, waiting: 0, bytes: 0, waitsFor: undefined };
@@ -134,8 +138,8 @@ export class DeadLetterKeeper {
   }
 
   /**
-   * Forgets dead letters that are in their topics no more, and reopens alerts that were called complete in spite of theirs; if no other
-   * instance is at it.
+   * Forgets dead letters that are in their topics no more, and reopens alerts that were called complete in spite of
+   * theirs; if no other instance is at it.
    */
   async search(events: Events, signal: AbortSignal): Promise<void> {
     await this.deps.bulkDatabase.withAdvisoryLock(LOCKS.searchDeadLetters, async () => {
@@ -155,7 +159,10 @@ export class DeadLetterKeeper {
     }
   }
 
-  /** A dead letter may name somebody whom the alert is not for: nothing is held up by that, and it would be reopened for ever. */
+  /**
+   * A dead letter may name somebody whom the alert is not for: nothing is held up by that, and it would be reopened for
+   * ever.
+   */
   async #reopenHeld(alertIds: readonly number[], letters: readonly DoubtfulDeadLetter[]): Promise<void> {
     const recipients = await this.resolver.recipientsOf(alertIds);
     const held = alertIds.filter((alertId) => {
@@ -187,7 +194,10 @@ export class DeadLetterKeeper {
     }
   }
 
-  /** Those of the dead letters that their topic does not have. What a topic has that is not there is known when it is back. */
+  /**
+   * Those of the dead letters that their topic does not have. What a topic has that is not there is known when it is
+   * back.
+   */
   async #missingIn(
     topic: string,
     letters: readonly DeadLetterPlace[],

@@ -1,14 +1,14 @@
 import type { Service } from '../lib/lifecycle.js';
 import type { Runtime } from '../runtime/runtime.js';
-import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { KnownEpoch } from '../store/known-epoch.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { DeadLetterKeeper } from './dead-letter-keeper.js';
 import { Reconciler } from './reconcile.js';
 import { Retention } from './retention.js';
 
 /**
- * The jobs that keep the whole true: reconciliation, the index of dead letters, and retention. Any number of instances may
- * run them; an advisory lock each sees to it that one does.
+ * The jobs that keep the whole true: reconciliation, the index of dead letters, and retention. Any number of instances
+ * may run them; an advisory lock each sees to it that one does.
  *
  * @param options.reconcileAtStart Kafka is new: what was published before is lost, and is looked for at once
  */

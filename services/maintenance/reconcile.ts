@@ -1,27 +1,27 @@
 import { ALERT_ATTR } from '../domain/alert-attributes.js';
-import { traceHeaders, userAlertRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
 import { groupOf, type GroupRole } from '../events/groups.js';
+import { traceHeaders, userAlertRecord } from '../events/records.js';
 import { PassedPartitions } from '../lib/kafka/passed-partitions.js';
 import { wait } from '../lib/retry.js';
 import { startSend } from '../lib/telemetry/kafka-spans.js';
 import { ATTR } from '../lib/telemetry/names.js';
-import { failSpan, isSampled, traceparentOf, type Span } from '../lib/telemetry/tracing.js';
+import { failSpan, isSampled, type Span, traceparentOf } from '../lib/telemetry/tracing.js';
 import type { Publish, RuntimeParts } from '../runtime/runtime.js';
 import { alertTraceparents } from '../store/alerts.js';
-import type { RecipientResolver } from '../store/recipient-resolver.js';
 import { loseAllDeadLetters } from '../store/dead-letters.js';
+import { type Delivery, missingDeliveries } from '../store/inbox-delivery.js';
 import type { KnownEpoch } from '../store/known-epoch.js';
 import { LOCKS } from '../store/locks.js';
-import { missingDeliveries, type Delivery } from '../store/inbox-delivery.js';
 import { deferReconcile, incompleteAlerts, markComplete } from '../store/progress.js';
+import type { RecipientResolver } from '../store/recipient-resolver.js';
 
 /** Alerts of one turn, and recipients of one query. */
 const ALERTS = 500;
 const PAIRS = 20_000;
 /**
- * Republished at most in one round. The next one waits until delivery has passed them, so that as many are on their way at most, and
- * they come as fast as delivery takes them.
+ * Republished at most in one round. The next one waits until delivery has passed them, so that as many are on their way
+ * at most, and they come as fast as delivery takes them.
  */
 const REPUBLISH_MAX = 100_000;
 /** How long a round waits for the consumer groups to pass what was in Kafka when it began. */
@@ -34,8 +34,8 @@ interface Suspects {
 }
 
 /**
- * Finds alerts that are not in every recipient's inbox although nothing of them is on its way any more, and publishes the
- * missing recipients' events again. It is what makes "acknowledged means kept" survive the loss of Kafka itself.
+ * Finds alerts that are not in every recipient's inbox although nothing of them is on its way any more, and publishes
+ * the missing recipients' events again. It is what makes "acknowledged means kept" survive the loss of Kafka itself.
  */
 export class Reconciler {
   readonly #republished;
@@ -87,7 +87,8 @@ export class Reconciler {
       async (signal) => {
         try {
           for (let republished = 1; republished > 0 && !signal.aborted;) {
-            // Before what is looked up: if it is renewed meanwhile, what is published here is set aside, and found again.
+            // Before what is looked up: if it is renewed meanwhile, what is published here is set aside, and found
+            // again.
             await this.epoch.refresh();
             const suspects = await this.#findSuspects(graceMs, signal);
             if (suspects.alertIds.length === 0) break;
@@ -195,7 +196,10 @@ export class Reconciler {
     return spans;
   }
 
-  /** @returns who lacks which alert, the alerts that nobody lacks, and those that somebody lacks or waits for in the dead letters */
+  /**
+   * @returns who lacks which alert, the alerts that nobody lacks, and those that somebody lacks or waits for in the
+   * dead letters
+   */
   async #check(alertIds: readonly number[]) {
     const recipients = await this.resolver.recipientsOf(alertIds);
     const missing: Delivery[] = [];

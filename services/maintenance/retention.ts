@@ -3,6 +3,7 @@ import { wait } from '../lib/retry.js';
 import type { RuntimeParts } from '../runtime/runtime.js';
 import { LOCKS } from '../store/locks.js';
 import {
+  type AlertRows,
   beginRetention,
   closeAlerts,
   closedAlerts,
@@ -11,7 +12,6 @@ import {
   pruneInbox,
   removeAlerts,
   removeRows,
-  type AlertRows,
 } from '../store/retention.js';
 
 const INTERVAL_MS = 3_600_000;

@@ -51,7 +51,10 @@ const LEVELS: Readonly<Record<AlertLevel, LevelForm>> = {
 /** How old an alert of each level may become before it is not pushed any more, in milliseconds, INFO first. */
 export const TTLS_MS: readonly number[] = ALERT_LEVELS.map((level) => LEVELS[level].ttlMs);
 
-/** How a CRITICAL alert breaks through on an iPhone: Focus alone, or silent mode too, for which Apple has to entitle the app. */
+/**
+ * How a CRITICAL alert breaks through on an iPhone: Focus alone, or silent mode too, for which Apple has to entitle the
+ * app.
+ */
 export type ApnsCritical = Config['pushApnsCritical'];
 
 /** What is not in it is `active`, APNs' default. */
@@ -149,8 +152,8 @@ function compose(notice: Notice, body: string): Message {
 }
 
 /**
- * What disappears from a device: some alerts, or all up to one that are not newer than the change that made them read: an alert
- * with a lower id may come later.
+ * What disappears from a device: some alerts, or all up to one that are not newer than the change that made them read:
+ * an alert with a lower id may come later.
  */
 export type Dismissal = { readonly alertIds: readonly number[] } | { readonly upTo: number; readonly sequence: number };
 

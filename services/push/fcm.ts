@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
-import { applicationDefault, cert, deleteApp, initializeApp, type App, type Credential } from 'firebase-admin/app';
+import { type App, applicationDefault, cert, type Credential, deleteApp, initializeApp } from 'firebase-admin/app';
 import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
 import { withTimeout } from '../lib/retry.js';
 import { wallClock } from '../lib/wall-clock.js';
@@ -11,8 +11,8 @@ import { PUSH_WAIT_MAX_MS } from '../store/pushes.js';
 export type { Aps, Message } from 'firebase-admin/messaging';
 
 /*
- * The home of firebase-admin. `send` of that package goes over HTTP/1.1 with the app's agent, one request a message, which a
- * keep-alive agent makes cheap; `sendEach` would open a session a call.
+ * The home of firebase-admin. `send` of that package goes over HTTP/1.1 with the app's agent, one request a message,
+ * which a keep-alive agent makes cheap; `sendEach` would open a session a call.
  */
 
 /**
@@ -145,8 +145,8 @@ export class Fcm {
   }
 
   /**
-   * Asks about a token with a message that cannot be wrong and is delivered to nobody: by FCM's documentation INVALID_ARGUMENT
-   * says that a token is invalid only if the payload is valid.
+   * Asks about a token with a message that cannot be wrong and is delivered to nobody: by FCM's documentation
+   * INVALID_ARGUMENT says that a token is invalid only if the payload is valid.
    */
   async #validate(token: string): Promise<void> {
     try {
@@ -158,8 +158,8 @@ export class Fcm {
   }
 
   /**
-   * firebase-admin keeps an access token until it ends, also one that is refused. Reads the credentials anew, which may have been
-   * replaced; not more often than they may be.
+   * firebase-admin keeps an access token until it ends, also one that is refused. Reads the credentials anew, which may
+   * have been replaced; not more often than they may be.
    */
   #renew(): void {
     const now = performance.now();
@@ -183,7 +183,9 @@ export class Fcm {
 }
 
 const GOOGLE = 'https://fcm.googleapis.com';
-/** Of all that is done for a message, also getting an access token. For an answer alone firebase-admin gives FCM 15 s. */
+/**
+ * Of all that is done for a message, also getting an access token. For an answer alone firebase-admin gives FCM 15 s.
+ */
 const DEADLINE_MS = 20_000;
 const RENEWAL_PAUSE_MS = 5000;
 const TEXT_MAX = 500;
@@ -240,7 +242,8 @@ interface HttpClient {
 }
 
 /**
- * What firebase-admin 13 keeps to itself, and we have to do otherwise; where a later version has renamed its parts, tests fail.
+ * What firebase-admin 13 keeps to itself, and we have to do otherwise; where a later version has renamed its parts,
+ * tests fail.
  * - It would repeat a 503 up to four times by itself, holding one of our places while nobody else hears of it.
  * - It does not pass on Retry-After.
  * - It calls every 404 a dead token, and every 400 a wrong message: also those of a proxy, or of a wrong project.

@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import { WriteBehind } from '../lib/write-behind.js';
-import { refuseDevices, relieveDevices, removeHopelessDevices, type DeviceRefusal } from '../store/device-refusals.js';
+import { type DeviceRefusal, refuseDevices, relieveDevices, removeHopelessDevices } from '../store/device-refusals.js';
 import { removeDeadDevices } from '../store/devices.js';
 import { finishPushes, type PushOutcome } from '../store/pushes.js';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { inboxChangedRecord } from '../events/records.js';
 import type { Events } from '../events/events.js';
+import { inboxChangedRecord } from '../events/records.js';
 import { DeadLetters } from '../lib/kafka/dead-letters.js';
-import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { withTimeout } from '../lib/retry.js';
+import { TRACEPARENT } from '../lib/telemetry/names.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { aboutAlert } from '../runtime/describe-records.js';
 import type { Publishing, RuntimeParts } from '../runtime/runtime.js';

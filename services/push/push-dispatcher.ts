@@ -2,15 +2,15 @@ import { levelRank } from '../domain/alert.js';
 import type { Breaker } from '../lib/breaker.js';
 import { wait } from '../lib/retry.js';
 import type { Publishing, RuntimeParts } from '../runtime/runtime.js';
-import { claimDismissals, claimPushes, firstShown, horizonMs, type ClaimedPush } from '../store/pushes.js';
+import { claimDismissals, type ClaimedPush, claimPushes, firstShown, horizonMs } from '../store/pushes.js';
+import { Backpressure, type BackpressureReason } from './backpressure.js';
 import { DeviceWaits } from './device-waits.js';
 import { Fcm, FcmError } from './fcm.js';
 import { InHand } from './in-hand.js';
 import { OutcomeWriter } from './outcome-writer.js';
 import { PushDeadLetters } from './push-dead-letters.js';
-import { Backpressure, type BackpressureReason } from './backpressure.js';
-import { PushSender } from './push-sender.js';
 import { alertJobs, devicesWithSeveral, dismissalJobs, type Ended, type Prepared, type PushJob } from './push-jobs.js';
+import { PushSender } from './push-sender.js';
 import { PushTracing } from './push-trace.js';
 import { Throttle } from './throttle.js';
 

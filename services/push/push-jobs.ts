@@ -1,6 +1,6 @@
 import type { ClaimedPush } from '../store/pushes.js';
 import type { Message } from './fcm.js';
-import { alertMessage, DISMISSED_MAX, dismissMessage, type ApnsCritical } from './fcm-message.js';
+import { alertMessage, type ApnsCritical, DISMISSED_MAX, dismissMessage } from './fcm-message.js';
 
 /** One message to a device, and the claims that it settles: one alert, or dismissals. */
 export interface PushJob {

@@ -8,11 +8,11 @@ import { every } from '../lib/lifecycle.js';
 import { wait } from '../lib/retry.js';
 import { spanTime } from '../lib/telemetry/tracing.js';
 import type { RuntimeParts } from '../runtime/runtime.js';
-import { planPushes, usersAhead, type PlanOptions } from '../store/push-plans.js';
+import { pruneDevices } from '../store/devices.js';
 import { KnownEpoch } from '../store/known-epoch.js';
 import { LOCKS } from '../store/locks.js';
+import { type PlanOptions, planPushes, usersAhead } from '../store/push-plans.js';
 import { pushBacklog, retryFailedPushes } from '../store/push-records.js';
-import { pruneDevices } from '../store/devices.js';
 import { TTLS_MS } from './fcm-message.js';
 import { showRedrive } from './push-trace.js';
 
@@ -26,8 +26,8 @@ const CATCH_UP_IDLE_MS = 60_000;
 const CATCH_UP_RETRY_MS = 1000;
 
 /**
- * Plans what is to be pushed. A record of inbox-change-topic only says whose inbox has changed; what has is read from the
- * inbox itself, behind the user's cursor. So a record that is lost, repeated or late changes nothing but the time.
+ * Plans what is to be pushed. A record of inbox-change-topic only says whose inbox has changed; what has is read from
+ * the inbox itself, behind the user's cursor. So a record that is lost, repeated or late changes nothing but the time.
  */
 export class PushPlanner {
   readonly #planned;
@@ -96,8 +96,8 @@ export class PushPlanner {
   }
 
   /**
-   * Plans what is left of users of whom one page was not all, a page of each in turn, until the signal aborts. What a crash forgets
-   * the sweep finds.
+   * Plans what is left of users of whom one page was not all, a page of each in turn, until the signal aborts. What a
+   * crash forgets the sweep finds.
    */
   async catchUp(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#idle.abort(), { once: true });
@@ -126,8 +126,8 @@ export class PushPlanner {
   }
 
   /**
-   * Looks for inboxes that are ahead of what was planned, whatever became of their records, and removes devices that nobody
-   * renews; until the signal aborts.
+   * Looks for inboxes that are ahead of what was planned, whatever became of their records, and removes devices that
+   * nobody renews; until the signal aborts.
    */
   async sweep(signal: AbortSignal): Promise<void> {
     const { config, database, logger } = this.deps;

@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache';
-import { NO_LETTER, type DevicePlatform } from '../domain/device.js';
-import { CircuitOpen, type Breaker } from '../lib/breaker.js';
+import { type DevicePlatform, NO_LETTER } from '../domain/device.js';
+import { type Breaker, CircuitOpen } from '../lib/breaker.js';
 import { backoffMs } from '../lib/retry.js';
-import type { Processed } from '../runtime/alarms.js';
 import { traceIdOf } from '../lib/telemetry/tracing.js';
 import { wallClock } from '../lib/wall-clock.js';
+import type { Processed } from '../runtime/alarms.js';
 import type { RuntimeParts } from '../runtime/runtime.js';
 import { HOPELESS } from '../store/device-refusals.js';
 import type { PushOutcome } from '../store/pushes.js';
 import type { DeviceWaits } from './device-waits.js';
-import { FCM_FAILURES, FcmError, type Fcm } from './fcm.js';
+import { type Fcm, FCM_FAILURES, FcmError } from './fcm.js';
 import type { OutcomeWriter } from './outcome-writer.js';
 import type { PushDeadLetters } from './push-dead-letters.js';
 import type { PushJob } from './push-jobs.js';
@@ -114,7 +114,9 @@ export class PushSender {
     outcomes.note(outcomesOf(job, { state: job.dismiss ? 'dismissed' : 'sent', messageName }));
   }
 
-  /** Whether others were accepted since this one failed last, or since it was sent: only then the fault may be its own. */
+  /**
+   * Whether others were accepted since this one failed last, or since it was sent: only then the fault may be its own.
+   */
   #othersSucceeded(job: PushJob, { taken }: Sent): boolean {
     const key = keyOf(job);
     const now = this.deps.devices.taken;

@@ -6,7 +6,7 @@ import { isRecordedAttempt, unrecordedBefore } from '../lib/telemetry/attempts.j
 import { startProcess } from '../lib/telemetry/kafka-spans.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
-import { endSpan, isSampled, SpanKind, spanTime, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { endSpan, isSampled, type Span, SpanKind, spanTime, type Tracing } from '../lib/telemetry/tracing.js';
 import { showLongWait } from '../lib/telemetry/wait-span.js';
 import type { ClaimedPush } from '../store/pushes.js';
 import type { Backpressure } from './backpressure.js';

@@ -1,13 +1,13 @@
 import { groupOf } from '../events/groups.js';
-import { ConfigError, type Config } from '../lib/config/load.js';
+import { type Config, ConfigError } from '../lib/config/load.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Handled } from '../lib/kafka/triage.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { readCredential } from './fcm.js';
-import { PushPlanner } from './push-planner.js';
 import { PushDispatcher } from './push-dispatcher.js';
+import { PushPlanner } from './push-planner.js';
 
 /** Nobody waits for what is only read: a broker may gather this much, or half a second's worth, before it answers. */
 const PATIENT_FETCH_BYTES = 65_536;
@@ -23,9 +23,9 @@ export function checkCredentials({ fcmCredentials }: Pick<Config, 'fcmCredential
 }
 
 /**
- * Pushes alerts to the devices of their recipients, by FCM, when they are in the inbox; and has them disappear there when they
- * are read or deleted. Planning and sending meet in PostgreSQL alone, so what FCM does delays nothing else. Without
- * credentials it says so once, and only keeps its group's position current.
+ * Pushes alerts to the devices of their recipients, by FCM, when they are in the inbox; and has them disappear there
+ * when they are read or deleted. Planning and sending meet in PostgreSQL alone, so what FCM does delays nothing else.
+ * Without credentials it says so once, and only keeps its group's position current.
  */
 export function createPush(runtime: Runtime): Service {
   const { config, logger, metrics } = runtime;

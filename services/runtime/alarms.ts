@@ -17,8 +17,8 @@ export interface Alarm {
 }
 
 /**
- * raised: it is an alert now. limited: there was one for this cause in the same period. own: it is about nothing but such alerts.
- * failed: alert-api or PostgreSQL did not do it.
+ * raised: it is an alert now. limited: there was one for this cause in the same period. own: it is about nothing but
+ * such alerts. failed: alert-api or PostgreSQL did not do it.
  */
 export type AlertOutcome = 'raised' | 'limited' | 'own' | 'failed';
 

@@ -1,9 +1,9 @@
 import { ALERT_ATTR } from '../domain/alert-attributes.js';
+import type { Events } from '../events/events.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { RecordSubject } from '../lib/kafka/dead-letters.js';
 import { recordTraceparent } from '../lib/kafka/record-traceparent.js';
 import type { Processed } from './alarms.js';
-import type { Events } from '../events/events.js';
 
 /** What a record is about: its alerts, and the trace of one of them. Nothing of one that cannot be read at once. */
 export function describeRecord(events: Events, record: IncomingRecord): Processed {

@@ -1,20 +1,20 @@
-import { describeRecord } from './describe-records.js';
-import { openEvents, registerSchemas, type Events } from '../events/events.js';
+import { type Events, openEvents, registerSchemas } from '../events/events.js';
 import type { Config } from '../lib/config/load.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
 import { Consumer, type ConsumerOptions, type IncomingRecord } from '../lib/kafka/consumer.js';
 import { GroupLag, type WatchedGroup } from '../lib/kafka/group-lag.js';
 import { KafkaMetrics } from '../lib/kafka/kafka-metrics.js';
-import { Producer, type OutgoingRecord } from '../lib/kafka/producer.js';
+import { type OutgoingRecord, Producer } from '../lib/kafka/producer.js';
 import { TopicWatch } from '../lib/kafka/topic-watch.js';
-import { every, type Closers } from '../lib/lifecycle.js';
+import { type Closers, every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import type { RegistryClient } from '../lib/registry/client.js';
-import type { Alarms, Processed } from './alarms.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
+import type { Alarms, Processed } from './alarms.js';
+import { describeRecord } from './describe-records.js';
 import { watchMembership } from './group-readiness.js';
-import { SchemaWatch } from './schema-watch.js';
 import type { RoleReadiness } from './readiness.js';
+import { SchemaWatch } from './schema-watch.js';
 
 /** What publishing needs; it comes when Kafka and the registry have answered. */
 export interface Publishing {
@@ -45,7 +45,8 @@ const BULK = 200;
 /** The guide's linger. */
 const BULK_LINGER_MS = 5;
 /**
- * Changes that are traced have twice the bytes, and fill the guide's 16 KiB before the linger is over: librdkafka's thread took
+ * Changes that are traced have twice the bytes, and fill the guide's 16 KiB before the linger is over: librdkafka's
+ * thread took
  * 3.2 s of CPU for them instead of 0.6 s, and tracing cost a broadcast 23 % of its throughput instead of 14 %.
  */
 const BULK_BATCH_SIZE = 131_072;
@@ -55,8 +56,8 @@ const GROUP_LAG_INTERVAL_MS = 10_000;
 const TOPICS_CHECK = 'topics';
 
 /**
- * The Kafka clients of a process: each is waited for, seen in metrics and /readyz, replaced when topics were made anew, and
- * closed with the process.
+ * The Kafka clients of a process: each is waited for, seen in metrics and /readyz, replaced when topics were made anew,
+ * and closed with the process.
  */
 export class KafkaClients {
   readonly #metrics: KafkaMetrics;
@@ -103,9 +104,9 @@ export class KafkaClients {
   }
 
   /**
-   * A producer that lets records gather for a moment, so that the broker gets fewer and larger requests. A broadcast to 1,000 users
-   * costs 58 instead of 78 ms of CPU per 1,000 records on all processes together, most of it saved in the broker; a single alert
-   * would pay for it with 5 ms a hop.
+   * A producer that lets records gather for a moment, so that the broker gets fewer and larger requests. A broadcast to
+   * 1,000 users costs 58 instead of 78 ms of CPU per 1,000 records on all processes together, most of it saved in the
+   * broker; a single alert would pay for it with 5 ms a hop.
    */
   #connectBulk(signal: AbortSignal): Promise<Producer> {
     const { config, role, brokers, logger, closers } = this.deps;
@@ -194,7 +195,10 @@ export class KafkaClients {
     };
   }
 
-  /** Replaces all clients at once when topics were made anew: each of them would find out by itself, one hop after the other. */
+  /**
+   * Replaces all clients at once when topics were made anew: each of them would find out by itself, one hop after the
+   * other.
+   */
   #watchTopics(topics: readonly string[], signal: AbortSignal): void {
     const { config, role, brokers, logger, closers, readiness } = this.deps;
     const watch = new TopicWatch(brokers, config, logger, `ssom-${role}-topics`, topics);

@@ -1,5 +1,5 @@
 /* Metrics of what every role stands on. */
-import { poolSizes, WAITING_MAX, type Database } from '../lib/postgres.js';
+import { type Database, poolSizes, WAITING_MAX } from '../lib/postgres.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
 import type { RoleReadiness } from './readiness.js';

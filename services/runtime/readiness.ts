@@ -7,8 +7,8 @@ import { untilItWorks } from '../lib/retry.js';
 export class Refused extends Error {}
 
 /**
- * What a role wants, and whether it is there, as /readyz and grpc.health.v1 show it. A check is known when it was made, so the
- * process is not ready before each of its roles has said that it made all of its own.
+ * What a role wants, and whether it is there, as /readyz and grpc.health.v1 show it. A check is known when it was made,
+ * so the process is not ready before each of its roles has said that it made all of its own.
  */
 export class RoleReadiness {
   readonly #checks = new Map<string, Readiness>();

@@ -1,10 +1,10 @@
+import { devIdentity } from '../api/access.js';
+import { reflectedFiles } from '../api/reflection.js';
 import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from '../events/groups.js';
 import type { Breaker } from '../lib/breaker.js';
 import type { Config } from '../lib/config/load.js';
-import { devIdentity } from '../api/access.js';
-import { reflectedFiles } from '../api/reflection.js';
 import { GrpcServer } from '../lib/grpc/server.js';
-import { startHttp, type HttpEndpoint } from '../lib/http.js';
+import { type HttpEndpoint, startHttp } from '../lib/http.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
 import type { Consumer, ConsumerOptions, IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Producer } from '../lib/kafka/producer.js';
@@ -15,18 +15,18 @@ import { Database } from '../lib/postgres.js';
 import { whatToMend } from '../lib/postgres-errors.js';
 import { RegistryClient } from '../lib/registry/client.js';
 import { withTimeout } from '../lib/retry.js';
-import { Alarms, type Stage } from './alarms.js';
 import { Metrics } from '../lib/telemetry/metrics.js';
 import { metricsSender } from '../lib/telemetry/metrics-sender.js';
 import { resourceOf } from '../lib/telemetry/resource.js';
 import { Tracing } from '../lib/telemetry/tracing.js';
+import { migrate } from '../store/migrate.js';
+import { Alarms, type Stage } from './alarms.js';
 import { Breakers } from './breakers.js';
 import { Jobs } from './jobs.js';
 import { KafkaClients, type Publish, type Publishing } from './kafka-clients.js';
 import { countRetries, observePool, observeReadiness, observeSpans } from './observe.js';
 import { Refused, RoleReadiness } from './readiness.js';
-import { Triages, type Identify } from './triages.js';
-import { migrate } from '../store/migrate.js';
+import { type Identify, Triages } from './triages.js';
 
 export type { Publish, Publishing } from './kafka-clients.js';
 

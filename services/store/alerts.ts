@@ -1,8 +1,8 @@
 import {
+  type AlertKind,
   countNames,
   levelOfRank,
   levelRank,
-  type AlertKind,
   type NamedRecipients,
   type NewAlert,
   type RecipientList,
@@ -27,7 +27,10 @@ export type Inserted =
     }
   /** The caller has used this request id before. */
   | { readonly outcome: 'replay' }
-  /** Nobody who was named exists and is active. Nothing was stored, whether the caller has used this request id before or not. */
+  /**
+   * Nobody who was named exists and is active. Nothing was stored, whether the caller has used this request id before
+   * or not.
+   */
   | { readonly outcome: 'unknown-recipients'; readonly unreached: Unreached };
 
 /** Whom an alert reaches, as far as it was known when it was stored. */
@@ -46,9 +49,9 @@ const NAMES_IN_EVENT = 100;
 const COLUMNS = `alert_id, kind, app_name, level, title, message, labels, source_id, occurred_at, created_at`;
 
 /**
- * One statement, so one transaction and one snapshot: the recipients are those of the directory version that is stored. Ids
- * are taken in the input, so that the returned rows can be told apart. Everything is done row by row or looked up in a
- * hash, which is right for one alert and for 500: a plan for joins of the parts took 26 ms for 200 alerts.
+ * One statement, so one transaction and one snapshot: the recipients are those of the directory version that is stored.
+ * Ids are taken in the input, so that the returned rows can be told apart. Everything is done row by row or looked up
+ * in a hash, which is right for one alert and for 500: a plan for joins of the parts took 26 ms for 200 alerts.
  */
 const INSERT = `
   WITH resolved AS MATERIALIZED (

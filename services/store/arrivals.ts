@@ -12,7 +12,9 @@ export interface Arrivals {
   readonly missing: readonly string[];
 }
 
-/** Recipients of one statement: 100,000 in one would be a second of PostgreSQL, and an array that grows to megabytes. */
+/**
+ * Recipients of one statement: 100,000 in one would be a second of PostgreSQL, and an array that grows to megabytes.
+ */
 const PAGE = 20_000;
 
 // `OFFSET 0`: each recipient's row is looked up by its key, rather than all inboxes being read to be joined.

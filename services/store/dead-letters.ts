@@ -54,8 +54,9 @@ const SAME_RECORD = '((d.alert_id = excluded.alert_id AND d.user_id IS NOT DISTI
 const UNUSED_OFFSET = '(4503599627370496 + floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint)';
 
 /**
- * Remembers a record that was given up. Doing it again has no effect. Offsets begin anew when a topic is made anew, so its place may be
- * that of an earlier dead letter: what was said of that one is not said of this one, and bytes that only PostgreSQL has are never lost.
+ * Remembers a record that was given up. Doing it again has no effect. Offsets begin anew when a topic is made anew, so
+ * its place may be that of an earlier dead letter: what was said of that one is not said of this one, and bytes that
+ * only PostgreSQL has are never lost.
  */
 export async function rememberDeadLetter(
   database: Database,
@@ -92,8 +93,8 @@ async function rememberUnlessWaiting(database: Database, letter: DeadLetter): Pr
 }
 
 /**
- * Makes room at a place where a dead letter waits, if that is of another record: it goes on waiting under an offset that is unused, which its
- * headers name too. A push is no record, so what waits at its place is the same push.
+ * Makes room at a place where a dead letter waits, if that is of another record: it goes on waiting under an offset
+ * that is unused, which its headers name too. A push is no record, so what waits at its place is the same push.
  */
 async function moveWaiting(
   database: Database,
@@ -207,8 +208,8 @@ export async function loseAllDeadLetters(database: Database): Promise<void> {
 }
 
 /**
- * A page of the dead letters that are said to be in a topic, behind `after`. Not those of the last 5 minutes: a role that is
- * being replaced remembers them before it publishes them.
+ * A page of the dead letters that are said to be in a topic, behind `after`. Not those of the last 5 minutes: a role
+ * that is being replaced remembers them before it publishes them.
  */
 export async function deadLettersInTopic(
   database: Queryable,
@@ -249,8 +250,8 @@ export interface DoubtfulDeadLetter {
 }
 
 /**
- * A page of the dead letters, behind `after`: those whose users lack an alert that is called complete although they wait, as versions
- * say that do not know of this, and run beside this one during a deploy.
+ * A page of the dead letters, behind `after`: those whose users lack an alert that is called complete although they
+ * wait, as versions say that do not know of this, and run beside this one during a deploy.
  * @returns also the last of the page; undefined: there are no more
  */
 export async function doubtfulDeadLetters(

@@ -10,22 +10,28 @@ export interface DeviceRefusal {
   readonly waitMs: number;
   /** How often it has been refused, as of now; each message that FCM takes counts one off. */
   readonly refusals: number;
-  /** How often since FCM took a message for it, and how often of these by its own fault: others of its platform were served. */
+  /**
+   * How often since FCM took a message for it, and how often of these by its own fault: others of its platform were
+   * served.
+   */
   readonly inRow: number;
   readonly ownInRow: number;
   /** Whether this one was by its own fault; null: not known. */
   readonly ownFault: boolean | null;
 }
 
-/** So many refusals in a row, and nothing is expected of a device any more: its pushes make no dead letters, and it may go. */
+/**
+ * So many refusals in a row, and nothing is expected of a device any more: its pushes make no dead letters, and it may
+ * go.
+ */
 export const HOPELESS = 10;
 
 /** What is moved to the end of a device's wait by one statement; what is left comes with its next refusal. */
 const PARKED = 5000;
 
 /**
- * Has devices wait, and their pushes that were not tried yet with them. `refused_since` is when the first of its refusals in a row
- * by its own fault was stored.
+ * Has devices wait, and their pushes that were not tried yet with them. `refused_since` is when the first of its
+ * refusals in a row by its own fault was stored.
  */
 export async function refuseDevices(database: Queryable, refusals: readonly DeviceRefusal[]): Promise<void> {
   await database.query({
@@ -75,8 +81,8 @@ export async function relieveDevices(
 }
 
 /**
- * Removes those of these devices that have been refused in a row by their own fault for longer than `afterMs`, and HOPELESS times at
- * least, whatever a clock says; what waits for them ends.
+ * Removes those of these devices that have been refused in a row by their own fault for longer than `afterMs`, and
+ * HOPELESS times at least, whatever a clock says; what waits for them ends.
  */
 export async function removeHopelessDevices(
   database: Queryable,

@@ -50,8 +50,8 @@ function toDevice(row: DeviceRow): Device {
 const hashOf = (token: string) => createHash('sha256').update(token).digest();
 
 /**
- * Adds a device or renews it. A token that another user had becomes a new device of this one. What is pushed to a user's first
- * device begins with the next change of the inbox.
+ * Adds a device or renews it. A token that another user had becomes a new device of this one. What is pushed to a
+ * user's first device begins with the next change of the inbox.
  * @returns undefined if the user is not active
  */
 export async function registerDevice(
@@ -122,8 +122,8 @@ export async function listDevices(database: Queryable, userId: string): Promise<
 }
 
 /**
- * Removes devices that FCM does not know any more, unless they were renewed since they were read (`refreshedAt`, milliseconds since
- * 1970): compared, not ordered, as a clock may step back.
+ * Removes devices that FCM does not know any more, unless they were renewed since they were read (`refreshedAt`,
+ * milliseconds since 1970): compared, not ordered, as a clock may step back.
  * @returns how many
  */
 export async function removeDeadDevices(
@@ -141,8 +141,8 @@ export async function removeDeadDevices(
 }
 
 /**
- * Removes devices that were not renewed for so many days before the last one was, at most `limit`: a clock that is a year ahead
- * removes none.
+ * Removes devices that were not renewed for so many days before the last one was, at most `limit`: a clock that is a
+ * year ahead removes none.
  * @returns how many
  */
 export async function pruneDevices(database: Queryable, maxAgeDays: number, limit: number): Promise<number> {

@@ -1,6 +1,6 @@
 import { changeOfRank, type EntryChange, type InboxUpdate } from '../domain/alert.js';
+import { type Connection, type Database, repeatConflicts, type Row } from '../lib/postgres.js';
 import { LOCK_NOT_AVAILABLE, sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
-import { type Connection, type Database, type Row, repeatConflicts } from '../lib/postgres.js';
 
 export interface Delivery {
   readonly userId: string;
@@ -32,7 +32,9 @@ const NOTHING: DeliveryResult = {
   held: new Set(),
 };
 
-/** How long a batch waits for inboxes that others hold, most of them for a moment; the rest of it is done without those. */
+/**
+ * How long a batch waits for inboxes that others hold, most of them for a moment; the rest of it is done without those.
+ */
 const BATCH_WAIT_MS = 10;
 /** How long a delivery waits for inboxes that are being made just now, and in line for one that others hold in turn. */
 const SHORT_WAIT_MS = 50;
@@ -46,9 +48,9 @@ const ALERTS_ARE_OPEN = `(
 const EPOCH_IS_OURS = '$6::bigint IN (0, (SELECT epoch FROM service_state))';
 
 /**
- * The common case in one statement: every row is new, every inbox and every alert exists. The base of each user's numbers
- * comes from the update that also locks the inbox, so numbers become visible in their order. The rows of a user come out of
- * the locked row itself, without a join, so that one plan is right for one row and for thousands.
+ * The common case in one statement: every row is new, every inbox and every alert exists. The base of each user's
+ * numbers comes from the update that also locks the inbox, so numbers become visible in their order. The rows of a user
+ * come out of the locked row itself, without a join, so that one plan is right for one row and for thousands.
  */
 const deliverNewSql = (locked: string) => `
   WITH ${locked}, added AS (
@@ -96,7 +98,8 @@ function group(deliveries: readonly Delivery[]): Grouped {
 
 /**
  * Puts alerts into inboxes: what is new gets the next numbers of its user's sequence, what is there already stays as it
- * is, and every row is returned in its present state. Doing it again has no effect. An inbox that others hold is left out.
+ * is, and every row is returned in its present state. Doing it again has no effect. An inbox that others hold is left
+ * out.
  * @param patient it waits in line for inboxes that others hold, for a second: for the deliveries of one user
  */
 export async function deliverToInboxes(
@@ -196,8 +199,8 @@ async function runDeliverNew(database: Database, values: unknown[]): Promise<Ser
 }
 
 /**
- * The general case: rows may exist, inboxes may be missing or held, alerts and users may not exist, alerts may be closed, records
- * may be of another epoch.
+ * The general case: rows may exist, inboxes may be missing or held, alerts and users may not exist, alerts may be
+ * closed, records may be of another epoch.
  */
 async function deliverAny(
   connection: Connection,
@@ -327,8 +330,8 @@ async function findRows(connection: Connection, pairs: readonly Delivery[]): Pro
 }
 
 /**
- * Of the given deliveries those whose row does not exist: what is missing, and the alerts of what waits among the dead letters. What
- * was given up there for good is neither.
+ * Of the given deliveries those whose row does not exist: what is missing, and the alerts of what waits among the dead
+ * letters. What was given up there for good is neither.
  */
 export async function missingDeliveries(
   database: Database,

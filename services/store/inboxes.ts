@@ -1,6 +1,6 @@
 import { changeOfRank, type EntryChange, type InboxUpdate, type StoredAlert } from '../domain/alert.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
-import { toStoredAlert, type AlertFilter, type AlertRow } from './alerts.js';
+import { type AlertFilter, type AlertRow, toStoredAlert } from './alerts.js';
 
 /*
  * Every change of an inbox follows one pattern: lock the inbox row, give each changed row the next number of the user's
@@ -62,7 +62,10 @@ const mutationSql = ({ where, set, change, unread }: Mutation) => `
   )
   SELECT n.last_seq, n.unread_count, (SELECT epoch FROM service_state) AS epoch, c.alert_id, c.seq, c.is_read FROM counted n LEFT JOIN changed c ON true ORDER BY c.seq`;
 
-/** Where an inbox stands, and whether there is something to change: who changes nothing does not wait for the lock either. */
+/**
+ * Where an inbox stands, and whether there is something to change: who changes nothing does not wait for the lock
+ * either.
+ */
 const lookSql = ({ where }: Mutation) => `
   SELECT i.last_seq, i.unread_count, e.epoch,
          EXISTS (SELECT 1 FROM alert_statuses s WHERE ${TARGETS} AND ${where}) AS is_needed
@@ -89,7 +92,8 @@ async function mutate(
   const { last_seq: lastSequence, unread_count: unreadCount, epoch, is_needed: isNeeded } = looks[0]!;
   if (!isNeeded) return { userId, lastSequence: lastSequence ?? 0, unreadCount: unreadCount ?? 0, epoch, changes: [] };
   return database.transaction(async (connection) => {
-    // The lock comes first, in a statement of its own: the next statement's snapshot then sees every number given so far.
+    // The lock comes first, in a statement of its own: the next statement's snapshot then sees every number given so
+    // far.
     await connection.query('SELECT 1 FROM inboxes WHERE user_id = $1 FOR UPDATE', [userId]);
     const { rows } = await connection.query<{
       last_seq: number;
@@ -133,7 +137,8 @@ export function deleteFromInbox(database: Database, userId: string, alertIds: re
  * Marks everything as read that is in the inbox when it begins, newest first, a page in each transaction: between them
  * deliveries and other changes have their turn. It looks no further once it has found as many as are unread, so that it
  * reads what has changed since the last time and not the whole inbox.
- * @yields the inbox after each page that changed something; what was marked stays marked if it is not asked for the next one
+ * @yields the inbox after each page that changed something; what was marked stays marked if it is not asked for the
+ * next one
  * @returns how many are unread in the end
  */
 export async function* markAllRead(database: Database, userId: string): AsyncGenerator<InboxUpdate, number> {
@@ -154,7 +159,10 @@ export async function* markAllRead(database: Database, userId: string): AsyncGen
   return unread;
 }
 
-/** The newest unread entries up to a number, of one page. @returns with up to where to look next; undefined at the end */
+/**
+ * The newest unread entries up to a number, of one page.
+ * @returns with up to where to look next; undefined at the end
+ */
 async function unreadPage(
   database: Database,
   userId: string,
@@ -286,8 +294,8 @@ interface ChangeRow extends Row {
 }
 
 /**
- * Rows changed after each cursor, each once and in its latest state, by sequence, with where the inbox stands: all of one
- * snapshot. One range scan of (user_id, seq) a cursor.
+ * Rows changed after each cursor, each once and in its latest state, by sequence, with where the inbox stands: all of
+ * one snapshot. One range scan of (user_id, seq) a cursor.
  * @returns a page for each cursor, in their order
  */
 export async function changesAfter(database: Queryable, cursors: readonly InboxCursor[]): Promise<InboxPage[]> {
@@ -340,7 +348,10 @@ export async function changesAfter(database: Queryable, cursors: readonly InboxC
   return pages;
 }
 
-/** The last numbers of these users, and whether they are active; users without an inbox have 0. With the database's epoch. */
+/**
+ * The last numbers of these users, and whether they are active; users without an inbox have 0. With the database's
+ * epoch.
+ */
 export async function lastSequences(
   database: Queryable,
   userIds: readonly string[],

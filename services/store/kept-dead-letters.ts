@@ -1,5 +1,5 @@
 import type { Queryable } from '../lib/postgres.js';
-import { places, possibleText, storedKey, type DeadLetterPlace, type DeadLetterRecord } from './dead-letters.js';
+import { type DeadLetterPlace, type DeadLetterRecord, places, possibleText, storedKey } from './dead-letters.js';
 import { OPEN } from './progress.js';
 
 /*

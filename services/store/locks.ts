@@ -1,6 +1,6 @@
 /**
- * Advisory locks: what one instance among all does at a time. PostgreSQL knows them by number alone, so that they stand here
- * together; a number is never used for something else, since old and new instances run side by side.
+ * Advisory locks: what one instance among all does at a time. PostgreSQL knows them by number alone, so that they stand
+ * here together; a number is never used for something else, since old and new instances run side by side.
  */
 export const LOCKS = {
   migrate: 7_200_001,

@@ -34,10 +34,16 @@ interface Connection {
   query(text: string, done: (error: Error | null) => void): void;
 }
 
-/** How often it is asked for. Whoever waited for it in a statement would have a snapshot, and the build of an index waits for those. */
+/**
+ * How often it is asked for. Whoever waited for it in a statement would have a snapshot, and the build of an index
+ * waits for those.
+ */
 const LOCK_INTERVAL_MS = 100;
 
-/** How long a change waits for a table that somebody else holds, such as a backup. The statements of the roles queue behind it. */
+/**
+ * How long a change waits for a table that somebody else holds, such as a backup. The statements of the roles queue
+ * behind it.
+ */
 const TABLE_WAIT_MS = 3000;
 
 /**
@@ -59,7 +65,8 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<stri
     log: { warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined },
     migrations: {
       tableName: 'schema_migrations',
-      // While a new version is deployed, and after it was taken back, the tables are ahead of the old one: it must start all the same.
+      // While a new version is deployed, and after it was taken back, the tables are ahead of the old one: it must
+      // start all the same.
       disableMigrationsListValidation: true,
       migrationSource: {
         getMigrations: () => Promise.resolve(MIGRATIONS),
@@ -90,7 +97,8 @@ export async function migrate(databaseUrl: string, logger: Logger): Promise<stri
 }
 
 async function takes(lock: knexModule.Knex): Promise<boolean> {
-  // Without a parameter: a portal that has one keeps its snapshot until the next statement, and the build of an index waits for it.
+  // Without a parameter: a portal that has one keeps its snapshot until the next statement, and the build of an index
+  // waits for it.
   const { rows } = await lock.raw<{ rows: { taken: boolean }[] }>(
     `SELECT pg_try_advisory_xact_lock(${LOCKS.migrate}) AS taken`,
   );

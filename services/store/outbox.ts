@@ -1,10 +1,10 @@
-import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
-import { NO_PARTITION, possibleText, type DeadLetterRecord } from './dead-letters.js';
+import { type Queryable, WITHOUT_WAITING_FOR_THE_DISK } from '../lib/postgres.js';
+import { type DeadLetterRecord, NO_PARTITION, possibleText } from './dead-letters.js';
 import { storedHeaders } from './kept-dead-letters.js';
 
 /**
- * Removes published alerts from the outbox. Ids that are not there any more are ignored. It does not wait for the disk: a row
- * that a crash of PostgreSQL brings back is published again, which has no effect.
+ * Removes published alerts from the outbox. Ids that are not there any more are ignored. It does not wait for the disk:
+ * a row that a crash of PostgreSQL brings back is published again, which has no effect.
  */
 export async function removePublished(database: Queryable, alertIds: readonly number[]): Promise<void> {
   await database.query({
@@ -15,8 +15,8 @@ export async function removePublished(database: Queryable, alertIds: readonly nu
 }
 
 /**
- * Alerts that have waited longer than `afterMs` by the database's clock, oldest first, without locking them. One that is dated ahead
- * was created while that clock was wrong: how long it has waited is not known.
+ * Alerts that have waited longer than `afterMs` by the database's clock, oldest first, without locking them. One that
+ * is dated ahead was created while that clock was wrong: how long it has waited is not known.
  */
 export async function unpublished(
   database: Queryable,
@@ -60,8 +60,8 @@ export async function outboxState(database: Queryable, max: number): Promise<Out
 }
 
 /**
- * Takes an alert that can never be published out of the outbox and puts it among the dead letters, in one statement. Its record need
- * not be kept: the alert is here, and goes into the outbox again when it is sent back.
+ * Takes an alert that can never be published out of the outbox and puts it among the dead letters, in one statement.
+ * Its record need not be kept: the alert is here, and goes into the outbox again when it is sent back.
  */
 export async function deadLetterAlert(
   database: Queryable,

@@ -1,6 +1,9 @@
 import type { Database } from '../lib/postgres.js';
 
-/** SQL: longer than any lease. One that ends later was written while the clock was ahead, by a gateway that has not renewed it since. */
+/**
+ * SQL: longer than any lease. One that ends later was written while the clock was ahead, by a gateway that has not
+ * renewed it since.
+ */
 export const LEASE_MAX = "interval '5 minutes'";
 
 /** @returns whether the lease was still there; if not, the gateway's users are unknown too */

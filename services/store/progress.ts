@@ -1,4 +1,4 @@
-import { WITHOUT_WAITING_FOR_THE_DISK, type Queryable } from '../lib/postgres.js';
+import { type Queryable, WITHOUT_WAITING_FOR_THE_DISK } from '../lib/postgres.js';
 
 /** SQL condition: retention has not closed the alert. */
 export const OPEN = 'alert_id > (SELECT closed_to FROM service_state)';
@@ -25,8 +25,8 @@ export interface Progress {
 }
 
 /**
- * Notes that Kafka acknowledged these alerts just now. Of what it takes at once fan-out notes when its record was written, which
- * costs no statement; a record that waited for Kafka was written long before Kafka had it.
+ * Notes that Kafka acknowledged these alerts just now. Of what it takes at once fan-out notes when its record was
+ * written, which costs no statement; a record that waited for Kafka was written long before Kafka had it.
  */
 export async function markPublishedLate(database: Queryable, alertIds: readonly number[]): Promise<void> {
   await database.query({
@@ -39,8 +39,8 @@ export async function markPublishedLate(database: Queryable, alertIds: readonly 
 }
 
 /**
- * Notes when these alerts were published, unless it is known, and that the last recipient's event was. It does not wait for the disk: what a
- * crash of PostgreSQL loses is filled in by reconciliation.
+ * Notes when these alerts were published, unless it is known, and that the last recipient's event was. It does not wait
+ * for the disk: what a crash of PostgreSQL loses is filled in by reconciliation.
  */
 export async function markFannedOut(
   database: Queryable,
@@ -97,8 +97,8 @@ export async function findProgress(database: Queryable, alertId: number): Promis
 }
 
 /**
- * Alerts that are older than `graceMs` or dated ahead, out of the outbox, not known to be complete and not closed by retention,
- * whose next check is due; the oldest first.
+ * Alerts that are older than `graceMs` or dated ahead, out of the outbox, not known to be complete and not closed by
+ * retention, whose next check is due; the oldest first.
  */
 export async function incompleteAlerts(database: Queryable, graceMs: number, limit: number): Promise<number[]> {
   const { rows } = await database.query<{ alert_id: number }>({
@@ -113,7 +113,9 @@ export async function incompleteAlerts(database: Queryable, graceMs: number, lim
   return rows.map(({ alert_id }) => alert_id);
 }
 
-/** Notes that these alerts are in the inbox of every recipient, so that whether they can be published matters no more. */
+/**
+ * Notes that these alerts are in the inbox of every recipient, so that whether they can be published matters no more.
+ */
 export async function markComplete(
   database: Queryable,
   alerts: readonly { alertId: number; recipients: number }[],
@@ -141,7 +143,10 @@ export async function deferReconcile(database: Queryable, alertIds: readonly num
   });
 }
 
-/** Open alerts that were created since then (milliseconds since 1970), and how many of them are not known to be complete. */
+/**
+ * Open alerts that were created since then (milliseconds since 1970), and how many of them are not known to be
+ * complete.
+ */
 export async function countAlerts(database: Queryable, since: number): Promise<{ alerts: number; incomplete: number }> {
   const { rows } = await database.query<{ alerts: number; incomplete: number }>({
     text: `SELECT count(*) AS alerts, count(*) FILTER (WHERE completed_at IS NULL) AS incomplete

@@ -4,7 +4,8 @@ import { LEASE_MAX } from './presence.js';
 import { horizonMs } from './pushes.js';
 
 /*
- * Planning: what is to be pushed follows from the inbox alone. Behind a user's cursor lies what was planned for already.
+ * Planning: what is to be pushed follows from the inbox alone. Behind a user's cursor lies what was planned for
+ * already.
  */
 
 export interface PlanOptions {
@@ -15,8 +16,8 @@ export interface PlanOptions {
 }
 
 /*
- * What one statement plans is bounded, whatever has piled up: users, changes of each, and rows of each, which are changes
- * times devices.
+ * What one statement plans is bounded, whatever has piled up: users, changes of each, and rows of each, which are
+ * changes times devices.
  */
 const USERS = 250;
 const CHANGES = 200;
@@ -98,8 +99,8 @@ export interface Planned {
 }
 
 /**
- * Plans the pushes of what has changed in these users' inboxes since the last time, and the dismissals of what was read or
- * deleted: a page of each user. Users without devices cost a look-up. Again it has no effect.
+ * Plans the pushes of what has changed in these users' inboxes since the last time, and the dismissals of what was read
+ * or deleted: a page of each user. Users without devices cost a look-up. Again it has no effect.
  */
 export async function planPushes(
   database: Database,

@@ -47,8 +47,8 @@ export interface Pushes {
 }
 
 /**
- * What became of the pushes of one alert: how many are in each state, when FCM accepted them, and some of them, those that
- * went wrong first.
+ * What became of the pushes of one alert: how many are in each state, when FCM accepted them, and some of them, those
+ * that went wrong first.
  */
 export async function pushesOf(database: Queryable, alertId: number, limit: number): Promise<Pushes> {
   const [counts, records] = await Promise.all([

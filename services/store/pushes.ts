@@ -1,13 +1,13 @@
-import { ALERT_LEVELS, levelOfRank, levelRank, type AlertKind, type AlertLevel } from '../domain/alert.js';
+import { ALERT_LEVELS, type AlertKind, type AlertLevel, levelOfRank, levelRank } from '../domain/alert.js';
 import type { DevicePlatform } from '../domain/device.js';
 import type { Queryable, Row } from '../lib/postgres.js';
 import { platformOfRank } from './devices.js';
 
 /*
- * A push delivery is one alert for one device: `waiting` until it is due, `sending` from its first claim, `sent` when FCM has
- * accepted it, `dismissed` when the device was told that it is read or deleted. It ends early as `skipped` (read, deleted,
- * or its device gone before it was sent), `expired` or `failed`. Who claims one has it until the claim ends; if its process
- * dies, somebody claims it again.
+ * A push delivery is one alert for one device: `waiting` until it is due, `sending` from its first claim, `sent` when
+ * FCM has accepted it, `dismissed` when the device was told that it is read or deleted. It ends early as `skipped`
+ * (read, deleted, or its device gone before it was sent), `expired` or `failed`. Who claims one has it until the claim
+ * ends; if its process dies, somebody claims it again.
  */
 
 export type PushState = 'waiting' | 'sending' | 'sent' | 'dismissed' | 'skipped' | 'expired' | 'failed';
@@ -98,7 +98,10 @@ interface ClaimedRow extends Row {
 
 /** The longest that a device or a push waits, by its own backoff or FCM's Retry-After. */
 export const PUSH_WAIT_MAX_MS = 5 * 60_000;
-/** Nothing waits for longer, but for PUSH_GRACE_MS: what is due later was dated by a clock that was wrong, and is due now. */
+/**
+ * Nothing waits for longer, but for PUSH_GRACE_MS: what is due later was dated by a clock that was wrong, and is due
+ * now.
+ */
 const HORIZON_MS = PUSH_WAIT_MAX_MS + 60_000;
 
 /** How far ahead a time may lie that was not dated by a wrong clock. */
@@ -106,7 +109,10 @@ export function horizonMs(graceMs: number): number {
   return Math.max(HORIZON_MS, graceMs + 60_000);
 }
 
-/** @param rows SQL that locks rows and gives their ctid; by these they are found again without a plan that could be wrong. `OFFSET 0` does the same for the other tables. */
+/**
+ * @param rows SQL that locks rows and gives their ctid; by these they are found again without a plan that could be
+ * wrong. `OFFSET 0` does the same for the other tables.
+ */
 const claimSql = (rows: string, before = '') => `
   WITH ${before} claimed AS (
     UPDATE push_deliveries p SET
@@ -142,7 +148,9 @@ const isDue = (horizon: string) => `COALESCE(due_at <= now() OR due_at > now() +
 
 /** Rows of a device that one claim takes: enough to keep it busy, and few that FCM refuses in vain. */
 export const OF_DEVICE = 10;
-/** Rows that are looked at for each that is claimed, so that users and devices get their turns, and how many at least. */
+/**
+ * Rows that are looked at for each that is claimed, so that users and devices get their turns, and how many at least.
+ */
 const LOOK = 2;
 const LOOK_MIN = 500;
 /** With a number here the index is read in its order, and no further; without one all that is due would be sorted. */
@@ -198,8 +206,8 @@ export interface ClaimOptions {
 }
 
 /**
- * Claims up to `limit` deliveries that are due: the most urgent level first, in it each user in turn, of each the ones due for
- * longest first. Several processes never claim the same.
+ * Claims up to `limit` deliveries that are due: the most urgent level first, in it each user in turn, of each the ones
+ * due for longest first. Several processes never claim the same.
  */
 export async function claimPushes(
   database: Queryable,
@@ -272,7 +280,9 @@ function toClaimed(row: ClaimedRow): ClaimedPush {
 /** What became of a claim. */
 export interface PushOutcome {
   readonly claim: Pick<ClaimedPush, 'deviceId' | 'alertId' | 'claimedUntil'>;
-  /** Waiting: it was not accepted and is to be tried again. Null: the same, but nobody knows whether it was accepted. */
+  /**
+   * Waiting: it was not accepted and is to be tried again. Null: the same, but nobody knows whether it was accepted.
+   */
   readonly state: PushState | null;
   /** With these two: milliseconds until the next try. */
   readonly retryInMs?: number;
@@ -285,8 +295,8 @@ export interface PushOutcome {
 }
 
 /**
- * Stores what became of claims, unless they ended and somebody else has claimed the same since. A push that was accepted
- * although its alert was read meanwhile is due again at once, to be dismissed.
+ * Stores what became of claims, unless they ended and somebody else has claimed the same since. A push that was
+ * accepted although its alert was read meanwhile is due again at once, to be dismissed.
  */
 export async function finishPushes(database: Queryable, outcomes: readonly PushOutcome[]): Promise<void> {
   await database.query({
@@ -322,8 +332,8 @@ export async function finishPushes(database: Queryable, outcomes: readonly PushO
 }
 
 /**
- * For each of these devices the lowest alert that it still shows, as far as we know: sent, and neither read nor deleted. A
- * device that shows none is left out.
+ * For each of these devices the lowest alert that it still shows, as far as we know: sent, and neither read nor
+ * deleted. A device that shows none is left out.
  */
 export async function firstShown(database: Queryable, deviceIds: readonly number[]): Promise<Map<number, number>> {
   const { rows } = await database.query<{ device_id: number; alert_id: number }>({

@@ -4,13 +4,18 @@ import type { Database } from '../lib/postgres.js';
 import { findRoutableAlerts, namedRecipients } from './alerts.js';
 import { loadDirectory, loadStaffedRules } from './directory.js';
 
-/** Versions kept: the present one, and those that alerts in flight were stored under. 100,000 users take about 10 MB each. */
+/**
+ * Versions kept: the present one, and those that alerts in flight were stored under. 100,000 users take about 10 MB
+ * each.
+ */
 const VERSIONS_MAX = 8;
 
 /** Rules are small, and only those of the versions at which alerts are being created are asked for. */
 const RULES_MAX = 8;
 
-/** The routing rules by version, with what it takes to see that an alert reaches nobody; without the users themselves. */
+/**
+ * The routing rules by version, with what it takes to see that an alert reaches nobody; without the users themselves.
+ */
 export class StaffedRulesCache {
   readonly #versions = new LRUCache<number, StaffedRules | Promise<StaffedRules>>({ max: RULES_MAX });
 

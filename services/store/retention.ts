@@ -1,13 +1,15 @@
 import type { Database, Queryable } from '../lib/postgres.js';
 
 /*
- * The horizon is `days` before now, by PostgreSQL's clock. Alerts behind it are closed first: from then on nothing delivers
- * them. Entries of closed alerts leave the inboxes when their last change lies behind the horizon too, oldest number first, so
- * that what is left of an inbox is all that came after `pruned_seq`. A closed alert that no inbox has goes in the next run.
+ * The horizon is `days` before now, by PostgreSQL's clock. Alerts behind it are closed first: from then on nothing
+ * delivers them. Entries of closed alerts leave the inboxes when their last change lies behind the horizon too, oldest
+ * number first, so that what is left of an inbox is all that came after `pruned_seq`. A closed alert that no inbox has
+ * goes in the next run.
  *
- * Numbers tell what came first, times how long ago. A clock that was wrong for a while leaves some rows dated ahead, or back: the cut
- * lies where most before it are old and most behind it are not, so that a few hold up nothing and close nothing. However many are dated back
- * behind them, no more young ones lie before it than a clock that was ahead for a moment dates.
+ * Numbers tell what came first, times how long ago. A clock that was wrong for a while leaves some rows dated ahead, or
+ * back: the cut lies where most before it are old and most behind it are not, so that a few hold up nothing and close
+ * nothing. However many are dated back behind them, no more young ones lie before it than a clock that was ahead for a
+ * moment dates.
  */
 
 /** SQL: what a row adds to the case for a cut behind it. One from the future says nothing. */
@@ -78,7 +80,8 @@ export async function inboxPage(
 }
 
 /**
- * Removes the entries of one inbox that lie behind the horizon, up to where most do not, or to the first of an alert that is open.
+ * Removes the entries of one inbox that lie behind the horizon, up to where most do not, or to the first of an alert
+ * that is open.
  * @param limit at most so many
  * @returns how many were removed
  */
@@ -109,7 +112,10 @@ export async function pruneInbox(database: Database, days: number, userId: strin
   });
 }
 
-/** Of the alerts from `after` up to `closedTo`, those that these users still have in their inboxes: of each the first `limit`. */
+/**
+ * Of the alerts from `after` up to `closedTo`, those that these users still have in their inboxes: of each the first
+ * `limit`.
+ */
 export async function closedAlertsOf(
   database: Queryable,
   userIds: readonly string[],

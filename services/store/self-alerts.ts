@@ -1,7 +1,9 @@
 import type { Queryable } from '../lib/postgres.js';
 
 export interface SelfAlertState {
-  /** How long it is yet, in ms, until `periodMs` have passed since the last of these requests was stored; 0: they have. */
+  /**
+   * How long it is yet, in ms, until `periodMs` have passed since the last of these requests was stored; 0: they have.
+   */
   readonly limitedForMs: number;
   /** Whether one of these alerts is somebody else's. */
   readonly others: boolean;
@@ -19,8 +21,8 @@ export async function selfAlertState(
 ): Promise<SelfAlertState> {
   const { rows } = await database.query<{ limited_for_ms: number; others: boolean }>({
     name: 'self-alert-state',
-    // `<> ''` is the condition of the index, which a plan for all values would not find otherwise. One that is dated ahead, since a
-    // clock was wrong, limits nothing.
+    // `<> ''` is the condition of the index, which a plan for all values would not find otherwise. One that is dated
+    // ahead, since a clock was wrong, limits nothing.
     text: `
       SELECT (
         SELECT GREATEST(0, COALESCE($3::float8 - 1000 * extract(epoch FROM now() - max(created_at)), 0))

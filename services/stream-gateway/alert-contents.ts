@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache';
-import { levelRank, type AlertKind, type StoredAlert } from '../domain/alert.js';
-import { messageType } from '../api/protos.js';
 import { toAlertMessage } from '../api/messages.js';
+import { messageType } from '../api/protos.js';
+import { type AlertKind, levelRank, type StoredAlert } from '../domain/alert.js';
 import type { Database, StatementObserver } from '../lib/postgres.js';
-import type { AnnouncedAlerts } from './announced-alerts.js';
 import { findAlerts } from '../store/alerts.js';
+import type { AnnouncedAlerts } from './announced-alerts.js';
 
 /** An alert as streams need it: serialised once, with what filters look at. */
 export interface EncodedAlert {

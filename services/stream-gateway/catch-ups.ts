@@ -7,7 +7,7 @@ import { backoffMs, wait } from '../lib/retry.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { StatementSpans } from '../lib/telemetry/statements.js';
-import { failSpan, traceparentOf, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { failSpan, type Span, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
 import { changesAfter } from '../store/inboxes.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream } from './alert-stream.js';

@@ -1,18 +1,18 @@
-import type { Events } from '../events/events.js';
 import type { InboxChangedEvent } from '../events/event-types.js';
+import type { Events } from '../events/events.js';
 import { countOtherEpoch, readInboxChanged } from '../events/read-records.js';
 import type { Config } from '../lib/config/load.js';
 import type { Consumer, IncomingRecord } from '../lib/kafka/consumer.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import { wait } from '../lib/retry.js';
-import type { Alarms, Processed } from '../runtime/alarms.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Tracing } from '../lib/telemetry/tracing.js';
+import type { Alarms, Processed } from '../runtime/alarms.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream } from './alert-stream.js';
 import { AnnouncedAlerts } from './announced-alerts.js';
-import { StreamTracing, type DispatchedChange, type HandOutFailure } from './stream-trace.js';
+import { type DispatchedChange, type HandOutFailure, StreamTracing } from './stream-trace.js';
 
 interface InboxChangesDeps {
   readonly config: Pick<Config, 'slowProcessingMs' | 'topicInboxChange'>;

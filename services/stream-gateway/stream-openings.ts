@@ -1,6 +1,6 @@
 import { Batcher } from '../lib/batcher.js';
 import type { Queryable } from '../lib/postgres.js';
-import { streamOpenings, type StreamOpening } from '../store/stream-openings.js';
+import { type StreamOpening, streamOpenings } from '../store/stream-openings.js';
 import { tooManyStreams } from './stream-errors.js';
 
 /** Users of one statement. */

@@ -1,11 +1,11 @@
-import { AlertError } from '../domain/errors.js';
-import { readResumeToken, ResumeTokenWriter, tokenExpired } from '../domain/resume-token.js';
-import { BOUNDS, Violations } from '../api/violations.js';
 import { inboxOwner } from '../api/access.js';
 import { readFilter } from '../api/filter.js';
 import { userInactive, userNotFound } from '../api/user-errors.js';
-import type { StreamHandler } from '../lib/grpc/server.js';
+import { BOUNDS, Violations } from '../api/violations.js';
+import { AlertError } from '../domain/errors.js';
+import { readResumeToken, ResumeTokenWriter, tokenExpired } from '../domain/resume-token.js';
 import type { StreamAlertsRequest__Output } from '../gen/types.js';
+import type { StreamHandler } from '../lib/grpc/server.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
 import type { InboxPosition } from '../store/inboxes.js';

@@ -4,7 +4,7 @@ import { BatchTrace, type BatchTracing, type Share } from '../lib/telemetry/batc
 import { waitedMs } from '../lib/telemetry/kafka-spans.js';
 import { ATTR, SPAN } from '../lib/telemetry/names.js';
 import { SpanBudget } from '../lib/telemetry/span-budget.js';
-import { isSampled, SpanKind, type Span, type Tracing } from '../lib/telemetry/tracing.js';
+import { isSampled, type Span, SpanKind, type Tracing } from '../lib/telemetry/tracing.js';
 import type { AlertStream } from './alert-stream.js';
 
 /** A change that Kafka brought, and the streams that it is for. */

@@ -4,7 +4,7 @@ import grpc from '@grpc/grpc-js';
 import { api as services } from '../../services/api/protos.js';
 import { statusDetails } from '../../services/lib/grpc/status.js';
 import { alertRequest } from '../support/alerts.js';
-import { metadataOf, type As } from '../support/api.js';
+import { type As, metadataOf } from '../support/api.js';
 import { loadDirectory, SMALL_DIRECTORY } from '../support/directory.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { startStandalone } from '../support/standalone.js';

@@ -5,17 +5,17 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { ROOT } from '../../services/lib/root.js';
 import { renewEpoch } from '../../services/store/state.js';
-import { installClient, packClient, type Consumer } from '../support/client-package.js';
-import { loadDirectory, sampleDirectory } from '../support/directory.js';
+import { type Consumer, installClient, packClient } from '../support/client-package.js';
 import { defer } from '../support/defer.js';
+import { loadDirectory, sampleDirectory } from '../support/directory.js';
 import { openDatabase } from '../support/postgres.js';
-import { startStandalone } from '../support/standalone.js';
 import { cleanEnvironment } from '../support/role-process.js';
+import { startStandalone } from '../support/standalone.js';
 import { untilTrue } from '../support/until-true.js';
 
 /*
- * The examples of the READMEs, as they are printed, each a program in the folder of somebody who has installed the package.
- * They speak to localhost:50051, where another service may listen: a connection to that port is led to ours.
+ * The examples of the READMEs, as they are printed, each a program in the folder of somebody who has installed the
+ * package. They speak to localhost:50051, where another service may listen: a connection to that port is led to ours.
  */
 const REDIRECT = `
 import { Socket } from 'node:net';

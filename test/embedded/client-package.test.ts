@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import { ROOT } from '../../services/lib/root.js';
 import { installClient, nodeBinaries, packClient } from '../support/client-package.js';
 import { loadDirectory } from '../support/directory.js';
-import { startStandalone } from '../support/standalone.js';
 import { cleanEnvironment } from '../support/role-process.js';
+import { startStandalone } from '../support/standalone.js';
 
 const run = promisify(execFile);
 const env = cleanEnvironment();

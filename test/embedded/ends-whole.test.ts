@@ -3,14 +3,14 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, write
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { silentLogger } from '../../services/lib/logging.js';
 import { startEmbeddedPostgres } from '../../services/launch/embedded/postgres.js';
+import { silentLogger } from '../../services/lib/logging.js';
 import { alertRequest } from '../support/alerts.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory } from '../support/directory.js';
 import { openDatabase } from '../support/postgres.js';
-import { startStandalone, type Standalone } from '../support/standalone.js';
+import { type Standalone, startStandalone } from '../support/standalone.js';
 import { patience, untilTrue } from '../support/until-true.js';
 
 /** The PostgreSQL of a data folder. */

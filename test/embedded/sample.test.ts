@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import test from 'node:test';
 import type { CreateAlertRequest } from '../../services/gen/types.js';
 import { alertRequest, sampleAlerts } from '../support/alerts.js';
-import { loadDirectory, sampleDirectory, type SampleDirectory } from '../support/directory.js';
+import { loadDirectory, type SampleDirectory, sampleDirectory } from '../support/directory.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { startStandalone } from '../support/standalone.js';
 import { listWholeInbox } from '../support/stream.js';

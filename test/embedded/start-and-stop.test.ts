@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type grpc from '@grpc/grpc-js';
 import { alertRequest } from '../support/alerts.js';
+import { temporaryFolder } from '../support/cleanup.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory } from '../support/directory.js';
 import { createTestDatabase, openDatabase } from '../support/postgres.js';
 import { startRole, startStandalone } from '../support/standalone.js';
 import { collectStream } from '../support/stream.js';
 import { patience, untilTrue } from '../support/until-true.js';
-import { temporaryFolder } from '../support/cleanup.js';
 
 const SERVICES = [
   'ssom.alert.v1.AlertService',

@@ -3,15 +3,15 @@ import http2 from 'node:http2';
 import test, { type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
-import { ResumeTokenWriter } from '../../services/domain/resume-token.js';
 import { api as definitions } from '../../services/api/protos.js';
+import { ResumeTokenWriter } from '../../services/domain/resume-token.js';
 import type { StreamAlertsRequest } from '../../services/gen/types.js';
 import { alertRequest } from '../support/alerts.js';
 import { loadDirectory, user } from '../support/directory.js';
 import { metricOf } from '../support/metrics.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { startStandalone } from '../support/standalone.js';
-import { assertFoldEqualsInbox, collectStream, type CollectedStream } from '../support/stream.js';
+import { assertFoldEqualsInbox, type CollectedStream, collectStream } from '../support/stream.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { untilTrue } from '../support/until-true.js';
 
@@ -27,7 +27,10 @@ function framed(request: StreamAlertsRequest): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** StreamAlerts over bare HTTP/2, with headers that no gRPC client would send. @returns its grpc-status, as far as it came */
+/**
+ * StreamAlerts over bare HTTP/2, with headers that no gRPC client would send.
+ * @returns its grpc-status, as far as it came
+ */
 function bareCall(t: TestContext, address: string, headers: http2.OutgoingHttpHeaders) {
   const session = http2.connect(`http://${address}`);
   session.on('error', () => undefined);

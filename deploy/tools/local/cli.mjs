@@ -1,4 +1,5 @@
-// The command line of deploy/tools/local/stack. The stack's variables are read here and nowhere else (PATH and JAVA_HOME: tools.mjs).
+// The command line of deploy/tools/local/stack. The stack's variables are read here and nowhere else (PATH and
+// JAVA_HOME: tools.mjs).
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { collectorAnswers, startCollector } from './collector.mjs';
@@ -36,7 +37,9 @@ Variables (with their defaults):
 /** @typedef {'postgres' | 'kafka' | 'registry' | 'jaeger' | 'collector'} Component */
 /** @type {Component[]} */
 const COMPONENTS = ['postgres', 'kafka', 'registry', 'jaeger', 'collector'];
-/** What is started when nothing is named: who develops wants every trace, at once, and so Jaeger without a collector. */
+/**
+ * What is started when nothing is named: who develops wants every trace, at once, and so Jaeger without a collector.
+ */
 const DEFAULTS = COMPONENTS.filter((name) => name !== 'collector');
 
 /**
@@ -147,7 +150,12 @@ const answers = {
 /** @type {Partial<Record<Component, typeof fetchKafka>>} */
 const fetchers = { kafka: fetchKafka, registry: fetchRegistry, jaeger: fetchJaeger, collector: fetchJaeger };
 
-/** Downloads one after the other, starts together. @param {Component[]} names @param {Config} config @param {boolean} clean */
+/**
+ * Downloads one after the other, starts together.
+ * @param {Component[]} names
+ * @param {Config} config
+ * @param {boolean} clean
+ */
 async function up(names, config, clean) {
   if (clean) await down(names, config, true);
   /** @type {Component[]} */

@@ -1,10 +1,11 @@
-// The OpenTelemetry collector, with the configuration that production has. Jaeger's binary is one, with the same processors.
+// The OpenTelemetry collector, with the configuration that production has. Jaeger's binary is one, with the same
+// processors.
 import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
 import { startDaemon } from './daemon.mjs';
 import { fetchJaeger } from './download.mjs';
 import { checkout, defaultDir, pathsOf } from './paths.mjs';
-import { LOOPBACK, choosePorts } from './ports.mjs';
+import { choosePorts, LOOPBACK } from './ports.mjs';
 
 const CONFIG = path.join(checkout, 'deploy', 'otel', 'collector.yaml');
 

@@ -1,7 +1,7 @@
 // One background process: started once, known by its pid file, and signalled only while it is proven to be ours.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile, readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../make-folder.mjs';
@@ -26,7 +26,8 @@ import { atExit, run } from './tools.mjs';
  * @property {string} name
  * @property {Record<string, number>} ports by a short name
  * @property {Record<string, string>} variables the environment variable that moves each port, by the same name
- * @property {() => Promise<{ command: string, args: string[], env?: NodeJS.ProcessEnv, cwd?: string, uid?: number, gid?: number }>} prepare
+ * @property {() => Promise<{ command: string, args: string[], env?: NodeJS.ProcessEnv, cwd?: string, uid?: number,
+ * gid?: number }>} prepare
  *   what to run; called only when a process is to be started, and only once it is known that the ports are free
  * @property {(ports: Record<string, number>) => Promise<boolean>} ready whether the process answers as it should
  * @property {number} readyMs

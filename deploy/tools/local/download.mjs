@@ -1,12 +1,12 @@
 // Fetches what the stack runs: into a temporary folder beside its place, renamed when it is whole, so that an
 // interrupted download is never taken for a finished one.
-import { chmod, copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolder } from '../make-folder.mjs';
 import { StackError } from './errors.mjs';
 import { withLock } from './lock.mjs';
-import { APICURIO_VERSION, JAEGER_VERSION, KAFKA_VERSION, LOG4J_VERSION, defaultDownloads } from './paths.mjs';
+import { APICURIO_VERSION, defaultDownloads, JAEGER_VERSION, KAFKA_VERSION, LOG4J_VERSION } from './paths.mjs';
 import { checkGo, go, maven, run } from './tools.mjs';
 
 /** @typedef {import('./stack.mjs').Progress} Progress */

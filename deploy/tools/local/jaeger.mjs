@@ -4,7 +4,7 @@ import path from 'node:path';
 import { startDaemon } from './daemon.mjs';
 import { fetchJaeger } from './download.mjs';
 import { defaultDir, pathsOf } from './paths.mjs';
-import { LOOPBACK, choosePorts, exchange } from './ports.mjs';
+import { choosePorts, exchange, LOOPBACK } from './ports.mjs';
 
 /** @param {{ query: number, otlpGrpc: number, otlpHttp: number }} ports */
 function config({ query, otlpGrpc, otlpHttp }) {

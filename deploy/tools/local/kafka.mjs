@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { startDaemon } from './daemon.mjs';
 import { fetchKafka } from './download.mjs';
 import { defaultDir, pathsOf } from './paths.mjs';
-import { LOOPBACK, choosePorts, exchange, freePorts } from './ports.mjs';
+import { choosePorts, exchange, freePorts, LOOPBACK } from './ports.mjs';
 import { java, run } from './tools.mjs';
 
 /**
@@ -66,7 +66,8 @@ function serverProperties({ nodeId, port, controllerPort, controllers, replicas,
 /**
  * Formats the storage once. The work is done in a folder that is renamed at the end: an interrupted format leaves
  * nothing that looks finished. Storage and settings are two things: the settings are written anew at every start.
- * @param {{ java: string, libs: string, data: string, properties: string, clusterId: string | undefined, quorum: string[] }} node
+ * @param {{ java: string, libs: string, data: string, properties: string, clusterId: string | undefined, quorum:
+ * string[] }} node
  */
 async function format({ java: command, libs, data, properties, clusterId, quorum }) {
   const log = path.join(data, 'log');
@@ -208,7 +209,10 @@ export async function startKafkaCluster(options = {}) {
   };
 }
 
-/** Kafka's text form of a UUID, made from a small number: the same cluster gets the same ids at every start. @param {number} n */
+/**
+ * Kafka's text form of a UUID, made from a small number: the same cluster gets the same ids at every start.
+ * @param {number} n
+ */
 function uuid(n) {
   const bytes = Buffer.alloc(16);
   bytes.write('ssom-local', 0, 'latin1');

@@ -1,8 +1,8 @@
 // A lock between processes that cannot go stale: whoever listens on the socket holds it, and the kernel closes the
 // socket of a process that dies.
 import { createHash } from 'node:crypto';
-import net from 'node:net';
 import { rm } from 'node:fs/promises';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

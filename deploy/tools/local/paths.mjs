@@ -9,8 +9,8 @@ export const checkout = path.resolve(path.dirname(fileURLToPath(import.meta.url)
 export const defaultDir = path.join(checkout, '.local');
 
 /**
- * Jars and binaries. Shared by every stack of this checkout, and never removed by `--clean`. CI keeps them across checkouts
- * by naming a cache.
+ * Jars and binaries. Shared by every stack of this checkout, and never removed by `--clean`. CI keeps them across
+ * checkouts by naming a cache.
  */
 export const defaultDownloads = process.env['SSOM_CACHE_DIR']
   ? path.join(process.env['SSOM_CACHE_DIR'], 'stack')

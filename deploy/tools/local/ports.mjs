@@ -1,6 +1,6 @@
 // Ports: finding a free one, waiting for one, and telling who has one.
 import { randomInt } from 'node:crypto';
-import { readFile, readdir, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import net from 'node:net';
 import { StackError } from './errors.mjs';
 import { run, which } from './tools.mjs';

@@ -2,7 +2,7 @@
 // outlives the process that started it. fsync stays on: a benchmark against this one tells the truth.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs';
-import { chown, readFile, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chown, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../make-folder.mjs';
@@ -10,7 +10,7 @@ import { startDaemon } from './daemon.mjs';
 import { StackError } from './errors.mjs';
 import { withLock } from './lock.mjs';
 import { checkout, defaultDir, pathsOf } from './paths.mjs';
-import { LOOPBACK, choosePorts, exchange } from './ports.mjs';
+import { choosePorts, exchange, LOOPBACK } from './ports.mjs';
 import { run } from './tools.mjs';
 
 const SUPER = 'ssom';
@@ -75,7 +75,11 @@ function otherUser() {
   );
 }
 
-/** @param {{ uid: number, gid: number, name: string }} user @param {string} folder @throws {StackError} not reachable */
+/**
+ * @param {{ uid: number, gid: number, name: string }} user
+ * @param {string} folder
+ * @throws {StackError} not reachable
+ */
 function assertReachable(user, folder) {
   const parts = path.resolve(folder).split(path.sep);
   for (let i = 2; i <= parts.length; i++) {
@@ -121,7 +125,8 @@ const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
 
 /**
  * Makes the database cluster once, in a folder that is renamed when it is whole.
- * @param {{ native: string, data: string, user: { uid: number, gid: number } | undefined, password: string, database: string }} wanted
+ * @param {{ native: string, data: string, user: { uid: number, gid: number } | undefined, password: string, database:
+ * string }} wanted
  */
 async function initialise({ native, data, user, password, database }) {
   const pgdata = path.join(data, 'pgdata');

@@ -6,7 +6,7 @@ import { startDaemon } from './daemon.mjs';
 import { fetchRegistry } from './download.mjs';
 import { StackError } from './errors.mjs';
 import { defaultDir, pathsOf } from './paths.mjs';
-import { LOOPBACK, choosePorts } from './ports.mjs';
+import { choosePorts, LOOPBACK } from './ports.mjs';
 import { java } from './tools.mjs';
 
 /** @typedef {import('./stack.mjs').BasicAuth} BasicAuth */

@@ -104,7 +104,9 @@ export interface KafkaCluster {
   stop(): Promise<void>;
 }
 
-/** Starts several brokers (all of them controllers too) and waits until each has joined. Names: `kafka-1`, `kafka-2`... */
+/**
+ * Starts several brokers (all of them controllers too) and waits until each has joined. Names: `kafka-1`, `kafka-2`...
+ */
 export function startKafkaCluster(options?: KafkaClusterOptions): Promise<KafkaCluster>;
 
 export interface BasicAuth {
@@ -144,7 +146,9 @@ export interface Jaeger extends Daemon {
   readonly otlpHttpUrl: string;
 }
 
-/** Starts Jaeger; spans are kept in memory and are lost when it stops. The first call on a machine builds it (minutes). */
+/**
+ * Starts Jaeger; spans are kept in memory and are lost when it stops. The first call on a machine builds it (minutes).
+ */
 export function startJaeger(options?: JaegerOptions): Promise<Jaeger>;
 
 export interface CollectorOptions extends StartOptions {

@@ -15,7 +15,8 @@ const MESSAGE_BYTES = 1_048_588;
 const LOG4J = fileURLToPath(new URL('log4j2-tools.properties', import.meta.url));
 
 /**
- * @param {NodeJS.ProcessEnv} [env] KAFKA_TOPIC_ALERT_CREATED, KAFKA_TOPIC_USER_ALERT and KAFKA_TOPIC_INBOX_CHANGE rename them
+ * @param {NodeJS.ProcessEnv} [env] KAFKA_TOPIC_ALERT_CREATED, KAFKA_TOPIC_USER_ALERT and KAFKA_TOPIC_INBOX_CHANGE
+ * rename them
  * @returns {Topic[]}
  */
 export function alertTopics(env = {}) {
@@ -95,8 +96,9 @@ export function readDescription(text) {
 }
 
 /**
- * Creates the topics that are missing. One that exists is left alone, whatever it has: wrong settings and partitions are
- * reported, not changed, because more partitions move keys to other ones and break the order per user while both are read.
+ * Creates the topics that are missing. One that exists is left alone, whatever it has: wrong settings and partitions
+ * are reported, not changed, because more partitions move keys to other ones and break the order per user while both
+ * are read.
  * @param {import('./stack.mjs').TopicOptions} options
  * @returns {Promise<import('./stack.mjs').TopicResult[]>}
  * @throws {StackError}

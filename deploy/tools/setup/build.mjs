@@ -1,9 +1,8 @@
-// Compiles the TypeScript sources into .build, where tsc keeps its notes too (see tsconfig.json), when they changed. By content, not by time: a git checkout or a
-// copy changes only times. Reading 300 files takes 20 ms.
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+// Compiles the TypeScript sources into .build, where tsc keeps its notes too (see tsconfig.json), when they changed. By
+// content, not by time: a git checkout or a copy changes only times. Reading 300 files takes 20 ms.
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
-
 import { NODE_MODULES, readJson, ROOT, run, SetupError, sha256, step, writeJson } from './common.mjs';
 import { lockHash } from './packages.mjs';
 

@@ -15,10 +15,9 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-
 import { makeFolder } from '../make-folder.mjs';
 import {
   childEnv,

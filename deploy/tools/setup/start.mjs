@@ -1,6 +1,5 @@
 // `npm start`: the set-up, then the whole service in one process, with our arguments handed on.
 import { fileURLToPath } from 'url';
-
 import { runService } from './run-service.mjs';
 import { setupOrExit } from './setup.mjs';
 

@@ -1,6 +1,5 @@
 // The set-up's steps in their order. Each knows by a look that takes milliseconds whether it is needed.
 import { constants } from 'node:os';
-
 import { build, buildNeeded } from './build.mjs';
 import { killChild, ROOT, seconds } from './common.mjs';
 import { bringKafkaClient, kafkaClientNeeded } from './kafka-client.mjs';

@@ -1,6 +1,5 @@
 // What compiling the Kafka client needs from the system.
 import { existsSync } from 'node:fs';
-
 import { childEnv, failureText, run, SetupError, step } from './common.mjs';
 
 /** Named after Debian's packages, each with how to see that it is there. */

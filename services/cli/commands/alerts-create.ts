@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { AlertClientError } from '../../client/errors.js';
 import type { CreateAlertResponse__Output } from '../../gen/types.js';
-import { readAlert, parseAlertLine } from '../io/alert-input.js';
-import { sendChunks, type Item, type Tally } from '../io/batch-sender.js';
-import { callerIdentity, withClient, type CallerFlags, type ProtoKind, type ProtoLevel } from '../command.js';
-import { FAILED, INTERRUPTED, OK, print, say, UsageError, type Context } from '../context.js';
-import { createJson, createNotes } from '../views/create-notes.js';
+import { type CallerFlags, callerIdentity, type ProtoKind, type ProtoLevel, withClient } from '../command.js';
+import { type Context, FAILED, INTERRUPTED, OK, print, say, UsageError } from '../context.js';
+import { parseAlertLine, readAlert } from '../io/alert-input.js';
+import { type Item, sendChunks, type Tally } from '../io/batch-sender.js';
 import { Problems } from '../io/fields.js';
 import { describeFileError, jsonLines, openInput } from '../io/input-file.js';
 import { joinObjects } from '../io/json-objects.js';
 import { chunked, LONGEST, readLines } from '../io/lines.js';
+import { createJson, createNotes } from '../views/create-notes.js';
 import { count, oneLine } from '../views/text.js';
 
 export interface CreateFlags extends CallerFlags {

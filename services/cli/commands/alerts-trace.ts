@@ -1,14 +1,14 @@
 import { AlertClientError } from '../../client/errors.js';
 import type { Alert__Output, AlertProgress__Output } from '../../gen/types.js';
 import { wallClock } from '../../lib/wall-clock.js';
-import { callerIdentity, withClient, type CallerFlags } from '../command.js';
-import { FAILED, INTERRUPTED, OK, print, say, UsageError, type Context } from '../context.js';
+import { type CallerFlags, callerIdentity, withClient } from '../command.js';
+import { type Context, FAILED, INTERRUPTED, OK, print, say, UsageError } from '../context.js';
+import { readRoles, roleAddresses, type RolesFlags, type RoleState } from '../io/roles.js';
 import { unreachedNotes } from '../views/create-notes.js';
 import { alertJson, progressJson } from '../views/format.js';
-import { readRoles, roleAddresses, type RolesFlags, type RoleState } from '../io/roles.js';
 import { checkProblems, isKnown } from '../views/system.js';
-import { count, duration, oneLine, painter, type Paint } from '../views/text.js';
-import { missingCount, stepsOf, verdictOf, type Step } from '../views/trace.js';
+import { count, duration, oneLine, type Paint, painter } from '../views/text.js';
+import { missingCount, type Step, stepsOf, verdictOf } from '../views/trace.js';
 import { reasonsOf } from '../views/trace-reasons.js';
 
 export interface TraceFlags extends CallerFlags, RolesFlags {
@@ -39,7 +39,8 @@ export async function traceAlert(context: Context, alertId: number, flags: Trace
     try {
       answer = await client.getAlert({ alertId }, { signal });
     } catch (error) {
-      // Without the alert-api, or its database, nothing is known of the alert; what the roles say of themselves may be why.
+      // Without the alert-api, or its database, nothing is known of the alert; what the roles say of themselves may be
+      // why.
       const isAway = error instanceof AlertClientError && ['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(error.code);
       if (isAway) for (const line of (await asking).flatMap(selfReport)) say(context, line);
       throw error;

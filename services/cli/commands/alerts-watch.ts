@@ -1,6 +1,6 @@
 import type { StreamEvent, StreamOptions } from '../../client/stream.js';
-import { toFilter, withClient, type ConnectionFlags, type FilterFlags } from '../command.js';
-import { FAILED, OK, print, say, UsageError, type Context } from '../context.js';
+import { type ConnectionFlags, type FilterFlags, toFilter, withClient } from '../command.js';
+import { type Context, FAILED, OK, print, say, UsageError } from '../context.js';
 import { changeLine, changesJson } from '../views/format.js';
 import { describeError } from '../views/problems.js';
 import { duration, painter } from '../views/text.js';

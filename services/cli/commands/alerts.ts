@@ -1,26 +1,26 @@
 import type { Command } from 'commander';
 import { ALERT_KINDS, ALERT_LEVELS } from '../../domain/alert.js';
-import { createAlerts, type CreateFlags } from './alerts-create.js';
-import { JAEGER_DEFAULT, traceAlert, type TraceFlags } from './alerts-trace.js';
-import { watchAlerts, type WatchFlags } from './alerts-watch.js';
 import {
+  type AddCommands,
+  type CallerFlags,
   callerFlags,
   callerIdentity,
   collect,
   examples,
   filterFlags,
-  parseWhole,
   parseKind,
   parseLevel,
+  parseWhole,
   userFlags,
   withClient,
-  type AddCommands,
-  type CallerFlags,
 } from '../command.js';
-import { OK, print, type Context } from '../context.js';
-import { alertJson, alertLines, progressJson } from '../views/format.js';
+import { type Context, OK, print } from '../context.js';
 import { rolesFlag } from '../io/roles.js';
+import { alertJson, alertLines, progressJson } from '../views/format.js';
 import { painter } from '../views/text.js';
+import { createAlerts, type CreateFlags } from './alerts-create.js';
+import { JAEGER_DEFAULT, traceAlert, type TraceFlags } from './alerts-trace.js';
+import { watchAlerts, type WatchFlags } from './alerts-watch.js';
 
 export const addAlerts: AddCommands = (program, context, done) => {
   const alerts = program

@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from 'commander';
-import type { Device__Output } from '../../gen/types.js';
 import { DEVICE_PLATFORMS, type DevicePlatform } from '../../domain/device.js';
-import { examples, parseWhole, userFlags, withClient, type AddCommands, type ConnectionFlags } from '../command.js';
-import { OK, print, say, UsageError, type Context } from '../context.js';
+import type { Device__Output } from '../../gen/types.js';
+import { type AddCommands, type ConnectionFlags, examples, parseWhole, userFlags, withClient } from '../command.js';
+import { type Context, OK, print, say, UsageError } from '../context.js';
 import { findEnum } from '../io/fields.js';
 import { dateAndClock, timeJson } from '../views/format.js';
 import { oneLine } from '../views/text.js';

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { callerFlags, callerIdentity, examples, withClient, type AddCommands, type CallerFlags } from '../command.js';
-import { FAILED, INTERRUPTED, OK, print, say, type Context } from '../context.js';
-import { parseDirectory } from '../io/directory-input.js';
 import type { DirectoryWarning__Output } from '../../gen/types.js';
+import { type AddCommands, type CallerFlags, callerFlags, callerIdentity, examples, withClient } from '../command.js';
+import { type Context, FAILED, INTERRUPTED, OK, print, say } from '../context.js';
+import { parseDirectory } from '../io/directory-input.js';
 import { describeFileError, openInput } from '../io/input-file.js';
 import { count, oneLine } from '../views/text.js';
 

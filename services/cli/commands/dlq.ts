@@ -1,12 +1,12 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { DeadLetter } from '../../lib/kafka/dead-letter-topic.js';
 import type { IncomingRecord } from '../../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../../lib/kafka/producer.js';
 import type { KeptDeadLetter } from '../../store/kept-dead-letters.js';
-import { examples, parseWhole, type AddCommands } from '../command.js';
-import { FAILED, INTERRUPTED, OK, print, say, type Context } from '../context.js';
-import { count, oneLine } from '../views/text.js';
+import { type AddCommands, examples, parseWhole } from '../command.js';
+import { type Context, FAILED, INTERRUPTED, OK, print, say } from '../context.js';
 import { parseTime } from '../io/times.js';
+import { count, oneLine } from '../views/text.js';
 
 interface Filter {
   readonly topic?: string;

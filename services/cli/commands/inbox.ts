@@ -1,17 +1,17 @@
 import type { AlertClient } from '../../client/client.js';
 import {
+  type AddCommands,
   collectIds,
+  type ConnectionFlags,
   examples,
+  type FilterFlags,
   filterFlags,
   parseWhole,
   toFilter,
   userFlags,
   withClient,
-  type AddCommands,
-  type ConnectionFlags,
-  type FilterFlags,
 } from '../command.js';
-import { OK, print, say, type Context } from '../context.js';
+import { type Context, OK, print, say } from '../context.js';
 import { entryJson, entryLine } from '../views/format.js';
 import { painter } from '../views/text.js';
 

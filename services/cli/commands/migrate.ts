@@ -1,7 +1,7 @@
 import type { ForeignVersion } from '../../events/events.js';
 import type { Config } from '../../lib/config/load.js';
-import { examples, type AddCommands } from '../command.js';
-import { FAILED, OK, print, say, UsageError, type Context } from '../context.js';
+import { type AddCommands, examples } from '../command.js';
+import { type Context, FAILED, OK, print, say, UsageError } from '../context.js';
 import { count, oneLine } from '../views/text.js';
 
 interface MigrateFlags {

@@ -1,8 +1,8 @@
 import type { Database } from '../../lib/postgres.js';
-import { examples, type AddCommands } from '../command.js';
-import { FAILED, OK, print, say, type Context } from '../context.js';
-import { count } from '../views/text.js';
+import { type AddCommands, examples } from '../command.js';
+import { type Context, FAILED, OK, print, say } from '../context.js';
 import { parseTime } from '../io/times.js';
+import { count } from '../views/text.js';
 
 interface ReconcileFlags {
   readonly since?: number;

@@ -1,6 +1,6 @@
 import { Argument } from 'commander';
 import { ROLE_NAMES, STANDALONE } from '../../domain/role-names.js';
-import { examples, type AddCommands } from '../command.js';
+import { type AddCommands, examples } from '../command.js';
 
 export const addRun: AddCommands = (program, context, done) => {
   program

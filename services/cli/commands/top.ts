@@ -1,11 +1,11 @@
 import { InvalidArgumentError } from 'commander';
 import { wait } from '../../lib/retry.js';
 import { wallClock } from '../../lib/wall-clock.js';
-import { examples, type AddCommands } from '../command.js';
-import { FAILED, INTERRUPTED, OK, print, say, type Context } from '../context.js';
+import { type AddCommands, examples } from '../command.js';
+import { type Context, FAILED, INTERRUPTED, OK, print, say } from '../context.js';
 import { readRoles, roleAddresses, rolesFlag, type RolesFlags } from '../io/roles.js';
 import { painter } from '../views/text.js';
-import { History, type Figures } from '../views/top-figures.js';
+import { type Figures, History } from '../views/top-figures.js';
 import { frameOf } from '../views/top-frame.js';
 
 interface TopFlags extends RolesFlags {

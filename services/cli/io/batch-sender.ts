@@ -1,7 +1,7 @@
+import type { CreateAlertRequest } from '../../client/check-request.js';
 import type { AlertClient } from '../../client/client.js';
 import { AlertClientError, toClientError } from '../../client/errors.js';
 import type { BatchItemError__Output, CreateAlertResponse__Output } from '../../gen/types.js';
-import type { CreateAlertRequest } from '../../client/check-request.js';
 import { backoffMs, wait } from '../../lib/retry.js';
 import { describeItemError } from '../views/problems.js';
 

@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
 import type { Context } from '../context.js';
-import { parseJson } from './json-text.js';
-import { appended, LONGEST, type Line } from './lines.js';
 import { oneLine } from '../views/text.js';
+import { parseJson } from './json-text.js';
+import { appended, type Line, LONGEST } from './lines.js';
 
 /** What a file is, when it is not the text that was wanted, and what to do about it. */
 class ForeignFile extends Error {}
@@ -68,8 +68,8 @@ const LOOKS: readonly { readonly line: RegExp; readonly like: string }[] = [
 ];
 
 /**
- * The lines of a file of JSON objects, if that is what it is. One line that is no JSON may have been cut off; two at the beginning,
- * or nothing else, are another kind of file.
+ * The lines of a file of JSON objects, if that is what it is. One line that is no JSON may have been cut off; two at
+ * the beginning, or nothing else, are another kind of file.
  * @throws an error that describeFileError explains, for text of another kind, or an array over several lines
  */
 export async function* jsonLines(lines: AsyncIterable<Line>, file: string): AsyncGenerator<Line, void, undefined> {

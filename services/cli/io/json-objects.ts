@@ -1,6 +1,9 @@
 import { appended, type Line } from './lines.js';
 
-/** Opened and not closed so far, behind a part of a JSON text; undefined: it is no JSON, as a string ended with its line. */
+/**
+ * Opened and not closed so far, behind a part of a JSON text; undefined: it is no JSON, as a string ended with its
+ * line.
+ */
 function openBrackets(text: string, open: number): number | undefined {
   let inString = false;
   for (let index = 0; index < text.length; index += 1) {
@@ -14,8 +17,9 @@ function openBrackets(text: string, open: number): number | undefined {
 }
 
 /**
- * The objects of JSON lines, one a line, or over several as they are printed for people. What begins with a brace in the first
- * column is an object of its own, so that one that was cut off takes no other with it. Whatever else there is comes line by line.
+ * The objects of JSON lines, one a line, or over several as they are printed for people. What begins with a brace in
+ * the first column is an object of its own, so that one that was cut off takes no other with it. Whatever else there is
+ * comes line by line.
  * @param longest in bytes; an object that is longer is named as such a line is
  */
 export async function* joinObjects(lines: AsyncIterable<Line>, longest: number): AsyncGenerator<Line, void, undefined> {

@@ -10,7 +10,10 @@ export interface Line {
   readonly bytes: number;
 }
 
-/** A text and the next of its lines, with the blank ones that were left out since the line `last`: problems are told by lines. */
+/**
+ * A text and the next of its lines, with the blank ones that were left out since the line `last`: problems are told by
+ * lines.
+ */
 export function appended(text: string, last: number, { number, text: next = '' }: Line): string {
   return `${text}${'\n'.repeat(number - last)}${next}`;
 }

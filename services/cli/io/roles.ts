@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { PROCESS_NAMES, ROLE_NAMES, type ProcessName } from '../../domain/role-names.js';
-import { UsageError, type Context } from '../context.js';
+import { PROCESS_NAMES, type ProcessName, ROLE_NAMES } from '../../domain/role-names.js';
+import { type Context, UsageError } from '../context.js';
+import { messageOf } from '../views/problems.js';
 import { isObject } from './fields.js';
 import { MetricsPage } from './metrics-page.js';
-import { messageOf } from '../views/problems.js';
 
 /** Where the roles of one machine serve HTTP unless HTTP_LISTEN says otherwise, in the order of ROLE_NAMES. */
 const FIRST_PORT = 9464;

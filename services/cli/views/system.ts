@@ -120,8 +120,8 @@ export function isKnown(states: readonly RoleState[]): boolean {
 }
 
 /**
- * What keeps a role from its work now, each in one sentence; none: it answers, is ready, and has nothing before it, or nothing
- * is known of the system at all.
+ * What keeps a role from its work now, each in one sentence; none: it answers, is ready, and has nothing before it, or
+ * nothing is known of the system at all.
  */
 export function problemsOf(role: RoleName, states: readonly RoleState[]): string[] {
   if (!isKnown(states)) return [];

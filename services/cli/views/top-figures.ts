@@ -1,6 +1,6 @@
-import { bucketsOf, quantile, type Buckets } from '../io/metrics-page.js';
+import { type Buckets, bucketsOf, quantile } from '../io/metrics-page.js';
 import type { RoleState } from '../io/roles.js';
-import { groupsOf, openBreakers, type GroupState, type OpenBreaker } from './system.js';
+import { groupsOf, type GroupState, type OpenBreaker, openBreakers } from './system.js';
 
 const COUNTERS = {
   created: ['ssom_alerts_created_total', {}],

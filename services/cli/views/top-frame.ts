@@ -1,7 +1,7 @@
 import type { RoleState } from '../io/roles.js';
-import { failedChecks, missingRoles, nameOf, type GroupState } from './system.js';
+import { failedChecks, type GroupState, missingRoles, nameOf } from './system.js';
 import { count, duration, oneLine, type Paint, type Style } from './text.js';
-import { HOPS, RATES, type Figures } from './top-figures.js';
+import { type Figures, HOPS, RATES } from './top-figures.js';
 
 /** Text, or text in a style. */
 type Segment = string | readonly [Style, string];

@@ -6,8 +6,8 @@ import { count, duration, oneLine } from './text.js';
 import { millis, missingCount, pendingPushes } from './trace.js';
 
 /**
- * Why an alert is not further, as far as it and the roles tell; the first is the nearest cause. Empty: it has come all its way,
- * and the streams are served.
+ * Why an alert is not further, as far as it and the roles tell; the first is the nearest cause. Empty: it has come all
+ * its way, and the streams are served.
  * @param now milliseconds since 1970
  */
 export function reasonsOf(progress: AlertProgress__Output, states: readonly RoleState[], now: number): string[] {
@@ -97,7 +97,10 @@ function pushReasons(progress: AlertProgress__Output, states: readonly RoleState
 /** FCM's code for a device that it does not know any more: nothing is left to be sent to, so that is no dead letter. */
 const DEVICE_GONE = 'messaging/registration-token-not-registered';
 
-/** Those that were given up, and what can be done. GetAlert does not name their dead letters, as no inbox waits for them. */
+/**
+ * Those that were given up, and what can be done. GetAlert does not name their dead letters, as no inbox waits for
+ * them.
+ */
 function failedPushes({ pushes }: AlertProgress__Output): string[] {
   const failed = pushes.filter(({ state, error }) => state === 'PUSH_STATE_FAILED' && error !== '');
   const lines = failed

@@ -33,7 +33,8 @@ export function stepsOf(alert: Alert__Output, progress: AlertProgress__Output): 
   const isPublished = progress.publishedAt !== null;
   const inInboxes = millis(progress.lastDeliveredAt);
   const notedAt = millis(progress.fannedOutAt);
-  // Its end is noted some 50 ms later than it was, when delivery may be through: it was no later than the last delivery.
+  // Its end is noted some 50 ms later than it was, when delivery may be through: it was no later than the last
+  // delivery.
   const isThrough = recipients > 0 && delivered >= recipients && notedAt !== null && inInboxes !== null;
   const fannedOut = isThrough ? Math.min(notedAt, inInboxes) : notedAt;
   const step = (name: Step['name'], at: number | null, before: number | null, more: Partial<Step> = {}): Step => {

@@ -7,8 +7,8 @@ import { makeFolder } from '../../lib/make-folder.js';
 const NAME = 'instance.sock';
 
 /**
- * Makes sure that one instance alone uses a data folder. The lock is a Unix socket in the folder that the instance listens on,
- * so it goes with the process, however that ends, and all who use the folder find it.
+ * Makes sure that one instance alone uses a data folder. The lock is a Unix socket in the folder that the instance
+ * listens on, so it goes with the process, however that ends, and all who use the folder find it.
  * @returns a function that gives the lock back
  * @throws if a living instance holds it
  */
@@ -54,7 +54,10 @@ async function openFolder(dataDir: string): Promise<number> {
   }
 }
 
-/** Takes away the socket of a dead instance. Somebody else may have done so meanwhile, and listens there: that one is put back. */
+/**
+ * Takes away the socket of a dead instance. Somebody else may have done so meanwhile, and listens there: that one is
+ * put back.
+ */
 async function removeLeftover(path: (name: string) => string): Promise<void> {
   const aside = path(`${NAME}-${randomUUID().slice(0, 8)}`);
   try {

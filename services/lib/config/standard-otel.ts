@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 
 /*
- * OpenTelemetry's standard variables that are no variables of ours: those that its SDK reads by itself, which are looked at before it
- * does, as it would ignore a wrong one; and those that mean nothing here, which are refused with what is right.
+ * OpenTelemetry's standard variables that are no variables of ours: those that its SDK reads by itself, which are
+ * looked at before it does, as it would ignore a wrong one; and those that mean nothing here, which are refused with
+ * what is right.
  */
 
 interface ReadBySdk {
@@ -11,7 +12,10 @@ interface ReadBySdk {
   readonly isRight: (text: string) => boolean;
 }
 
-/** The pairs of key=value,key=value…, percent-decoded; undefined for anything else, as the SDK would leave out all of it. */
+/**
+ * The pairs of key=value,key=value…, percent-decoded; undefined for anything else, as the SDK would leave out all of
+ * it.
+ */
 function pairsOf(text: string): [key: string, value: string][] | undefined {
   try {
     const pairs = text

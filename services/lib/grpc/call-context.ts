@@ -1,8 +1,8 @@
 import { AlertError } from '../../domain/errors.js';
 import type { Logger } from '../logging.js';
-import { judgeDatabaseError } from '../postgres-errors.js';
 import { CallEnded, type Database, type StatementObserver } from '../postgres.js';
-import { traceIdOf, type Span } from '../telemetry/tracing.js';
+import { judgeDatabaseError } from '../postgres-errors.js';
+import { type Span, traceIdOf } from '../telemetry/tracing.js';
 import { databaseStatus } from './database-status.js';
 import type { Identity } from './identity.js';
 
@@ -11,7 +11,10 @@ export class CallContext {
   constructor(
     private readonly path: string,
     readonly identity: Identity,
-    /** Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can stop. */
+    /**
+     * Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can
+     * stop.
+     */
     readonly signal: AbortSignal,
     private readonly shared: { readonly database: Database; readonly logger: Logger },
     readonly span?: Span,
@@ -27,8 +30,8 @@ export class CallContext {
   }
 
   /**
-   * What the caller is told of an error: the one translation, for a call and for an item of a batch. What we did not foresee is
-   * logged whole, and the caller learns nothing of our insides.
+   * What the caller is told of an error: the one translation, for a call and for an item of a batch. What we did not
+   * foresee is logged whole, and the caller learns nothing of our insides.
    */
   translate(thrown: Error): AlertError {
     // Why nobody waits any more: the caller has gone, or this server shuts down.

@@ -6,8 +6,8 @@ interface Listeners {
 }
 
 /**
- * Bounds the connections of a server that listens; one more is closed as soon as it is made. grpc-js has no public way to what it
- * listens with, which are servers of Node's net.
+ * Bounds the connections of a server that listens; one more is closed as soon as it is made. grpc-js has no public way
+ * to what it listens with, which are servers of Node's net.
  * @returns how many there are
  */
 export function boundConnections(server: Server, max: number, onRefused: () => void): () => number {

@@ -4,8 +4,8 @@ import type { HealthImplementation, ServingStatus } from 'grpc-health-check';
 type Watch = handleServerStreamingCall<{ service: string }, { status: ServingStatus | 'SERVICE_UNKNOWN' }>;
 
 /**
- * Serves grpc.health.v1. Who watches a service that there is not is told so by us: the implementation keeps each name that it
- * was ever asked for.
+ * Serves grpc.health.v1. Who watches a service that there is not is told so by us: the implementation keeps each name
+ * that it was ever asked for.
  */
 export function addHealth(server: Server, health: HealthImplementation, isKnown: (service: string) => boolean): void {
   health.addToServer({

@@ -3,7 +3,10 @@ import { AlertError } from '../../domain/errors.js';
 import { SharedRoom } from '../shared-room.js';
 import { EventLoopTurns, Turns } from '../turns.js';
 
-/** Requests that are larger are decoded when their turn comes: 10,000 names take 1.2 ms, and 60 such calls may begin at once. */
+/**
+ * Requests that are larger are decoded when their turn comes: 10,000 names take 1.2 ms, and 60 such calls may begin at
+ * once.
+ */
 const LARGE_BYTES = 16_384;
 /** A caller's next request is begun while less than this is at work: two with 10,000 names, or two batches of 500. */
 const AT_WORK_BYTES = 192 * 1024;
@@ -51,8 +54,8 @@ export function leavingLargeUnread(method: Method): Method {
 }
 
 /**
- * Requests that take long to decode, and what follows. Of each caller a few are at work, and the others wait as the bytes they
- * came in: so what one sends at once neither holds up the event loop nor fills the memory with names.
+ * Requests that take long to decode, and what follows. Of each caller a few are at work, and the others wait as the
+ * bytes they came in: so what one sends at once neither holds up the event loop nor fills the memory with names.
  */
 export class LargeRequests {
   /** Bytes of those that wait or are at work. */
@@ -66,8 +69,8 @@ export class LargeRequests {
   /**
    * Does a request's work when its turn comes.
    * @param refusal asked before it is decoded
-   * @throws AlertError RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_CALLS) if the caller has too much here; UndecodableRequest; the
-   * signal's reason if it aborts before the turn comes; the refusal; what `work` throws
+   * @throws AlertError RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_CALLS) if the caller has too much here;
+   * UndecodableRequest; the signal's reason if it aborts before the turn comes; the refusal; what `work` throws
    */
   async run<T>(
     caller: string,

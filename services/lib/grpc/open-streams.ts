@@ -15,8 +15,8 @@ export interface OpenStreamsOptions {
 }
 
 /**
- * Bounds streams that need no identity, for each connection and in all. From their headers on: a client that sends nothing more
- * holds one as well.
+ * Bounds streams that need no identity, for each connection and in all. From their headers on: a client that sends
+ * nothing more holds one as well.
  */
 export class OpenStreams {
   readonly #sessions = new WeakMap<Http2Session, number>();

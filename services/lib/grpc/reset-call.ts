@@ -24,8 +24,8 @@ export function metadataOf(call: object): Metadata | undefined {
 }
 
 /**
- * Ends a server's call at once, with what it has written and its client has not read. An error that is emitted on a call
- * waits for that client for ever; grpc-js has no public way past it. A client sees RESOURCE_EXHAUSTED.
+ * Ends a server's call at once, with what it has written and its client has not read. An error that is emitted on a
+ * call waits for that client for ever; grpc-js has no public way past it. A client sees RESOURCE_EXHAUSTED.
  */
 export function resetCall(call: object): void {
   const stream = streamOf((call as { call?: object }).call ?? {});

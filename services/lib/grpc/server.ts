@@ -4,17 +4,17 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { AlertError } from '../../domain/errors.js';
-import type { Database } from '../postgres.js';
 import type { Logger } from '../logging.js';
+import type { Database } from '../postgres.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR, TRACEPARENT } from '../telemetry/names.js';
 import { StatementSpans } from '../telemetry/statements.js';
-import { failSpan, SpanKind, traceparentOf, validTraceparent, type Span, type Tracing } from '../telemetry/tracing.js';
+import { failSpan, type Span, SpanKind, traceparentOf, type Tracing, validTraceparent } from '../telemetry/tracing.js';
 import type { EventLoopTurns } from '../turns.js';
 import { CallContext } from './call-context.js';
 import { boundConnections } from './connections.js';
-import { callerKey, type Authenticate, type Identity } from './identity.js';
 import { addHealth } from './health.js';
+import { type Authenticate, callerKey, type Identity } from './identity.js';
 import { LargeRequests, leavingLargeUnread, UnreadRequest } from './large-requests.js';
 import { OpenStreams, pass } from './open-streams.js';
 import { metadataOf } from './reset-call.js';
@@ -79,7 +79,10 @@ const BOUNDS = [
   'connections',
 ] as const;
 type Bound = (typeof BOUNDS)[number];
-/** These need no identity and take 11 KB each. A client that looks after health watches each service, a tool reflects once. */
+/**
+ * These need no identity and take 11 KB each. A client that looks after health watches each service, a tool reflects
+ * once.
+ */
 const HEALTH_WATCHES = { prefix: '/grpc.health.v1.Health/Watch', perConnection: 20, max: 1000 };
 const REFLECTIONS = { prefix: '/grpc.reflection.', perConnection: 10, max: 100 };
 
@@ -272,8 +275,8 @@ export class GrpcServer {
   }
 
   /**
-   * Refuses calls of who has as many running as it may before their requests are read: a batch of 500 takes as long to decode as
-   * 50 others to serve. Who else is refused learns it from the handler.
+   * Refuses calls of who has as many running as it may before their requests are read: a batch of 500 takes as long to
+   * decode as 50 others to serve. Who else is refused learns it from the handler.
    */
   readonly #refuseUnread: grpc.ServerInterceptor = ({ path, responseStream }, call) => {
     const metadata = responseStream || !this.#services.includes(path.split('/')[1]!) ? undefined : metadataOf(call);

@@ -16,8 +16,8 @@ export interface BatchLoopOptions {
   readonly logEachBatch: boolean;
   readonly logger: Logger;
   /**
-   * Must have no effect beyond the first when it is called again with the same records, alone or with others. Two calls may run at
-   * once; they share no key.
+   * Must have no effect beyond the first when it is called again with the same records, alone or with others. Two calls
+   * may run at once; they share no key.
    * @param patient these, of one key, may wait in line for what somebody else holds, about a second
    */
   readonly handle: (records: readonly IncomingRecord[], patient: boolean) => Promise<Handled>;
@@ -34,9 +34,9 @@ interface Reading {
 
 /**
  * Polls, handles and commits batches one after the other. In an outage a batch is tried again with backoff until it
- * succeeds or its partitions are revoked, fetching is paused and the group membership stays alive; what is one record's fault is
- * sorted out by triage. What has to wait is set aside with what follows of its keys and tried beside the batches. Nothing is
- * committed that was not handled or put among the dead letters.
+ * succeeds or its partitions are revoked, fetching is paused and the group membership stays alive; what is one record's
+ * fault is sorted out by triage. What has to wait is set aside with what follows of its keys and tried beside the
+ * batches. Nothing is committed that was not handled or put among the dead letters.
  */
 export class BatchLoop {
   #working: Promise<unknown> = Promise.resolve();

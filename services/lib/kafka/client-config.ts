@@ -43,8 +43,8 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
     // How soon a topic that was made anew is noticed: a group that formed before it has nothing assigned until then.
     'topic.metadata.refresh.interval.ms': 5000,
     'socket.keepalive.enable': true,
-    // How long a request may go unanswered before its connection is taken for dead. With librdkafka's 60 s three hops over
-    // connections that a router had forgotten took 160 s to recover, one after the other; see test/labs/faults.
+    // How long a request may go unanswered before its connection is taken for dead. With librdkafka's 60 s three hops
+    // over connections that a router had forgotten took 160 s to recover, one after the other; see test/labs/faults.
     'socket.timeout.ms': config.kafkaSocketTimeoutMs,
     'socket.nagle.disable': true,
     'statistics.interval.ms': 5000,
@@ -76,8 +76,9 @@ export function producerSettings(brokers: Brokers, config: KafkaConfig, clientId
     'linger.ms': config.producerLingerMs,
     'queue.buffering.max.kbytes': Math.ceil(config.producerBufferMemory / 1024),
     'compression.type': config.producerCompressionType,
-    // Of an uncompressed record, whereas a broker's limit is one of compressed bytes: a record of many equal bytes that it took
-    // must fit into the dead letters, or its partition would stand still. Up to 2 MiB compressed their topics take.
+    // Of an uncompressed record, whereas a broker's limit is one of compressed bytes: a record of many equal bytes that
+    // it took must fit into the dead letters, or its partition would stand still. Up to 2 MiB compressed their topics
+    // take.
     'message.max.bytes': Math.max(RECORD_BYTES.deadLetter, Math.min(config.producerBufferMemory, 1_000_000_000)),
     'request.timeout.ms': config.producerRequestTimeoutMs,
     'message.timeout.ms': config.producerDeliveryTimeoutMs,
@@ -108,8 +109,9 @@ export function consumerSettings(brokers: Brokers, config: KafkaConfig, clientId
     // What is fetched ahead of the handler, for all partitions together, and what one answer may bring on top of that.
     'queued.max.messages.kbytes': 16_384,
     'fetch.max.bytes': 16_777_216,
-    // For each partition. A small record takes ten times its bytes in librdkafka: with 1 MiB (its default) and 10,000 records
-    // delivery held 481 MB while it worked off 1,000,000, with these 294 MB, at the same 20,000/s. What is larger still comes.
+    // For each partition. A small record takes ten times its bytes in librdkafka: with 1 MiB (its default) and 10,000
+    // records delivery held 481 MB while it worked off 1,000,000, with these 294 MB, at the same 20,000/s. What is
+    // larger still comes.
     'max.partition.fetch.bytes': 262_144,
     'queued.min.messages': 2000,
     // How long a partition that has as many is left alone; 1 s by default, in which a batch loop could run dry.

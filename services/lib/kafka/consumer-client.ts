@@ -1,6 +1,6 @@
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
-import { consumerSettings, type Brokers, type KafkaConfig } from './client-config.js';
+import { type Brokers, consumerSettings, type KafkaConfig } from './client-config.js';
 import type { PartitionOffset } from './incoming-record.js';
 import { NativeConsumer, type NativeListeners } from './native-consumer.js';
 

@@ -1,8 +1,8 @@
 import type { Logger } from '../logging.js';
 import { wait } from '../retry.js';
-import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
-import { partitionName, type IncomingRecord, type PartitionOffset } from './incoming-record.js';
+import { type IncomingRecord, partitionName, type PartitionOffset } from './incoming-record.js';
+import type { WakeUps } from './wake-ups.js';
 
 /** A partition that cannot be taken up again for so long has its client replaced. */
 const TAKE_UP_MAX_MS = 30_000;
@@ -63,8 +63,8 @@ export class ConsumerPauses {
   }
 
   /**
-   * Waits without fetching; the membership of the group stays alive. Ends early when the signal aborts or the assignment
-   * changes.
+   * Waits without fetching; the membership of the group stays alive. Ends early when the signal aborts or the
+   * assignment changes.
    */
   async idle(ms: number, signal: AbortSignal): Promise<void> {
     const { client, arrivals } = this;

@@ -1,5 +1,5 @@
-import { NO_REQUESTS, requestTimes, type ClientStatistics, type PartitionStatistics } from './client-statistics.js';
-import { partitionName, type IncomingRecord, type PartitionOffset, type TopicPartition } from './incoming-record.js';
+import { type ClientStatistics, NO_REQUESTS, type PartitionStatistics, requestTimes } from './client-statistics.js';
+import { type IncomingRecord, partitionName, type PartitionOffset, type TopicPartition } from './incoming-record.js';
 
 /** Told of each partition's lag. */
 export interface LagListener {
@@ -9,7 +9,9 @@ export interface LagListener {
   forget(): void;
 }
 
-/** Where a partition begins and ends, as a broker says, and up to where the group has committed; -1 where it has not. */
+/**
+ * Where a partition begins and ends, as a broker says, and up to where the group has committed; -1 where it has not.
+ */
 interface Ends {
   readonly low: number;
   readonly high: number;
@@ -154,8 +156,8 @@ export class ConsumerProgress {
     { partition, consumer_lag, ...offsets }: PartitionStatistics,
     isMember: boolean,
   ): void {
-    // librdkafka counts from the committed position. Without one it is what was not handed out yet: of all there is for a
-    // member of a group, of what came since its start for a gateway.
+    // librdkafka counts from the committed position. Without one it is what was not handed out yet: of all there is for
+    // a member of a group, of what came since its start for a gateway.
     const from =
       offsets.app_offset >= 0 ? offsets.app_offset : isMember ? Math.max(offsets.lo_offset, 0) : offsets.hi_offset;
     const { hi_offset } = offsets;

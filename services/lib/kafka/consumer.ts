@@ -1,8 +1,7 @@
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
-import { WakeUps } from './wake-ups.js';
 import type { Brokers, KafkaConfig } from './client-config.js';
-import { ConsumerClient, type ClientOptions } from './consumer-client.js';
+import { type ClientOptions, ConsumerClient } from './consumer-client.js';
 import { ConsumerPauses } from './consumer-pauses.js';
 import { ConsumerProgress, type LagListener } from './consumer-progress.js';
 import { GroupMembership } from './group-membership.js';
@@ -11,9 +10,10 @@ import { OffsetCommits } from './offset-commits.js';
 import { positionsAfter } from './offset-tracker.js';
 import { PartitionEnds } from './partition-ends.js';
 import { SkipLog } from './skip-log.js';
-import { Subscription, type Begin } from './subscription.js';
+import { type Begin, Subscription } from './subscription.js';
 import { beginnings, committedOffsets, partitionsOf, watermarks } from './topic-offsets.js';
 import { WaitingRecords } from './waiting-records.js';
+import { WakeUps } from './wake-ups.js';
 
 export type { IncomingRecord, PartitionOffset } from './incoming-record.js';
 
@@ -24,8 +24,8 @@ export interface ConsumerOptions extends ClientOptions {
    */
   readonly onRevoke?: () => Promise<void>;
   /**
-   * Called when a broadcast begins at the ends, the first time and after its client was replaced: what was published before
-   * will not come.
+   * Called when a broadcast begins at the ends, the first time and after its client was replaced: what was published
+   * before will not come.
    */
   readonly onBegin?: () => void;
   readonly lags?: LagListener;
@@ -40,13 +40,14 @@ const CLOSE_MS = 4000;
  * A consumer is divided by how long state lives, and who changes it.
  * - As long as the consumer: what it reads and how it begins (Subscription), its place in the group (GroupMembership).
  * - As long as a client of librdkafka, which may stall and be replaced: ConsumerClient.
- * - As long as an assignment, which has a number, the generation: where reading has come to (ConsumerProgress), what is to be
+ * - As long as an assignment, which has a number, the generation: where reading has come to (ConsumerProgress), what is
+ * to be
  *   committed (OffsetCommits), what is set aside (ConsumerPauses). They are cleared together, below, when it ends.
  */
 
 /**
- * Reads records when it is asked for them, so that back-pressure is simply not asking: librdkafka goes on fetching up to
- * its own bounds and keeps the group membership alive.
+ * Reads records when it is asked for them, so that back-pressure is simply not asking: librdkafka goes on fetching up
+ * to its own bounds and keeps the group membership alive.
  *
  * It uses the raw client, woken by librdkafka's queue-not-empty callback and then reading with a time-out of 0. At 200
  * records/s that takes 1.6 ms from produce to handler, as flow mode does (1.5); `consume(n)` with a blocking time-out
@@ -122,8 +123,8 @@ export class Consumer {
   }
 
   /**
-   * Reads all partitions of a topic from their present ends, outside any group. When this returns, whatever is published
-   * afterwards will be read.
+   * Reads all partitions of a topic from their present ends, outside any group. When this returns, whatever is
+   * published afterwards will be read.
    */
   static async broadcast(
     brokers: Brokers,
@@ -220,7 +221,10 @@ export class Consumer {
     return this.brokers.inProcess && records.some(opensTopic) ? this.#withoutOpenings(records) : records;
   }
 
-  /** The in-process broker makes a topic by an empty record, which is nobody's. Nothing lies before it, so its position is passed. */
+  /**
+   * The in-process broker makes a topic by an empty record, which is nobody's. Nothing lies before it, so its position
+   * is passed.
+   */
   #withoutOpenings(records: readonly IncomingRecord[]): IncomingRecord[] {
     if (this.#membership.hasJoined) this.commit(positionsAfter(records.filter(opensTopic)), this.generation);
     return records.filter((record) => !opensTopic(record));
@@ -268,8 +272,8 @@ export class Consumer {
   }
 
   /**
-   * Commits positions (the offset behind the last finished record). They are sent at once, or together with those of the
-   * next 100 ms if there was a commit just before. A failure is logged: the records will come again.
+   * Commits positions (the offset behind the last finished record). They are sent at once, or together with those of
+   * the next 100 ms if there was a commit just before. A failure is logged: the records will come again.
    */
   commit(offsets: readonly PartitionOffset[], generation: number): void {
     if (generation !== this.generation || this.#client.isClosed) return;
@@ -277,8 +281,8 @@ export class Consumer {
   }
 
   /**
-   * Waits without fetching, while something that the records need is away. The membership of the group stays alive. Ends
-   * early when the signal aborts or the assignment changes.
+   * Waits without fetching, while something that the records need is away. The membership of the group stays alive.
+   * Ends early when the signal aborts or the assignment changes.
    */
   async idle(ms: number, signal: AbortSignal): Promise<void> {
     await this.#pauses.idle(ms, signal);
@@ -386,7 +390,9 @@ function follows(record: IncomingRecord, last: IncomingRecord): boolean {
   return record.offset === last.offset + 1 && record.partition === last.partition && record.topic === last.topic;
 }
 
-/** The client assigns each header to an object by its name: the value of one named `__proto__` becomes the prototype. */
+/**
+ * The client assigns each header to an object by its name: the value of one named `__proto__` becomes the prototype.
+ */
 function tidyHeaders(headers: IncomingRecord['headers'] = []): IncomingRecord['headers'] {
   if (headers.every((header) => Object.keys(header).length > 0)) return headers;
   return headers.map((header) =>

@@ -1,5 +1,5 @@
-import { DLQ_HEADER, dlqTopicOf } from './dead-letters.js';
 import type { Consumer, IncomingRecord } from './consumer.js';
+import { DLQ_HEADER, dlqTopicOf } from './dead-letters.js';
 import type { OutgoingHeader, OutgoingRecord } from './producer.js';
 
 const ADDED: ReadonlySet<string> = new Set(Object.values(DLQ_HEADER));

@@ -1,13 +1,13 @@
-import { deadLetterReason } from './failure.js';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
-import type { Metrics } from '../telemetry/metrics.js';
 import { startSend } from '../telemetry/kafka-spans.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { ATTR } from '../telemetry/names.js';
 import { SpanBudget } from '../telemetry/span-budget.js';
-import { failSpan, isSampled, spanTime, traceIdOf, type Attributes, type Tracing } from '../telemetry/tracing.js';
+import { type Attributes, failSpan, isSampled, spanTime, traceIdOf, type Tracing } from '../telemetry/tracing.js';
 import type { IncomingRecord } from './consumer.js';
-import { PublishFailed, type OutgoingHeader, type OutgoingRecord, type Producer } from './producer.js';
+import { deadLetterReason } from './failure.js';
+import { type OutgoingHeader, type OutgoingRecord, type Producer, PublishFailed } from './producer.js';
 import { recordTraceparent } from './record-traceparent.js';
 
 /** Why a record was given up. */
@@ -41,11 +41,14 @@ export const DLQ_HEADER = {
 
 const MESSAGE_MAX = 2000;
 /**
- * How long a dead-letter topic may take, for which the records of its partition wait. A record that it takes later is there, and kept in
- * PostgreSQL until it is there twice.
+ * How long a dead-letter topic may take, for which the records of its partition wait. A record that it takes later is
+ * there, and kept in PostgreSQL until it is there twice.
  */
 const PATIENCE_MS = 2000;
-/** How long a topic that took none is not asked again for the next one: a thousand bad records would wait one after the other. */
+/**
+ * How long a topic that took none is not asked again for the next one: a thousand bad records would wait one after the
+ * other.
+ */
 const REFUSING_MS = 10_000;
 
 export function dlqTopicOf(topic: string): string {
@@ -101,9 +104,9 @@ export function deadLetterHeaders(
 }
 
 /**
- * Where records go that cannot be handled: `<topic>-dlq`, key, value and headers byte for byte, with the reason in added
- * headers. A record may get there twice, if a process dies before it has committed. What the topic does not take waits in
- * PostgreSQL, and the records behind it go on.
+ * Where records go that cannot be handled: `<topic>-dlq`, key, value and headers byte for byte, with the reason in
+ * added headers. A record may get there twice, if a process dies before it has committed. What the topic does not take
+ * waits in PostgreSQL, and the records behind it go on.
  */
 export class DeadLetters {
   readonly #count;

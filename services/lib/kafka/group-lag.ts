@@ -14,8 +14,8 @@ export interface PartitionLag extends WatchedGroup {
 }
 
 /**
- * How far groups are behind, as the broker sees it: a consumer tells its own lag only while it runs, and the lag of a group
- * whose consumers have all stopped is the one that somebody must hear of.
+ * How far groups are behind, as the broker sees it: a consumer tells its own lag only while it runs, and the lag of a
+ * group whose consumers have all stopped is the one that somebody must hear of.
  *
  * It asks by consumers that read nothing: listConsumerGroupOffsets of the admin client ends the process (SIGSEGV) for a
  * group that has committed nothing, in 1.10.1.

@@ -1,11 +1,11 @@
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
-import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import { partitionName, type PartitionOffset } from './incoming-record.js';
 import type { NativeConsumer } from './native-consumer.js';
 import type { OffsetCommits } from './offset-commits.js';
+import type { WakeUps } from './wake-ups.js';
 
 const REVOKE_WAIT_MS = 10_000;
 
@@ -22,7 +22,9 @@ export interface Member {
   readonly endAssignment: () => void;
 }
 
-/** A consumer's place in its group: which partitions are its own, as the group says. Outside any group it never joins. */
+/**
+ * A consumer's place in its group: which partitions are its own, as the group says. Outside any group it never joins.
+ */
 export class GroupMembership {
   #isRebalancing = false;
   #hasJoined = false;

@@ -1,7 +1,7 @@
 import type { Metrics, Reading } from '../telemetry/metrics.js';
 import type { RequestTimes } from './client-statistics.js';
 import type { Consumer } from './consumer.js';
-import { WAITING_MAX, type Producer } from './producer.js';
+import { type Producer, WAITING_MAX } from './producer.js';
 
 /** librdkafka's queue.buffering.max.messages. */
 const PRODUCER_QUEUE_MAX = 100_000;

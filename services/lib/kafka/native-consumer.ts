@@ -39,9 +39,9 @@ const FATAL = RdKafka.CODES.ERRORS.ERR__FATAL;
 const REQUEST_MS = 5000;
 
 /**
- * One client of librdkafka, from its making to its end: the only place that calls it. Called in a state that it is not made
- * for it throws, now and then only (its events may come after its end), or ends the process (assignmentLost of one that
- * is not connected). So every call here looks at the state first.
+ * One client of librdkafka, from its making to its end: the only place that calls it. Called in a state that it is not
+ * made for it throws, now and then only (its events may come after its end), or ends the process (assignmentLost of one
+ * that is not connected). So every call here looks at the state first.
  */
 export class NativeConsumer {
   readonly #raw: Raw;
@@ -98,14 +98,17 @@ export class NativeConsumer {
         if (this.#state === 'open') return resolve();
         const reason = failed ? `: ${(this.#lastError ?? error).message}` : ' before it was closed';
         reject(new Error(`no Kafka broker answered at ${where}${reason}`));
-        // It has disconnected itself; this ends its callbacks. One that was closed meanwhile did not know that it was open.
+        // It has disconnected itself; this ends its callbacks. One that was closed meanwhile did not know that it was
+        // open.
         if (failed) this.#raw.disconnect();
         else if (this.#state === 'closed') void this.#disconnect();
       });
     });
   }
 
-  /** Resolves when it has left its group and is gone; it may never answer, and holds a thread of libuv's pool meanwhile. */
+  /**
+   * Resolves when it has left its group and is gone; it may never answer, and holds a thread of libuv's pool meanwhile.
+   */
   async close(): Promise<void> {
     if (this.#state === 'open') {
       await this.#disconnect();

@@ -3,9 +3,9 @@ import type { ConsumerClient } from './consumer-client.js';
 import { partitionName, type PartitionOffset } from './incoming-record.js';
 
 /**
- * A consumer commits at most this often. Each commit is an append to a topic of Kafka's own: at 200 alerts/s, one a batch and
- * group made 600 appends/s, more than the alerts themselves. What was handled and not committed is handled again after a
- * crash, without effect.
+ * A consumer commits at most this often. Each commit is an append to a topic of Kafka's own: at 200 alerts/s, one a
+ * batch and group made 600 appends/s, more than the alerts themselves. What was handled and not committed is handled
+ * again after a crash, without effect.
  */
 const COMMIT_INTERVAL_MS = 100;
 
@@ -35,8 +35,8 @@ export class OffsetCommits {
   }
 
   /**
-   * Commits positions at once, or together with those of the next COMMIT_INTERVAL_MS if there was a commit just before. A
-   * failure is logged: the records will come again.
+   * Commits positions at once, or together with those of the next COMMIT_INTERVAL_MS if there was a commit just before.
+   * A failure is logged: the records will come again.
    */
   add(offsets: readonly PartitionOffset[]): void {
     for (const position of offsets) this.#waiting.set(partitionName(position), position);

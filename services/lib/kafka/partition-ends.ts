@@ -1,11 +1,11 @@
 import type { Logger } from '../logging.js';
-import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import type { ConsumerProgress } from './consumer-progress.js';
 import type { GroupMembership } from './group-membership.js';
 import { partitionName, type PartitionOffset } from './incoming-record.js';
 import { committedOffsets, watermarks } from './topic-offsets.js';
+import type { WakeUps } from './wake-ups.js';
 
 /** From one look to the next. */
 const LOOK_MS = 10_000;
@@ -13,8 +13,8 @@ const LOOK_MS = 10_000;
 const FIRST_LOOK_MS = 1000;
 
 /**
- * Asks brokers for the ends of partitions that are not being read on: paused, set aside, or standing still. What librdkafka
- * tells of them is as old as its last fetch, and that their records were removed meanwhile it never tells.
+ * Asks brokers for the ends of partitions that are not being read on: paused, set aside, or standing still. What
+ * librdkafka tells of them is as old as its last fetch, and that their records were removed meanwhile it never tells.
  */
 export class PartitionEnds {
   #timer: NodeJS.Timeout | undefined;

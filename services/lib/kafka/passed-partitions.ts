@@ -1,17 +1,17 @@
+import type { Logger } from '../logging.js';
 import { wait } from '../retry.js';
 import type { Brokers, KafkaConfig } from './client-config.js';
 import { Consumer } from './consumer.js';
-import type { Logger } from '../logging.js';
 import { partitionOfKey } from './partitioner.js';
 
 const POLL_MS = 200;
 
 /**
- * Tells which partitions of a topic a group has read up to where they ended when it was asked: of a key whose partition was passed
- * nothing is on its way that was published before.
+ * Tells which partitions of a topic a group has read up to where they ended when it was asked: of a key whose partition
+ * was passed nothing is on its way that was published before.
  *
- * A topic that was given more partitions may have older records of a key elsewhere. Who takes them for lost sends them a
- * second time, which has no effect.
+ * A topic that was given more partitions may have older records of a key elsewhere. Who takes them for lost sends them
+ * a second time, which has no effect.
  */
 export class PassedPartitions {
   #observer: Promise<Consumer> | undefined;

@@ -2,8 +2,8 @@ import { RdKafka } from '@confluentinc/kafka-javascript';
 import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
-import { batchMeans, NO_REQUESTS, requestTimes, type BatchMeans, type ClientStatistics } from './client-statistics.js';
-import { producerSettings, type Brokers, type KafkaConfig } from './client-config.js';
+import { type Brokers, type KafkaConfig, producerSettings } from './client-config.js';
+import { type BatchMeans, batchMeans, type ClientStatistics, NO_REQUESTS, requestTimes } from './client-statistics.js';
 import { hear } from './hear.js';
 import { likelyCause, TopicRefusals } from './topic-refusals.js';
 
@@ -213,8 +213,8 @@ export class Producer {
   }
 
   /**
-   * A fatal error ends an idempotent producer for good: a cluster that was wiped no longer knows its sequence numbers. A
-   * new client takes its place; what was in flight fails, and its publishers try again.
+   * A fatal error ends an idempotent producer for good: a cluster that was wiped no longer knows its sequence numbers.
+   * A new client takes its place; what was in flight fails, and its publishers try again.
    * @param successor connected already; without it one is connected, however often it takes
    */
   async #replace(broken: Client, reason: Error, successor?: Client): Promise<void> {
@@ -244,7 +244,10 @@ export class Producer {
     }
   }
 
-  /** Takes a new client: the old one's view of the cluster is known to be wrong. What is in flight fails, to be tried again. */
+  /**
+   * Takes a new client: the old one's view of the cluster is known to be wrong. What is in flight fails, to be tried
+   * again.
+   */
   async renew(reason: Error): Promise<void> {
     if (this.#client !== undefined) await this.#replace(this.#client, reason);
   }
@@ -366,9 +369,10 @@ export class Producer {
   }
 
   /**
-   * After a cluster was wiped and made anew at the same address, librdkafka ignores some or all of its leaders as outdated
-   * and waits for them until the delivery time-out, again and again. Brokers that answer while old records stay
-   * unacknowledged give that away; that others are acknowledged meanwhile says nothing, since they have other partitions.
+   * After a cluster was wiped and made anew at the same address, librdkafka ignores some or all of its leaders as
+   * outdated and waits for them until the delivery time-out, again and again. Brokers that answer while old records
+   * stay unacknowledged give that away; that others are acknowledged meanwhile says nothing, since they have other
+   * partitions.
    */
   async #watch(): Promise<void> {
     const client = this.#client;
@@ -389,8 +393,9 @@ export class Producer {
   }
 
   /**
-   * After all brokers had been away one client of ten found none of them again, not even for metadata, while its connections
-   * stood: 12 minutes, until its process ended. A client that is new tells that from an outage, and takes its place.
+   * After all brokers had been away one client of ten found none of them again, not even for metadata, while its
+   * connections stood: 12 minutes, until its process ended. A client that is new tells that from an outage, and takes
+   * its place.
    */
   async #tryAnother(client: Client): Promise<void> {
     if (performance.now() < this.#unansweredSince! + STALL_MS) return;

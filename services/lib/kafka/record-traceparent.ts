@@ -2,7 +2,10 @@ import { TRACEPARENT } from '../telemetry/names.js';
 import { validTraceparent } from '../telemetry/tracing.js';
 import type { IncomingRecord } from './consumer.js';
 
-/** The last header that was parsed: in a broadcast the same one comes thousands of times, and parsing took 3 % of delivery's CPU. */
+/**
+ * The last header that was parsed: in a broadcast the same one comes thousands of times, and parsing took 3 % of
+ * delivery's CPU.
+ */
 let parsed: { readonly text: string; readonly traceparent: string | undefined } = { text: '', traceparent: undefined };
 
 /** The traceparent that a record carries, if it is well-formed. */

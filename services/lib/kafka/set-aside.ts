@@ -1,9 +1,12 @@
-import { partitionName, type IncomingRecord, type PartitionOffset } from './incoming-record.js';
+import { type IncomingRecord, partitionName, type PartitionOffset } from './incoming-record.js';
 import { positionsAfter } from './offset-tracker.js';
 
 /** Records that wait in memory, of all keys; a partition that brings more of these keys has to wait. */
 export const SET_ASIDE_MAX = 10_000;
-/** Records of a partition behind its first that waits; whoever takes the partition over handles them again, without effect. */
+/**
+ * Records of a partition behind its first that waits; whoever takes the partition over handles them again, without
+ * effect.
+ */
 export const SPAN_MAX = 100_000;
 /** How long a record that fails alone waits until it is tried again. */
 export const SUSPECT_WAIT_MS = 1000;
@@ -23,8 +26,8 @@ export interface WaitingKey {
 }
 
 /**
- * Records that cannot be handled yet, with what follows of the same keys, while those of other keys go on: order is kept for
- * each key. Nothing from the first of them on is committed in its partition.
+ * Records that cannot be handled yet, with what follows of the same keys, while those of other keys go on: order is
+ * kept for each key. Nothing from the first of them on is committed in its partition.
  */
 export class SetAside {
   readonly #keys = new Map<string, WaitingKey>();
@@ -54,7 +57,8 @@ export class SetAside {
 
   /**
    * Keeps what follows a key that waits.
-   * @returns what is taken, what of it is to be handled now, and from where on partitions have to wait: too much waits here
+   * @returns what is taken, what of it is to be handled now, and from where on partitions have to wait: too much waits
+   * here
    */
   admit(records: readonly IncomingRecord[]): {
     taken: readonly IncomingRecord[];

@@ -29,18 +29,19 @@ export interface Watched {
 /** A loop asks at least this often unless its handler is busy. */
 const ASKS_WITHIN_MS = 2000;
 /**
- * A rebalance waits for members that finish what is in hand, 10 s each, and for dead ones until their sessions end, 30 s. Twice
- * that is no rebalance any more.
+ * A rebalance waits for members that finish what is in hand, 10 s each, and for dead ones until their sessions end, 30
+ * s. Twice that is no rebalance any more.
  */
 const UNASSIGNED_MAX_MS = 60_000;
 
 /**
- * Watches for a client that leaves a partition's records where they are for `stallMs` although it is asked and has nothing else
- * at hand, and has it replaced; at the first look if the topic was made anew. librdkafka's consumer may stall while it keeps
- * its group membership alive (issue 476 of the Kafka client), also on some of its partitions alone: after a cluster was
- * wiped it ignores leaders that it takes for outdated. And one that has given up its partitions, and is not given any for
- * UNASSIGNED_MAX_MS: after a broker had stood still for 8 s librdkafka knew no broker any more and never looked again. While it always has more at hand than it is asked for nothing is
- * said of what it has not brought.
+ * Watches for a client that leaves a partition's records where they are for `stallMs` although it is asked and has
+ * nothing else at hand, and has it replaced; at the first look if the topic was made anew. librdkafka's consumer may
+ * stall while it keeps its group membership alive (issue 476 of the Kafka client), also on some of its partitions
+ * alone: after a cluster was wiped it ignores leaders that it takes for outdated. And one that has given up its
+ * partitions, and is not given any for UNASSIGNED_MAX_MS: after a broker had stood still for 8 s librdkafka knew no
+ * broker any more and never looked again. While it always has more at hand than it is asked for nothing is said of what
+ * it has not brought.
  * @returns the timer, to be cleared with the consumer
  */
 export function watchForStalls(watched: Watched, stallMs: number, logger: Logger): NodeJS.Timeout {

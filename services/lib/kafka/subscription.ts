@@ -1,5 +1,4 @@
 import type { Logger } from '../logging.js';
-import type { WakeUps } from './wake-ups.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import type { GroupMembership } from './group-membership.js';
@@ -7,6 +6,7 @@ import type { PartitionEnds } from './partition-ends.js';
 import { watchForStalls } from './stall-watch.js';
 import { partitionsOf } from './topic-offsets.js';
 import type { WaitingRecords } from './waiting-records.js';
+import type { WakeUps } from './wake-ups.js';
 
 /** Has a client that is connected read, as a member of a group or from the ends. */
 export type Begin = () => Promise<void> | void;
@@ -21,7 +21,10 @@ interface Reading {
   readonly ends: PartitionEnds;
 }
 
-/** Which topics a consumer reads, and how it begins: once, and again with a new client whenever the one before has stalled. */
+/**
+ * Which topics a consumer reads, and how it begins: once, and again with a new client whenever the one before has
+ * stalled.
+ */
 export class Subscription {
   #topics: readonly string[] = [];
   #begin: Begin | undefined;

@@ -1,6 +1,6 @@
 /*
- * What brokers say of topics and of what a group has committed. It is asked through a consumer's client, whether that reads
- * or not.
+ * What brokers say of topics and of what a group has committed. It is asked through a consumer's client, whether that
+ * reads or not.
  */
 import type { ConsumerClient } from './consumer-client.js';
 import { partitionName, type PartitionOffset, type TopicPartition } from './incoming-record.js';
@@ -40,8 +40,8 @@ export async function committedOffsets(
 }
 
 /**
- * Where reading whole topics, outside any group, is to begin in the partitions that are not assigned yet: at their ends; at
- * the first offset of one that appears while others are read, since records may be in it already.
+ * Where reading whole topics, outside any group, is to begin in the partitions that are not assigned yet: at their
+ * ends; at the first offset of one that appears while others are read, since records may be in it already.
  */
 export async function beginnings(
   client: ConsumerClient,

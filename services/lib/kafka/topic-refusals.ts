@@ -5,13 +5,17 @@ const { ERRORS } = RdKafka.CODES;
 const IN_SYNC =
   'fewer replicas are in sync than its min.insync.replicas, which must not be above its replication factor';
 
-/** What a broker's refusal says of the settings of a topic. It cannot be asked for them: the client has no describeConfigs. */
+/**
+ * What a broker's refusal says of the settings of a topic. It cannot be asked for them: the client has no
+ * describeConfigs.
+ */
 const SETTINGS: ReadonlyMap<number, string> = new Map([
   [
     ERRORS.ERR_MSG_SIZE_TOO_LARGE,
     `its max.message.bytes is below ${RECORD_BYTES.work}, of a dead-letter topic ${RECORD_BYTES.deadLetter}`,
   ],
-  // Of a record without a key in a compacted topic; and whatever else a broker, or a plug-in of it, finds wrong with a record.
+  // Of a record without a key in a compacted topic; and whatever else a broker, or a plug-in of it, finds wrong with a
+  // record.
   [
     ERRORS.ERR_INVALID_RECORD,
     'the broker finds records invalid: its cleanup.policy must be delete, and the broker must not check schemas',
@@ -26,7 +30,10 @@ export function likelyCause(error: unknown): string | undefined {
   return SETTINGS.get((error as { code?: number } | null | undefined)?.code ?? 0);
 }
 
-/** What waits is tried again every 5 minutes at least; what is refused no more, and is sent no more, is forgotten after this. */
+/**
+ * What waits is tried again every 5 minutes at least; what is refused no more, and is sent no more, is forgotten after
+ * this.
+ */
 const FORGET_MS = 10 * 60_000;
 
 /** Topics that refuse records for how they are set, until they take one again. Times are of performance.now(). */

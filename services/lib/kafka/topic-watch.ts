@@ -9,9 +9,10 @@ const UNKNOWN_TOPIC = RdKafka.CODES.ERRORS.ERR_UNKNOWN_TOPIC_OR_PART;
 type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
 
 /**
- * Notices that topics were made anew under their old names, as after the loss of a cluster, by their ids. librdkafka's producers and
- * consumers do not: they compare leader epochs, which begin at 0 again, and ignore each partition's new leader until it
- * has had as many elections as the old one. Without this some partitions stood still for minutes; see test/labs/faults.
+ * Notices that topics were made anew under their old names, as after the loss of a cluster, by their ids. librdkafka's
+ * producers and consumers do not: they compare leader epochs, which begin at 0 again, and ignore each partition's new
+ * leader until it has had as many elections as the old one. Without this some partitions stood still for minutes; see
+ * test/labs/faults.
  */
 export class TopicWatch {
   readonly #ids = new Map<string, string>();

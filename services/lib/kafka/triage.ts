@@ -1,9 +1,9 @@
-import { classify } from './failure.js';
 import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import { wallClock } from '../wall-clock.js';
 import type { IncomingRecord } from './consumer.js';
 import type { DeadLetters } from './dead-letters.js';
+import { classify } from './failure.js';
 import type { PoisonRecord } from './poison-record.js';
 import { keyOf, SetAside } from './set-aside.js';
 
@@ -37,7 +37,10 @@ interface Batch {
   readonly held: Set<string>;
   /** Records that failed alone, one after the other with no success between them. */
   failuresInARow: number;
-  /** Handles a record that is picked by chance: whether it works tells a few bad neighbours from an outage that looks otherwise. */
+  /**
+   * Handles a record that is picked by chance: whether it works tells a few bad neighbours from an outage that looks
+   * otherwise.
+   */
   readonly control: () => Promise<void>;
 }
 
@@ -66,9 +69,10 @@ const FAILURES_IN_A_ROW = 3;
 const SUSPECTS_MAX = 10_000;
 
 /**
- * Finds out which record of a failing batch is at fault, by halving. What can never work goes to the dead letters at once, and
- * what fails in an unknown way when it has failed alone `attempts` times and after each failure some other record has
- * succeeded. A time-out, a lock, a deadlock is no evidence against a record, however often: it waits, and others go on.
+ * Finds out which record of a failing batch is at fault, by halving. What can never work goes to the dead letters at
+ * once, and what fails in an unknown way when it has failed alone `attempts` times and after each failure some other
+ * record has succeeded. A time-out, a lock, a deadlock is no evidence against a record, however often: it waits, and
+ * others go on.
  */
 export class Triage {
   readonly #suspects = new Map<string, Suspect>();
@@ -94,9 +98,9 @@ export class Triage {
   }
 
   /**
-   * Handles records, however they have to be divided. Afterwards each is handled, dead, or in the list that is returned: those
-   * are to be tried again after a while, and so are records of their keys that follow. Nothing behind them in their
-   * partitions may be committed.
+   * Handles records, however they have to be divided. Afterwards each is handled, dead, or in the list that is
+   * returned: those are to be tried again after a while, and so are records of their keys that follow. Nothing behind
+   * them in their partitions may be committed.
    * @param attempts how often they are tried as a whole
    * @throws NotTheRecordsFault in an outage; what was handled may be handled again
    */

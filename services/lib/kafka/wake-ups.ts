@@ -1,6 +1,6 @@
 /**
- * What is known of the records that librdkafka has fetched: whether there may be any, and the wait for some when there are
- * none. Times are of performance.now().
+ * What is known of the records that librdkafka has fetched: whether there may be any, and the wait for some when there
+ * are none. Times are of performance.now().
  */
 export class WakeUps {
   #expected = true;

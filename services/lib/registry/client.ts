@@ -1,6 +1,6 @@
+import { checkSchema, UnusableSchema } from '../avro.js';
 import { Breaker, type BreakerState } from '../breaker.js';
 import type { Logger } from '../logging.js';
-import { checkSchema, UnusableSchema } from '../avro.js';
 
 export interface RegistryOptions {
   readonly url: string;

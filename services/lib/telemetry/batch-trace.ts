@@ -1,7 +1,7 @@
-import { isRecordedAttempt, type FailureCounts } from './attempts.js';
+import { type FailureCounts, isRecordedAttempt } from './attempts.js';
 import type { SpanBudget } from './span-budget.js';
 import { StatementLog } from './statements.js';
-import { endSpan, spanTime, type Attributes, type Span, type Tracing } from './tracing.js';
+import { type Attributes, endSpan, type Span, spanTime, type Tracing } from './tracing.js';
 import { showLongWait } from './wait-span.js';
 
 /** What a batch holds of one trace. */
@@ -37,8 +37,9 @@ export interface Outcome {
 }
 
 /**
- * The spans of work that is done for several traces at once: one for each share, in its own trace. A share may have it from the
- * beginning on (`ordinary`, `begin`), or at the end, if what became of it is worth one: SpanBudget and FailureCounts say which.
+ * The spans of work that is done for several traces at once: one for each share, in its own trace. A share may have it
+ * from the beginning on (`ordinary`, `begin`), or at the end, if what became of it is worth one: SpanBudget and
+ * FailureCounts say which.
  */
 export abstract class BatchTrace<S extends Share, Name = string> {
   #statements: StatementLog | undefined;

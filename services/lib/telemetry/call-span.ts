@@ -1,10 +1,10 @@
-import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { ATTR } from './names.js';
 import { traceparentOf } from './traceparent.js';
 
 /**
- * The span of one attempt of a call, below whatever the caller's own OpenTelemetry has active. A caller without it pays nothing:
- * there is no span then.
+ * The span of one attempt of a call, below whatever the caller's own OpenTelemetry has active. A caller without it pays
+ * nothing: there is no span then.
  */
 export class CallSpan {
   readonly #span: Span | undefined;

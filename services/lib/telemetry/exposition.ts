@@ -1,7 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import {
-  DataPointType,
   type DataPoint,
+  DataPointType,
   type Histogram,
   type MetricData,
   type ResourceMetrics,
@@ -41,7 +41,9 @@ export function exposition({ resource, scopeMetrics }: ResourceMetrics, format: 
   return [target, info, ...pages, ...end, ''].join('\n');
 }
 
-/** `ssom.outbox.age` as `ssom_outbox_age`; the unit of seconds is part of a name, `_total` of a counter's comes later. */
+/**
+ * `ssom.outbox.age` as `ssom_outbox_age`; the unit of seconds is part of a name, `_total` of a counter's comes later.
+ */
 export function familyName({ descriptor: { name, unit } }: Pick<MetricData, 'descriptor'>): string {
   const plain = name.replace(/[^a-zA-Z0-9_]/g, '_');
   return unit === 's' && !WITHOUT_UNIT.has(name) ? `${plain}_seconds` : plain;

@@ -1,4 +1,4 @@
-import { ValueType, type Attributes } from '@opentelemetry/api';
+import { type Attributes, ValueType } from '@opentelemetry/api';
 import { AggregationTemporality, DataPointType, type GaugeMetricData } from '@opentelemetry/sdk-metrics';
 import { wallClock } from '../wall-clock.js';
 import { timeOf } from './latency.js';
@@ -17,8 +17,8 @@ interface Gauge {
 }
 
 /**
- * Values as they are when somebody asks. OpenTelemetry's observable gauges show what was ever observed, for ever: the lag of a
- * partition that was given up stayed, and the alarm on it. Here what is not observed is not there.
+ * Values as they are when somebody asks. OpenTelemetry's observable gauges show what was ever observed, for ever: the
+ * lag of a partition that was given up stayed, and the alarm on it. Here what is not observed is not there.
  */
 export class Gauges {
   readonly #gauges = new Map<string, Gauge>();

@@ -1,5 +1,5 @@
 import { ATTR, KAFKA, SPAN } from './names.js';
-import { SpanKind, type Span, type SpanOptions, type Tracing } from './tracing.js';
+import { type Span, SpanKind, type SpanOptions, type Tracing } from './tracing.js';
 
 type KafkaSpanOptions = Omit<SpanOptions, 'kind'>;
 

@@ -1,8 +1,8 @@
-import { ValueType, type HrTime } from '@opentelemetry/api';
+import { type HrTime, ValueType } from '@opentelemetry/api';
 import {
   AggregationTemporality,
-  DataPointType,
   type DataPoint,
+  DataPointType,
   type Histogram,
   type HistogramMetricData,
 } from '@opentelemetry/sdk-metrics';
@@ -28,8 +28,8 @@ const ONE = '1'.charCodeAt(0);
 const SAMPLED_TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-01$/;
 
 /**
- * A histogram of seconds that keeps the last sampled trace of each bucket. OpenTelemetry's for JavaScript has no exemplars, and
- * takes one value at a time; this one takes as many equal ones as there are at once.
+ * A histogram of seconds that keeps the last sampled trace of each bucket. OpenTelemetry's for JavaScript has no
+ * exemplars, and takes one value at a time; this one takes as many equal ones as there are at once.
  */
 export class LatencyHistogram {
   readonly #counts: number[] = LATENCY_BUCKETS.map(() => 0).concat(0);

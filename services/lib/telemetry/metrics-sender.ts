@@ -1,13 +1,13 @@
 import type { Config } from '../config/load.js';
 import type { ReaderFactory } from './metrics.js';
-import { otlpTarget, type OtlpConfig } from './otlp.js';
+import { type OtlpConfig, otlpTarget } from './otlp.js';
 
 /** How long the last export may take, as the process ends. */
 const LAST_MS = 1000;
 
 /**
- * What sends metrics by OTLP, if that is configured; nothing of it is loaded otherwise. One that hangs or is away costs the
- * values of that time, and at most LAST_MS when the process ends.
+ * What sends metrics by OTLP, if that is configured; nothing of it is loaded otherwise. One that hangs or is away costs
+ * the values of that time, and at most LAST_MS when the process ends.
  */
 export async function metricsSender(
   config: OtlpConfig & Pick<Config, 'metricsExporter' | 'metricExportIntervalMs' | 'metricExportTimeoutMs'>,

@@ -1,4 +1,4 @@
-import type { ServerResponse, IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, type MetricProducer, type MetricReader } from '@opentelemetry/sdk-metrics';
@@ -70,7 +70,8 @@ export class Metrics {
     onUnreadable: OnUnreadable = () => undefined,
   ) {
     this.#gauges = new Gauges(onUnreadable);
-    // By OTLP the instance's id alone tells the instances of a role apart: without it their counters would be taken for one.
+    // By OTLP the instance's id alone tells the instances of a role apart: without it their counters would be taken for
+    // one.
     const resource = of.merge(resourceFromAttributes({ 'service.name': `ssom-${role}` }));
     const ours: MetricProducer = {
       collect: () => {
@@ -98,7 +99,9 @@ export class Metrics {
     return counter;
   }
 
-  /** A counter that is kept elsewhere and read when somebody asks: for what is counted more often than anything else. */
+  /**
+   * A counter that is kept elsewhere and read when somebody asks: for what is counted more often than anything else.
+   */
   total(name: string, description: string, read: () => Reading): void {
     this.meter.createObservableCounter(name, { description }).addCallback((result) => observe(result, read()));
   }
@@ -124,7 +127,10 @@ export class Metrics {
     return histogram;
   }
 
-  /** A value that is read when somebody asks. One that fails is left out, and labels that it does not name any more are gone. */
+  /**
+   * A value that is read when somebody asks. One that fails is left out, and labels that it does not name any more are
+   * gone.
+   */
   gauge(name: string, description: string, read: () => Reading, unit = ''): void {
     this.#gauges.add({ name, description, unit }, read);
   }

@@ -1,6 +1,6 @@
 /**
- * Names of spans and attributes: OpenTelemetry's semantic conventions (1.45), and ours under `ssom.`; those of an alert are in
- * domain/alert-attributes.ts. README.md beside this file says what each of ours means.
+ * Names of spans and attributes: OpenTelemetry's semantic conventions (1.45), and ours under `ssom.`; those of an alert
+ * are in domain/alert-attributes.ts. README.md beside this file says what each of ours means.
  */
 export const ATTR = {
   rpcSystem: 'rpc.system.name',

@@ -33,8 +33,8 @@ const WARN_MS = 60_000;
 const CLOSE_MS = 1000;
 
 /**
- * Gathers ended spans and exports them in batches, one after the other. It does what the SDK's BatchSpanProcessor does, and
- * counts what it drops. Nobody ever waits for it: a collector that hangs costs this queue and one batch.
+ * Gathers ended spans and exports them in batches, one after the other. It does what the SDK's BatchSpanProcessor does,
+ * and counts what it drops. Nobody ever waits for it: a collector that hangs costs this queue and one batch.
  */
 export class SpanQueue implements sdk.SpanProcessor {
   readonly counts: SpanCounts = { ended: 0, queueFull: 0, exportFailed: 0, shutdown: 0 };

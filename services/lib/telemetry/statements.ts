@@ -1,8 +1,8 @@
-import { sqlState, UNIQUE_VIOLATION } from '../postgres-errors.js';
 import type { StatementObserver } from '../postgres.js';
+import { sqlState, UNIQUE_VIOLATION } from '../postgres-errors.js';
 import { ATTR } from './names.js';
-import { failSpan, SpanKind, type Span, type Tracing } from './tracing.js';
 import { traceparentOf } from './traceparent.js';
+import { failSpan, type Span, SpanKind, type Tracing } from './tracing.js';
 
 interface Statement {
   readonly summary: string;
@@ -15,8 +15,8 @@ interface Statement {
 const STATEMENTS_MAX = 50;
 
 /**
- * Notes the statements of a piece of work, and makes spans of them afterwards: when it is known whose traces they belong to.
- * A note costs nothing to speak of; a span costs as much as the handling of a record.
+ * Notes the statements of a piece of work, and makes spans of them afterwards: when it is known whose traces they
+ * belong to. A note costs nothing to speak of; a span costs as much as the handling of a record.
  */
 export class StatementLog implements StatementObserver {
   readonly #statements: Statement[] = [];
@@ -55,7 +55,8 @@ function writeStatement(tracing: Tracing, parent: string | undefined, statement:
   if (error === undefined) return span.end(endedAt);
   const state = sqlState(error);
   if (state !== undefined) span.setAttribute(ATTR.dbStatus, state);
-  // An answer, which our statements wait for: it is there already. As an error it would make each repeated batch one to be kept.
+  // An answer, which our statements wait for: it is there already. As an error it would make each repeated batch one to
+  // be kept.
   if (state === UNIQUE_VIOLATION) return span.end(endedAt);
   failSpan(span, error, endedAt);
 }

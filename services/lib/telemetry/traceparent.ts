@@ -1,4 +1,4 @@
-import { context, trace, TraceFlags, type Span, type SpanContext } from '@opentelemetry/api';
+import { context, type Span, type SpanContext, trace, TraceFlags } from '@opentelemetry/api';
 
 /** W3C's version-traceid-spanid-flags; of a later version than 00 more may follow. */
 const PATTERN = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:$|-)/;

@@ -1,14 +1,14 @@
 import {
-  createContextKey,
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  trace,
   type Attributes,
   type Context,
+  createContextKey,
   type Link,
+  ROOT_CONTEXT,
   type Span,
+  SpanKind,
+  SpanStatusCode,
   type TimeInput,
+  trace,
   type Tracer,
 } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
@@ -17,8 +17,8 @@ import type { Config } from '../config/load.js';
 import type { Logger } from '../logging.js';
 import { CallerLimit } from './caller-limit.js';
 import { ATTR } from './names.js';
-import { otlpTarget, type OtlpConfig } from './otlp.js';
-import { SpanQueue, type SpanCounts } from './span-queue.js';
+import { type OtlpConfig, otlpTarget } from './otlp.js';
+import { type SpanCounts, SpanQueue } from './span-queue.js';
 import { isSampled, parseTraceparent } from './traceparent.js';
 
 export { SpanKind, type Attributes, type Span } from '@opentelemetry/api';
@@ -138,8 +138,8 @@ export class Tracing {
   }
 
   /**
-   * The span of a call. That a caller has its trace recorded is believed TRACE_CALLERS_MAX times a second; beyond, our sampler
-   * decides as if it had said nothing.
+   * The span of a call. That a caller has its trace recorded is believed TRACE_CALLERS_MAX times a second; beyond, our
+   * sampler decides as if it had said nothing.
    */
   startCall(name: string, options: SpanOptions): Span {
     const { parent } = options;

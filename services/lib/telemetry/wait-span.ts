@@ -1,5 +1,5 @@
 import { ATTR, SPAN } from './names.js';
-import { SpanKind, type Attributes, type Tracing } from './tracing.js';
+import { type Attributes, SpanKind, type Tracing } from './tracing.js';
 
 export interface Wait {
   /** Where it lay: a topic, or a table of what is to be done. */
@@ -15,8 +15,8 @@ export interface Wait {
 }
 
 /**
- * Shows a long wait as a span of its own, before the work that it held up. An attribute would tell as much to who looks at the
- * trace; but who looks for it asks by duration, and Jaeger holds that against single spans, not against traces.
+ * Shows a long wait as a span of its own, before the work that it held up. An attribute would tell as much to who looks
+ * at the trace; but who looks for it asks by duration, and Jaeger holds that against single spans, not against traces.
  */
 export function showLongWait(tracing: Tracing, slowMs: number, wait: Wait): void {
   const { in: place, parent, attributes, reason, from, to } = wait;

@@ -1,8 +1,9 @@
-// Access: the OAuth token endpoint for service accounts (RFC 7523, as Google documents it), and the check of bearer tokens.
-import { createPublicKey, generateKeyPair, randomBytes, randomUUID, verify, type KeyObject } from 'node:crypto';
+// Access: the OAuth token endpoint for service accounts (RFC 7523, as Google documents it), and the check of bearer
+// tokens.
+import { createPublicKey, generateKeyPair, type KeyObject, randomBytes, randomUUID, verify } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { ServiceAccount } from './control-types.js';
-import { fcmError, jsonAnswer, type Answer } from './google-errors.js';
+import { type Answer, fcmError, jsonAnswer } from './google-errors.js';
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const GOOGLE_TOKEN_URL = 'https://oauth2.googleapis.com/token';

@@ -2,10 +2,13 @@ import type { TestContext } from 'node:test';
 import { cert, deleteApp, initializeApp } from 'firebase-admin/app';
 import { getMessaging, type Messaging } from 'firebase-admin/messaging';
 import { defer } from '../../support/defer.js';
-import { serviceAccountFile, type Fcm } from './client.js';
+import { type Fcm, serviceAccountFile } from './client.js';
 import { RedirectAgent } from './redirect-agent.js';
 
-/** The real firebase-admin, talking HTTP/1.1 to the server over at most `maxSockets` connections; `timeoutMs`: see RedirectAgent. */
+/**
+ * The real firebase-admin, talking HTTP/1.1 to the server over at most `maxSockets` connections; `timeoutMs`: see
+ * RedirectAgent.
+ */
 export function connectAdmin(
   t: TestContext,
   fcm: Pick<Fcm, 'url' | 'serviceAccount'>,

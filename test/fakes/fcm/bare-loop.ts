@@ -1,6 +1,7 @@
 // The yardstick for the push role: the same requests over kept-alive connections, and nothing else: no firebase-admin.
 //
-//   node .build/test/fakes/fcm/bare-loop.js --url http://127.0.0.1:8085 --service-account FILE --requests 10000 --concurrency 100
+// node .build/test/fakes/fcm/bare-loop.js --url http://127.0.0.1:8085 --service-account FILE --requests 10000
+// --concurrency 100
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';

@@ -52,7 +52,9 @@ export async function startFcm(t: TestContext, options: FcmOptions = {}): Promis
   return fcm;
 }
 
-/** A file with the server's service account, as an operator would give it to the service; it goes when the test ends. */
+/**
+ * A file with the server's service account, as an operator would give it to the service; it goes when the test ends.
+ */
 export function serviceAccountFile(t: TestContext, fcm: Pick<Fcm, 'serviceAccount'>): string {
   const folder = temporaryFolder();
   defer(t, () => folder.remove());

@@ -1,6 +1,8 @@
 // What the control API takes and gives. The server and client.ts share it.
 
-/** The conditions that Google documents for FCM, and the two that its front end adds (no access token, no permission). */
+/**
+ * The conditions that Google documents for FCM, and the two that its front end adds (no access token, no permission).
+ */
 export type ErrorName =
   | 'UNSPECIFIED_ERROR'
   | 'INVALID_ARGUMENT'
@@ -14,14 +16,15 @@ export type ErrorName =
   | 'UNAVAILABLE';
 
 /**
- * When the connection is cut. `before`: the message is not accepted. `unheard`: it is, and no byte of the answer is sent.
- * `middle`: it is, and half of the answer is sent. `after`: the whole answer is sent, with a promise to keep the connection.
+ * When the connection is cut. `before`: the message is not accepted. `unheard`: it is, and no byte of the answer is
+ * sent. `middle`: it is, and half of the answer is sent. `after`: the whole answer is sent, with a promise to keep the
+ * connection.
  */
 export type Cut = 'before' | 'unheard' | 'middle' | 'after';
 
 /**
- * An answer that is not what was promised; the message is accepted unless `status` says otherwise. `half`: half of the JSON,
- * with a length that fits. `length-too-long`: more bytes are promised than come, and the connection stays open.
+ * An answer that is not what was promised; the message is accepted unless `status` says otherwise. `half`: half of the
+ * JSON, with a length that fits. `length-too-long`: more bytes are promised than come, and the connection stays open.
  * `length-too-short`: fewer bytes are promised than come.
  */
 export type Malformed = 'not-json' | 'empty' | 'html' | 'half' | 'length-too-long' | 'length-too-short';

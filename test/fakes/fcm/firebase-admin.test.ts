@@ -1,4 +1,5 @@
-// How the real firebase-admin behaves against the server, in what the push role depends on. An upgrade that changes it fails here.
+// How the real firebase-admin behaves against the server, in what the push role depends on. An upgrade that changes it
+// fails here.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Message } from 'firebase-admin/messaging';

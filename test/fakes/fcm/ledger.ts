@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net';
 import type { Connection } from './behaviour.js';
 import type { CollapseKeys, Counts, Received } from './control-types.js';
-import { section, type Fields } from './message-form.js';
+import { type Fields, section } from './message-form.js';
 
 /** Of connections that ended, this many are remembered. */
 const CONNECTIONS_KEPT = 1000;
 
-/** What the server has seen: each token's messages, at most `limit` in all (the oldest go first), and counts of everything. */
+/**
+ * What the server has seen: each token's messages, at most `limit` in all (the oldest go first), and counts of
+ * everything.
+ */
 export class Ledger {
   #order: Received[] = [];
   #byToken = new Map<string, Received[]>();

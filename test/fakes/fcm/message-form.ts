@@ -1,5 +1,6 @@
-// The form of a request to messages:send: every field and its type, from Google's discovery document of fcm:v1 (revision
-// 20241112) and, for the two satellite fields, from what firebase-admin 13 sends. JSON names may be camelCase or snake_case.
+// The form of a request to messages:send: every field and its type, from Google's discovery document of fcm:v1
+// (revision 20241112) and, for the two satellite fields, from what firebase-admin 13 sends. JSON names may be camelCase
+// or snake_case.
 import type { FieldViolation } from './google-errors.js';
 
 type Type =

@@ -1,7 +1,7 @@
-// What a message of the right form must keep to, from the documentation of FCM, APNs and Web Push. Where two pages of Google
-// differ, the stricter one counts.
+// What a message of the right form must keep to, from the documentation of FCM, APNs and Web Push. Where two pages of
+// Google differ, the stricter one counts.
 import type { FieldViolation } from './google-errors.js';
-import { isObject, section, type Fields } from './message-form.js';
+import { type Fields, isObject, section } from './message-form.js';
 
 const PAYLOAD_BYTES = 4096;
 const TTL_MAX_S = 2_419_200;

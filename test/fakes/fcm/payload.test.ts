@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { sampleMessage } from './bare-loop.js';
-import { startFcm, type Fcm } from './client.js';
+import { type Fcm, startFcm } from './client.js';
 
 const TOKEN = 'a-device-of-somebody-0001';
 const korean = (bytes: number) => '가'.repeat(bytes / 3);

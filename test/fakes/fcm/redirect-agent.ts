@@ -29,14 +29,16 @@ interface AddsRequests {
 }
 
 /**
- * A keep-alive agent for firebase-admin that connects to a server of ours, without TLS, whatever host it is asked for: the
- * package has Google's hosts written in. It also makes up for what the package hides or leaves out.
+ * A keep-alive agent for firebase-admin that connects to a server of ours, without TLS, whatever host it is asked for:
+ * the package has Google's hosts written in. It also makes up for what the package hides or leaves out.
  */
 export class RedirectAgent extends Agent {
   readonly #watches = new AsyncLocalStorage<Watch>();
   readonly #port: number;
 
-  /** @param timeoutMs when given, each send is one attempt, which takes at most so long; else the package tries again */
+  /**
+   * @param timeoutMs when given, each send is one attempt, which takes at most so long; else the package tries again
+   */
   constructor(
     url: string,
     maxSockets: number,
@@ -47,7 +49,8 @@ export class RedirectAgent extends Agent {
   }
 
   /**
-   * Runs `send` and collects the answers of all its requests: the package's own retries, and the one for an access token.
+   * Runs `send` and collects the answers of all its requests: the package's own retries, and the one for an access
+   * token.
    * @returns `result` is what `send` gives. It rejects with AnswerCut where firebase-admin 13 would wait without end.
    */
   watch<T>(send: () => Promise<T>): { result: Promise<T>; attempts: readonly Attempt[] } {
@@ -77,7 +80,9 @@ export class RedirectAgent extends Agent {
   }
 }
 
-/** The package has no setting for its retries or its time-out of 15 s: this keeps it from seeing a reason to try again. */
+/**
+ * The package has no setting for its retries or its time-out of 15 s: this keeps it from seeing a reason to try again.
+ */
 function makeSingleAttempt(request: ClientRequest, timeoutMs: number): void {
   const giveUp = () => request.destroy(codedError(`no answer within ${timeoutMs} ms`, 'SEND_TIMEOUT'));
   const timer = setTimeout(giveUp, timeoutMs);

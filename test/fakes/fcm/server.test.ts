@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import test from 'node:test';
 import { untilTrue } from '../../support/until-true.js';
 import { bareLoop, sampleMessage } from './bare-loop.js';
-import { startFcm, type Fcm } from './client.js';
+import { type Fcm, startFcm } from './client.js';
 import type { Rule } from './control-types.js';
 
 const TOKEN = 'a-device-of-somebody-0001';

@@ -1,4 +1,5 @@
-// Stands in for Google's FCM: HTTP v1's messages:send and the OAuth token endpoint on one port, the control API on another.
+// Stands in for Google's FCM: HTTP v1's messages:send and the OAuth token endpoint on one port, the control API on
+// another.
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -7,9 +8,9 @@ import { Access, makeServiceAccount } from './access.js';
 import { Behaviour, type Connection } from './behaviour.js';
 import { handleControl } from './control.js';
 import type { Ready, TokenState } from './control-types.js';
-import { badRequest, fcmError, invalidArgument, jsonAnswer, type Answer } from './google-errors.js';
+import { type Answer, badRequest, fcmError, invalidArgument, jsonAnswer } from './google-errors.js';
 import { Ledger } from './ledger.js';
-import { isObject, readRequest, section, type Fields } from './message-form.js';
+import { type Fields, isObject, readRequest, section } from './message-form.js';
 import { brokenRule } from './message-rules.js';
 import { statusHeard, transmit } from './transmit.js';
 

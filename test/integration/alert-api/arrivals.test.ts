@@ -5,7 +5,7 @@ import { arrivalsOf, countUnplanned } from '../../../services/store/arrivals.js'
 import { deadLettersOf } from '../../../services/store/dead-letters.js';
 import { findProgress } from '../../../services/store/progress.js';
 import { pushesOf } from '../../../services/store/push-records.js';
-import { assertLooksUp, explaining, type Explained } from '../../support/plans.js';
+import { assertLooksUp, type Explained, explaining } from '../../support/plans.js';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.js';
 
 const RECIPIENTS = 100_000;

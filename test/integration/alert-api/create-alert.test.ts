@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { CreateBatcher } from '../../../services/alert-api/create-batcher.js';
 import type { CreateResult } from '../../../services/alert-api/create-lane.js';
-import { AlertError } from '../../../services/domain/errors.js';
 import type { NewAlert } from '../../../services/domain/alert.js';
+import { AlertError } from '../../../services/domain/errors.js';
 import type { Database } from '../../../services/lib/postgres.js';
+import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { insertAlerts, unreachedOf } from '../../../services/store/alerts.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { newAlert } from '../../support/alerts.js';
 import { storeDirectory, user } from '../../support/directory.js';
-import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { createTestDatabase } from '../../support/postgres.js';
 import { seeded, shuffled } from '../seeded.js';
 
@@ -171,7 +171,8 @@ test('those who are known get it, the others are named as they were given, in th
   assert.deepEqual([...recipients.get(first.alert.alertId)!].sort(), ['chan1', 'chan2', 'core1', 'op1']);
   assert.deepEqual(await batcher.create(request), { ...first, replayed: true });
   assert.deepEqual(await unreachedOf(database, first.alert.alertId), first.reach.unreached);
-  // A department that exists is no unknown name, even if nobody of it is active: the alert is stored, and reaches nobody.
+  // A department that exists is no unknown name, even if nobody of it is active: the alert is stored, and reaches
+  // nobody.
   const night = newAlert({ requestId: 'n', recipients: { departments: ['NIGHT'] } });
   const stored = await batcher.create(night);
   assert.deepEqual([stored.reach.reachesNamed, stored.reach.unreached.count], [false, 1]);

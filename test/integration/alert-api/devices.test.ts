@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { DEVICES_MAX, pruneDevices, removeDeadDevices } from '../../../services/store/devices.js';
 import { main } from '../../../services/cli/cli.js';
+import { DEVICES_MAX, pruneDevices, removeDeadDevices } from '../../../services/store/devices.js';
 import { failureOf } from '../../support/api.js';
 import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import type { Database } from '../../../services/lib/postgres.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
 import { directoryVersion, setRoutingRules, upsertUsers } from '../../../services/store/directory.js';
 import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
-import type { Database } from '../../../services/lib/postgres.js';
 import { newAlert } from '../../support/alerts.js';
 import { storeDirectory, user } from '../../support/directory.js';
 import { createTestDatabase } from '../../support/postgres.js';

@@ -7,7 +7,7 @@ import { listInbox } from '../../../services/store/inboxes.js';
 import { alertRequest } from '../../support/alerts.js';
 import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
-import { assertLooksUp, explaining, type Explained } from '../../support/plans.js';
+import { assertLooksUp, type Explained, explaining } from '../../support/plans.js';
 import { createTestDatabase } from '../../support/postgres.js';
 import { assertFoldEqualsInbox, collectStream, listWholeInbox } from '../../support/stream.js';
 import { patience, untilTrue } from '../../support/until-true.js';

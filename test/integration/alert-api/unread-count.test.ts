@@ -7,8 +7,8 @@ import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
 import { InboxHistory, keepHistory } from '../../support/inbox-history.js';
 import { Random } from '../../support/random.js';
-import { collectStream, Folded, listWholeInbox, type CollectedStream } from '../../support/stream.js';
-import { StreamRecord, type KnownAlert, type RecordFilter } from '../../support/stream-record.js';
+import { type CollectedStream, collectStream, Folded, listWholeInbox } from '../../support/stream.js';
+import { type KnownAlert, type RecordFilter, StreamRecord } from '../../support/stream-record.js';
 import { untilTrue } from '../../support/until-true.js';
 
 const USER = 'racer';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { wait } from '../../../services/lib/retry.js';
-import { defer } from '../../support/defer.js';
 import { alertRequest } from '../../support/alerts.js';
+import { defer } from '../../support/defer.js';
 import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
 import { metricOf } from '../../support/metrics.js';

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import type { EntryChange } from '../../../services/domain/alert.js';
+import type { Database } from '../../../services/lib/postgres.js';
+import { wait } from '../../../services/lib/retry.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
-import { deliverToInboxes, missingDeliveries, type Delivery } from '../../../services/store/inbox-delivery.js';
+import { deliverToInboxes, type Delivery, missingDeliveries } from '../../../services/store/inbox-delivery.js';
 import {
   changesAfter,
   deleteFromInbox,
@@ -11,14 +14,11 @@ import {
   markUnread,
 } from '../../../services/store/inboxes.js';
 import { readEpoch } from '../../../services/store/state.js';
-import type { Database } from '../../../services/lib/postgres.js';
-import { wait } from '../../../services/lib/retry.js';
 import { newAlert } from '../../support/alerts.js';
 import { storeDirectory, users } from '../../support/directory.js';
-import type { EntryChange } from '../../../services/domain/alert.js';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.js';
-import { seeded, shuffled } from '../seeded.js';
 import { patience } from '../../support/until-true.js';
+import { seeded, shuffled } from '../seeded.js';
 
 const PEOPLE = users('u', 8, 'OPERATION');
 const IDS = PEOPLE.map(({ userId }) => userId);
@@ -71,7 +71,9 @@ async function fill(
   await sql('INSERT INTO inboxes (user_id, last_seq, unread_count) VALUES ($1, $2::int, $2::int)', [userId, count]);
 }
 
-/** I3 and the counts: numbers are unique, every row has one of 1..last_seq, and the badge is the number of unread rows. */
+/**
+ * I3 and the counts: numbers are unique, every row has one of 1..last_seq, and the badge is the number of unread rows.
+ */
 async function assertConsistent({ sql }: Pick<TestDatabase, 'sql'>, dense: boolean): Promise<void> {
   const rows = await sql<{
     user_id: string;
@@ -328,7 +330,8 @@ test('reading, unreading and deleting while alerts arrive: every number once, ev
         }),
       ]);
       await assertConsistent(store, false);
-      // Each number is given once: a mutation's are its own, a creation's are in created_seq, and together they are dense.
+      // Each number is given once: a mutation's are its own, a creation's are in created_seq, and together they are
+      // dense.
       for (const userId of people) {
         const created = await store.sql<{ created_seq: number }>(
           'SELECT created_seq FROM alert_statuses WHERE user_id = $1',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { groupOf } from '../../../services/events/groups.js';
 import test from 'node:test';
-import { silentLogger } from '../../../services/lib/logging.js';
+import { groupOf } from '../../../services/events/groups.js';
 import { Consumer } from '../../../services/lib/kafka/consumer.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
+import { silentLogger } from '../../../services/lib/logging.js';
 import { wait } from '../../../services/lib/retry.js';
 import type { Alarm } from '../../../services/runtime/alarms.js';
 import { alertRequest } from '../../support/alerts.js';

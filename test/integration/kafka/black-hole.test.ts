@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { alertRequest } from '../../support/alerts.js';
-import { failureOf, type CallError, type TestApi } from '../../support/api.js';
+import { type CallError, failureOf, type TestApi } from '../../support/api.js';
 import { defer } from '../../support/defer.js';
-import { TcpProxy } from '../../support/tcp-proxy.js';
 import { user } from '../../support/directory.js';
-import { startTestCluster, type RunningRole } from '../../support/in-process.js';
+import { type RunningRole, startTestCluster } from '../../support/in-process.js';
 import { createTestDatabase } from '../../support/postgres.js';
 import { collectStream } from '../../support/stream.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 import { patience, untilTrue } from '../../support/until-true.js';
 
 /** On a busy machine an answer of a PostgreSQL that is there takes longer than a second too. */
@@ -39,7 +39,9 @@ function nextOpening({ runtime }: RunningRole): Promise<void> {
   return new Promise((resolve) => runtime.database.breaker.onOpen(resolve));
 }
 
-/** A call all of which falls into the second that the breaker is open; one that comes later may be its trial, and hangs. */
+/**
+ * A call all of which falls into the second that the breaker is open; one that comes later may be its trial, and hangs.
+ */
 function whileOpen(role: RunningRole, call: () => Promise<unknown>): Promise<Timed> {
   const { breaker } = role.runtime.database;
   return untilTrue(

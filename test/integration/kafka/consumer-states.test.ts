@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { setImmediate as turn } from 'node:timers/promises';
 import test, { type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { loadConfig } from '../../../services/lib/config/load.js';
-import { consumerSettings, type Brokers } from '../../../services/lib/kafka/client-config.js';
+import { type Brokers, consumerSettings } from '../../../services/lib/kafka/client-config.js';
 import { Consumer, type IncomingRecord } from '../../../services/lib/kafka/consumer.js';
 import { startEmbeddedBroker } from '../../../services/lib/kafka/embedded-broker.js';
 import { NativeConsumer } from '../../../services/lib/kafka/native-consumer.js';
@@ -56,8 +56,8 @@ function watchProcess(t: TestContext): unknown[] {
 }
 
 /**
- * Everything that librdkafka may tell. A rebalance while it closes is told only by itself: it waits for the answer, and what
- * answers one that there is not calls into a client that is just being freed.
+ * Everything that librdkafka may tell. A rebalance while it closes is told only by itself: it waits for the answer, and
+ * what answers one that there is not calls into a client that is just being freed.
  */
 function emitAll(raw: Raw, state: string): void {
   const { global, event } = raw._cb_configs;

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test, { type TestContext } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import { startEmbeddedBackends } from '../../../services/launch/standalone.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
 import { Consumer, type IncomingRecord } from '../../../services/lib/kafka/consumer.js';
 import { positionsAfter } from '../../../services/lib/kafka/offset-tracker.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { wait } from '../../../services/lib/retry.js';
-import { startEmbeddedBackends } from '../../../services/launch/standalone.js';
 import { defer } from '../../support/defer.js';
 import { untilTrue } from '../../support/until-true.js';
 

@@ -17,7 +17,8 @@ test('a client that finds no broker any more, where a new one does, is replaced'
   const producer = await Producer.connect(broker.brokers, config, silentLogger(), { clientId: 'stuck' });
   defer(t, () => producer.close());
 
-  // As after an outage of all brokers: the client lives, its requests find nobody. No proxy tells one client from another.
+  // As after an outage of all brokers: the client lives, its requests find nobody. No proxy tells one client from
+  // another.
   const clients: Client[] = [];
   const isStuck = (client: Client) => {
     if (clients.length === 0) clients.push(client);

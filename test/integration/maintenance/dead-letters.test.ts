@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { main } from '../../../services/cli/cli.js';
 import type { Events } from '../../../services/events/events.js';
-import { DeadLetterKeeper } from '../../../services/maintenance/dead-letter-keeper.js';
-import { LOCKS } from '../../../services/store/locks.js';
 import { Consumer, type IncomingRecord } from '../../../services/lib/kafka/consumer.js';
 import type { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
-import { main } from '../../../services/cli/cli.js';
+import { DeadLetterKeeper } from '../../../services/maintenance/dead-letter-keeper.js';
+import type { Runtime } from '../../../services/runtime/runtime.js';
 import { loseAllDeadLetters, purgeDeadLetters, rememberDeadLetter } from '../../../services/store/dead-letters.js';
 import {
+  deadLettersState,
   keepDeadLetter,
   keptDeadLetters,
-  deadLettersState,
   WAITING_BYTES_MAX,
   WAITING_LETTERS_MAX,
 } from '../../../services/store/kept-dead-letters.js';
-import type { Runtime } from '../../../services/runtime/runtime.js';
+import { LOCKS } from '../../../services/store/locks.js';
 import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { alertRequest } from '../../support/alerts.js';
 import { loadDirectory } from '../../support/directory.js';
-import { startTestCluster, type PublishFault, type TestCluster } from '../../support/in-process.js';
+import { type PublishFault, startTestCluster, type TestCluster } from '../../support/in-process.js';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.js';
 import { untilTrue } from '../../support/until-true.js';
 import { fakeContext } from '../../unit/cli/fake-context.js';
@@ -122,8 +122,9 @@ async function holdJobs({ connect }: TestDatabase, ...locks: number[]): Promise<
 }
 
 /**
- * Two alerts to op1 and op2; op2's records are bad ones, so that they become dead letters. Until their alerts are named fanout
- * neither repeats them nor looks for them, nor forwards them: on a busy machine it would be faster than this test.
+ * Two alerts to op1 and op2; op2's records are bad ones, so that they become dead letters. Until their alerts are named
+ * fanout neither repeats them nor looks for them, nor forwards them: on a busy machine it would be faster than this
+ * test.
  */
 async function startWithBadRecords(
   t: TestContext,
@@ -156,7 +157,8 @@ async function startWithBadRecords(
   };
   await create();
   await create();
-  // A rubbish value names its user alone, by the key: what a restored database or another schema's reader sees names both.
+  // A rubbish value names its user alone, by the key: what a restored database or another schema's reader sees names
+  // both.
   await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM dead_letters')).length === 2, {
     timeoutMs: 20_000,
     what: 'two dead letters',

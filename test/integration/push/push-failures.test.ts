@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { main } from '../../../services/cli/cli.js';
 import type { RunningRole } from '../../support/in-process.js';
-import { acceptedBy, metricsOf, newToken, startPushCluster, type PushCluster } from '../../support/push.js';
+import { acceptedBy, metricsOf, newToken, type PushCluster, startPushCluster } from '../../support/push.js';
 import { patience, untilTrue } from '../../support/until-true.js';
 import { fakeContext } from '../../unit/cli/fake-context.js';
 
@@ -315,7 +315,8 @@ describe('push, when FCM does not do as it should', { concurrency: 3 }, () => {
     const rule = await push.fcm.rule(wrong);
     const first = await push.create(['op1']);
     await push.settles(first, 'failed');
-    // What was learned of the device is stored behind the outcome. The role learns of more when the device's wait is over.
+    // What was learned of the device is stored behind the outcome. The role learns of more when the device's wait is
+    // over.
     const isStored = async () => (await sql('SELECT 1 FROM devices WHERE refusals_in_row > 0')).length > 0;
     await untilTrue(isStored, { what: 'the refusal is stored' });
     await sql('UPDATE devices SET refusals_in_row = 20');

@@ -4,11 +4,11 @@ import { refuseDevices, relieveDevices, removeHopelessDevices } from '../../../s
 import { pruneDevices, registerDevice } from '../../../services/store/devices.js';
 import { planPushes } from '../../../services/store/push-plans.js';
 import { pushesOf } from '../../../services/store/push-records.js';
-import { removeRows } from '../../../services/store/retention.js';
 import { claimDismissals, claimPushes, finishPushes, firstShown } from '../../../services/store/pushes.js';
-import { assertLooksUp, explaining, type Explained } from '../../support/plans.js';
-import { claiming } from '../../support/push.js';
+import { removeRows } from '../../../services/store/retention.js';
+import { assertLooksUp, type Explained, explaining } from '../../support/plans.js';
 import { createTestDatabase } from '../../support/postgres.js';
+import { claiming } from '../../support/push.js';
 
 test('every statement of push looks rows up by an index, with the one plan that is made for all values', async (t) => {
   const { database, sql } = await createTestDatabase(t);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import { describe, it } from 'node:test';
-import { startOtlpReceiver, type OtlpReceiver } from '../../support/otlp-receiver.js';
-import { startPushCluster, type PushCluster } from '../../support/push.js';
+import { type OtlpReceiver, startOtlpReceiver } from '../../support/otlp-receiver.js';
+import { type PushCluster, startPushCluster } from '../../support/push.js';
 import { redrive } from '../../support/redrive.js';
 import { untilSpan } from '../../support/traced.js';
-import type { TestContext } from 'node:test';
 
 const CREATE = 'ssom.alert.v1.AlertService/CreateAlert';
 

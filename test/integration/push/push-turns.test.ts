@@ -4,15 +4,18 @@ import { DeviceWaits } from '../../../services/push/device-waits.js';
 import type { FcmFailure } from '../../../services/push/fcm.js';
 import { refuseDevices, relieveDevices, removeHopelessDevices } from '../../../services/store/device-refusals.js';
 import { planPushes } from '../../../services/store/push-plans.js';
-import { claimPushes, type ClaimedPush } from '../../../services/store/pushes.js';
-import { claiming } from '../../support/push.js';
+import { type ClaimedPush, claimPushes } from '../../../services/store/pushes.js';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.js';
+import { claiming } from '../../support/push.js';
 
 const LEVEL = { INFO: 1, ERROR: 3, CRITICAL: 4 };
 const DAY = 86_400_000;
 const OPTIONS = { graceMs: 0, ttlMs: [DAY, DAY, DAY, DAY] };
 
-/** A user with one device, and `alerts` of a level in the inbox that nothing is planned for. @returns the device's id */
+/**
+ * A user with one device, and `alerts` of a level in the inbox that nothing is planned for.
+ * @returns the device's id
+ */
 async function userWith({ sql }: TestDatabase, user: number, alerts: number, level: number): Promise<number> {
   const userId = `u${user}`;
   await sql(`INSERT INTO push_cursors VALUES ($1, 0)`, [userId]);

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { inboxChangedRecord, userAlertRecord } from '../../../services/events/records.js';
+import { startEmbeddedBackends } from '../../../services/launch/standalone.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
 import type { IncomingRecord } from '../../../services/lib/kafka/consumer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import type { Alarm } from '../../../services/runtime/alarms.js';
 import { Runtime } from '../../../services/runtime/runtime.js';
-import { startEmbeddedBackends } from '../../../services/launch/standalone.js';
 import { defer } from '../../support/defer.js';
 
 const TRACE = 'e'.repeat(32);

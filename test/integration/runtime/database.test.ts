@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import pg from 'pg';
 import { loadConfig } from '../../../services/lib/config/load.js';
-import { silentLogger } from '../../../services/lib/logging.js';
-import { cancelStatement } from '../../../services/lib/postgres-cancel.js';
-import { CallEnded, Database, DatabaseEnding } from '../../../services/lib/postgres.js';
 import { databaseStatus } from '../../../services/lib/grpc/database-status.js';
+import { silentLogger } from '../../../services/lib/logging.js';
+import { CallEnded, Database, DatabaseEnding } from '../../../services/lib/postgres.js';
+import { cancelStatement } from '../../../services/lib/postgres-cancel.js';
 import { judgeDatabaseError, sqlState } from '../../../services/lib/postgres-errors.js';
 import { wait } from '../../../services/lib/retry.js';
 import { defer } from '../../support/defer.js';
@@ -72,7 +72,8 @@ test('a server that became read-only is left at once, by all connections', async
   const name = new URL(url).pathname.slice(1);
   const admin = sql;
   await admin('CREATE TABLE numbers (number int)');
-  // Sessions that are opened now are as those of a server that was the primary, and those that are opened later find the one that is.
+  // Sessions that are opened now are as those of a server that was the primary, and those that are opened later find
+  // the one that is.
   await admin(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
   const database = open(t, url, { DATABASE_POOL_MAX: '20' });
   const pids = async () => {

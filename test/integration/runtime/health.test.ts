@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import type { RoleName } from '../../../services/domain/role-names.js';
 import { GrpcServer } from '../../../services/lib/grpc/server.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { alertRequest } from '../../support/alerts.js';
 import { ADMIN, failureOf } from '../../support/api.js';
 import { defer } from '../../support/defer.js';
-import type { RoleName } from '../../../services/domain/role-names.js';
-import { startTestCluster } from '../../support/in-process.js';
 import { user } from '../../support/directory.js';
 import { health } from '../../support/health.js';
+import { startTestCluster } from '../../support/in-process.js';
 import { createTestDatabase } from '../../support/postgres.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { untilTrue } from '../../support/until-true.js';

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { ROLE_NAMES, type RoleName } from '../../../services/domain/role-names.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { alertRequest } from '../../support/alerts.js';
 import { defer } from '../../support/defer.js';
 import { loadDirectory, SMALL_DIRECTORY } from '../../support/directory.js';
-import { ROLE_NAMES, type RoleName } from '../../../services/domain/role-names.js';
 import { startTestCluster } from '../../support/in-process.js';
-import { readPage, type Family } from '../../support/metrics-page.js';
+import { type Family, readPage } from '../../support/metrics-page.js';
 import { startMetricsReceiver } from '../../support/otlp-metrics.js';
 import { newToken, startPushTarget } from '../../support/push.js';
 import { collectStream } from '../../support/stream.js';
@@ -99,7 +99,8 @@ async function startBusyRoles(t: TestContext) {
   const cluster = await startTestCluster(t, {
     ...environment,
     PUSH_SWEEP_INTERVAL_MS: '300',
-    // What is only slow is not sent again: it would be counted twice, and a batch with something repeated has no latency.
+    // What is only slow is not sent again: it would be counted twice, and a batch with something repeated has no
+    // latency.
     OUTBOX_SWEEP_AFTER_MS: '600000',
     RECONCILE_GRACE_MS: '600000',
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { loadConfig, type Environment } from '../../../services/lib/config/load.js';
+import { type Environment, loadConfig } from '../../../services/lib/config/load.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
 import { metricsSender } from '../../../services/lib/telemetry/metrics-sender.js';

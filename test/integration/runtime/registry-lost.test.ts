@@ -7,7 +7,7 @@ import test, { type TestContext } from 'node:test';
 import { registerSchemas } from '../../../services/events/events.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
-import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
+import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
 import { alertRequest } from '../../support/alerts.js';
 import { defer } from '../../support/defer.js';
 import { loadDirectory } from '../../support/directory.js';

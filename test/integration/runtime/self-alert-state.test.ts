@@ -3,7 +3,7 @@ import test from 'node:test';
 import { insertAlerts } from '../../../services/store/alerts.js';
 import { selfAlertState } from '../../../services/store/self-alerts.js';
 import { newAlert } from '../../support/alerts.js';
-import { assertLooksUp, explaining, type Explained } from '../../support/plans.js';
+import { assertLooksUp, type Explained, explaining } from '../../support/plans.js';
 import { createTestDatabase } from '../../support/postgres.js';
 
 const PERIOD_MS = 600_000;

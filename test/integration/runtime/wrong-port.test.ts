@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import test from 'node:test';
-import { startHttp } from '../../../services/lib/http.js';
 import { main } from '../../../services/cli/cli.js';
+import { startHttp } from '../../../services/lib/http.js';
 import { defer } from '../../support/defer.js';
 import { fakeContext } from '../../unit/cli/fake-context.js';
 

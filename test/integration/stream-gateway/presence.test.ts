@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { streamingUsers } from '../../../services/store/presence.js';
 import { upsertUsers } from '../../../services/store/directory.js';
+import { streamingUsers } from '../../../services/store/presence.js';
 import { user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
 import { collectStream } from '../../support/stream.js';

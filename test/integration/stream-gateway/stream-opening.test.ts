@@ -55,7 +55,9 @@ class HeldQuery {
   }
 }
 
-/** Resolves when the server has read everything that this client sent before: it answers in the order of the connection. */
+/**
+ * Resolves when the server has read everything that this client sent before: it answers in the order of the connection.
+ */
 async function heard(client: grpc.Client): Promise<void> {
   const { path, requestSerialize, responseDeserialize } = healthService['Check']!;
   await new Promise<void>((resolve, reject) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Retention } from '../../../services/maintenance/retention.js';
 import { main } from '../../../services/cli/cli.js';
+import { Retention } from '../../../services/maintenance/retention.js';
 import { alertRequest } from '../../support/alerts.js';
 import { defer } from '../../support/defer.js';
 import { loadDirectory } from '../../support/directory.js';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import test from 'node:test';
+import { startEmbeddedBackends } from '../../../services/launch/standalone.js';
 import { loadConfig } from '../../../services/lib/config/load.js';
 import { Consumer } from '../../../services/lib/kafka/consumer.js';
 import { positionsAfter } from '../../../services/lib/kafka/offset-tracker.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
-import { startEmbeddedBackends } from '../../../services/launch/standalone.js';
 import { stepClock } from '../../support/clock.js';
 import { defer } from '../../support/defer.js';
 import { patience } from '../../support/until-true.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { main } from '../../../services/cli/cli.js';
 import { inboxChangedRecord, userAlertRecord } from '../../../services/events/records.js';
 import type { OutgoingRecord } from '../../../services/lib/kafka/producer.js';
-import { main } from '../../../services/cli/cli.js';
 import type { Publishing } from '../../../services/runtime/runtime.js';
 import { deliverToInboxes } from '../../../services/store/inbox-delivery.js';
 import { readEpoch, renewEpoch } from '../../../services/store/state.js';

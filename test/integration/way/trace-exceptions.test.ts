@@ -4,7 +4,7 @@ import { traceHeaders, userAlertRecord } from '../../../services/events/records.
 import type { Database, StatementObserver } from '../../../services/lib/postgres.js';
 import { EXCEPTIONAL_SPANS, ORDINARY_SPANS } from '../../../services/lib/telemetry/span-budget.js';
 import { spanTime } from '../../../services/lib/telemetry/tracing.js';
-import { StreamTracing, type DispatchedChange } from '../../../services/stream-gateway/stream-trace.js';
+import { type DispatchedChange, StreamTracing } from '../../../services/stream-gateway/stream-trace.js';
 import { alertRequest } from '../../support/alerts.js';
 import { loadDirectory, users } from '../../support/directory.js';
 import type { PublishFault } from '../../support/in-process.js';

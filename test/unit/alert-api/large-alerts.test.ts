@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { alertService, type AlertServiceDeps } from '../../../services/alert-api/alert-service.js';
-import { callerKey, type Identity } from '../../../services/lib/grpc/identity.js';
 import type { CallContext } from '../../../services/lib/grpc/call-context.js';
+import { callerKey, type Identity } from '../../../services/lib/grpc/identity.js';
 
 test('large alerts are read in the turns in which they are decoded: a user and a service of one name are two', async () => {
   const callers: string[] = [];

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { alertService, type AlertServiceDeps } from '../../../services/alert-api/alert-service.js';
 import { devIdentity } from '../../../services/api/access.js';
 import { api } from '../../../services/api/protos.js';
 import { reflectedFiles } from '../../../services/api/reflection.js';
-import { alertService, type AlertServiceDeps } from '../../../services/alert-api/alert-service.js';
 import { AlertError, invalidArgument } from '../../../services/domain/errors.js';
 import { GrpcServer } from '../../../services/lib/grpc/server.js';
 import type { Logger } from '../../../services/lib/logging.js';

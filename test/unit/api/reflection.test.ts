@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
-import { AlertError } from '../../../services/domain/errors.js';
 import { reflectedFiles } from '../../../services/api/reflection.js';
+import { AlertError } from '../../../services/domain/errors.js';
 import { toStatus } from '../../../services/lib/grpc/status.js';
 
 test('with what reflection tells, every detail of an error can be read', () => {

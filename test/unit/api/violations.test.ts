@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { AlertError } from '../../../services/domain/errors.js';
 import { Violations } from '../../../services/api/violations.js';
+import { AlertError } from '../../../services/domain/errors.js';
 
 test('of very many violations the first hundred are named, and how many there are besides', () => {
   const violations = new Violations();

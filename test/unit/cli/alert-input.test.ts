@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ROOT } from '../../../services/lib/root.js';
 import { parseAlertLine } from '../../../services/cli/io/alert-input.js';
 import { Problems } from '../../../services/cli/io/fields.js';
+import { ROOT } from '../../../services/lib/root.js';
 
 function request(line: object) {
   const input = parseAlertLine(JSON.stringify(line));

@@ -6,8 +6,8 @@ import { PassThrough, Readable } from 'node:stream';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
-import type { CreateAlertRequest__Output } from '../../../services/gen/types.js';
 import { main } from '../../../services/cli/cli.js';
+import type { CreateAlertRequest__Output } from '../../../services/gen/types.js';
 import { fakeService, refuse, type StreamCall } from '../client/fake-service.js';
 import { fakeContext } from './fake-context.js';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ROOT } from '../../../services/lib/root.js';
 import { parseDirectory } from '../../../services/cli/io/directory-input.js';
+import { ROOT } from '../../../services/lib/root.js';
 
 function problems(file: unknown) {
   const input = parseDirectory(typeof file === 'string' ? file : JSON.stringify(file));

@@ -23,7 +23,10 @@ export function roleState(
   };
 }
 
-/** A loopback address on which no other test listens: a port of 127.0.0.1 that is free now may be somebody's in a moment. */
+/**
+ * A loopback address on which no other test listens: a port of 127.0.0.1 that is free now may be somebody's in a
+ * moment.
+ */
 const UNUSED_HOST = '127.7.7.7';
 
 /** An address at which nothing listens. */

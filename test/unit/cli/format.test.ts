@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Alert__Output } from '../../../services/gen/types.js';
-import { AlertClientError } from '../../../services/client/errors.js';
 import { alertLines, changeLine, changesJson, clock, entryLine, timeJson } from '../../../services/cli/views/format.js';
 import { describeError, describeItemError, messageOf } from '../../../services/cli/views/problems.js';
-import { manyLines, oneLine, painter, type Paint } from '../../../services/cli/views/text.js';
+import { manyLines, oneLine, type Paint, painter } from '../../../services/cli/views/text.js';
+import { AlertClientError } from '../../../services/client/errors.js';
+import type { Alert__Output } from '../../../services/gen/types.js';
 import { fakeContext } from './fake-context.js';
 
 const plain: Paint = (_style, text) => text;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough, Readable } from 'node:stream';
 import test from 'node:test';
-import { chunked, readLines, type Line } from '../../../services/cli/io/lines.js';
+import { chunked, type Line, readLines } from '../../../services/cli/io/lines.js';
 
 async function lines(chunks: Iterable<Buffer | string>, longest?: number): Promise<Line[]> {
   const stream = Readable.from(chunks, { objectMode: false });

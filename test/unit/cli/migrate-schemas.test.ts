@@ -4,8 +4,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
-import { startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
 import { main } from '../../../services/cli/cli.js';
+import { startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
 import { defer } from '../../support/defer.js';
 import { fakeContext } from './fake-context.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { inspect } from 'node:util';
-import { context, trace } from '@opentelemetry/api';
 import grpc from '@grpc/grpc-js';
+import { context, trace } from '@opentelemetry/api';
 import { createClient } from '../../../services/client/client.js';
 import { AlertClientError } from '../../../services/client/errors.js';
 import type { ClientIdentity } from '../../../services/client/identity.js';

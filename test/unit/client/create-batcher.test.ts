@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import test from 'node:test';
 import grpc from '@grpc/grpc-js';
 import { createClient } from '../../../services/client/client.js';
 import { AlertClientError } from '../../../services/client/errors.js';
 import type { BatchCreateAlertsRequest__Output, BatchCreateAlertsResponse } from '../../../services/gen/types.js';
 import { closeAfter, fakeService } from './fake-service.js';
-import type { TestContext } from 'node:test';
 
 const identity = { caller: 'jenkins' };
 

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import grpc from '@grpc/grpc-js';
-import type { AlertClient } from '../../../services/client/client.js';
 import { api } from '../../../services/api/protos.js';
+import type { AlertClient } from '../../../services/client/client.js';
 import type {
   AlertServiceHandlers,
   AlertStreamServiceHandlers,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
 import type { TestContext } from 'node:test';
+import test from 'node:test';
 import protobuf from 'protobufjs';
 import { createClient } from '../../../services/client/client.js';
 import { AlertClientError } from '../../../services/client/errors.js';

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import test from 'node:test';
 import grpc from '@grpc/grpc-js';
-import { createClient, type AlertClient, type ClientOptions } from '../../../services/client/client.js';
+import { type AlertClient, type ClientOptions, createClient } from '../../../services/client/client.js';
 import type { StreamOptions } from '../../../services/client/stream.js';
 import { AlertError } from '../../../services/domain/errors.js';
-import { toStatus } from '../../../services/lib/grpc/status.js';
 import type { InboxChange } from '../../../services/gen/types.js';
+import { toStatus } from '../../../services/lib/grpc/status.js';
 import { untilTrue } from '../../support/until-true.js';
 import { closeAfter, fakeService, refuse, type StreamCall } from './fake-service.js';
 
 /*
- * A signal that comes at any stage of a stream ends the iteration without an error, the call, and whatever would keep the
- * process alive.
+ * A signal that comes at any stage of a stream ends the iteration without an error, the call, and whatever would keep
+ * the process alive.
  */
 
 const identity = { userId: 'op01' };

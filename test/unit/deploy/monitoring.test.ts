@@ -18,7 +18,9 @@ import {
 } from '../../support/monitoring.js';
 import { fakeContext } from '../cli/fake-context.js';
 
-/** What an operator is told to type, in the folder of the repository: our command, or a script of ours, and its flags. */
+/**
+ * What an operator is told to type, in the folder of the repository: our command, or a script of ours, and its flags.
+ */
 const OURS = /\bnpx ssom-alert ([a-z]+(?: (?:trace|create|list|redrive)\b)?)((?: (?:--[a-z-]+|[A-Z]+\b|\d+[hd]\b))*)/g;
 const SCRIPT = /\bdeploy\/[\w/.-]+\.sh\b/g;
 /** Ours, or how a role is asked: named, and not as it is typed. */

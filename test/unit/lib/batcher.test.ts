@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { setImmediate as turn } from 'node:timers/promises';
 import test from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Batcher } from '../../../services/lib/batcher.js';
 
 /** Batches of at most `batchMax` numbers, each at work until it is done. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Breaker, CircuitOpen, type BreakerState } from '../../../services/lib/breaker.js';
+import { Breaker, type BreakerState, CircuitOpen } from '../../../services/lib/breaker.js';
 import { defer } from '../../support/defer.js';
 import { untilTrue } from '../../support/until-true.js';
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { WakeUps } from '../../../services/lib/kafka/wake-ups.js';
 import type { ConsumerClient } from '../../../services/lib/kafka/consumer-client.js';
 import { ConsumerPauses } from '../../../services/lib/kafka/consumer-pauses.js';
-import { OffsetCommits } from '../../../services/lib/kafka/offset-commits.js';
 import type { PartitionOffset } from '../../../services/lib/kafka/incoming-record.js';
+import { OffsetCommits } from '../../../services/lib/kafka/offset-commits.js';
+import { WakeUps } from '../../../services/lib/kafka/wake-ups.js';
 import { Closers } from '../../../services/lib/lifecycle.js';
-import { silentLogger, type Logger } from '../../../services/lib/logging.js';
+import { type Logger, silentLogger } from '../../../services/lib/logging.js';
 import { wait } from '../../../services/lib/retry.js';
 import { stepClock } from '../../support/clock.js';
 

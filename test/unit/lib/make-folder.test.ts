@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { lockDataDir } from '../../../services/launch/embedded/instance-lock.js';
 import { makeFolder } from '../../../services/lib/make-folder.js';
 import { ROOT } from '../../../services/lib/root.js';
-import { lockDataDir } from '../../../services/launch/embedded/instance-lock.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import { defer } from '../../support/defer.js';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CircuitOpen } from '../../../services/lib/breaker.js';
-import { classify, type FailureClass } from '../../../services/lib/kafka/failure.js';
 import { databaseStatus } from '../../../services/lib/grpc/database-status.js';
-import { judgeDatabaseError, type DatabaseFailure } from '../../../services/lib/postgres-errors.js';
+import { classify, type FailureClass } from '../../../services/lib/kafka/failure.js';
+import { type DatabaseFailure, judgeDatabaseError } from '../../../services/lib/postgres-errors.js';
 
 const coded = (code: string, more: object = {}) => Object.assign(new Error(code), { code, ...more });
 

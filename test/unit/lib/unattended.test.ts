@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import test from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { join } from 'node:path';
 import { ROOT } from '../../../services/lib/root.js';
 
 const module = (path: string) => pathToFileURL(join(ROOT, '.build', 'services', path)).href;

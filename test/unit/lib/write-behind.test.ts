@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { setImmediate as turn } from 'node:timers/promises';
 import test, { type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { WriteBehind, type WriteBehindOptions } from '../../../services/lib/write-behind.js';
 
 /** Time stands still but for `pass`; writes fail as often as `failures` says, and hang while `held`. */

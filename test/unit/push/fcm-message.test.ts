@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import test from 'node:test';
 import type { Message } from 'firebase-admin/messaging';
-import { alertMessage, dismissMessage, type Notice } from '../../../services/push/fcm-message.js';
 import type { AlertLevel } from '../../../services/domain/alert.js';
-import { startFcm, type Fcm } from '../../fakes/fcm/client.js';
 import { Fcm as FcmClient } from '../../../services/push/fcm.js';
+import { alertMessage, dismissMessage, type Notice } from '../../../services/push/fcm-message.js';
+import { type Fcm, startFcm } from '../../fakes/fcm/client.js';
 import { serviceAccountFile } from '../../fakes/fcm/client.js';
-import type { TestContext } from 'node:test';
 
 const TOKEN = 'abcdefghijklmnopqrstuvwxyz';
 const NOW = Date.parse('2026-11-22T10:00:00Z');

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { pino } from 'pino';
-import { Alarms, type Alarm } from '../../../services/runtime/alarms.js';
-import { Metrics } from '../../../services/lib/telemetry/metrics.js';
 import { startHttp } from '../../../services/lib/http.js';
+import { Metrics } from '../../../services/lib/telemetry/metrics.js';
+import { type Alarm, Alarms } from '../../../services/runtime/alarms.js';
 import { defer } from '../../support/defer.js';
 import { metricOf } from '../../support/metrics.js';
 

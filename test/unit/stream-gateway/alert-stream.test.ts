@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
-import { setImmediate as turn } from 'node:timers/promises';
 import test from 'node:test';
-import { AlertError } from '../../../services/domain/errors.js';
+import { setImmediate as turn } from 'node:timers/promises';
 import { messageType } from '../../../services/api/protos.js';
+import { AlertError } from '../../../services/domain/errors.js';
 import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
 import type { AlertStream } from '../../../services/stream-gateway/alert-stream.js';
 import { StreamFilter } from '../../../services/stream-gateway/stream-filter.js';
 import {
   EPOCH,
-  fakeContents,
   FakeCall,
+  fakeContents,
   FakeHost,
+  type InboxChangedEvent,
   InboxModel,
   newStream,
   position,
-  type InboxChangedEvent,
 } from './inbox-model.js';
 
 /** Reads pages for the stream until it wants no more, as the hub does. */

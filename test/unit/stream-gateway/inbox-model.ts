@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
+import { api, messageType } from '../../../services/api/protos.js';
 import type { ChangeType } from '../../../services/domain/alert.js';
 import { readResumeToken, ResumeTokenWriter } from '../../../services/domain/resume-token.js';
-import { api, messageType } from '../../../services/api/protos.js';
 import type { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
 import {
   AlertStream,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { StoredAlert } from '../../../services/domain/alert.js';
 import { toAlertMessage } from '../../../services/api/messages.js';
 import { api } from '../../../services/api/protos.js';
+import type { StoredAlert } from '../../../services/domain/alert.js';
 import type { StreamAlertsResponse } from '../../../services/gen/types.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { AlertContents } from '../../../services/stream-gateway/alert-contents.js';
-import { encodeResponse, type EncodableChange } from '../../../services/stream-gateway/response-encoder.js';
+import { type EncodableChange, encodeResponse } from '../../../services/stream-gateway/response-encoder.js';
 
 const ALERTS: StoredAlert[] = [
   {

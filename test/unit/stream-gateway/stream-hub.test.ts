@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import test, { type TestContext } from 'node:test';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../../services/lib/config/load.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import type { Database } from '../../../services/lib/postgres.js';
@@ -9,7 +9,7 @@ import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { StreamHub } from '../../../services/stream-gateway/stream-hub.js';
 import { defer } from '../../support/defer.js';
 import { untilTrue } from '../../support/until-true.js';
-import { fakeContents, FakeCall, InboxModel, newStream, USER } from './inbox-model.js';
+import { FakeCall, fakeContents, InboxModel, newStream, USER } from './inbox-model.js';
 
 /** What the query of changesAfter answers for one of its cursors. */
 function pageRows(inbox: InboxModel, place: number, after: number, limit: number): object[] {

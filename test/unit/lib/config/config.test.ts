@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ConfigError, describeConfig, loadConfig, type Environment } from '../../../../services/lib/config/load.js';
+import { ConfigError, describeConfig, type Environment, loadConfig } from '../../../../services/lib/config/load.js';
 import { temporaryFolder } from '../../../support/cleanup.js';
 
 function problems(environment: Environment): readonly string[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import test from 'node:test';
+import { api } from '../../../../services/api/protos.js';
 import { AlertError } from '../../../../services/domain/errors.js';
 import {
   LargeRequests,
@@ -8,7 +9,6 @@ import {
   UndecodableRequest,
   UnreadRequest,
 } from '../../../../services/lib/grpc/large-requests.js';
-import { api } from '../../../../services/api/protos.js';
 
 const MIB = 1024 * 1024;
 const { CreateAlert } = api.AlertService.service;

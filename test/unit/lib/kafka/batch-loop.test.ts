@@ -3,7 +3,7 @@ import test, { type TestContext } from 'node:test';
 import { BatchLoop } from '../../../../services/lib/kafka/batch-loop.js';
 import type { Consumer, IncomingRecord, PartitionOffset } from '../../../../services/lib/kafka/consumer.js';
 import type { DeadLetters } from '../../../../services/lib/kafka/dead-letters.js';
-import { SET_ASIDE_MAX, SPAN_MAX, SetAside } from '../../../../services/lib/kafka/set-aside.js';
+import { SET_ASIDE_MAX, SetAside, SPAN_MAX } from '../../../../services/lib/kafka/set-aside.js';
 import { Triage } from '../../../../services/lib/kafka/triage.js';
 import { silentLogger } from '../../../../services/lib/logging.js';
 import { wait } from '../../../../services/lib/retry.js';
@@ -20,7 +20,10 @@ const record = (offset: number, key: string, partition = 0): IncomingRecord => (
   headers: [],
 });
 
-/** A loop over records that the test brings; `held` are keys that somebody holds, `bad` offsets that fail in an unknown way. */
+/**
+ * A loop over records that the test brings; `held` are keys that somebody holds, `bad` offsets that fail in an unknown
+ * way.
+ */
 function startLoop(t: TestContext) {
   const incoming: IncomingRecord[][] = [];
   const committed = new Map<number, number>();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { setImmediate as turn } from 'node:timers/promises';
 import test, { type TestContext } from 'node:test';
-import { watchForStalls, type Watched } from '../../../../services/lib/kafka/stall-watch.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Watched, watchForStalls } from '../../../../services/lib/kafka/stall-watch.js';
 import { silentLogger } from '../../../../services/lib/logging.js';
 
 const STALL_MS = 20_000;

@@ -4,7 +4,7 @@ import type { IncomingRecord } from '../../../../services/lib/kafka/consumer.js'
 import type { DeadLetterReason, DeadLetters } from '../../../../services/lib/kafka/dead-letters.js';
 import { PoisonRecord } from '../../../../services/lib/kafka/poison-record.js';
 import { PublishFailed } from '../../../../services/lib/kafka/producer.js';
-import { NotTheRecordsFault, Triage, type Handled } from '../../../../services/lib/kafka/triage.js';
+import { type Handled, NotTheRecordsFault, Triage } from '../../../../services/lib/kafka/triage.js';
 import { silentLogger } from '../../../../services/lib/logging.js';
 
 const record = (offset: number): IncomingRecord => ({

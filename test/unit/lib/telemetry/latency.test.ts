@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Metrics } from '../../../../services/lib/telemetry/metrics.js';
-import { LATENCY_BUCKETS, LatencyHistogram, type LatencyPoint } from '../../../../services/lib/telemetry/latency.js';
 import { startHttp } from '../../../../services/lib/http.js';
+import { LATENCY_BUCKETS, LatencyHistogram, type LatencyPoint } from '../../../../services/lib/telemetry/latency.js';
+import { Metrics } from '../../../../services/lib/telemetry/metrics.js';
 import { defer } from '../../../support/defer.js';
 import { readPage } from '../../../support/metrics-page.js';
 

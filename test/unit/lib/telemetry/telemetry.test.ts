@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { pino } from 'pino';
 import { TraceFlags } from '@opentelemetry/api';
 import { core, type tracing as sdk } from '@opentelemetry/sdk-node';
+import { pino } from 'pino';
 import { silentLogger } from '../../../../services/lib/logging.js';
 import { CallerLimit } from '../../../../services/lib/telemetry/caller-limit.js';
 import { EXCEPTIONAL_SPANS, ORDINARY_SPANS, SpanBudget } from '../../../../services/lib/telemetry/span-budget.js';
