@@ -10,7 +10,7 @@ const CALLER = 'ssom-alert';
 const DEPARTMENT = 'OPERATION';
 /** After a failure, or when another process was first, the next alarm of the same cause is tried no sooner. */
 const RETRY_AFTER_MS = 30_000;
-/** Characters of a cause in a request id, which may have 128; it may hold the name of a group. */
+/** Characters of a cause in a request id, which is kept short; it may hold the name of a group. */
 const CAUSE_MAX = 100;
 /** Alerts in hand that are looked at. */
 const IDS_MAX = 1000;
