@@ -75,7 +75,10 @@ export default tseslint.config(
       // Packages, then our own from the farthest folder to the nearest, by path.
       'imports/imports': ['error', { groups: [['^node:', '^@?\\w', '^#', '^\\.']] }],
       // Prettier leaves a comment as wide as it was written.
-      'max-len': ['error', { code: 1000, comments: 120, ignoreUrls: true, ignorePattern: 'eslint-disable|@param \\{' }],
+      'max-len': [
+        'error',
+        { code: 1000, comments: 120, ignoreUrls: true, ignorePattern: 'eslint-disable|@param \\{|^ \\* \\|' },
+      ],
     },
   },
   {

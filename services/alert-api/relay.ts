@@ -144,6 +144,7 @@ export class Relay {
   async drain(timeoutMs = 2000): Promise<void> {
     const until = performance.now() + timeoutMs;
     while (this.#inFlight.size > 0 && performance.now() < until) await wait(10);
+    this.#unpublished.flush();
   }
 
   async #sweep(publishing: Publishing, signal: AbortSignal): Promise<void> {

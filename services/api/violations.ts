@@ -32,12 +32,23 @@ export class Violations {
       this.add(field, 'must not contain the character U+FFFD, which stands for text that is not well-formed UTF-8');
   }
 
-  /** The value of an enum, which its prefix has before it in the proto file; undefined if it is none that we know. */
-  choice<T extends string>(field: string, given: string | number, values: readonly T[], prefix: string): T | undefined {
+  /**
+   * The value of an enum, which its prefix has before it in the proto file; undefined if it is none that we know.
+   * @param unset how to say that none is wanted; absent: one is required
+   */
+  choice<T extends string>(
+    field: string,
+    given: string | number,
+    values: readonly T[],
+    prefix: string,
+    unset?: string,
+  ): T | undefined {
     const known = values.find((value) => given === `${prefix}_${value}`);
     if (known === undefined) {
-      const problem = given === `${prefix}_UNSPECIFIED` ? 'is required' : `must not be ${given}`;
-      this.add(field, `${problem}: one of ${values.map((value) => `${prefix}_${value}`).join(', ')}`);
+      const isMissing = given === `${prefix}_UNSPECIFIED` && unset === undefined;
+      const choices = values.map((value) => `${prefix}_${value}`).join(', ');
+      const problem = isMissing ? 'is required' : `must not be ${given}`;
+      this.add(field, `${problem}: one of ${choices}${unset === undefined ? '' : `; ${unset}`}`);
     }
     return known;
   }

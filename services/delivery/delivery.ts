@@ -29,7 +29,10 @@ export function createDelivery(runtime: Runtime): Service {
     'Events of alerts that are older than ALERT_RETENTION_DAYS; they are dropped.',
   );
   const setAside = countOtherEpoch(metrics, logger, config.topicUserAlert);
-  const failures = metrics.counter('ssom.delivery.failures', 'Attempts at a batch that failed.');
+  const failures = metrics.counter(
+    'ssom.delivery.failures',
+    'Attempts at a batch that failed; not those that only refused single records.',
+  );
   let publishing: Publishing | undefined;
   let publish: Publish | undefined;
   const traces = new DeliveryTracing(runtime.tracing, config.slowProcessingMs, {

@@ -50,6 +50,7 @@ export class Breaker {
   #state: BreakerState = 'closed';
   /** The one call that a half-open breaker has let through, while it is on its way. */
   #trial: object | undefined;
+  #refusal: CircuitOpen | undefined;
   readonly #openListeners: (() => void)[] = [];
 
   constructor(private readonly options: BreakerOptions) {
@@ -99,6 +100,7 @@ export class Breaker {
     if (state === this.#state) return;
     this.#state = state;
     this.#trial = undefined;
+    this.#refusal = undefined;
     this.options.onChange?.(state);
     if (state === 'open') for (const listener of this.#openListeners) listener();
   }
@@ -110,7 +112,10 @@ export class Breaker {
 
   /** What a call is refused with while it is open; undefined while one may be tried. */
   get refusal(): CircuitOpen | undefined {
-    return this.#state === 'open' ? new CircuitOpen(this.options.what) : undefined;
+    if (this.#state !== 'open') return undefined;
+    // One error while it is open: who is refused a hundred times logs it once.
+    this.#refusal ??= new CircuitOpen(this.options.what);
+    return this.#refusal;
   }
 
   /** @throws CircuitOpen at once while it is open; else what `work` throws */

@@ -26,9 +26,15 @@ export class GatheredLog {
     if (this.#timer === undefined) this.#write();
   }
 
+  /** Writes what is not told yet: the process ends. */
+  flush(): void {
+    if (this.#untold > 0) this.#write();
+  }
+
   #write(): void {
     this.logger.warn({ ...this.#newest(), [this.counted]: this.#untold }, this.message);
     this.#untold = 0;
+    this.#newest = () => ({});
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#untold > 0) this.#write();

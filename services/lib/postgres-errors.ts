@@ -3,13 +3,12 @@ import { CircuitOpen } from './breaker.js';
 /**
  * What an error of the database says. Everybody who decides by one asks here.
  *
- * | failure | what it means | breaker | a record | gRPC |
- * | ---------- | -------------------------------------------------------------- | ------- | ----------- |
- * ---------------- |
- * | outage | the server is away, full, read-only, or lets nobody in | hears | waits | UNAVAILABLE |
- * | contention | others hold what it needs, or it took too long: later it works | does not| waits | UNAVAILABLE |
- * | data | the values are at fault: the same statement fails again | does not| is poison | INVALID_ARGUMENT |
- * | bug | the statement is at fault, or nobody knows what is | does not| is suspect | INTERNAL |
+ * | failure    | what it means                                                  | breaker | a record    | gRPC             |
+ * | ---------- | -------------------------------------------------------------- | ------- | ----------- | ---------------- |
+ * | outage     | the server is away, full, read-only, or lets nobody in         | hears   | waits       | UNAVAILABLE      |
+ * | contention | others hold what it needs, or it took too long: later it works | does not| waits       | UNAVAILABLE      |
+ * | data       | the values are at fault: the same statement fails again        | does not| is poison   | INVALID_ARGUMENT |
+ * | bug        | the statement is at fault, or nobody knows what is             | does not| is suspect  | INTERNAL         |
  */
 export type DatabaseFailure = 'outage' | 'contention' | 'data' | 'bug';
 

@@ -8,12 +8,12 @@ export type BackpressureReason = (typeof REASONS)[number];
 export class Backpressure {
   readonly #lastAt = new Map<BackpressureReason, number>();
 
-  note(holdUp: BackpressureReason, at = wallClock()): void {
-    this.#lastAt.set(holdUp, at);
+  note(reason: BackpressureReason, at = wallClock()): void {
+    this.#lastAt.set(reason, at);
   }
 
   /** The gravest one since then; undefined if none is known, as after a start. */
   since(from: number): BackpressureReason | undefined {
-    return REASONS.find((holdUp) => (this.#lastAt.get(holdUp) ?? -Infinity) >= from);
+    return REASONS.find((reason) => (this.#lastAt.get(reason) ?? -Infinity) >= from);
   }
 }

@@ -90,7 +90,7 @@ export class PushDispatcher {
       tracing,
       host: fcm.host,
       slowMs: config.slowProcessingMs,
-      holdUps: this.#backpressure,
+      backpressure: this.#backpressure,
     });
     this.#traces = traces;
     const devices = this.#devices;
@@ -173,9 +173,9 @@ export class PushDispatcher {
 
   /** @returns how many were claimed */
   async #claim(): Promise<number> {
-    const holdUp = this.#heldBackBy;
-    if (holdUp !== undefined) this.#backpressure.note(holdUp);
-    if (holdUp !== undefined || !this.#hasRoom) return 0;
+    const reason = this.#heldBackBy;
+    if (reason !== undefined) this.#backpressure.note(reason);
+    if (reason !== undefined || !this.#hasRoom) return 0;
     try {
       const readAt = performance.now();
       const claims = await this.#claimTurns();

@@ -18,7 +18,7 @@ export interface PushTracingOptions {
   readonly host: string;
   /** From here on a call of FCM is called slow, and a push late. */
   readonly slowMs: number;
-  readonly holdUps: Backpressure;
+  readonly backpressure: Backpressure;
 }
 
 /** The spans of calls of FCM, and of long waits for them: see SpanBudget for which of an alert's are recorded. */
@@ -50,10 +50,10 @@ export class PushTracing {
   }
 
   showWait({ alertId, plannedFor, lastError }: ClaimedPush, parent: string, to: number): void {
-    const { tracing, slowMs, holdUps } = this.options;
+    const { tracing, slowMs, backpressure } = this.options;
     const from = plannedFor!;
     // Of an error only its code: what follows may say more than a trace is to know.
-    const reason = lastError?.split(': ', 1)[0] ?? holdUps.since(from);
+    const reason = lastError?.split(': ', 1)[0] ?? backpressure.since(from);
     const attributes = { [ALERT_ATTR.id]: alertId };
     showLongWait(tracing, slowMs, { in: 'push', parent, attributes, reason, from, to });
   }

@@ -33,7 +33,7 @@ export function createPush(runtime: Runtime): Service {
   const skipped = metrics.counter('ssom.push.skipped', 'Inbox changes that were read while push is not configured.');
   let planner: PushPlanner | undefined;
   let publishing: Publishing | undefined;
-  let sender: PushDispatcher | undefined;
+  let dispatcher: PushDispatcher | undefined;
   const loop = new BatchLoop({
     batchMax: config.consumerMaxPollRecords,
     attemptTimeoutMs: config.processingTimeoutMs,
@@ -56,9 +56,9 @@ export function createPush(runtime: Runtime): Service {
       publishing = await runtime.publishing(signal);
       const running: Promise<void>[] = [];
       if (!off) {
-        sender = new PushDispatcher(runtime, publishing, groupOf('push', config).group);
-        planner = new PushPlanner(runtime, sender.wake);
-        running.push(sender.run(signal), planner.sweep(signal), planner.catchUp(signal));
+        dispatcher = new PushDispatcher(runtime, publishing, groupOf('push', config).group);
+        planner = new PushPlanner(runtime, dispatcher.wake);
+        running.push(dispatcher.run(signal), planner.sweep(signal), planner.catchUp(signal));
       }
       const consumer = await runtime.subscribe('push', loop.settled, signal, {
         ...(off ? { fetchMinBytes: PATIENT_FETCH_BYTES } : {}),
@@ -70,7 +70,7 @@ export function createPush(runtime: Runtime): Service {
     },
     close: async () => {
       await loop.settled();
-      await sender?.close();
+      await dispatcher?.close();
     },
   };
 }

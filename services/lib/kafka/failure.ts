@@ -9,15 +9,13 @@ import { PublishFailed } from './producer.js';
  * What an error says of the record that was being handled; one table for all consumers. What PostgreSQL's errors say is
  * in postgres-errors.ts.
  *
- * | class | examples | what becomes of the record |
- * | ---------- | ------------------------------------------------------------------------- |
- * -------------------------------------- |
- * | poison | bytes that no schema fits; an alert that does not exist; refused values | to the dead letters |
- * | outage | PostgreSQL, Kafka or the registry is away, full, or lets nobody in | waits, however long it takes |
- * | contention | somebody holds a lock; a time-out; a deadlock; no connection is free | again, however often; others go
- * on |
- * | transient | everything that is not known | again; alone, and to the dead letters |
- * | | | if it fails while others succeed |
+ * | class      | examples                                                                  | what becomes of the record             |
+ * | ---------- | ------------------------------------------------------------------------- | -------------------------------------- |
+ * | poison     | bytes that no schema fits; an alert that does not exist; refused values   | to the dead letters                    |
+ * | outage     | PostgreSQL, Kafka or the registry is away, full, or lets nobody in        | waits, however long it takes           |
+ * | contention | somebody holds a lock; a time-out; a deadlock; no connection is free      | again, however often; others go on     |
+ * | transient  | everything that is not known                                              | again; alone, and to the dead letters  |
+ * |            |                                                                           | if it fails while others succeed       |
  */
 export type FailureClass = 'poison' | 'outage' | 'contention' | 'transient';
 

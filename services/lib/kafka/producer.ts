@@ -405,7 +405,10 @@ export class Producer {
     } catch {
       return; // an outage: what is in flight is sent when it ends
     }
-    if (this.#unansweredSince === undefined) return void another.disconnect(holdThread());
+    // After an outage the old one may only have been slower to come back.
+    await this.probe().catch(() => undefined);
+    if (this.#unansweredSince === undefined)
+      return hear(this.logger, 'comparison', () => another.disconnect(holdThread()));
     await this.#replace(
       client,
       new Error(`no broker has answered this client for ${STALL_MS} ms, but another`),

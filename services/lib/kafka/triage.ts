@@ -23,7 +23,10 @@ export type RetryReason = (typeof RETRY_REASONS)[number];
 export interface Handled {
   /** Those that no repetition helps. */
   readonly refused: readonly PoisonRecord[];
-  /** Those that have to wait, all of a key from the first on, as somebody holds what they need. */
+  /**
+   * Those that have to wait, all of a key from the first on, as somebody holds what they need. Refused ones may be
+   * among them.
+   */
   readonly held: readonly IncomingRecord[];
 }
 
@@ -139,8 +142,11 @@ export class Triage {
     for (let attempt = 1; rest.length > 0; attempt += 1) {
       let error: Error;
       try {
-        const outcome = await batch.handle(rest);
-        for (const poison of outcome.refused) await this.#deadLetter(poison.record, poison, attempt);
+        const { refused, held: heldOrRefused } = await batch.handle(rest);
+        for (const poison of refused) await this.#deadLetter(poison.record, poison, attempt);
+        // One that is refused waits for nothing, also where somebody holds its user's inbox.
+        const dead = new Set(refused.map(({ record }) => record));
+        const outcome = { refused, held: heldOrRefused.filter((record) => !dead.has(record)) };
         this.#noteHandled(rest, outcome, batch);
         return [...waiting, ...outcome.held];
       } catch (reason) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { loadConfig } from '../../../services/lib/config/load.js';
 import { startEmbeddedBroker } from '../../../services/lib/kafka/embedded-broker.js';
@@ -10,19 +10,22 @@ import { untilTrue } from '../../support/until-true.js';
 
 type Client = InstanceType<typeof RdKafka.Producer>;
 
-test('a client that finds no broker any more, where a new one does, is replaced', { timeout: 300_000 }, async (t) => {
+const record = (value: string) => [{ topic: 'stuck-topic', key: 'k', value: Buffer.from(value) }];
+
+/**
+ * A producer whose client finds no broker from now on, as after an outage of all: the client lives, its requests find
+ * nobody. No proxy tells one client from another.
+ * @returns whether another client was connected
+ */
+async function stuckProducer(t: TestContext, until: (anotherCame: boolean) => boolean) {
   const broker = await startEmbeddedBroker(['stuck-topic']);
   defer(t, () => broker.close());
-  const config = loadConfig({});
-  const producer = await Producer.connect(broker.brokers, config, silentLogger(), { clientId: 'stuck' });
+  const producer = await Producer.connect(broker.brokers, loadConfig({}), silentLogger(), { clientId: 'stuck' });
   defer(t, () => producer.close());
-
-  // As after an outage of all brokers: the client lives, its requests find nobody. No proxy tells one client from
-  // another.
-  const clients: Client[] = [];
+  const clients = new Set<Client>();
   const isStuck = (client: Client) => {
-    if (clients.length === 0) clients.push(client);
-    return clients[0] === client;
+    clients.add(client);
+    return [...clients][0] === client && !until(clients.size > 1);
   };
   const { getMetadata, produce } = RdKafka.Producer.prototype;
   t.mock.method(RdKafka.Producer.prototype, 'getMetadata', function (this: Client, ...args: unknown[]) {
@@ -34,16 +37,33 @@ test('a client that finds no broker any more, where a new one does, is replaced'
     return isStuck(this) || (produce.apply(this, args as never) as unknown);
   });
   await assert.rejects(producer.probe(), /no Kafka broker answers at .*: Local: Broker transport failure/);
-  const lost = producer.publish([{ topic: 'stuck-topic', key: 'k', value: Buffer.from('1') }]);
+  const answers = () =>
+    producer.probe().then(
+      () => true,
+      () => false,
+    );
+  return { producer, answers, clients };
+}
+
+test('a client that finds no broker any more, where a new one does, is replaced', { timeout: 300_000 }, async (t) => {
+  const { producer, answers } = await stuckProducer(t, () => false);
+  const lost = producer.publish(record('1'));
   await assert.rejects(lost, /no broker has answered this client for 20000 ms, but another/);
-  await untilTrue(
-    () =>
-      producer.probe().then(
-        () => true,
-        () => false,
-      ),
-    { timeoutMs: 20_000, what: 'a broker answers' },
-  );
-  await producer.publish([{ topic: 'stuck-topic', key: 'k', value: Buffer.from('2') }]);
+  await untilTrue(answers, { timeoutMs: 20_000, what: 'a broker answers' });
+  await producer.publish(record('2'));
   assert.equal(producer.totals.sent, 1);
 });
+
+test(
+  'one that finds them again while a new one is tried, as after an outage, stays',
+  { timeout: 300_000 },
+  async (t) => {
+    const { producer, answers, clients } = await stuckProducer(t, (anotherCame) => anotherCame);
+    await untilTrue(() => clients.size > 1, { timeoutMs: 60_000, intervalMs: 500, what: 'another client is tried' });
+    await untilTrue(answers, { timeoutMs: 20_000, what: 'a broker answers' });
+    const [first] = clients;
+    await producer.publish(record('1'));
+    assert.equal(first?.isConnected(), true);
+    assert.equal(producer.totals.failed, 0);
+  },
+);

@@ -17,5 +17,8 @@ test('a crowd of warnings is one line at once, then one a second with the count 
   t.mock.timers.tick(1000);
   assert.deepEqual(lines, [], 'without news there is no line');
   note(1, 501);
-  assert.deepEqual(lines, [[{ id: 501, alerts: 1 }, 'not published']]);
+  assert.deepEqual(lines.splice(0), [[{ id: 501, alerts: 1 }, 'not published']]);
+  note(4, 502);
+  log.flush();
+  assert.deepEqual(lines, [[{ id: 502, alerts: 4 }, 'not published']], 'what is left is told at the end');
 });

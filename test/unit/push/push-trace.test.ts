@@ -12,9 +12,9 @@ const WAIT = 'wait in push';
 
 async function startPushTracing(t: TestContext) {
   const { tracing, receiver } = await startTracing(t);
-  const holdUps = new Backpressure();
-  const traces = new PushTracing({ tracing, host: 'fcm', slowMs: SLOW_MS, holdUps });
-  return { tracing, receiver, holdUps, traces };
+  const backpressure = new Backpressure();
+  const traces = new PushTracing({ tracing, host: 'fcm', slowMs: SLOW_MS, backpressure });
+  return { tracing, receiver, backpressure, traces };
 }
 
 function claimOf(traceparent: string, rest: Partial<ClaimedPush> = {}): ClaimedPush {
@@ -46,11 +46,11 @@ const jobOf = (claim: ClaimedPush): PushJob => ({
 });
 
 test('a push that was sent much later than planned has a span of its wait, which says why', async (t) => {
-  const { tracing, receiver, holdUps, traces } = await startPushTracing(t);
+  const { tracing, receiver, backpressure, traces } = await startPushTracing(t);
   const planned = Date.now() - 60_000;
   const late = { plannedFor: planned };
-  holdUps.note('all_places_taken');
-  holdUps.note('fcm_asked_to_wait', planned - 1);
+  backpressure.note('all_places_taken');
+  backpressure.note('fcm_asked_to_wait', planned - 1);
   const cases = [
     { why: 'all_places_taken', claim: late },
     { why: 'messaging/server-unavailable', claim: { ...late, lastError: 'messaging/server-unavailable: a secret' } },
@@ -65,7 +65,7 @@ test('a push that was sent much later than planned has a span of its wait, which
   traces.begin(jobOf(claimOf(failing.traceparent, late)))!.end(new Error('not now'));
   const unknown = callersTrace();
   const before = { plannedFor: Date.now() + 1000 - 60_000 };
-  new PushTracing({ ...traces.options, holdUps: new Backpressure() })
+  new PushTracing({ ...traces.options, backpressure: new Backpressure() })
     .begin(jobOf(claimOf(unknown.traceparent, before)))!
     .end();
   await tracing.close();

@@ -118,7 +118,29 @@ test('what is refused holds up nothing of its key, and what waits of another key
   );
 });
 
-test('an outage buries nothing and is not divided', async () => {
+test('what is refused is no record that waits, although its key is held', async () => {
+  const { triage, handle, dead } = triageOf(() => undefined);
+  const held = (some: readonly IncomingRecord[]) => some.filter(({ key }) => key === 'k1');
+  const rest = await triage.process(
+    Array.from({ length: 9 }, (_, offset) => keyed(offset)),
+    async (some) => {
+      await handle(some.filter(({ key }) => key !== 'k1'));
+      const refused = some
+        .filter(({ offset }) => offset === 4)
+        .map((record) => new PoisonRecord(record, new Error('no')));
+      return { refused, held: held(some) };
+    },
+    never,
+  );
+  assert.deepEqual([...dead.keys()], [4]);
+  assert.deepEqual(
+    rest.map(({ offset }) => offset),
+    [1, 7],
+    'it would be a dead letter again with each trial',
+  );
+});
+
+test('an outage makes no dead letter and is not divided', async () => {
   for (const error of [
     sqlError('57P01'),
     sqlError('53100'),
