@@ -21,6 +21,8 @@ export interface Step {
 const SLOW_MS = 5000;
 /** A push may wait for PUSH_GRACE_MS, 10 s, while its user holds a stream. */
 const SLOW_PUSH_MS = 10_000 + SLOW_MS;
+/** Progress is noted in batches, so at most so much later than it was. */
+const NOTED_WITHIN_MS = 1000;
 /** Pushes to come. */
 const PENDING: readonly string[] = ['PUSH_STATE_WAITING', 'PUSH_STATE_SENDING'];
 
@@ -31,6 +33,9 @@ export function stepsOf(alert: Alert__Output, progress: AlertProgress__Output): 
   // Until it is fanned out the service knows that it was published, and not when.
   const published = progress.fannedOutAt === null ? null : millis(progress.publishedAt);
   const isPublished = progress.publishedAt !== null;
+  // A process that died had not noted it, and the sweeper published it once more: when it was first is not known.
+  const firstIn = millis(progress.firstDeliveredAt);
+  const isRepeated = published !== null && firstIn !== null && published > firstIn + NOTED_WITHIN_MS;
   const inInboxes = millis(progress.lastDeliveredAt);
   const notedAt = millis(progress.fannedOutAt);
   // Its end is noted some 50 ms later than it was, when delivery may be through: it was no later than the last
@@ -48,9 +53,13 @@ export function stepsOf(alert: Alert__Output, progress: AlertProgress__Output): 
   const pushes = pushTotals(progress);
   return [
     step('created', created, null),
-    step('published', published, created, {
+    step('published', published, isRepeated ? null : created, {
       done: isPublished ? 1 : 0,
-      note: isPublished && published === null ? 'it was; when is known after the fan-out' : '',
+      note: isRepeated
+        ? 'once more: it was in an inbox before'
+        : isPublished && published === null
+          ? 'it was; when is known after the fan-out'
+          : '',
     }),
     step('fanned out', fannedOut, published, {
       note: fannedOut === null && delivered > 0 ? 'under way' : '',

@@ -118,6 +118,16 @@ test('the end of a fan-out is noted late: its step is never behind that of the i
   ]);
 });
 
+test('an alert that was published once more after a crash is not said to have waited for that', () => {
+  const repeated = { ...DELIVERED, publishedAt: at(12.6) };
+  const [, published, ...later] = stepsOf(alert, repeated);
+  assert.deepEqual([published!.afterMs, published!.slow], [null, false]);
+  assert.equal(published!.note, 'once more: it was in an inbox before');
+  assert.ok(later.every(({ slow }) => !slow));
+  assert.equal(verdictOf(alert, repeated), 'it is in the inbox of every recipient, 300 ms after it was created');
+  assert.equal(stepsOf(alert, { ...DELIVERED, publishedAt: at(1) })[1]!.afterMs, 1000, 'a note that is late is none');
+});
+
 test('who does not get it is named', async (t) => {
   const unreached = [
     { list: 'RECIPIENT_LIST_GITHUB_LOGINS', name: 'Copilot', reason: 'UNREACHED_REASON_UNKNOWN' },
