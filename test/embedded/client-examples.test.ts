@@ -100,7 +100,7 @@ test('the examples of the READMEs do what they say', async (t) => {
 
   await t.test('mark as read', async (each) => {
     const unread = async () => (await api.call('GetUnreadCount', {}, { user: 'op01' })).unreadCount;
-    await untilTrue(async () => (await unread()) === 1002, { what: 'op01 has all of them', timeoutMs: 20_000 });
+    await untilTrue(async () => (await unread()) === 1002, { what: 'op01 has all of them' });
     assert.equal(await start(each, 'read').result(), '100 read, 902 left\n');
     assert.equal(await unread(), 902);
   });

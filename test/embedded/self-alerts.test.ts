@@ -37,7 +37,7 @@ test('slow processing is logged with its alerts, counted, and raises an alert to
       alertIds.push(alert!.alertId);
       return linesOfDelivery().some(({ alerts }) => alertIds.includes(alerts[0]!)) && (await ours()).length > 0;
     },
-    { timeoutMs: 20_000, intervalMs: 200, what: () => `a line, and an alert to op1: ${service.output}` },
+    { intervalMs: 200, what: () => `a line, and an alert to op1: ${service.output}` },
   );
   const [raised] = await ours();
   assert.deepEqual([raised!.kind, raised!.appName], ['ALERT_KIND_OTHER', 'ssom-alert']);
@@ -45,7 +45,7 @@ test('slow processing is logged with its alerts, counted, and raises an alert to
   // The delivery of that one was as slow, and so is the next one's: still one for each cause.
   const { alert } = await api.call('CreateAlert', alertRequest({ recipients: { userIds: ['op1'] } }));
   const arrived = async () => (await inbox('op1')).some(({ alertId }) => alertId === alert!.alertId);
-  await untilTrue(arrived, { timeoutMs: 20_000, what: 'the next alert' });
+  await untilTrue(arrived, { what: 'the next alert' });
   assert.equal((await ours()).length, 1);
 });
 
@@ -53,9 +53,9 @@ test('nothing is raised unless that is turned on', async (t) => {
   const { service, api, inbox } = await startImpatient(t);
   const { alert } = await api.call('CreateAlert', alertRequest());
   const arrived = async () => (await inbox('op1')).some(({ alertId }) => alertId === alert!.alertId);
-  await untilTrue(arrived, { timeoutMs: 20_000, what: 'the alert' });
+  await untilTrue(arrived, { what: 'the alert' });
   const slow = async () => (await metricOf(service.http, 'ssom_slow_total')) > 0;
-  await untilTrue(slow, { timeoutMs: 20_000, what: 'something is slow' });
+  await untilTrue(slow, { what: 'something is slow' });
   assert.equal(await metricOf(service.http, 'ssom_self_alerts_total'), 0);
   assert.equal((await api.call('ListAlerts', {})).alerts.length, 1);
 });

@@ -78,7 +78,7 @@ test('what nobody should send to StreamAlerts', async (t) => {
     const metric = (name: string) => metricOf(service.http, `ssom_stream_${name}`);
     // What waits counts until a client that does not read is cut off.
     const quiet = async () => (await open()) === 1 && (await metric('opening')) + (await metric('pending_bytes')) === 0;
-    await untilTrue(quiet, { timeoutMs: 20_000, what: 'one stream alone is open, and nothing waits' });
+    await untilTrue(quiet, { what: 'one stream alone is open, and nothing waits' });
     for (const name of ['catch_up_waiting', 'buffered']) assert.equal(await metric(name), 0, name);
     await bystander.untilAlerts(await create('bystander'));
     bystander.assertInOrder();

@@ -122,7 +122,7 @@ export class TestCluster {
         records.push(...(await consumer.poll(1000, 100)).filter(({ value }) => value !== null));
         return records.length >= count;
       },
-      { timeoutMs: 20_000, what: `${count} records in ${topic}` },
+      { what: `${count} records in ${topic}` },
     );
     return records;
   }

@@ -198,7 +198,7 @@ export async function assertFoldEqualsInbox(client: TestApi, user: string, folde
       inbox = await listWholeInbox(client, user);
       return inbox.unreadCount === folded.unreadCount && JSON.stringify(inbox.rows) === JSON.stringify(folded.list());
     },
-    { timeoutMs: 8000, intervalMs: 50, what: `the folded stream of ${user} equals the inbox` },
+    { intervalMs: 50, what: `the folded stream of ${user} equals the inbox` },
   ).catch(() => undefined);
   assert.deepEqual(folded.list(), inbox.rows);
   assert.equal(folded.unreadCount, inbox.unreadCount);

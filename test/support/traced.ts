@@ -47,7 +47,6 @@ export function untilSpan(
   fits: (span: ReceivedSpan) => boolean = () => true,
 ): Promise<ReceivedSpan> {
   return untilTrue(() => receiver.named(name).find(fits), {
-    timeoutMs: 20_000,
     what: () => `a span '${name}'; there are ${[...new Set(receiver.spans.map((span) => span.name))].join(', ')}`,
   });
 }

@@ -21,7 +21,7 @@ export function patientDatabase(): Record<string, string> {
 }
 
 export interface UntilOptions {
-  /** On a machine of its own, see `patience`. Default 10 s. */
+  /** On a machine of its own, see `patience`. Default 30 s: a machine whose host is busy is slow and does not know it. */
   readonly timeoutMs?: number;
   /** Default 20 ms. */
   readonly intervalMs?: number;
@@ -34,7 +34,7 @@ export interface UntilOptions {
  * @throws when the time is over; an error of the last try is its cause
  */
 export async function untilTrue<T>(condition: () => T | Promise<T>, options: UntilOptions): Promise<NonNullable<T>> {
-  const { timeoutMs = 10_000, intervalMs = 20, what } = options;
+  const { timeoutMs = 30_000, intervalMs = 20, what } = options;
   const started = performance.now();
   let failure: unknown;
   for (;;) {

@@ -76,6 +76,6 @@ test('somebody holds one inbox for many statement time-outs: the others are serv
       );
       return row!.open === 0;
     },
-    { timeoutMs: 20_000, what: 'all alerts are complete' },
+    { what: 'all alerts are complete' },
   );
 });

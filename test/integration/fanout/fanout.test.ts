@@ -45,7 +45,6 @@ test('an alert to more users than one round holds is committed and noted, and so
   for (let from = 0; from < MANY; from += 500) await api.call('UpsertUsers', { users: many.slice(from, from + 500) });
   const { alert: large } = await api.call('CreateAlert', alertRequest());
   await untilTrue(async () => (await api.call('GetAlert', { alertId: large!.alertId })).progress?.delivered === MANY, {
-    timeoutMs: 20_000,
     what: `${MANY} inboxes`,
   });
   const { alert: small } = await api.call('CreateAlert', alertRequest({ recipients: { userIds: ['many7'] } }));
@@ -58,7 +57,7 @@ test('an alert to more users than one round holds is committed and noted, and so
   const { topic, group } = groupOf('fanout', cluster.config);
   await untilTrue(
     async () => (await positions(cluster, topic, group)).every(({ committed, end }) => committed >= end),
-    { timeoutMs: 15_000, what: 'all offsets committed' },
+    { what: 'all offsets committed' },
   );
 });
 
@@ -85,10 +84,10 @@ test('a record that cannot be decoded goes to the dead letters as it is, and hol
     const progress = await Promise.all(alertIds.map((alertId) => api.call('GetAlert', { alertId })));
     return progress.filter((each) => each.progress!.delivered === each.progress!.recipients).length;
   };
-  await untilTrue(async () => (await delivered()) === alertIds.length, { timeoutMs: 20_000, what: 'all inboxes' });
+  await untilTrue(async () => (await delivered()) === alertIds.length, { what: 'all inboxes' });
   await untilTrue(
     async () => (await positions(cluster, topic, group)).every(({ committed, end }) => committed >= end),
-    { timeoutMs: 15_000, what: 'all offsets committed' },
+    { what: 'all offsets committed' },
   );
   const [letter] = await cluster.read(`${topic}-dlq`, 1);
   assert.deepEqual(letter!.rawKey, key);
@@ -136,7 +135,7 @@ test('few named recipients travel in the event, many are looked up; both arrive'
   ] as const) {
     await untilTrue(
       async () => (await api.call('GetAlert', { alertId: alert!.alertId })).progress?.delivered === count,
-      { timeoutMs: 20_000, what: `${count} inboxes` },
+      { what: `${count} inboxes` },
     );
   }
 });

@@ -187,7 +187,6 @@ test('a PostgreSQL that swallows everything: callers wait for a time-out until t
   proxy.heal();
   for (const { runtime } of [role, gateway]) {
     await untilTrue(() => runtime.database.breaker.state === 'closed', {
-      timeoutMs: 20_000,
       what: `the breaker of ${runtime.role} closes by itself`,
     });
   }

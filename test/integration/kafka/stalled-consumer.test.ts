@@ -102,7 +102,7 @@ for (const [mode, partition] of [
         await poll();
         return consumer.assignment.length > 0;
       },
-      { timeoutMs: 15_000, what: 'an assignment' },
+      { what: 'an assignment' },
     );
     await publish('before');
     await untilTrue(
@@ -110,7 +110,7 @@ for (const [mode, partition] of [
         await poll();
         return read.filter((value) => value.startsWith('before')).length === 20;
       },
-      { timeoutMs: 15_000, what: 'the first records' },
+      { what: 'the first records' },
     );
     stallAll(t, partition);
     await publish('after');

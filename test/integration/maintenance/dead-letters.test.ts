@@ -160,7 +160,6 @@ async function startWithBadRecords(
   // A rubbish value names its user alone, by the key: what a restored database or another schema's reader sees names
   // both.
   await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM dead_letters')).length === 2, {
-    timeoutMs: 20_000,
     what: 'two dead letters',
   });
   const names = await cluster.store.sql<{ topic: string; partition: number; offset: number }>(
@@ -189,7 +188,6 @@ async function untilChecked(cluster: TestCluster, alertId: number, checks: numbe
       `SELECT reconcile_attempts FROM alert_progress WHERE alert_id = ${alertId}`,
     );
   await untilTrue(async () => (await asked())[0]!.reconcile_attempts >= checks, {
-    timeoutMs: 20_000,
     what: `alert ${alertId} was looked at`,
   });
 }
@@ -221,7 +219,6 @@ test('an alert that waits in the dead letters is not complete; when its topic ha
   await keeper.search(publishing.events, never);
   for (const alertId of ids) {
     await untilTrue(async () => (await progress(alertId)).completedAt !== null, {
-      timeoutMs: 20_000,
       what: `alert ${alertId} is complete`,
     });
     const { delivered, deadLettered } = await progress(alertId);
@@ -237,7 +234,6 @@ test('what the in-process broker held when it ended is delivered, although an ol
   await cluster.start('fanout', { ready: false });
   for (const alertId of ids)
     await untilTrue(async () => (await progress(alertId)).delivered === 2, {
-      timeoutMs: 20_000,
       what: `alert ${alertId} is in both inboxes`,
     });
 });

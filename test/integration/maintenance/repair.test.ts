@@ -27,7 +27,7 @@ test('reconcile on demand brings back what is missing in an inbox, and nothing t
   }
   const complete = async () =>
     (await cluster.store.sql('SELECT 1 FROM alert_progress WHERE completed_at IS NULL')).length === 0;
-  await untilTrue(complete, { timeoutMs: 20_000, what: 'all alerts complete' });
+  await untilTrue(complete, { what: 'all alerts complete' });
   await api.call('DeleteFromInbox', { alertIds: [ids[0]!] }, { user: 'op1' });
   // A row that is gone without anybody having deleted it: as after a restored table.
   await cluster.store.sql(`DELETE FROM alert_statuses WHERE user_id = 'op2' AND alert_id = ${ids[1]!}`);
@@ -40,10 +40,9 @@ test('reconcile on demand brings back what is missing in an inbox, and nothing t
   assert.equal((await run(cluster.store.url, 'reconcile', '--since', '2030-01-01Z')).out.split(' ')[0], '0');
   assert.match((await run(cluster.store.url, 'reconcile', '--since', '1h')).out, /^3 alerts will be looked at/);
   await untilTrue(async () => (await listWholeInbox(api, 'op2')).rows.length === 3, {
-    timeoutMs: 20_000,
     what: 'the lost row is back',
   });
-  await untilTrue(complete, { timeoutMs: 20_000, what: 'all alerts complete again' });
+  await untilTrue(complete, { what: 'all alerts complete again' });
   assert.deepEqual(
     (await listWholeInbox(api, 'op1')).rows.map(({ alertId }) => alertId),
     [ids[2], ids[1]],

@@ -35,7 +35,6 @@ test('what is older than the retention leaves inboxes and database, and nothing 
   }
   const [first, second, third, fourth] = ids as [number, number, number, number];
   await untilTrue(async () => (await inbox('op1')).length === 4 && (await inbox('op2')).length === 1, {
-    timeoutMs: 20_000,
     what: 'all four in the inboxes',
   });
   await store.sql(`UPDATE alert_statuses SET changed_at = now() - interval '40 days' WHERE alert_id <= ${third}`);
@@ -73,7 +72,7 @@ test('what is older than the retention leaves inboxes and database, and nothing 
   );
   await producer.publish(again);
   // The last record of the same partition is there, so the others were handled before.
-  await untilTrue(async () => (await inbox('op2')).length > 0, { timeoutMs: 20_000, what: 'the open alert' });
+  await untilTrue(async () => (await inbox('op2')).length > 0, { what: 'the open alert' });
   assert.deepEqual(await inbox('op2'), [fourth]);
   assert.deepEqual(await store.sql('SELECT alert_id FROM dead_letters'), [{ alert_id: null }]);
 });

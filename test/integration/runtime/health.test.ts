@@ -172,7 +172,7 @@ test('while PostgreSQL takes no writes nothing is stored, readiness says why, an
   await upsertUsers(cluster.store.database, [user('op1', 'OPERATION')]);
   await api.call('CreateAlert', alertRequest());
   await setReadOnly('on');
-  await untilTrue(async () => (await get()).code === 503, { what: 'it is not ready', timeoutMs: 10_000 });
+  await untilTrue(async () => (await get()).code === 503, { what: 'it is not ready' });
   assert.match((await get()).checks['postgresql']!.reason, /read-only/);
   for (let count = 0; count < 8; count += 1) {
     const { code, reason, details } = await failureOf(api.call('CreateAlert', alertRequest()));
@@ -180,6 +180,6 @@ test('while PostgreSQL takes no writes nothing is stored, readiness says why, an
     assert.ok(details.retryAfterMs! > 0);
   }
   await setReadOnly('off');
-  await untilTrue(async () => (await get()).code === 200, { what: 'it is ready again', timeoutMs: 10_000 });
+  await untilTrue(async () => (await get()).code === 200, { what: 'it is ready again' });
   await api.call('CreateAlert', alertRequest());
 });

@@ -248,7 +248,6 @@ test('every role exports what METRICS.md says, no less and no more, and no label
     const received = () => Buffer.concat([...receiver.metrics]).toString('latin1');
     const names = ['ssom.alert.create_to_inbox', 'ssom.kafka.consumer.lag', 'ssom.alerts.created', 'ssom-delivery'];
     await untilTrue(() => names.every((name) => received().includes(name)), {
-      timeoutMs: 10_000,
       what: 'OTLP metrics',
     });
     const instances = (requests: readonly Buffer[]) => {
@@ -259,12 +258,10 @@ test('every role exports what METRICS.md says, no less and no more, and no label
     };
     const inMetrics = () => instances(receiver.metrics);
     await untilTrue(() => inMetrics().length === ROLE_NAMES.length, {
-      timeoutMs: 20_000,
       what: 'metrics of each role',
     });
     const all = inMetrics();
     await untilTrue(() => instances(receiver.traces).length === ROLE_NAMES.length, {
-      timeoutMs: 20_000,
       what: 'spans of each role',
     });
     assert.deepEqual(instances(receiver.traces), all, 'an instance has one id, in spans and in metrics');

@@ -77,7 +77,6 @@ async function schemasCheck(http: string): Promise<Check> {
 
 async function untilInInbox(cluster: TestCluster, api: ReturnType<TestCluster['api']>, count: number): Promise<void> {
   await untilTrue(async () => (await listWholeInbox(api, 'op1')).rows.length === count, {
-    timeoutMs: 20_000,
     what: `${count} alerts in the inbox`,
   });
 }

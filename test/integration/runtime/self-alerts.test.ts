@@ -36,7 +36,7 @@ async function setUp(t: TestContext, address?: string) {
       .reduce((sum, { value }) => sum + value, 0);
   };
   const until = (outcome: string, count: number) =>
-    untilTrue(async () => (await outcomes(outcome)) === count, { what: `${count} ${outcome}`, timeoutMs: 20_000 });
+    untilTrue(async () => (await outcomes(outcome)) === count, { what: `${count} ${outcome}` });
   const raised = async () =>
     (await api.call('ListAlerts', {})).alerts.filter(({ appName }) => appName === 'ssom-alert');
   return { cluster, api, alarm, until, raised, outcomes };
@@ -72,7 +72,7 @@ test('a process that found it raised by another raises the next one when the per
     alarm({ role: 1 });
     return (await outcomes('raised')) === 2;
   };
-  await untilTrue(again, { timeoutMs: 20_000, intervalMs: 100, what: 'another one' });
+  await untilTrue(again, { intervalMs: 100, what: 'another one' });
   assert.equal((await raised()).length, 2);
 });
 

@@ -17,7 +17,7 @@ test('who holds a stream is known while it is held, at any gateway, and after Po
   await upsertUsers(database, [user('op1', 'OPERATION'), user('op2', 'OPERATION')]);
   const present = async () => [...(await streamingUsers(database, ['op1', 'op2']))];
   const until = (users: string[], what: string) =>
-    untilTrue(async () => (await present()).join() === users.join(), { what, timeoutMs: 20_000 });
+    untilTrue(async () => (await present()).join() === users.join(), { what });
 
   assert.deepEqual(await present(), []);
   const one = collectStream(t, cluster.api(first), AS_OP1);
@@ -26,7 +26,6 @@ test('who holds a stream is known while it is held, at any gateway, and after Po
   await one.cancel();
   await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM stream_presence')).length === 1, {
     what: 'one of two gateways has let go',
-    timeoutMs: 20_000,
   });
   assert.deepEqual(await present(), ['op1']);
 

@@ -53,7 +53,7 @@ test('a stream that is old enough goes to another gateway behind a TCP balancer'
   const losses = await follow(t, gateways);
   const [first, second] = gateways;
   await untilTrue(async () => (await streamsOf(first!)) === 1, { what: 'the first gateway has it' });
-  await untilTrue(async () => (await streamsOf(second!)) === 1, { what: 'the second one has it', timeoutMs: 20_000 });
+  await untilTrue(async () => (await streamsOf(second!)) === 1, { what: 'the second one has it' });
   assert.deepEqual(losses, ['STREAM_MAX_AGE']);
 });
 
@@ -62,6 +62,6 @@ test('a stream that a full gateway refuses finds the other one behind a TCP bala
   const [first, second] = gateways;
   await occupy(t, cluster, first!);
   const losses = await follow(t, gateways);
-  await untilTrue(async () => (await streamsOf(second!)) === 1, { what: 'the second one has it', timeoutMs: 20_000 });
+  await untilTrue(async () => (await streamsOf(second!)) === 1, { what: 'the second one has it' });
   assert.deepEqual(losses, ['TOO_MANY_STREAMS']);
 });

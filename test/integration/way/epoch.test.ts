@@ -62,7 +62,7 @@ test('a record of before a restore never puts a new alert into the inbox of the 
   const { alert: fresh } = await api.call('CreateAlert', to('op2', 'for op2 alone'));
   const fanout = await cluster.start('fanout');
   await cluster.start('delivery');
-  await untilTrue(async () => (await titlesOf(api, 'op2')).length === 1, { what: 'the new alert', timeoutMs: 15_000 });
+  await untilTrue(async () => (await titlesOf(api, 'op2')).length === 1, { what: 'the new alert' });
   // As an offset that is set back, or a dead letter that is redriven, brings it.
   const { topic, key, value } = before;
   const { producer } = await fanout.runtime.publishing(AbortSignal.timeout(5000));

@@ -35,7 +35,6 @@ async function untilInboxes(
 ): Promise<void> {
   for (const name of users) {
     await untilTrue(async () => (await listWholeInbox(api, name)).rows.length >= alertIds.length, {
-      timeoutMs: 15_000,
       what: `${name} has ${alertIds.length} alerts`,
     });
     const { rows, unreadCount } = await listWholeInbox(api, name);
@@ -261,7 +260,6 @@ test('an alert that reaches nobody is complete at once', async (t) => {
   await startOthers(cluster, 'alert-api');
   const [alertId] = await create(api, 1);
   await untilTrue(async () => (await api.call('GetAlert', { alertId: alertId! })).progress!.completedAt !== null, {
-    timeoutMs: 15_000,
     what: 'the alert is complete',
   });
 });
@@ -311,9 +309,8 @@ test('an alert that Kafka never takes is set aside alone, with its reason, and t
   refused.add(String(bad));
   const sweeper = await cluster.start('alert-api', { fault, config });
   const letters = () => cluster.store.sql('SELECT topic, partition, "offset", alert_id, place FROM dead_letters');
-  await untilTrue(async () => (await letters()).length === 1, { timeoutMs: 20_000, what: 'the dead letter' });
+  await untilTrue(async () => (await letters()).length === 1, { what: 'the dead letter' });
   await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM outbox')).length === 0, {
-    timeoutMs: 20_000,
     what: 'an empty outbox',
   });
   assert.deepEqual(await letters(), [
@@ -358,12 +355,12 @@ test('while a refused alert cannot be put among the dead letters the others leav
   await cluster.start('alert-api', { fault, config });
   const outbox = async () =>
     (await sql<{ alert_id: number }>('SELECT alert_id FROM outbox')).map((row) => row.alert_id);
-  await untilTrue(async () => (await outbox()).length === 1, { timeoutMs: 20_000, what: 'only one in the outbox' });
+  await untilTrue(async () => (await outbox()).length === 1, { what: 'only one in the outbox' });
   assert.deepEqual(await outbox(), [bad]);
   // Some sweeps meet the error.
   await wait(2000);
   await sql('DROP TRIGGER refuse ON dead_letters');
-  await untilTrue(async () => (await outbox()).length === 0, { timeoutMs: 20_000, what: 'an empty outbox' });
+  await untilTrue(async () => (await outbox()).length === 0, { what: 'an empty outbox' });
   assert.deepEqual(await sql('SELECT alert_id FROM dead_letters'), [{ alert_id: bad }]);
 });
 
@@ -385,7 +382,6 @@ test('an alert that shared its batch with a refused one twice, by chance, is pub
   };
   await cluster.start('alert-api', { fault, config });
   await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM outbox')).length === 0, {
-    timeoutMs: 20_000,
     what: 'an empty outbox',
   });
   assert.equal(refusals, 2);
@@ -417,7 +413,6 @@ test('an alert of a newer release goes out as OTHER; one that cannot be encoded 
   assert.match(await (await fetch(`http://${sweeper.http}/metrics`)).text(), /dead_letters_total\{.*unencodable.*\} 1/);
   // It is in every inbox, so that it could not be published matters no more.
   await untilTrue(async () => (await cluster.store.sql('SELECT 1 FROM dead_letters')).length === 0, {
-    timeoutMs: 20_000,
     what: 'no dead letter',
   });
   assert.ok((await api.call('GetAlert', { alertId: third })).progress!.completedAt !== null);

@@ -33,15 +33,16 @@ async function restart(slots: readonly Slot[]): Promise<void> {
 }
 
 /** Delivery dies in the middle of batches that PostgreSQL is slow to answer. */
-const killSlowDelivery: Fault['run'] = async ({ world }) => {
+const killSlowDelivery: Fault['run'] = async ({ world, traffic }) => {
   for (let round = 0; round < 3; round += 1) {
     world.networks.postgres.delay(300);
     await sleep(1500);
     await Promise.all(world.of('delivery').map((slot) => slot.kill()));
     world.networks.postgres.heal();
     await restart(world.of('delivery'));
+    const restartedAt = Date.now();
     // Members that died keep their partitions until their sessions end: before that there is nothing to disturb.
-    await sleep(7000);
+    await until('alerts arrive again', () => traffic.probe.wellFrom(restartedAt));
   }
   return Date.now();
 };

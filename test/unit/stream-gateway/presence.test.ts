@@ -29,6 +29,6 @@ test('a failed write is repeated, and what has changed during a write is written
     over.abort();
     await running;
   });
-  await untilTrue(() => presence.waiting === 0, { what: 'all is written', timeoutMs: 5000 });
+  await untilTrue(() => presence.waiting === 0, { what: 'all is written' });
   assert.deepEqual([[...present], writes], [['stays'], 3]);
 });

@@ -235,7 +235,7 @@ test('records that a stream is beyond have its inbox looked at before the next c
   const { stream, refusals } = await liveStream(hub);
   inbox.lastSequence = 1;
   stream.push(inbox.create(9));
-  await untilTrue(() => refusals.length > 0, { what: 'the stream is refused', timeoutMs: 3000 });
+  await untilTrue(() => refusals.length > 0, { what: 'the stream is refused' });
 });
 
 test('a renewed epoch ends the streams of the one before, and what was remembered goes', async (t) => {

@@ -86,7 +86,7 @@ test('a key that somebody holds waits with what follows of it; the others of its
   incoming.push([record(0, 'b'), record(1, 'a'), record(2, 'b')], [record(3, 'a'), record(4, 'b'), record(0, 'c', 1)]);
   await untilTrue(() => handled.length === 4, { what: 'the others' });
   assert.deepEqual(handled.toSorted(), [0, 0, 2, 4]);
-  await untilTrue(() => patient.includes('a'), { timeoutMs: 5000, what: 'waiting in line' });
+  await untilTrue(() => patient.includes('a'), { what: 'waiting in line' });
   assert.deepEqual(
     [...committed],
     [
@@ -97,7 +97,7 @@ test('a key that somebody holds waits with what follows of it; the others of its
   assert.equal(triage.setAside.size, 2);
   incoming.push([record(5, 'a'), record(6, 'b')]);
   held.delete('a');
-  await untilTrue(() => committed.get(0) === 7, { timeoutMs: 5000, what: 'the commit of all' });
+  await untilTrue(() => committed.get(0) === 7, { what: 'the commit of all' });
   assert.deepEqual(
     handled.filter((offset) => [1, 3, 5].includes(offset)),
     [1, 3, 5],
@@ -118,7 +118,7 @@ test('what follows a suspect of the same key waits until it is handled or given 
       next += 1;
       return handled.includes(2);
     },
-    { timeoutMs: 10_000, what: 'the end of the suspect' },
+    { what: 'the end of the suspect' },
   );
   assert.deepEqual(dead, [1]);
   await untilTrue(() => committed.get(0) === next, { what: 'the commit of all' });
