@@ -69,7 +69,6 @@ export default tseslint.config(
   },
   {
     files: ['**/*.ts', '**/*.mjs', '**/*.js'],
-    ignores: ['test/labs/**', 'test/real/**', 'test/support/**'],
     plugins: { imports: simpleImportSort },
     rules: {
       // Packages, then our own from the farthest folder to the nearest, by path.

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { createTopics } from '#stack';
+import { main } from '../../services/cli/cli.js';
 import type { AlertClient } from '../../services/client/client.js';
 import { openEvents } from '../../services/events/events.js';
 import { loadConfig } from '../../services/lib/config/load.js';
@@ -10,12 +11,11 @@ import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Database } from '../../services/lib/postgres.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
-import { main } from '../../services/cli/cli.js';
-import { fakeContext } from '../unit/cli/fake-context.js';
 import { alertFor, inboxOf, loadDirectory, people, serviceClient } from '../support/people.js';
 import type { Environment } from '../support/role-process.js';
 import { DOWNLOADS, Stack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
+import { fakeContext } from '../unit/cli/fake-context.js';
 
 const TOPIC = 'user-alert-topic';
 
@@ -69,7 +69,8 @@ describe('dead letters on the real stack', { skip: whySkip() }, () => {
     const { userAlert } = await openEvents(config, registry);
     const [first] = alerts;
     const alertId = first!.alert!.alertId;
-    // What no consumer can handle: bytes that are no Avro, a schema that nobody registered, a user and an alert that do not exist.
+    // What no consumer can handle: bytes that are no Avro, a schema that nobody registered, a user and an alert that do
+    // not exist.
     const unknownSchema = Buffer.from(userAlert.encode({ alertId, userId: 'letters-1' }));
     unknownSchema.writeUInt32BE(987_654, 1);
     await producer.publish([

@@ -3,11 +3,11 @@ import test, { type TestContext } from 'node:test';
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import { connectApi, type TestApi } from '../support/api.js';
 import { defer } from '../support/defer.js';
-import { assertFoldEqualsInbox, collectStream, Folded, type CollectedStream } from '../support/stream.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
 import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
 import type { RoleProcess } from '../support/role-process.js';
 import { Stack, startBroker, whySkip } from '../support/stack.js';
+import { assertFoldEqualsInbox, type CollectedStream, collectStream, Folded } from '../support/stream.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until-true.js';
 
 const TEAM = people('held', 3, 'GATEWAYS');

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { PushWorld, type Person } from '../labs/push/world.js';
+import { type Person, PushWorld } from '../labs/push/world.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { dashboardQueries, lacksPrometheus, metricsOf, rules } from '../support/monitoring.js';
-import { Prometheus, targetOf } from './prometheus.js';
 import { alertFor } from '../support/people.js';
 import type { RoleProcess } from '../support/role-process.js';
 import { whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
+import { Prometheus, targetOf } from './prometheus.js';
 
 /** What Prometheus makes itself. */
 const OF_PROMETHEUS = ['up', 'ALERTS'];

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { startRegistry, type Registry } from '#stack';
+import { type Registry, startRegistry } from '#stack';
 import { openEvents, registerSchemas } from '../../services/events/events.js';
 import { canonicalSchema, UndecodableRecord } from '../../services/lib/avro.js';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import type { RegistryError } from '../../services/lib/registry/client.js';
 import { RegistryClient } from '../../services/lib/registry/client.js';
-import { startEmbeddedRegistry, type EmbeddedRegistry } from '../../services/lib/registry/embedded.js';
+import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../services/lib/registry/embedded.js';
 import { ROOT } from '../../services/lib/root.js';
 import { privateStart, stackFolder, whySkip } from '../support/stack.js';
 

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { trace as otel } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { NodeSDK } from '@opentelemetry/sdk-node';
-import { startJaeger, type Jaeger } from '#stack';
+import { type Jaeger, startJaeger } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
-import { ancestorsOf, findTraces, rootsOf, servicesOf, treeOf, type Trace } from './jaeger.js';
+import { type Fcm, fcmVariables, launchFcm } from '../fakes/fcm/client.js';
 import { Follower } from '../support/follower.js';
 import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
 import type { Roles } from '../support/role-process.js';
 import { privateStart, Stack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
+import { ancestorsOf, findTraces, rootsOf, servicesOf, type Trace, treeOf } from './jaeger.js';
 
 /** What `alert-slow-processing-ms` is by default. */
 const SLOW_MS = 5000;

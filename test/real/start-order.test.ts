@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createTopics, freePorts, startKafka, startPostgres, startRegistry, type Daemon } from '#stack';
+import { createTopics, type Daemon, freePorts, startKafka, startPostgres, startRegistry } from '#stack';
 import type { AlertClient } from '../../services/client/client.js';
-import { health } from '../support/health.js';
 import { Expected } from '../support/expected.js';
 import { Follower } from '../support/follower.js';
+import { health } from '../support/health.js';
 import { alertFor, loadDirectory, people, serviceClient } from '../support/people.js';
 import { type RoleProcess, Roles } from '../support/role-process.js';
 import { DOWNLOADS, environmentFor, privateStart, stackFolder, whySkip } from '../support/stack.js';

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import grpc from '@grpc/grpc-js';
-import { startCollector, startJaeger, type Collector, type Jaeger } from '#stack';
+import { type Collector, type Jaeger, startCollector, startJaeger } from '#stack';
+import { api } from '../../services/api/protos.js';
 import type { AlertClient } from '../../services/client/client.js';
 import { loadConfig } from '../../services/lib/config/load.js';
-import { api } from '../../services/api/protos.js';
 import { Producer } from '../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../services/lib/logging.js';
-import { launchFcm, fcmVariables, type Fcm } from '../fakes/fcm/client.js';
-import { metricIn } from '../support/metrics.js';
-import { servicesOf, traceOf, type Trace } from './jaeger.js';
+import { type Fcm, fcmVariables, launchFcm } from '../fakes/fcm/client.js';
 import { Follower } from '../support/follower.js';
+import { metricIn } from '../support/metrics.js';
 import { alertFor, loadDirectory, serviceClient } from '../support/people.js';
 import type { RoleProcess, Roles } from '../support/role-process.js';
 import { privateStart, Stack, whySkip } from '../support/stack.js';
 import { until } from '../support/until-true.js';
+import { servicesOf, type Trace, traceOf } from './jaeger.js';
 
 const SLOW_MS = 5000;
 /** Longer than what is slow, and than an ordinary alert takes on a busy machine. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCreateAlertRequest } from '../../services/alert-api/create-alert-request.js';
+import { api } from '../../services/api/protos.js';
 import type { CreateAlertRequest as ClientRequest } from '../../services/client/check-request.js';
 import type { AlertKind, AlertLevel, NewAlert } from '../../services/domain/alert.js';
-import { api } from '../../services/api/protos.js';
 import type { CreateAlertRequest as WireRequest, CreateAlertRequest__Output } from '../../services/gen/types.js';
 import { ROOT } from '../../services/lib/root.js';
 

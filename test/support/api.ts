@@ -2,13 +2,13 @@ import type { TestContext } from 'node:test';
 import grpc from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { api, type Methods } from '../../services/api/protos.js';
-import { statusDetails, type StatusDetails } from '../../services/lib/grpc/status.js';
 import type {
   AlertServiceDefinition,
   DeviceServiceDefinition,
   DirectoryServiceDefinition,
   InboxServiceDefinition,
 } from '../../services/gen/types.js';
+import { type StatusDetails, statusDetails } from '../../services/lib/grpc/status.js';
 import { defer } from './defer.js';
 import { patience } from './until-true.js';
 

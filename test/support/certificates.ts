@@ -1,8 +1,8 @@
-import { generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 
 /*
- * X.509 certificates made here, so that no key lies in the repository and no test needs a program for it. Just enough of
- * DER (ITU-T X.690) for RFC 5280's Certificate with ECDSA keys.
+ * X.509 certificates made here, so that no key lies in the repository and no test needs a program for it. Just enough
+ * of DER (ITU-T X.690) for RFC 5280's Certificate with ECDSA keys.
  */
 
 function der(tag: number, ...contents: Buffer[]): Buffer {

@@ -64,8 +64,8 @@ export class Consumer {
 }
 
 /**
- * Unpacks the tarball as npm would install it. What the package names as its dependencies is taken from the checkout, and
- * nothing else is there to be found.
+ * Unpacks the tarball as npm would install it. What the package names as its dependencies is taken from the checkout,
+ * and nothing else is there to be found.
  */
 export async function installClient(t: TestContext, tarball: string): Promise<Consumer> {
   const { path, remove } = temporaryFolder('ssom-consumer-');

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { loadConfig, type Config } from '../../services/lib/config/load.js';
-import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
-import { PublishFailed, type OutgoingRecord, type Producer } from '../../services/lib/kafka/producer.js';
-import { silentLogger } from '../../services/lib/logging.js';
-import { Runtime, type Backends } from '../../services/runtime/runtime.js';
-import { ROLES } from '../../services/launch/roles.js';
 import type { RoleName } from '../../services/domain/role-names.js';
+import { ROLES } from '../../services/launch/roles.js';
 import { startEmbeddedBackends } from '../../services/launch/standalone.js';
+import { type Config, loadConfig } from '../../services/lib/config/load.js';
+import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
+import { type OutgoingRecord, type Producer, PublishFailed } from '../../services/lib/kafka/producer.js';
+import { silentLogger } from '../../services/lib/logging.js';
+import { type Backends, Runtime } from '../../services/runtime/runtime.js';
 import { connectApi, type TestApi } from './api.js';
-import { createTestDatabase, type TestDatabase } from './postgres.js';
 import { defer } from './defer.js';
+import { createTestDatabase, type TestDatabase } from './postgres.js';
 import { patience, patientDatabase, untilTrue } from './until-true.js';
 
 /*

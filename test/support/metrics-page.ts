@@ -15,7 +15,10 @@ export interface Sample {
 
 const SAMPLE = /^(\w+)(?:\{(.*?)\})? ([^ ]+)(?: # (.+))?$/;
 
-/** The metrics of a page by the name in its `# TYPE`, those without samples left out. @throws on a line of another form */
+/**
+ * The metrics of a page by the name in its `# TYPE`, those without samples left out.
+ * @throws on a line of another form
+ */
 export function readPage(page: string): Map<string, Family> {
   const families = new Map<string, { type: string; help: string; samples: Sample[] }>();
   let help = '';

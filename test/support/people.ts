@@ -1,5 +1,5 @@
 // People with inboxes, and what a calling service asks on their behalf.
-import { createClient, type AlertClient } from '../../services/client/client.js';
+import { type AlertClient, createClient } from '../../services/client/client.js';
 import type { InboxEntry__Output } from '../../services/gen/types.js';
 import type { CreateAlertRequest } from './alerts.js';
 import type { RoleProcess } from './role-process.js';

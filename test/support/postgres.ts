@@ -1,9 +1,9 @@
 import { after, type TestContext } from 'node:test';
 import pg from 'pg';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../services/launch/embedded/postgres.js';
 import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Database, type Row } from '../../services/lib/postgres.js';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../services/launch/embedded/postgres.js';
 import { migrate } from '../../services/store/migrate.js';
 import { atExit, killPostgresOf, temporaryFolder } from './cleanup.js';
 import { defer } from './defer.js';

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import type { DevicePlatform } from '../../services/gen/types.js';
-import { horizonMs, type ClaimOptions } from '../../services/store/pushes.js';
-import { serviceAccountFile, startFcm, type Fcm, type FcmOptions } from '../fakes/fcm/client.js';
+import type { Config } from '../../services/lib/config/load.js';
+import { type ClaimOptions, horizonMs } from '../../services/store/pushes.js';
+import { type Fcm, type FcmOptions, serviceAccountFile, startFcm } from '../fakes/fcm/client.js';
 import type { Received } from '../fakes/fcm/control-types.js';
 import { alertRequest } from './alerts.js';
-import type { Config } from '../../services/lib/config/load.js';
 import type { TestApi } from './api.js';
 import { loadDirectory } from './directory.js';
-import { startTestCluster, type PublishFault, type RunningRole, type TestCluster } from './in-process.js';
+import { type PublishFault, type RunningRole, startTestCluster, type TestCluster } from './in-process.js';
 import { untilTrue } from './until-true.js';
 
 /** FCM's stand-in, with the settings by which the service finds it. */

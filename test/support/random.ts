@@ -1,6 +1,6 @@
 /**
- * A seeded source of chance: the same seed gives the same run. The generator is the 32-bit xorshift with the shifts 13, 17, 5
- * of G. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8 (2003).
+ * A seeded source of chance: the same seed gives the same run. The generator is the 32-bit xorshift with the shifts 13,
+ * 17, 5 of G. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8 (2003).
  */
 export class Random {
   #state: number;

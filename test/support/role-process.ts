@@ -1,6 +1,6 @@
 // The roles as processes of their own, as in production.
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,8 +44,8 @@ export interface ProcessOptions {
 }
 
 /**
- * A role as a process of its own, with what it wrote. It ends when this process does, however that ends. To keep what it
- * logged, name a folder in SSOM_TEST_LOGS.
+ * A role as a process of its own, with what it wrote. It ends when this process does, however that ends. To keep what
+ * it logged, name a folder in SSOM_TEST_LOGS.
  */
 export class RoleProcess {
   stdout = '';

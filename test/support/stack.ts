@@ -6,15 +6,15 @@ import { delimiter, join } from 'node:path';
 import pg from 'pg';
 import {
   createTopics,
-  startKafka,
-  startPostgres,
-  startRegistry,
   type Kafka,
   type Postgres,
   type Registry,
+  startKafka,
+  startPostgres,
+  startRegistry,
 } from '#stack';
 import { ROOT } from '../../services/lib/root.js';
-import { Roles, type Environment } from './role-process.js';
+import { type Environment, Roles } from './role-process.js';
 
 // What must not outlive this process is ended by listeners of its exit, which the death by a signal would skip.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(2));

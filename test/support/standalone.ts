@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { atExit, killPostgresOf, temporaryFolder } from './cleanup.js';
 import { connectApi, type TestApi } from './api.js';
+import { atExit, killPostgresOf, temporaryFolder } from './cleanup.js';
 import { defer } from './defer.js';
-import { RoleProcess, type Environment } from './role-process.js';
+import { type Environment, RoleProcess } from './role-process.js';
 import { untilTrue } from './until-true.js';
 
 /** As `npm start` has it: stack traces name the sources. */

@@ -54,8 +54,8 @@ export class StreamRecord {
   }
 
   /**
-   * What broke the rules of alert_stream_service.proto: order, repeats, gaps, contents, filter, fold and unread count. Whenever
-   * a response says that nothing comes behind it, the fold must be the inbox as of that number.
+   * What broke the rules of alert_stream_service.proto: order, repeats, gaps, contents, filter, fold and unread count.
+   * Whenever a response says that nothing comes behind it, the fold must be the inbox as of that number.
    */
   problems(history: InboxHistory, alerts: ReadonlyMap<number, KnownAlert>): string[] {
     const check = new RecordCheck(this.filter, history, alerts);

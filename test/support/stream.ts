@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type grpc from '@grpc/grpc-js';
-import { cancelCall } from '../../services/client/cancel-call.js';
 import { api } from '../../services/api/protos.js';
+import { cancelCall } from '../../services/client/cancel-call.js';
 import type {
   InboxChange__Output,
   StreamAlertsRequest,
   StreamAlertsResponse__Output,
 } from '../../services/gen/types.js';
-import { CallError, metadataOf, type As, type TestApi } from './api.js';
-import { untilTrue } from './until-true.js';
+import { type As, CallError, metadataOf, type TestApi } from './api.js';
 import { defer } from './defer.js';
+import { untilTrue } from './until-true.js';
 
 /** A row of an inbox as both a folded stream and ListInbox show it. */
 export interface FoldedRow {

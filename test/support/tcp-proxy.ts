@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 interface Pair {
   readonly client: Socket;
@@ -7,8 +7,8 @@ interface Pair {
 }
 
 /**
- * A TCP proxy of 127.0.0.1 that does to connections what networks do. Each disturbance lasts until `heal()`, except that
- * broken connections stay broken.
+ * A TCP proxy of 127.0.0.1 that does to connections what networks do. Each disturbance lasts until `heal()`, except
+ * that broken connections stay broken.
  */
 export class TcpProxy {
   readonly #pairs = new Set<Pair>();
@@ -26,7 +26,10 @@ export class TcpProxy {
     server.on('connection', (client) => this.#accept(client));
   }
 
-  /** @param target port on 127.0.0.1, which need not listen yet; several: a balancer, whose connections go to them in turn */
+  /**
+   * @param target port on 127.0.0.1, which need not listen yet; several: a balancer, whose connections go to them in
+   * turn
+   */
   static async listen(target: number | readonly number[], port = 0): Promise<TcpProxy> {
     const server = createServer({ noDelay: true });
     server.listen(port, '127.0.0.1');
@@ -114,8 +117,8 @@ export class TcpProxy {
   }
 
   /**
-   * Leaves every client with a connection whose other end is gone and has not said so, as after a crashed router: it can
-   * find that out by waiting alone. New connections are forwarded.
+   * Leaves every client with a connection whose other end is gone and has not said so, as after a crashed router: it
+   * can find that out by waiting alone. New connections are forwarded.
    */
   halfOpen(): number {
     const pairs = [...this.#pairs];

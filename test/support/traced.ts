@@ -6,7 +6,7 @@ import { resourceOf } from '../../services/lib/telemetry/resource.js';
 import { Tracing } from '../../services/lib/telemetry/tracing.js';
 import { defer } from './defer.js';
 import { startTestCluster, type TestCluster } from './in-process.js';
-import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from './otlp-receiver.js';
+import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.js';
 import { untilTrue } from './until-true.js';
 
 export interface Traced {

@@ -13,15 +13,18 @@ export function patience(ms: number): number {
 }
 
 /**
- * For roles that share their process with a test: the test compiles, and other roles start, while a connection to PostgreSQL
- * is being made, and a busy machine can hold them up for longer than the time after which the database counts as away.
+ * For roles that share their process with a test: the test compiles, and other roles start, while a connection to
+ * PostgreSQL is being made, and a busy machine can hold them up for longer than the time after which the database
+ * counts as away.
  */
 export function patientDatabase(): Record<string, string> {
   return { DATABASE_ACQUIRE_TIMEOUT_MS: String(patience(3000)) };
 }
 
 export interface UntilOptions {
-  /** On a machine of its own, see `patience`. Default 30 s: a machine whose host is busy is slow and does not know it. */
+  /**
+   * On a machine of its own, see `patience`. Default 30 s: a machine whose host is busy is slow and does not know it.
+   */
   readonly timeoutMs?: number;
   /** Default 20 ms. */
   readonly intervalMs?: number;

@@ -1,13 +1,13 @@
 import type pg from 'pg';
-import { loadConfig, type Config } from '../../../services/lib/config/load.js';
+import type { GroupRole } from '../../../services/events/groups.js';
+import { type Config, loadConfig } from '../../../services/lib/config/load.js';
 import type { RoleProcess, Roles } from '../../support/role-process.js';
 import type { Stack } from '../../support/stack.js';
-import type { GroupRole } from '../../../services/events/groups.js';
 import { until } from '../../support/until-true.js';
 import type { Report, Say } from '../frame/command-line.js';
 import { createLargeAlerts, fillDirectory, fillUserAlerts, userId } from './fill.js';
 import { workedOff } from './lag.js';
-import { MemoryWatch, type Held } from './memory.js';
+import { type Held, MemoryWatch } from './memory.js';
 import { CountingStream } from './streams.js';
 
 /** Megabytes that a role may hold resident; with the measured figures in README.md. */
@@ -161,7 +161,10 @@ class BacklogRun {
   }
 }
 
-/** What is wrong with the inboxes: each must have all its rows, numbered from 1 without gaps, since a repeat takes a number. */
+/**
+ * What is wrong with the inboxes: each must have all its rows, numbered from 1 without gaps, since a repeat takes a
+ * number.
+ */
 async function problemsOf(database: pg.Pool, rows: number): Promise<string[]> {
   const { rows: counted } = await database.query<{ rows: string; uneven: string; missing: string }>(
     `SELECT sum(n) AS rows, count(*) FILTER (WHERE last_seq <> n OR unread_count <> n) AS uneven,

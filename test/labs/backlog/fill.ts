@@ -1,9 +1,9 @@
 // Makes the backlog: records that nobody has read yet, and the rows that they are about.
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import { openEvents, type Events } from '../../../services/events/events.js';
-import { userAlertRecord } from '../../../services/events/records.js';
 import { createClient } from '../../../services/client/client.js';
+import { type Events, openEvents } from '../../../services/events/events.js';
+import { userAlertRecord } from '../../../services/events/records.js';
 import type { Config } from '../../../services/lib/config/load.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';

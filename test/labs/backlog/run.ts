@@ -1,4 +1,5 @@
-// `npm run backlog`: works off a large backlog on the real stack and looks how much memory each role takes; see README.md.
+// `npm run backlog`: works off a large backlog on the real stack and looks how much memory each role takes; see
+// README.md.
 import { runLab } from '../frame/command-line.js';
 import { count } from '../frame/flags.js';
 import { withStack } from '../frame/stack.js';

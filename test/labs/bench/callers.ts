@@ -3,8 +3,8 @@ import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import { wait } from '../../../services/lib/retry.js';
 import { paced } from '../frame/pacing.js';
-import { batchRequest, createRequest } from './wire.js';
 import { serve } from '../frame/worker.js';
+import { batchRequest, createRequest } from './wire.js';
 
 const { CreateAlert, BatchCreateAlerts } = api.AlertService.service;
 const CALL_TIMEOUT_MS = 30_000;

@@ -1,4 +1,5 @@
-// What CreateAlert cannot be faster than: a bare grpc-js server that decodes the same request and encodes the same answer.
+// What CreateAlert cannot be faster than: a bare grpc-js server that decodes the same request and encodes the same
+// answer.
 import grpc, { type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import type { CreateAlertRequest__Output, CreateAlertResponse } from '../../../services/gen/types.js';

@@ -3,8 +3,8 @@ import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import { paced } from '../frame/pacing.js';
 import { percentile } from '../frame/statistics.js';
-import { batchRequest, countChanges, countStored, createRequest, sourceIds } from './wire.js';
 import { serve } from '../frame/worker.js';
+import { batchRequest, countChanges, countStored, createRequest, sourceIds } from './wire.js';
 
 const { CreateAlert, BatchCreateAlerts } = api.AlertService.service;
 const { StreamAlerts } = api.AlertStreamService.service;
@@ -298,7 +298,9 @@ export interface MarkingResult {
   readonly codes: Readonly<Record<string, number>>;
 }
 
-/** MarkAllRead of one user in a loop, by so many callers at once; those that run when the time is over are cancelled. */
+/**
+ * MarkAllRead of one user in a loop, by so many callers at once; those that run when the time is over are cancelled.
+ */
 async function markLoop(options: {
   address: string;
   userId: string;

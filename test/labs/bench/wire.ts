@@ -30,7 +30,9 @@ const ALERT = {
 const createType = messageType('ssom.alert.v1.CreateAlertRequest');
 const ALERT_BYTES = Buffer.from(createType.encode(createType.fromObject(ALERT)).finish());
 
-/** A CreateAlertRequest; without a user the routing rules say who receives it. `sourceId` tells it apart on a stream. */
+/**
+ * A CreateAlertRequest; without a user the routing rules say who receives it. `sourceId` tells it apart on a stream.
+ */
 export function createRequest(
   requestId: string,
   options: { userId?: string; userIds?: readonly string[]; sourceId?: string } = {},

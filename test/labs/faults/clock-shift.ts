@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../../services/lib/root.js';
-import type { Environment } from '../../support/role-process.js';
 import { temporaryFolder } from '../../support/cleanup.js';
+import type { Environment } from '../../support/role-process.js';
 
 /** Where Debian's package libfaketime puts it. */
 const FAKETIME = ['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`);

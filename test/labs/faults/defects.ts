@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RdKafka } from '@confluentinc/kafka-javascript';
+import type { RoleName } from '../../../services/domain/role-names.js';
 import type { Environment } from '../../support/role-process.js';
 import { until } from '../../support/until-true.js';
-import { FAULTS, type Fault, type Stage } from './faults.js';
+import { FAULTS } from './faults.js';
+import type { Fault, Stage } from './faults/fault.js';
 import type { Kind } from './findings.js';
-import type { RoleName } from '../../../services/domain/role-names.js';
 import type { Slot, World } from './world.js';
 
 /** The service with something wrong in it, and the fault that must bring it to light. */

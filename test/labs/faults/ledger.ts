@@ -1,6 +1,6 @@
 /*
- * What must be true, computed from what was acknowledged and from the rules as they are documented; none of the service's
- * code and none of its tables are asked.
+ * What must be true, computed from what was acknowledged and from the rules as they are documented; none of the
+ * service's code and none of its tables are asked.
  */
 
 /** A user as the directory was told of it. */
@@ -53,7 +53,8 @@ interface LostCommits {
 }
 
 /**
- * The rule of the original system: OPERATION and EXTERNAL get everything, CORE_BANK what concerns ssok-bank, CHANNEL the rest.
+ * The rule of the original system: OPERATION and EXTERNAL get everything, CORE_BANK what concerns ssok-bank, CHANNEL
+ * the rest.
  */
 function isRouted({ department, active }: Person, appName: string): boolean {
   if (!active) return false;
@@ -74,8 +75,8 @@ export class Ledger {
   readonly #lost: LostCommits[] = [];
 
   /**
-   * The directory is being changed: from now on the new version may be the current one, and the old one until the answer.
-   * One change at a time. @returns what to call then
+   * The directory is being changed: from now on the new version may be the current one, and the old one until the
+   * answer. One change at a time. @returns what to call then
    */
   directoryChanges(changed: readonly Person[]): (answeredAt: number) => void {
     const last = this.#directory.at(-1)!;
@@ -150,8 +151,8 @@ export class Ledger {
   }
 
   /**
-   * PostgreSQL lost its last commits: of what was acknowledged between these times nothing is certain, and what is older must
-   * be there all the same.
+   * PostgreSQL lost its last commits: of what was acknowledged between these times nothing is certain, and what is
+   * older must be there all the same.
    */
   lostCommits(from: number, to: number): void {
     this.#lost.push({ from, to });

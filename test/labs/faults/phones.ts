@@ -22,7 +22,7 @@ export interface Pushed {
 export class Phones {
   readonly users = [...QUIET, ...BUSY, ...READERS];
   /** Those whose phones FCM refused for a while, and how many dead letters may come of it. */
-  readonly hopeless: { readonly userId: string; readonly lettersMax: number }[] = [];
+  readonly hopeless: { readonly userId: string; readonly deadLettersMax: number }[] = [];
 
   constructor(
     private readonly fcm: Fcm,
@@ -55,8 +55,8 @@ export class Phones {
   }
 
   /**
-   * How long each CRITICAL alert took that was acknowledged between these times, in milliseconds, to the phones of those who do
-   * not read; one that is not pushed counts as infinite.
+   * How long each CRITICAL alert took that was acknowledged between these times, in milliseconds, to the phones of
+   * those who do not read; one that is not pushed counts as infinite.
    */
   async taken(from: number, to: number): Promise<number[]> {
     const taken: number[] = [];

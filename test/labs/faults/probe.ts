@@ -14,7 +14,10 @@ interface Sent {
   arrivedAt: number | undefined;
 }
 
-/** Sends an alert to one of several people five times a second, in turn, and measures how long each takes to that person's stream. */
+/**
+ * Sends an alert to one of several people five times a second, in turn, and measures how long each takes to that
+ * person's stream.
+ */
 export class Probe {
   readonly #sent = new Map<string, Sent>();
   #stopping = false;
@@ -60,7 +63,10 @@ export class Probe {
     if (sent !== undefined) sent.arrivedAt ??= Date.now();
   }
 
-  /** When the first of the probes since `since` arrived from which on all do well, one for each person; undefined: not yet. */
+  /**
+   * When the first of the probes since `since` arrived from which on all do well, one for each person; undefined: not
+   * yet.
+   */
   wellFrom(since: number): number | undefined {
     let first: number | undefined;
     let row = 0;
@@ -77,7 +83,9 @@ export class Probe {
     return undefined;
   }
 
-  /** The longest that a probe sent between these times took, in milliseconds; one that has not arrived counts until now. */
+  /**
+   * The longest that a probe sent between these times took, in milliseconds; one that has not arrived counts until now.
+   */
   longest(from: number, to: number): number {
     const now = Date.now();
     const taken = [...this.#sent.values()]

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ROOT } from '../../../services/lib/root.js';
 import type { Report, Say } from '../frame/command-line.js';
-import { DEFECTS, type Defect } from './defects.js';
+import { type Defect, DEFECTS } from './defects.js';
 import { FaultRun } from './fault-run.js';
 
 /** What would repair the damage of a defect before it shows; the run with `control` has it off as well. */

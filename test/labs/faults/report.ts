@@ -7,7 +7,10 @@ const numbers = (values: readonly (number | null)[]): number[] => values.map((va
 
 const HEAD = ['fault', 'times', 'recovery, median s', 'worst s', 'all caught up, worst s'];
 
-/** One row for each fault, with how often it was done, its recovery and the time until everything had arrived, in seconds. */
+/**
+ * One row for each fault, with how often it was done, its recovery and the time until everything had arrived, in
+ * seconds.
+ */
 export function toMarkdown({ faults }: FaultReport): string {
   const byName = new Map<string, FaultRecord[]>();
   for (const fault of faults) byName.set(fault.name, [...(byName.get(fault.name) ?? []), fault]);

@@ -1,6 +1,6 @@
 import type { Report, Say } from '../frame/command-line.js';
-import { FaultRun, type FaultReport } from './fault-run.js';
-import type { Fault } from './faults.js';
+import { type FaultReport, FaultRun } from './fault-run.js';
+import type { Fault } from './faults/fault.js';
 import { KINDS } from './findings.js';
 import { toMarkdown } from './report.js';
 

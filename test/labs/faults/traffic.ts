@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient, type AlertClient } from '../../../services/client/client.js';
-import { AlertClientError } from '../../../services/client/errors.js';
+import type { CreateAlertRequest } from '../../../services/client/check-request.js';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { Random } from '../../support/random.js';
 import { Callers } from './callers.js';
 import type { Findings } from './findings.js';
 import { FoldedStream } from './folded-stream.js';
-import type { CreateAlertRequest } from '../../../services/client/check-request.js';
+import { INTRUDER, Intruder } from './intruder.js';
 import type { Ledger, LedgerAlert, Person } from './ledger.js';
 import { Phones } from './phones.js';
 import { PoisonWriter } from './poison-writer.js';
@@ -23,9 +23,6 @@ export interface TrafficOptions {
 
 type Request = CreateAlertRequest & { readonly requestId: string; readonly appName: string };
 
-/** By which methods somebody tries to reach another's. */
-export const INTRUSIONS = ['ListInbox', 'MarkAllRead', 'ListAlerts', 'StreamAlerts'] as const;
-const OUT_OF_REACH: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED', 'INTERNAL']);
 const APPS = ['ssok-bank', 'SSOK-BANK-ledger', 'ssok-transfer', 'ssok-channel-web', 'openbanking'] as const;
 const GREEDY = 'greedy-1';
 /** In base64 just within the 16,384 characters of a message. */
@@ -35,15 +32,17 @@ const CRITICAL = 0.5;
 /** Beyond these, callers wait for answers before they send more. */
 const UNANSWERED_MAX = 400;
 /**
- * An attempt without an answer has no effect any more then: it waits at most 3 s for a connection, and each of its statements
- * ends after 10 s.
+ * An attempt without an answer has no effect any more then: it waits at most 3 s for a connection, and each of its
+ * statements ends after 10 s.
  */
 const LATE_EFFECT_MS = 30_000;
 
 const people = (prefix: string, count: number, department: string): Person[] =>
   Array.from({ length: count }, (_, index) => ({ userId: `${prefix}-${index + 1}`, department, active: true }));
 
-/** Whoever uses the service while it is disturbed: callers, readers, people with streams, and two who must not succeed. */
+/**
+ * Whoever uses the service while it is disturbed: callers, readers, people with streams, and two who must not succeed.
+ */
 export class Traffic {
   readonly people = [
     ...people('operation', 4, 'OPERATION'),
@@ -66,8 +65,7 @@ export class Traffic {
   readonly phones: Phones;
   /** Repetitions of acknowledged requests that gave the same alert. */
   replays = 0;
-  /** The methods by which the intruder was refused. */
-  readonly denied = new Set<string>();
+  readonly intruder: Intruder;
   /** Alerts that were created while their topic took nothing of their size. */
   readonly refusedByKafka = new Set<number>();
   /** Changes of read state and deletions. */
@@ -90,6 +88,9 @@ export class Traffic {
     this.probe = new Probe(this.callers, options.ledger);
     this.poison = new PoisonWriter(world.kafka.bootstrap, random.fork());
     this.phones = new Phones(world.fcm, options.ledger);
+    const address = world.networks.api.proxies[0]!.address;
+    const streamAddress = world.networks.gateway.proxies[0]!.address;
+    this.intruder = new Intruder(this.#client({ address, streamAddress, identity: { userId: INTRUDER } }), findings);
   }
 
   static async start(options: TrafficOptions): Promise<Traffic> {
@@ -118,7 +119,7 @@ export class Traffic {
     loop(() => this.#create());
     for (const userId of this.readers) loop(() => this.#read(userId));
     for (const stream of restless) loop(() => this.#comeAndGo(stream));
-    loop(() => this.#intrude());
+    loop(() => this.intruder.run());
     loop(() => this.probe.run());
     loop(() => this.poison.run());
   }
@@ -167,8 +168,6 @@ export class Traffic {
     const until = Date.now() + ms;
     while (!this.#stopping && Date.now() < until) await sleep(Math.min(100, until - Date.now()));
   }
-
-  // ------------------------------------------------------------------------------------------------------------ callers
 
   async #create(): Promise<void> {
     const running = new Set<Promise<void>>();
@@ -280,8 +279,6 @@ export class Traffic {
     await Promise.all(running);
   }
 
-  // ------------------------------------------------------------------------------------------------------------ readers
-
   async #read(userId: string): Promise<void> {
     const { ledger } = this.options;
     const random = this.#random.fork();
@@ -325,45 +322,12 @@ export class Traffic {
     }
   }
 
-  /** Somebody asks for what is not theirs, with every way there is. */
-  async #intrude(): Promise<void> {
-    const { world, findings } = this.options;
-    const [api] = world.networks.api.proxies;
-    const [gateway] = world.networks.gateway.proxies;
-    const identity = { userId: 'solo-1' };
-    const client = this.#client({ address: api!.address, streamAddress: gateway!.address, identity });
-    const userId = 'operation-1';
-    const attempts: Record<(typeof INTRUSIONS)[number], () => Promise<unknown>> = {
-      ListInbox: () => client.listInbox({ userId }, { timeoutMs: 2000 }),
-      MarkAllRead: () => client.markAllRead({ userId }, { timeoutMs: 2000 }),
-      ListAlerts: () => client.listAlerts({}, { timeoutMs: 2000 }),
-      StreamAlerts: async () => {
-        const signal = AbortSignal.timeout(2000);
-        for await (const response of client.streamAlerts({ userId, reconnect: false, signal })) return response;
-        throw new AlertClientError('UNAVAILABLE', '', 'nothing came');
-      },
-    };
-    while (!this.#stopping) {
-      for (const [method, attempt] of Object.entries(attempts)) {
-        try {
-          await attempt();
-          findings.add('cross-user', `${method}: solo-1 was answered about ${userId}`);
-        } catch (error) {
-          const { code } = error as AlertClientError;
-          if (code === 'PERMISSION_DENIED') this.denied.add(method);
-          // Out of reach says nothing; anything else would mean that the attempt was no attempt.
-          else if (!OUT_OF_REACH.has(code)) findings.add('cross-user', `${method}: solo-1 got ${String(error)}`);
-        }
-        await this.#pause(500);
-      }
-    }
-  }
-
   /** No more calls; resolves when every request has its answer. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.probe.stop();
     this.poison.stop();
+    this.intruder.stop();
     await Promise.all(this.#loops);
   }
 

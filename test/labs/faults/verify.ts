@@ -2,17 +2,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import avsc from 'avsc';
-import { createClient, type AlertClient } from '../../../services/client/client.js';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { InboxEntry__Output } from '../../../services/gen/types.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { inboxOf } from '../../support/people.js';
-import { TOPICS, type Archive } from './archive.js';
+import { type Archive, TOPICS } from './archive.js';
+import type { Arrivals } from './arrivals.js';
 import type { Findings } from './findings.js';
 import type { FoldedStream } from './folded-stream.js';
+import { INTRUSIONS } from './intruder.js';
 import type { Ledger } from './ledger.js';
-import type { Arrivals } from './arrivals.js';
 import { POISON_HEADER, POISON_HEADER_VALUE } from './poison-writer.js';
-import { INTRUSIONS, type Traffic } from './traffic.js';
+import type { Traffic } from './traffic.js';
 import type { World } from './world.js';
 
 export interface Scene {
@@ -64,7 +65,7 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
     const { hopeless } = traffic.phones;
     const settled = Date.now() + (hopeless.length === 0 ? patienceMs : PUSHES_SETTLE_MS);
     await pushesSettle(scene, inboxes, settled, (owner) =>
-      hopeless.some(({ userId, lettersMax }) => userId === owner && lettersMax > 0),
+      hopeless.some(({ userId, deadLettersMax }) => userId === owner && deadLettersMax > 0),
     );
     await scene.archive.add(world, Infinity);
     await checkOrder(scene, client);
@@ -72,7 +73,8 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
     await pushesSettle(scene, inboxes, settled, (owner, alertId) => buried.has(pushOf(owner, alertId)));
     await checkPushes(scene, inboxes, buried);
     for (const method of INTRUSIONS)
-      if (!traffic.denied.has(method)) scene.findings.add('cross-user', `${method} was never refused to the intruder`);
+      if (!traffic.intruder.denied.has(method))
+        scene.findings.add('cross-user', `${method} was never refused to the intruder`);
     return { userAlerts };
   } finally {
     client.close();
@@ -177,7 +179,10 @@ async function checkOrder({ findings, ledger, traffic, archive }: Scene, client:
 /** An alert of somebody's, for a set. */
 const pushOf = (userId: string, alertId: number) => `${userId} ${alertId}`;
 
-/** What lies in an inbox as it came, unread and untouched, must have been brought to its owner's phone. @returns what was not */
+/**
+ * What lies in an inbox as it came, unread and untouched, must have been brought to its owner's phone.
+ * @returns what was not
+ */
 async function notPushed(
   { traffic, ledger }: Scene,
   inboxes: ReadonlyMap<string, readonly InboxEntry__Output[]>,
@@ -241,8 +246,8 @@ function checkDeadLetters({ findings, traffic, archive }: Scene): ReadonlySet<st
   const change = avsc.Type.forSchema(JSON.parse(readFileSync(file, 'utf8')) as avsc.Schema);
   const { refusedByKafka, phones } = traffic;
   const { hopeless } = phones;
-  const mayFail = new Set(hopeless.filter(({ lettersMax }) => lettersMax > 0).map(({ userId }) => userId));
-  const lettersMax = hopeless.reduce((sum, each) => sum + each.lettersMax, 0);
+  const mayFail = new Set(hopeless.filter(({ deadLettersMax }) => deadLettersMax > 0).map(({ userId }) => userId));
+  const deadLettersMax = hopeless.reduce((sum, each) => sum + each.deadLettersMax, 0);
   const buried = new Set<string>();
   const written = new Map(traffic.poison.written.map((poison) => [letterOf(poison.topic, poison), poison]));
   const letters = new Set<string>();
@@ -273,7 +278,8 @@ function checkDeadLetters({ findings, traffic, archive }: Scene): ReadonlySet<st
     if (acknowledged === true && kept && !letters.has(letter))
       findings.add('no dead letter', `a record of ${topic} that nobody can decode`);
   }
-  if (buried.size > lettersMax) findings.add('dead letter', `${buried.size} of phones, instead of up to ${lettersMax}`);
+  if (buried.size > deadLettersMax)
+    findings.add('dead letter', `${buried.size} of phones, instead of up to ${deadLettersMax}`);
   return buried;
 }
 

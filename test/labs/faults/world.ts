@@ -10,18 +10,18 @@ import {
   createTopics,
   fetchKafka,
   freePorts,
+  type KafkaCluster,
+  type Postgres,
+  type Registry,
   removeData,
   startKafkaCluster,
   startPostgres,
   startRegistry,
-  type KafkaCluster,
-  type Postgres,
-  type Registry,
 } from '#stack';
 import { ROLE_NAMES, type RoleName } from '../../../services/domain/role-names.js';
 import { ROOT } from '../../../services/lib/root.js';
-import { fcmVariables, launchFcm, type Fcm } from '../../fakes/fcm/client.js';
-import { RoleProcess, type Environment } from '../../support/role-process.js';
+import { type Fcm, fcmVariables, launchFcm } from '../../fakes/fcm/client.js';
+import { type Environment, RoleProcess } from '../../support/role-process.js';
 import { DOWNLOADS, privateStart, Stack } from '../../support/stack.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
@@ -319,7 +319,10 @@ export class World {
     await this.database.query('SELECT pg_promote()');
   }
 
-  /** PostgreSQL as it is now, to go back to. It is away for a moment. @returns when it was: all that was answered before is in it */
+  /**
+   * PostgreSQL as it is now, to go back to. It is away for a moment.
+   * @returns when it was: all that was answered before is in it
+   */
   async copyPostgres(): Promise<number> {
     const at = Date.now();
     await this.postgres.stop();
@@ -330,8 +333,8 @@ export class World {
   }
 
   /**
-   * PostgreSQL dies and is again what it was when it was copied, as after a failover to a standby that lagged. Then the epoch
-   * is renewed, as the runbook says, before a role can reach it.
+   * PostgreSQL dies and is again what it was when it was copied, as after a failover to a standby that lagged. Then the
+   * epoch is renewed, as the runbook says, before a role can reach it.
    */
   async restorePostgres(): Promise<void> {
     this.networks.postgres.cut();

@@ -10,7 +10,7 @@ import type { Stack } from '../../support/stack.js';
 import type { Say } from './command-line.js';
 import { Deployment } from './deployment.js';
 import type { Figures } from './figures.js';
-import { Worker, type Commands } from './worker.js';
+import { type Commands, Worker } from './worker.js';
 
 export interface BenchOptions {
   readonly rounds: number;

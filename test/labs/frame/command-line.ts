@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../../../services/lib/root.js';
-import { isSwitch, text, toggle, type Flag, type Flags, type Values } from './flags.js';
+import { type Flag, type Flags, isSwitch, text, toggle, type Values } from './flags.js';
 import { chosenParts } from './parts.js';
 import { writeFigures } from './report.js';
 
@@ -50,7 +50,10 @@ const FAILED = 2;
 /** A longer list is for --list. */
 const PARTS_SHOWN = 12;
 
-/** Runs a laboratory from the command line and ends this process: 0 nothing was wrong, 1 something was, 2 the run failed. */
+/**
+ * Runs a laboratory from the command line and ends this process: 0 nothing was wrong, 1 something was, 2 the run
+ * failed.
+ */
 export async function runLab<F extends Flags>(lab: Lab<F>): Promise<never> {
   let code = FAILED;
   try {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { freePorts } from '#stack';
-import { createClient, type AlertClient } from '../../../services/client/client.js';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { RoleName } from '../../../services/domain/role-names.js';
 import { RoleProcess } from '../../support/role-process.js';
 import type { Bench } from './bench.js';
-import { MEMORY, type Figures } from './figures.js';
+import { type Figures, MEMORY } from './figures.js';
 import { descendantsMb, residentMb } from './processes.js';
 
 const READY_TIMEOUT_MS = 30_000;
@@ -68,8 +68,8 @@ export class Deployment {
   }
 
   /**
-   * Loads the directory: the users whom the load client connects, half as many more whom nothing reaches, and a rule that
-   * sends everything to the former.
+   * Loads the directory: the users whom the load client connects, half as many more whom nothing reaches, and a rule
+   * that sends everything to the former.
    * @returns the ids of the former
    */
   async loadDirectory(): Promise<string[]> {

@@ -1,4 +1,5 @@
-// Laboratories that measure: scenarios in rounds on the real stack, and a table of medians. `bench`, `streams`, `traces`.
+// Laboratories that measure: scenarios in rounds on the real stack, and a table of medians. `bench`, `streams`,
+// `traces`.
 import { existsSync, readdirSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';

@@ -71,7 +71,9 @@ export function peakMb(pid: number): number {
   return kilobytes(`/proc/${pid}/status`, 'VmHWM') / 1024;
 }
 
-/** Megabytes of all descendants of a process together: what they share, such as PostgreSQL's buffers, counts once (PSS). */
+/**
+ * Megabytes of all descendants of a process together: what they share, such as PostgreSQL's buffers, counts once (PSS).
+ */
 export function descendantsMb(pid: number): number {
   const descendants = family(pid).filter((stat) => stat.pid !== pid);
   return descendants.reduce((sum, stat) => sum + kilobytes(`/proc/${stat.pid}/smaps_rollup`, 'Pss'), 0) / 1024;

@@ -16,7 +16,9 @@ interface Profile {
 const START_MICROS = 3_000_000;
 const IDLE = new Set(['(idle)', '(root)']);
 
-/** @returns Markdown: for each profile in the folder, the functions with the most time of their own, without idle time */
+/**
+ * @returns Markdown: for each profile in the folder, the functions with the most time of their own, without idle time
+ */
 export function hotSpots(folder: string, top: number): string {
   if (!existsSync(folder)) return '';
   return readdirSync(folder)

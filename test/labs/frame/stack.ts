@@ -1,5 +1,5 @@
 import type { Kafka } from '#stack';
-import { Stack, type Broker, type StackOptions } from '../../support/stack.js';
+import { type Broker, Stack, type StackOptions } from '../../support/stack.js';
 
 /**
  * Starts a private copy of the real stack, and stops it with all roles on it, however `use` ends.

@@ -1,5 +1,5 @@
 // A laboratory's own processes: each serves commands that the runner sends over the channel of `fork`.
-import { fork, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 

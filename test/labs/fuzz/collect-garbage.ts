@@ -1,4 +1,5 @@
-// Loaded into each role: on SIGUSR2 it collects its garbage and logs what is left, so that a leak can be told from litter.
+// Loaded into each role: on SIGUSR2 it collects its garbage and logs what is left, so that a leak can be told from
+// litter.
 import v8 from 'node:v8';
 import vm from 'node:vm';
 

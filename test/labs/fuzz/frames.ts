@@ -1,7 +1,7 @@
 import { brokenCall, CALLS } from './http2-calls.js';
-import { brokenConnection, CONNECTIONS } from './raw-connections.js';
 import { createProbe } from './probe.js';
 import type { Random } from './random.js';
+import { brokenConnection, CONNECTIONS } from './raw-connections.js';
 import type { World } from './world.js';
 
 const PART = 'broken frames';

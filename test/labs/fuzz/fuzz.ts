@@ -1,11 +1,11 @@
+import { until } from '../../support/until-true.js';
 import { fuzzFrames } from './frames.js';
 import { fuzzGrpc } from './grpc.js';
 import { KafkaFuzz } from './kafka.js';
 import { Random } from './random.js';
 import { fuzzRegistry } from './registry.js';
 import { Report } from './report.js';
-import { until } from '../../support/until-true.js';
-import { World, type Footprint } from './world.js';
+import { type Footprint, World } from './world.js';
 
 /** How the inputs are shared out. */
 const SHARES = { grpc: 0.6, frames: 0.05, kafka: 0.3, registry: 0.05 } as const;
@@ -31,11 +31,14 @@ export interface FuzzResult {
 const SETTLE_MS = 120_000;
 
 /**
- * What a role may refer to more at the end than after the first round, which brings it to its working size: compiled code,
- * pools, full caches. 0.5 KiB kept for each of the 75,000 inputs of the rounds behind it would be 37 MiB.
+ * What a role may refer to more at the end than after the first round, which brings it to its working size: compiled
+ * code, pools, full caches. 0.5 KiB kept for each of the 75,000 inputs of the rounds behind it would be 37 MiB.
  */
 const LIVE_GROWTH_MIB = 24;
-/** RSS wanders more: what V8 and malloc keep for themselves depends on the last bursts, of messages of 1 MiB and the like. */
+/**
+ * RSS wanders more: what V8 and malloc keep for themselves depends on the last bursts, of messages of 1 MiB and the
+ * like.
+ */
 const RSS_GROWTH_MIB = 64;
 /** The pool of connections to PostgreSQL grows under load, and Kafka's own come and go. */
 const SOCKETS_MORE = 16;

@@ -75,7 +75,8 @@ function verdict(
   { code, details, reason, body: answer }: Answer,
 ): string | undefined {
   const said = `${grpc.status[code]} ${details.slice(0, 200)}`;
-  // grpc-js refuses what its own decoder cannot read before any code of ours sees it, and INTERNAL is its word for that.
+  // grpc-js refuses what its own decoder cannot read before any code of ours sees it, and INTERNAL is its word for
+  // that.
   const undecodable = !decodes(method, body);
   if (code === grpc.status.INTERNAL && undecodable && details.startsWith('Error deserializing request'))
     return undefined;

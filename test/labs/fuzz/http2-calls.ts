@@ -32,8 +32,9 @@ const RESOURCE_EXHAUSTED: number = grpc.status.RESOURCE_EXHAUSTED;
 const UNIMPLEMENTED: number = grpc.status.UNIMPLEMENTED;
 
 /**
- * What may come of a call whose frames or headers are broken. INTERNAL is grpc-js's own word for frames that it cannot put
- * together (a message that is cut off or does not unpack, two messages or none): no code of ours has seen the call then.
+ * What may come of a call whose frames or headers are broken. INTERNAL is grpc-js's own word for frames that it cannot
+ * put together (a message that is cut off or does not unpack, two messages or none): no code of ours has seen the call
+ * then.
  */
 const PROPER: readonly number[] = [
   OK,

@@ -79,7 +79,9 @@ export class LetterCheck {
       report.fail(PART, `${placeOf(record)} was given up: ${reason}`, record);
   }
 
-  /** Records that are neither among the dead letters nor, where they name a user and an alert that exist, in the inbox. */
+  /**
+   * Records that are neither among the dead letters nor, where they name a user and an alert that exist, in the inbox.
+   */
   async pending(): Promise<Source[]> {
     const [deliveries, epoch] = await Promise.all([this.world.deliveries(), this.world.epoch()]);
     const pending: Source[] = [];

@@ -1,4 +1,6 @@
-/** Who there is while the fuzz runs. What it writes of users stays within CROWD, so that the others are as they were. */
+/**
+ * Who there is while the fuzz runs. What it writes of users stays within CROWD, so that the others are as they were.
+ */
 export const PROBES = Array.from({ length: 5 }, (_, index) => `probe-${index + 1}`);
 /** They read, mark and delete. */
 export const READERS = Array.from({ length: 5 }, (_, index) => `reader-${index + 1}`);

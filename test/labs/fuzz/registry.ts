@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AvroCodec } from '../../../services/lib/avro.js';
 import type { UserAlertEvent } from '../../../services/events/event-types.js';
+import { AvroCodec } from '../../../services/lib/avro.js';
 import { classify } from '../../../services/lib/kafka/failure.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
@@ -16,7 +16,9 @@ import { RegistryProxy } from './registry-proxy.js';
 import type { World } from './world.js';
 
 const PART = 'registry answers';
-/** Of all answers, those that reach the roles: each holds a partition up until the next try, a few tenths of a second. */
+/**
+ * Of all answers, those that reach the roles: each holds a partition up until the next try, a few tenths of a second.
+ */
 const BY_ROLES = 1 / 100;
 /** So many at once: the tries of one batch lie further apart each time, up to 5 s. */
 const WAVE = 4;
@@ -50,8 +52,8 @@ async function askDirectly({ stack, report }: World, random: Random, inputs: num
       const schema = newVersion(id);
       const answer = wrongAnswer(random, schema, count % 20 === 0);
       proxy.add(id, schema, [answer]);
-      // A client for each, since its circuit breaker would refuse to ask after a few failures; in a hurry, for those answers
-      // that never end, and then with the patience of the roles.
+      // A client for each, since its circuit breaker would refuse to ask after a few failures; in a hurry, for those
+      // answers that never end, and then with the patience of the roles.
       const options = { url: proxy.url, username: '', password: '' };
       const hasty = new RegistryClient({ ...options, timeoutMs: HASTY_MS }, silentLogger());
       const patient = new RegistryClient(options, silentLogger());

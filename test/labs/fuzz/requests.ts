@@ -1,8 +1,8 @@
 import grpc from '@grpc/grpc-js';
-import { METHODS, type Method } from './api.js';
+import { type Method, METHODS } from './api.js';
 import { CROWD, PROBES } from './people.js';
 import type { Random } from './random.js';
-import { VALID, type Known } from './valid.js';
+import { type Known, VALID } from './valid.js';
 import { wildField, wildMessage } from './wire.js';
 
 export interface Request {

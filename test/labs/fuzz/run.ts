@@ -1,7 +1,7 @@
 // `npm run fuzz`: feeds the service with seeded inputs on the real stack; see README.md.
 import { runLab } from '../frame/command-line.js';
 import { count, seed } from '../frame/flags.js';
-import { fuzz, PARTS, type Part } from './fuzz.js';
+import { fuzz, type Part, PARTS } from './fuzz.js';
 import { reportOf } from './result.js';
 
 await runLab({

@@ -10,16 +10,18 @@ import { loadDirectory, serviceClient } from '../../support/people.js';
 import type { Environment, RoleProcess } from '../../support/role-process.js';
 import { Stack } from '../../support/stack.js';
 import { until } from '../../support/until-true.js';
-import { CROWD, DEPARTMENTS, PROBES, PROBE_DEPARTMENT, READERS, VICTIMS } from './people.js';
+import { CROWD, DEPARTMENTS, PROBE_DEPARTMENT, PROBES, READERS, VICTIMS } from './people.js';
 import { RegistryProxy } from './registry-proxy.js';
 import type { Report } from './report.js';
 
-/** One alert's content may have 64 KiB, and a gateway's cache counts alerts: with its 10,000 it would grow throughout. */
+/**
+ * One alert's content may have 64 KiB, and a gateway's cache counts alerts: with its 10,000 it would grow throughout.
+ */
 const CACHED_ALERTS = 50;
 const COLLECT_GARBAGE = `--import=${join(ROOT, '.build', 'test', 'labs', 'fuzz', 'collect-garbage.js')}`;
 /**
- * A forged event of an alert can take the place of the real one in fan-out's batch; what that loses is published again, here
- * after seconds instead of a minute.
+ * A forged event of an alert can take the place of the real one in fan-out's batch; what that loses is published again,
+ * here after seconds instead of a minute.
  */
 const RECONCILE = { RECONCILE_INTERVAL_MS: '3000', RECONCILE_GRACE_MS: '10000' };
 const SETTLE_MS = 1500;

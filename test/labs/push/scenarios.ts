@@ -1,8 +1,8 @@
 // What the push role has to bear; test/real/push.test.ts runs them small, run.ts as they are meant.
 import assert from 'node:assert/strict';
-import { Random } from '../../support/random.js';
 import { Follower } from '../../support/follower.js';
 import { alertFor } from '../../support/people.js';
+import { Random } from '../../support/random.js';
 import { until } from '../../support/until-true.js';
 import type { PushWorld } from './world.js';
 
@@ -101,7 +101,10 @@ export async function overQuota(
   return result;
 }
 
-/** 429 and 503, with and without Retry-After, for a third of the requests until there were 80 of them: everything is sent once. */
+/**
+ * 429 and 503, with and without Retry-After, for a third of the requests until there were 80 of them: everything is
+ * sent once.
+ */
 export async function storm(world: PushWorld, devices: number): Promise<void> {
   const people = await world.people(10, devices / 10);
   const times = Math.min(20, devices / 10);

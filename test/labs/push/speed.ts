@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { bareLoop, sampleMessage } from '../../fakes/fcm/bare-loop.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
-import { median } from '../frame/statistics.js';
 import type { RoleProcess } from '../../support/role-process.js';
+import { median } from '../frame/statistics.js';
 import type { PushWorld } from './world.js';
 
 const LATENCY_MS = 50;

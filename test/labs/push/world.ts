@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import type { AlertClient } from '../../../services/client/client.js';
 import type { AlertLevel } from '../../../services/gen/types.js';
-import { launchFcm, fcmVariables, type Fcm } from '../../fakes/fcm/client.js';
+import { type Fcm, fcmVariables, launchFcm } from '../../fakes/fcm/client.js';
 import type { Received } from '../../fakes/fcm/control-types.js';
 import { alertFor, loadDirectory, serviceClient } from '../../support/people.js';
 import type { Environment, RoleProcess, Roles } from '../../support/role-process.js';

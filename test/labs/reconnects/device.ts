@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient, type AlertClient } from '../../../services/client/client.js';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { StreamEvent } from '../../../services/client/stream.js';
 import type { Random } from '../../support/random.js';
 import type { StreamRecord } from '../../support/stream-record.js';

@@ -1,7 +1,7 @@
-import { createClient, type AlertClient } from '../../../services/client/client.js';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
 import { InboxHistory, keepHistory, type Sql } from '../../support/inbox-history.js';
 import { Random } from '../../support/random.js';
-import { StreamRecord, type RecordFilter } from '../../support/stream-record.js';
+import { type RecordFilter, StreamRecord } from '../../support/stream-record.js';
 import { untilTrue } from '../../support/until-true.js';
 import { Device, type Losses } from './device.js';
 import { Traffic } from './traffic.js';

@@ -2,7 +2,7 @@
 import grpc, { type ServerWritableStream } from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import { serve } from '../frame/worker.js';
-import { holding, type Holding } from './inspect.js';
+import { type Holding, holding } from './inspect.js';
 
 const { StreamAlerts } = api.AlertStreamService.service;
 const calls = new Set<ServerWritableStream<unknown, Buffer>>();
@@ -32,8 +32,8 @@ const commands = {
 
   /**
    * Writes the same bytes, in base64, to every stream.
-   * @param stride 1: in the order in which they were opened; a number that has no factor in common with theirs: scattered, as
-   * the records of a topic that is keyed by user are
+   * @param stride 1: in the order in which they were opened; a number that has no factor in common with theirs:
+   * scattered, as the records of a topic that is keyed by user are
    */
   fanOut({ message, stride }: { message: string; stride: number }): void {
     const bytes = Buffer.from(message, 'base64');

@@ -27,8 +27,8 @@ interface Side {
 }
 
 /**
- * One alert to everybody who is connected: by a gateway, from its records in Kafka to the clients, and the same bytes by a bare
- * server to as many clients of the same kind; grpc-js on both ends.
+ * One alert to everybody who is connected: by a gateway, from its records in Kafka to the clients, and the same bytes
+ * by a bare server to as many clients of the same kind; grpc-js on both ends.
  */
 export const fanOut: Scenario = {
   name: NAME,

@@ -19,7 +19,10 @@ const SAMPLE_MS = 100;
 /** How the second gateway calls itself to PostgreSQL. */
 const SURVIVOR = 'survivor';
 
-/** A gateway is killed with all of its streams; everybody comes back at once, to another one, with something to catch up. */
+/**
+ * A gateway is killed with all of its streams; everybody comes back at once, to another one, with something to catch
+ * up.
+ */
 export const herd: Scenario = {
   name: NAME,
   async run(bench, figures) {

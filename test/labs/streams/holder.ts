@@ -1,8 +1,8 @@
 // The clients: one process that holds any number of streams.
 import type { ClientHttp2Stream } from 'node:http2';
 import { api } from '../../../services/api/protos.js';
-import { serve } from '../frame/worker.js';
 import { countChanges } from '../bench/wire.js';
+import { serve } from '../frame/worker.js';
 import { Connections, openStream } from './raw-stream.js';
 
 const { responseDeserialize } = api.AlertStreamService.service.StreamAlerts;

@@ -1,11 +1,11 @@
+import { wait } from '../../../services/lib/retry.js';
 import type { Bench, Scenario } from '../frame/bench.js';
 import type { Figures } from '../frame/figures.js';
 import { CpuMeter } from '../frame/processes.js';
-import { wait } from '../../../services/lib/retry.js';
 import type { BareCommands } from './bare-server.js';
+import { CHECKPOINT, deployGateway, userIds } from './deployment.js';
 import type { HolderCommands } from './holder.js';
 import type { Holding } from './inspect.js';
-import { CHECKPOINT, deployGateway, userIds } from './deployment.js';
 
 const NAME = 'idle';
 const LIMIT_KB = 12;

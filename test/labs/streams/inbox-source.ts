@@ -1,4 +1,4 @@
-import { openEvents, type Events } from '../../../services/events/events.js';
+import { type Events, openEvents } from '../../../services/events/events.js';
 import { inboxChangeRecords } from '../../../services/events/inbox-records.js';
 import { alertCreatedRecord, createdAlert } from '../../../services/events/records.js';
 import { loadConfig } from '../../../services/lib/config/load.js';

@@ -1,4 +1,5 @@
-// StreamAlerts by hand over HTTP/2: cheap enough for tens of thousands in one process, and in full command of its connections.
+// StreamAlerts by hand over HTTP/2: cheap enough for tens of thousands in one process, and in full command of its
+// connections.
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { api } from '../../../services/api/protos.js';

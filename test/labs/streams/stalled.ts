@@ -1,6 +1,6 @@
-import { createClient, type AlertClient } from '../../../services/client/client.js';
-import type { Deployment } from '../frame/deployment.js';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { Scenario } from '../frame/bench.js';
+import type { Deployment } from '../frame/deployment.js';
 import { paced } from '../frame/pacing.js';
 import { median, percentile } from '../frame/statistics.js';
 import type { Worker } from '../frame/worker.js';
@@ -11,7 +11,10 @@ import type { Holding } from './inspect.js';
 const NAME = 'stalled';
 const STREAMS = 1000;
 const STALLED = 100;
-/** Alerts to everybody before each measurement: more than HTTP/2's window and the gateway's bound hold for a stalled client. */
+/**
+ * Alerts to everybody before each measurement: more than HTTP/2's window and the gateway's bound hold for a stalled
+ * client.
+ */
 const FILL = { alerts: 16, characters: 16_000 } as const;
 /** Alerts of a measurement, each to so many users. */
 const RATE = { alerts: 50, users: 10, characters: 1000 } as const;

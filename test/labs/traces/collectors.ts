@@ -1,8 +1,9 @@
-// What the roles send their spans to while it is measured: a collector that works, one that is away, and one that hangs.
+// What the roles send their spans to while it is measured: a collector that works, one that is away, and one that
+// hangs.
 import { once } from 'node:events';
 import { createServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { freePorts, startCollector, startJaeger, type Collector, type Jaeger } from '#stack';
+import { type Collector, freePorts, type Jaeger, startCollector, startJaeger } from '#stack';
 
 export interface Hanging {
   readonly url: string;

@@ -1,12 +1,12 @@
 // What tracing costs in throughput: the same load on the same machine, with and without it in turn.
 import { ROLE_NAMES } from '../../../services/domain/role-names.js';
+import { wait } from '../../../services/lib/retry.js';
+import type { LoadCommands, PumpOptions } from '../bench/load-client.js';
 import type { Bench, Scenario } from '../frame/bench.js';
 import type { Deployment } from '../frame/deployment.js';
 import type { Figures, Limit } from '../frame/figures.js';
-import type { LoadCommands, PumpOptions } from '../bench/load-client.js';
 import { CpuMeter } from '../frame/processes.js';
 import type { Worker } from '../frame/worker.js';
-import { wait } from '../../../services/lib/retry.js';
 import { Collectors } from './collectors.js';
 
 /** Node and the JVM compile what is hot. */
@@ -82,8 +82,9 @@ interface Side {
 }
 
 /**
- * Measures one way beside another that traces nothing. Both run all the time, each with a database and topics of its own, and the
- * load is on one of them at a time, for slices in turn (ABBA): what the machine does otherwise hits both alike.
+ * Measures one way beside another that traces nothing. Both run all the time, each with a database and topics of its
+ * own, and the load is on one of them at a time, for slices in turn (ABBA): what the machine does otherwise hits both
+ * alike.
  * @returns the throughput lost in percent, for each load
  */
 async function measurePair(bench: Bench, collectors: Collectors, figures: Figures, way: Way): Promise<number[]> {

@@ -1,9 +1,9 @@
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
+import { wait } from '../../../../services/lib/retry.js';
 import type { Bench, Scenario } from '../../frame/bench.js';
 import type { Figures } from '../../frame/figures.js';
-import type { LoadCommands } from '../load-client.js';
 import { percentile } from '../../frame/statistics.js';
-import { wait } from '../../../../services/lib/retry.js';
+import type { LoadCommands } from '../load-client.js';
 
 const NAME = 'busy-inbox';
 const RATE = 200;
@@ -20,8 +20,8 @@ const FILL = `
 const FILL_PAGE = 50_000;
 
 /**
- * What others' alerts take from CreateAlert to the stream while 20 callers mark all of one user's 1,000,000 entries as read, against
- * the same without them.
+ * What others' alerts take from CreateAlert to the stream while 20 callers mark all of one user's 1,000,000 entries as
+ * read, against the same without them.
  */
 export const busyInbox: Scenario = {
   name: NAME,

@@ -1,9 +1,9 @@
-import { CPU } from '../../frame/figures.js';
 import type { Bench, Scenario } from '../../frame/bench.js';
-import type { EchoCommands } from '../echo-server.js';
 import type { Figures } from '../../frame/figures.js';
-import type { LoadCommands } from '../load-client.js';
+import { CPU } from '../../frame/figures.js';
 import { CpuMeter } from '../../frame/processes.js';
+import type { EchoCommands } from '../echo-server.js';
+import type { LoadCommands } from '../load-client.js';
 
 const NAME = 'create-durable';
 const CONCURRENCY = 64;

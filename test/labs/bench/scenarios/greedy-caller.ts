@@ -1,7 +1,7 @@
 import type { Bench, Scenario } from '../../frame/bench.js';
-import type { CallersCommands, Greed } from '../callers.js';
 import type { Figures, Limit } from '../../frame/figures.js';
 import { percentile } from '../../frame/statistics.js';
+import type { CallersCommands, Greed } from '../callers.js';
 
 const NAME = 'greedy-caller';
 /** 100 alerts a second of others: far from what the service can do, as on any day. */

@@ -1,9 +1,9 @@
-import type { HopCommands, HopOptions } from '../bare-hop.js';
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
 import type { Bench, Scenario } from '../../frame/bench.js';
 import type { Figures } from '../../frame/figures.js';
-import type { LoadCommands } from '../load-client.js';
 import { percentile } from '../../frame/statistics.js';
+import type { HopCommands, HopOptions } from '../bare-hop.js';
+import type { LoadCommands } from '../load-client.js';
 
 const NAME = 'latency';
 const RATE = 200;
@@ -16,8 +16,8 @@ interface BarePipeline {
 }
 
 /**
- * What an alert's way costs at least: commit, hop, hop, commit, hop, in four processes, as the product has them. The same
- * partitions, client, settings and rate; no gRPC at either end.
+ * What an alert's way costs at least: commit, hop, hop, commit, hop, in four processes, as the product has them. The
+ * same partitions, client, settings and rate; no gRPC at either end.
  */
 async function startBarePipeline(bench: Bench, users: number): Promise<BarePipeline> {
   const databaseUrl = await bench.createDatabase('bare');
@@ -50,7 +50,9 @@ async function startBarePipeline(bench: Bench, users: number): Promise<BarePipel
   };
 }
 
-/** From the start of CreateAlert to the alert on a stream, at a steady rate, against three bare hops and two commits. */
+/**
+ * From the start of CreateAlert to the alert on a stream, at a steady rate, against three bare hops and two commits.
+ */
 export const latency: Scenario = {
   name: NAME,
   async run(bench: Bench, figures: Figures) {

@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
 import { wait } from '../../../../services/lib/retry.js';
 import { ROOT } from '../../../../services/lib/root.js';
-import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
 import { RoleProcess } from '../../../support/role-process.js';
 import { untilTrue } from '../../../support/until-true.js';
-import { IDLE_CPU, MEMORY } from '../../frame/figures.js';
 import type { Bench, Scenario } from '../../frame/bench.js';
 import type { Figures } from '../../frame/figures.js';
+import { IDLE_CPU, MEMORY } from '../../frame/figures.js';
 import { CpuMeter, descendantsMb, residentMb } from '../../frame/processes.js';
 
 const NAME = 'start';

@@ -1,11 +1,11 @@
 import { ROLE_NAMES } from '../../../../services/domain/role-names.js';
-import { CPU } from '../../frame/figures.js';
+import { wait } from '../../../../services/lib/retry.js';
 import type { Bench, Scenario } from '../../frame/bench.js';
 import type { Deployment } from '../../frame/deployment.js';
 import type { Figures, Limit } from '../../frame/figures.js';
-import type { LoadCommands, PumpOptions } from '../load-client.js';
+import { CPU } from '../../frame/figures.js';
 import { CpuMeter } from '../../frame/processes.js';
-import { wait } from '../../../../services/lib/retry.js';
+import type { LoadCommands, PumpOptions } from '../load-client.js';
 
 /** Node and the JVM compile what is hot. */
 const WARM_UP_MS = 8000;

@@ -1,6 +1,6 @@
+import type { InboxChangedEvent } from '../../../../services/events/event-types.js';
 import { AlertStream } from '../../../../services/stream-gateway/alert-stream.js';
 import { StreamHub } from '../../../../services/stream-gateway/stream-hub.js';
-import type { InboxChangedEvent } from '../../../../services/events/event-types.js';
 import { runWired } from './wired.js';
 
 // A live stream that misses a number goes on behind it, instead of reading what it has missed.

@@ -1,4 +1,4 @@
-import { Database, type Connection } from '../../../../services/lib/postgres.js';
+import { type Connection, Database } from '../../../../services/lib/postgres.js';
 import { runWired } from './wired.js';
 
 // A record that comes again is announced as what it once was, a new alert, whatever has become of the row since.

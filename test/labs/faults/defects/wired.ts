@@ -1,5 +1,5 @@
-import { endProcess } from '../../../../services/lib/lifecycle.js';
 import { runRole } from '../../../../services/launch/run.js';
+import { endProcess } from '../../../../services/lib/lifecycle.js';
 
 /** Runs the role of the command line, after whoever calls this has put something wrong in its place. */
 export async function runWired(): Promise<never> {
