@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { requireScope } from '../api/access.js';
+import { hasScope, requireScope } from '../api/access.js';
 import { readFilter } from '../api/filter.js';
 import type { Handlers } from '../api/handlers.js';
 import { alertBytes, toAlertMessage } from '../api/messages.js';
@@ -139,7 +139,7 @@ export function alertService({
       if (!Number.isSafeInteger(alertId) || alertId < 1)
         throw invalidArgument([{ field: 'alert_id', description: 'must be a number that CreateAlert gave' }]);
       const { database } = call;
-      const mayReadAll = identity.scopes.has('alerts:read');
+      const mayReadAll = hasScope(identity, 'alerts:read');
       const visible =
         mayReadAll || (identity.kind === 'user' && (await isInInbox(database, identity.subject, alertId)));
       const [found] = visible ? await findRoutableAlerts(database, [alertId]) : [];

@@ -14,10 +14,8 @@ import type { CreateAlertRequest__Output, Recipients__Output } from '../gen/type
 import { wallClock } from '../lib/wall-clock.js';
 
 /**
- * In characters. What is `kept` of a text, and up to where it is `taken` and shortened. At four bytes a character the
- * largest alert is of 300 KiB: with its names below the 512 KiB of an event, which Kafka's 1 MiB leaves room for. With
- * a caller of 128 characters the largest request_id has 2,576 bytes in the index alerts_request; PostgreSQL takes
- * 2,704.
+ * In characters: what is `kept` of a text, and up to where it is `taken` and shortened. At four bytes each the largest
+ * alert has 300 KiB of an event's 512, and a request_id 2,576 bytes of the 2,704 that its index takes.
  */
 const LIMITS = {
   requestId: 512,
@@ -203,9 +201,8 @@ function distinctLogins(logins: readonly string[]): string[] {
 }
 
 /**
- * SHA-256 over the request as it was given, before anything is shortened or replaced: so a repeat has the same hash
- * whatever "now" is, and two long texts that differ only in what is left out are two. Labels and recipients are sorted,
- * logins in lower case; an absent occurred_at stands as such.
+ * SHA-256 over the request as it was given, before anything is shortened or replaced: a repeat has the same hash
+ * whatever "now" is. Labels and recipients are sorted, logins in lower case.
  */
 function hashRequest(
   request: CreateAlertRequest__Output,

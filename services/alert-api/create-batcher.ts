@@ -40,9 +40,8 @@ const NAME_COST = 100;
 const HEAVY_COST = 50_000;
 
 /**
- * Commits concurrent requests together: a batch takes what has queued while earlier ones were being written, so that
- * under load a commit's cost is shared and without load nobody waits. Callers take turns: one that sends much waits for
- * itself.
+ * Commits concurrent requests together: a batch takes what has queued while earlier ones were written, so without load
+ * nobody waits. Callers take turns: one that sends much waits for itself.
  */
 export class CreateBatcher {
   /** What waits for its answer. */

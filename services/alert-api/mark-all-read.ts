@@ -25,9 +25,8 @@ interface Run {
 }
 
 /**
- * Calls of MarkAllRead. Of one inbox one runs at a time; those that come meanwhile share the next one, which is what
- * each of them needs. A run holds the inbox for a page at a time and pauses as long as the page took, so that it takes
- * half of what one connection can do, and ends when nobody waits for it any more.
+ * Calls of MarkAllRead. Of one inbox one runs at a time, and those that come meanwhile share the next. A run pauses
+ * after each page as long as the page took, and ends when nobody waits for it any more.
  */
 export class MarkAllReads {
   /** The latest run of each inbox. */

@@ -43,10 +43,8 @@ export interface RelayDeps {
 }
 
 /**
- * Brings stored alerts to Kafka. What this process has just committed is published at once; what is left in the outbox
- * (Kafka was away, a process died) is published by the sweeper, oldest first. A row leaves the outbox only when Kafka
- * has acknowledged its record, so an alert may be published twice and never not at all. One that can never be published
- * goes to the dead letters, and holds up no other.
+ * Brings stored alerts to Kafka: what was just committed at once, what is left in the outbox by the sweeper, oldest
+ * first. A row goes when Kafka has acknowledged it; what can never be published is a dead letter.
  */
 export class Relay {
   readonly #inFlight = new Set<number>();

@@ -15,9 +15,8 @@ export interface Unstored {
 type StoredRequest = Pick<Replayed, 'alert' | 'reach' | 'requestHash'>;
 
 /**
- * Same request, same alert (I2): of requests with one caller and id the first is written, those that come meanwhile
- * follow it and get its outcome, and one that comes later gets the first answer again. Requests without an id are on
- * their own.
+ * Same request, same alert (I2): of requests with one caller and id the first is written, those that come meanwhile get
+ * its outcome, and one that comes later its answer.
  */
 export class RequestIds {
   /** The followers of each request that is being written, by caller and id. */

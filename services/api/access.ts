@@ -49,9 +49,13 @@ function single(metadata: Metadata, key: string): string | undefined {
   return value;
 }
 
+export function hasScope(identity: Identity, scope: Scope): boolean {
+  return identity.scopes.has(scope);
+}
+
 /** @throws AlertError PERMISSION_DENIED without the scope */
 export function requireScope(identity: Identity, scope: Scope): void {
-  if (identity.scopes.has(scope)) return;
+  if (hasScope(identity, scope)) return;
   throw new AlertError(
     'PERMISSION_DENIED',
     'SCOPE_MISSING',

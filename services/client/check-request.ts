@@ -39,9 +39,8 @@ export function checkAlert(request: CreateAlertRequest): NamedAlert {
 const READ_BY_PEOPLE = ['title', 'message', 'labels', 'recipients'] as const;
 
 /**
- * An alert whose texts can be sent: half of a character (a lone surrogate) becomes U+FFFD in what people read, and in
- * the names of recipients, which are nobody's then. On the wire it would become one or three of them, by the text's
- * length.
+ * An alert whose texts can be sent: half of a character (a lone surrogate) becomes U+FFFD in texts and names of
+ * recipients. On the wire it would become one or three of them.
  */
 function wellFormed(alert: CreateAlertRequest): CreateAlertRequest {
   return { ...alert, ...Object.fromEntries(READ_BY_PEOPLE.map((name) => [name, mended(alert[name])])) };

@@ -1,7 +1,7 @@
 import { shown } from './check.js';
 import { AlertClientError, messageOf } from './errors.js';
 
-/** `refused`: the service did not accept the last one, so a token that was kept must be made anew. */
+/** `refused`: the service did not accept the last one, so a token that was kept must be fetched again. */
 export type TokenSource = string | ((refused: boolean) => string | Promise<string>);
 
 /**

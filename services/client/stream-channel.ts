@@ -9,8 +9,7 @@ export interface StreamCall {
   readonly responses: grpc.ClientReadableStream<StreamAlertsResponse__Output>;
   /**
    * To be told when it failed: the next call uses another connection where that may help. `anew`: also where there is
-   * one address. Nothing came over the old connection, or the service itself refused, and a balancer may know a better
-   * one.
+   * one address, since a balancer may know a better one.
    */
   readonly lost: (anew: boolean) => void;
   /** To be told when it is over, however it ended. */

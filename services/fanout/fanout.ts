@@ -95,9 +95,8 @@ function identify(events: Events, { key, value }: IncomingRecord): { alertId?: n
 }
 
 /**
- * Works on several alerts at once, a slice of recipients of each in turn, so that one alert to 100,000 does not hold up
- * the next one. An alert's offset is committed when all its records are acknowledged, and never before those of the
- * alerts that lie in front of it.
+ * Works on several alerts at once, a slice of recipients of each in turn: one to 100,000 does not hold up the next. An
+ * offset is committed when all records of its alert, and of those in front of it, are acknowledged.
  */
 class FanoutLoop {
   #jobs: Job[] = [];

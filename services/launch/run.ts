@@ -126,9 +126,7 @@ async function runStandalone(config: Config, logger: Logger, signal: AbortSignal
 }
 
 /**
- * After which part of SHUTDOWN_TIMEOUT_MS calls are cut off, and the database is asked nothing more: push stores
- * outcomes until
- * 0.6 of it.
+ * After which part of SHUTDOWN_TIMEOUT_MS calls are cut off and statements end; push stores outcomes until 0.6 of it.
  */
 const CALLS = 0.5;
 const STATEMENTS = 0.65;

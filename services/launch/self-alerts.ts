@@ -26,9 +26,8 @@ export function raiseAlarms(runtime: Runtime, address: string): void {
 }
 
 /**
- * Alerts about ourselves, by the same way as everybody's: one for each cause and period, whichever process noticed it
- * first, and none about an alert that is itself one of these. At most one call a cause is on its way, and nobody waits
- * for it.
+ * Alerts about ourselves, by everybody's way: one for each cause and period, whichever process noticed it first, and
+ * none about an alert that is itself one of these. At most one call a cause is on its way.
  */
 class SelfAlerts {
   /** When an alarm of a cause may be the next alert, by performance.now(). */

@@ -52,9 +52,8 @@ interface ItemType {
 }
 
 /**
- * Goes through a list or a map. avsc itself reads as many items as it is told, past the end of the record: one wrong
- * byte took all memory, or never came to an end. No item of ours has less than a byte, so more items than bytes are a
- * lie.
+ * Goes through a list or a map. avsc reads as many items as it is told, past the record's end: one wrong byte took all
+ * memory. No item of ours has less than a byte, so more items than bytes are a lie.
  */
 function eachItem(tap: Tap, take: () => void): void {
   let left = tap.buf.length;

@@ -41,9 +41,8 @@ const SHARED_MAX = 50;
 const RESET_MS = 1000;
 
 /**
- * A circuit breaker: while the other side is away nobody waits for its time-out. Closed, it lets everything through;
- * open, it refuses at once; half open, it lets one call through and follows its outcome. It stays half open for as long
- * as nobody calls.
+ * A circuit breaker: while the other side is away nobody waits for its time-out. Closed, it lets all calls through;
+ * open, it refuses them; half open, for as long as nobody calls, it lets one through and follows its outcome.
  */
 export class Breaker {
   readonly #circuit: CircuitBreaker<[() => Promise<unknown>]>;
@@ -74,9 +73,8 @@ export class Breaker {
   }
 
   /**
-   * How others find it, for those who watch: while the call that is to try the other side is on its way, they are
-   * refused as by an open one. Where the other side hangs that is nearly always; half open is left for one that nobody
-   * calls.
+   * How others find it: while the one call that tries the other side is on its way they are refused, as by an open one.
+   * Where the other side hangs that is nearly always.
    */
   get shownState(): BreakerState {
     return this.#trial === undefined ? this.#state : 'open';

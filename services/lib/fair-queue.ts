@@ -13,9 +13,8 @@ interface Share<T> {
 }
 
 /**
- * A queue in which each key has its own, served in turn and by cost: who has put much in waits behind itself, and who
- * puts one thing in has it taken next. Deficit round robin (M. Shreedhar and G. Varghese, 1995), with the debt after
- * the item.
+ * A queue in which each key has its own, served in turn and by cost: who has put much in waits behind itself. Deficit
+ * round robin (M. Shreedhar and G. Varghese, 1995), with the debt after the item.
  */
 export class FairQueue<T> {
   /** The keys that have something in it or are in debt, the next one first. */

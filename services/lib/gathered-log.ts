@@ -3,9 +3,8 @@ import type { Logger } from './logging.js';
 const INTERVAL_MS = 1000;
 
 /**
- * Warnings of one kind that come in crowds: when Kafka was recreated under 20,000 alerts in flight, one process wrote
- * 600 lines in two seconds. The first is written at once; after that one a second, with the newest's fields and the
- * count of all since the last.
+ * Warnings of one kind that come in crowds (600 lines in two seconds when Kafka was recreated): the first at once, then
+ * one a second with the newest's fields and the count since the last.
  */
 export class GatheredLog {
   #untold = 0;

@@ -126,10 +126,8 @@ function startKillTimer(ms: number): Writable | undefined {
 }
 
 /**
- * Ends this process, and before it what it has started. process.exit waits for whatever runs or waits in libuv's pool,
- * and closing a Kafka consumer whose brokers are away may hold a thread for ever: two roles were found like that half
- * an hour after their SIGTERM. Then the process kills itself; for what else holds one it is killed, after EXIT_MS if
- * the code is not 0.
+ * Ends this process, and before it what it has started. process.exit waits for libuv's pool, which a Kafka consumer
+ * without brokers may hold for ever: then the process kills itself, or is killed after EXIT_MS.
  */
 export function endProcess(code: number): never {
   stopStarted();

@@ -23,7 +23,7 @@ const ANSWER_MS = 1000;
  * asks for.
  */
 const PATIENCE_MS = 500;
-/** All connections are made anew at most once in this time. */
+/** All connections are replaced at most once in this time. */
 const RENEWAL_MS = 1000;
 
 /** How DATABASE_POOL_MAX connections are shared: one is the control connection, three of eight are for bulk work. */
@@ -46,7 +46,7 @@ export class DatabaseEnding extends Error {
 
 /**
  * The connections to one server: two bounded pools, and one for probes and advisory locks. When one of them has fallen
- * silent, or leads to a server that takes no writes, all are made anew.
+ * silent, or leads to a server that takes no writes, all are replaced.
  */
 export class PostgresPools {
   readonly control: ControlConnection;
@@ -157,9 +157,8 @@ export class PostgresPools {
   }
 
   /**
-   * An idle connection that gives no answer: whatever became of its other end (a router forgot it) became of the
-   * others' as well. Found one by one, each by a query that waits for its time-out, ten of them took 24 s; see
-   * test/labs/faults.
+   * An idle connection that gives no answer: whatever became of its other end became of the others' as well. Found one
+   * by one, each by a query that waits for its time-out, ten of them took 24 s.
    */
   async #hearIdle(): Promise<void> {
     const idle = Object.values(this.#pools).filter((pool) => pool.idleCount > 0);
@@ -181,7 +180,7 @@ export class PostgresPools {
   #renew(what: string): boolean {
     if (performance.now() - this.#renewedAt < RENEWAL_MS) return false;
     this.#renewedAt = performance.now();
-    this.logger.warn(`a connection to PostgreSQL ${what}; all of them are made anew`);
+    this.logger.warn(`a connection to PostgreSQL ${what}; all of them are replaced`);
     this.control.leave();
     for (const work of ['light', 'bulk'] as const) {
       const old = this.#pools[work];
@@ -193,9 +192,8 @@ export class PostgresPools {
   }
 
   /**
-   * The process ends and has no time left: nothing more is begun, and nobody hears what becomes of that which runs. It
-   * is not cancelled: PostgreSQL answers a commit that waits for a standby with success then, although no standby has
-   * it.
+   * The process ends and has no time left: nothing more is begun. What runs is not cancelled: PostgreSQL would answer a
+   * commit that waits for a standby with success, although no standby has it.
    */
   endStatements(): void {
     this.ending.abort();

@@ -1,7 +1,6 @@
 /**
- * The time of day, in milliseconds since 1970: for times that people read, that are stored, or that are compared with
- * those of another machine. It may step, back as well, so no wait and no duration is measured by it: performance.now()
- * is for that.
+ * The time of day, in milliseconds since 1970: for what people read, what is stored, and what is compared with another
+ * machine's. It may step, so waits and durations are by performance.now().
  */
 export function wallClock(): number {
   // The only place that may: eslint.config.js forbids it elsewhere.

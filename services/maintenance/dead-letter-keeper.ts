@@ -46,9 +46,8 @@ const ALERTS = 20;
 const CHECK = 'dead letters';
 
 /**
- * Keeps the index of dead letters true. What a topic did not take is brought there once it does. What a topic does not
- * have any more, since its retention is over or it was made anew, is forgotten, so that reconciliation delivers what it
- * held.
+ * Keeps the index of dead letters true: what a topic did not take is brought there once it does, and what a topic does
+ * not have any more is forgotten, so that reconciliation delivers what it held.
  */
 export class DeadLetterKeeper {
   #state: DeadLettersState = { alerts: 0, waiting: 0, bytes: 0, waitsFor: undefined };

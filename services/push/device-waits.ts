@@ -191,8 +191,7 @@ function alertOf(platform: DevicePlatform, alertId: number): string {
 
 /**
  * Whether a device was refused by its own fault; null: not known. Refused credentials are our fault or their
- * platform's, an outage says nothing. A message is wrong for the device alone if FCM took the alert for another of its
- * platform.
+ * platform's, an outage says nothing, a wrong message is the device's if FCM took the alert for another one.
  * @param alone whether others of its platform were served since it was refused last
  * @param taken whether this alert was taken for one of its platform
  */

@@ -98,6 +98,12 @@ export class PushDispatcher {
     this.#onEnded = (reason) => ended.add(1, { reason });
     const sending = { fcm, breaker, throttle, devices, outcomes, deadLetters, traces, onEnded: this.#onEnded };
     this.#sender = new PushSender({ runtime: deps, ...sending });
+    this.#observe();
+  }
+
+  #observe(): void {
+    const { metrics, config } = this.deps;
+    const { pushConcurrency } = config;
     metrics.gauge('ssom.push.sending', 'Messages that are on their way to FCM.', () => this.#sending);
     metrics.gauge(
       'ssom.push.limit',
@@ -105,17 +111,16 @@ export class PushDispatcher {
       () => this.#limit,
     );
     metrics.gauge('ssom.push.claimed', 'Claimed messages that wait for their turn.', () => this.#queue.length);
-    metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => outcomes.waiting);
+    metrics.gauge('ssom.push.outcomes', 'Outcomes that are still to be stored.', () => this.#outcomes.waiting);
     metrics.gauge('ssom.push.devices.waiting', 'Devices that FCM refused, and that wait.', () =>
       this.#devices.waiting(performance.now()),
     );
-    const { pushConcurrency } = config;
     metrics.queue('push', () => this.#queue.length, pushConcurrency + Math.min(2 * pushConcurrency, CLAIMS_MAX));
-    metrics.queue('push_outcomes', () => outcomes.waiting, OUTCOMES_MAX);
+    metrics.queue('push_outcomes', () => this.#outcomes.waiting, OUTCOMES_MAX);
     metrics.gauge(
       'ssom.push.paused',
       'Seconds until FCM may be asked again.',
-      () => throttle.pausedMs(performance.now()) / 1000,
+      () => this.#throttle.pausedMs(performance.now()) / 1000,
     );
   }
 

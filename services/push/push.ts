@@ -23,9 +23,8 @@ export function checkCredentials({ fcmCredentials }: Pick<Config, 'fcmCredential
 }
 
 /**
- * Pushes alerts to the devices of their recipients, by FCM, when they are in the inbox; and has them disappear there
- * when they are read or deleted. Planning and sending meet in PostgreSQL alone, so what FCM does delays nothing else.
- * Without credentials it says so once, and only keeps its group's position current.
+ * Pushes alerts that are in the inbox to their recipients' devices by FCM, and has them disappear when they are read.
+ * Planning and sending meet in PostgreSQL alone. Without credentials it only keeps its group's position current.
  */
 export function createPush(runtime: Runtime): Service {
   const { config, logger, metrics } = runtime;

@@ -11,9 +11,8 @@ const FORGIVEN = 0.1;
 const TOGETHER_MS = 1000;
 
 /**
- * How many messages may be on their way, and when none may: additive increase, multiplicative decrease, as TCP does it
- * (Chiu and Jain, 1989). FCM says 429 for a device's quota and for the project's: it is the project's when several
- * devices that were served before are refused. If nothing was taken in between, all pause. Times: performance.now().
+ * How many messages may be on their way: additive increase, multiplicative decrease (Chiu and Jain, 1989). A 429 is the
+ * project's when several devices that were served before are refused; if nothing was taken in between, all pause.
  */
 export class Throttle {
   #limit: number;

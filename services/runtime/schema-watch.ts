@@ -22,9 +22,8 @@ const SHOWN_MS = 120_000;
 const ASK_AGAIN_MS = 1000;
 
 /**
- * Compares the schema ids that this process writes with the registry's, every SCHEMA_REGISTRY_CHECK_INTERVAL_MS and
- * when a record comes whose schema cannot be had. If they differ the registry was lost or restored: the new ids are
- * taken up, or it shows why not.
+ * Compares the schema ids that this process writes with the registry's, now and then and when a record has an unknown
+ * one. If they differ the registry was lost or restored: the new ids are taken up, or it shows why not.
  */
 export class SchemaWatch {
   readonly #renewed;

@@ -54,9 +54,8 @@ const SAME_RECORD = '((d.alert_id = excluded.alert_id AND d.user_id IS NOT DISTI
 const UNUSED_OFFSET = '(4503599627370496 + floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint)';
 
 /**
- * Remembers a record that was given up. Doing it again has no effect. Offsets begin anew when a topic is made anew, so
- * its place may be that of an earlier dead letter: what was said of that one is not said of this one, and bytes that
- * only PostgreSQL has are never lost.
+ * Remembers a record that was given up. Doing it again has no effect, but a recreated topic counts from 0 again: what
+ * was said of an earlier record at this place is dropped, and bytes that only PostgreSQL has are kept.
  */
 export async function rememberDeadLetter(
   database: Database,

@@ -48,9 +48,8 @@ const ALERTS_ARE_OPEN = `(
 const EPOCH_IS_OURS = '$6::bigint IN (0, (SELECT epoch FROM service_state))';
 
 /**
- * The common case in one statement: every row is new, every inbox and every alert exists. The base of each user's
- * numbers comes from the update that also locks the inbox, so numbers become visible in their order. The rows of a user
- * come out of the locked row itself, without a join, so that one plan is right for one row and for thousands.
+ * The common case in one statement: every row is new, every inbox and alert exists. The update that locks the inbox
+ * gives the base of its numbers, so they become visible in order; without a join one plan is right for any count.
  */
 const deliverNewSql = (locked: string) => `
   WITH ${locked}, added AS (
@@ -97,9 +96,8 @@ function group(deliveries: readonly Delivery[]): Grouped {
 }
 
 /**
- * Puts alerts into inboxes: what is new gets the next numbers of its user's sequence, what is there already stays as it
- * is, and every row is returned in its present state. Doing it again has no effect. An inbox that others hold is left
- * out.
+ * Puts alerts into inboxes: what is new gets the next numbers, what is there stays, and every row is returned as it is
+ * now. Doing it again has no effect. An inbox that others hold is left out.
  * @param patient it waits in line for inboxes that others hold, for a second: for the deliveries of one user
  */
 export async function deliverToInboxes(

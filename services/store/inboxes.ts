@@ -134,9 +134,8 @@ export function deleteFromInbox(database: Database, userId: string, alertIds: re
 }
 
 /**
- * Marks everything as read that is in the inbox when it begins, newest first, a page in each transaction: between them
- * deliveries and other changes have their turn. It looks no further once it has found as many as are unread, so that it
- * reads what has changed since the last time and not the whole inbox.
+ * Marks as read what is in the inbox when it begins, newest first, a page in each transaction so that others have their
+ * turn. It looks no further once it has found as many as are unread.
  * @yields the inbox after each page that changed something; what was marked stays marked if it is not asked for the
  * next one
  * @returns how many are unread in the end

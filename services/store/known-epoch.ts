@@ -4,9 +4,8 @@ import { readEpoch } from './state.js';
 const NONE: ReadonlySet<number> = new Set();
 
 /**
- * The database's epoch as a reader of records knows it. It asks again only when a record has another one, so that
- * usually it costs nothing. That the known one is itself outdated is found where the record is written
- * (store/inbox-delivery.ts).
+ * The database's epoch as a reader of records knows it: asked for again only when a record has another one. That the
+ * known one is outdated is found where the record is written (store/inbox-delivery.ts).
  */
 export class KnownEpoch {
   #epoch = 0;

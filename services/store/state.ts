@@ -1,9 +1,8 @@
 import type { Queryable } from '../lib/postgres.js';
 
 /**
- * How far alert numbers and the directory's versions jump at a new epoch. What was given since the backup is below:
- * 10,000 alerts a second for three years. 2^53, JavaScript's and the least of our bounds, has room for 9,000 restored
- * backups.
+ * How far alert numbers and the directory's versions jump at a new epoch: 10,000 alerts a second for three years. 2^53,
+ * the least of our bounds, has room for 9,000 restored backups.
  */
 const EPOCH_JUMP = 1e12;
 
@@ -14,9 +13,8 @@ export interface RenewedEpoch {
 }
 
 /**
- * Begins a new epoch, after a backup was restored or commits were lost: numbers that were given since then are in Kafka
- * and with clients. All resume tokens expire, records of the epoch before are set aside, and no number of an alert or
- * of the directory is given twice. A user's sequence goes on where it is: what has its numbers carries the epoch.
+ * Begins a new epoch, after a backup was restored or commits were lost: resume tokens expire, records of the epoch
+ * before are set aside, and no number of an alert or of the directory is given twice.
  * @throws when there is no room for another jump
  */
 export async function renewEpoch(database: Queryable): Promise<RenewedEpoch> {

@@ -47,9 +47,8 @@ export interface AlertStreamOptions {
 }
 
 /**
- * Bytes of alerts after which a response is full, and of waiting responses after which a client that does not read gets
- * no more: so up to twice as many, and one alert, wait in this process. HTTP/2's window holds as much again.
- * gRPC itself counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
+ * Bytes of alerts after which a response is full, and of waiting responses after which a slow client gets no more. gRPC
+ * itself counts responses, 16 of them: with 256 KiB each that was 4 MB a stream.
  */
 const RESPONSE_BYTES = 65_536;
 /** A checkpoint comes up to so much of its interval early: after a broadcast all streams would be due at once. */

@@ -30,9 +30,8 @@ interface Turn {
 }
 
 /**
- * Reads from PostgreSQL what streams have missed, in turn: STREAM_CATCH_UPS_MAX queries at once, each of about one
- * page. A stream far behind has a page to itself and then waits for its next turn, so that it holds nobody up. Streams
- * that have missed little share a query by hundreds, as when all clients of a gateway that died come to another one.
+ * Reads from PostgreSQL what streams have missed: STREAM_CATCH_UPS_MAX queries at once, of about a page each. A stream
+ * far behind has a page to itself in its turn; those that missed little share one query by hundreds.
  */
 export class CatchUps {
   /** Streams that wait for their turn; a stream is in it once. */

@@ -12,9 +12,8 @@ const FLUSH_MS = 1000;
 const PAGE = 1000;
 
 /**
- * Tells the others, above all push, which users hold a stream at this gateway: at most a second late, and until the
- * lease ends (30 s) if this process dies. It costs one small statement every 10 s, and one a second for each 1,000
- * users who came or went.
+ * Tells the others, above all push, which users hold a stream here: at most a second late, and until the lease ends (30
+ * s) if this process dies. It costs a small statement every 10 s, and one a second for each 1,000 who move.
  */
 export class Presence {
   readonly #gateway = randomUUID();

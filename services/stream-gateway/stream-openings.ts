@@ -15,9 +15,8 @@ interface Waiting {
 }
 
 /**
- * Looks up what streams begin from, in one statement for all that came while the last ones ran. When a gateway dies,
- * its clients come to another one at once: one by one they would be tens of thousands of queries before the first is
- * live.
+ * Looks up what streams begin from, in one statement for all that came while the last ones ran: when a gateway dies,
+ * tens of thousands of its clients come to another one at once.
  */
 export class StreamOpenings {
   readonly #waiting: Waiting[] = [];

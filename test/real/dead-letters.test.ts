@@ -169,7 +169,7 @@ describe('dead letters on the real stack', { skip: whySkip() }, () => {
       'the letter',
       async () => (await dlq('list', '--topic', topic, '--key', `${large}`)).lines.length === 1,
     );
-    // Clients notice that a topic was made anew, and are replaced, within a minute.
+    // Clients notice that a topic was recreated, and are replaced, within a minute.
     const arrive = async () => {
       const inboxes = await Promise.all(names.map((name) => inboxOf(client, name)));
       return inboxes.every(({ length }) => length >= 119);

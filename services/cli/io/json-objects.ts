@@ -17,9 +17,8 @@ function openBrackets(text: string, open: number): number | undefined {
 }
 
 /**
- * The objects of JSON lines, one a line, or over several as they are printed for people. What begins with a brace in
- * the first column is an object of its own, so that one that was cut off takes no other with it. Whatever else there is
- * comes line by line.
+ * The objects of JSON lines, one a line or over several. A brace in the first column begins an object of its own, so
+ * one that was cut off takes no other with it. Whatever else there is comes line by line.
  * @param longest in bytes; an object that is longer is named as such a line is
  */
 export async function* joinObjects(lines: AsyncIterable<Line>, longest: number): AsyncGenerator<Line, void, undefined> {

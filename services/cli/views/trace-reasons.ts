@@ -106,10 +106,10 @@ function failedPushes({ pushes }: AlertProgress__Output): string[] {
   const lines = failed
     .slice(0, 3)
     .map(({ userId, deviceId, error }) => `push to ${oneLine(userId)}, device ${deviceId}: ${oneLine(error)}`);
-  const buried = failed.find(({ error }) => !error.startsWith(DEVICE_GONE) && !error.endsWith(NO_LETTER));
-  if (buried !== undefined) {
+  const deadLettered = failed.find(({ error }) => !error.startsWith(DEVICE_GONE) && !error.endsWith(NO_LETTER));
+  if (deadLettered !== undefined) {
     // With these words its reason begins.
-    const list = `ssom-alert dlq list --reason "push to device ${buried.deviceId}:"`;
+    const list = `ssom-alert dlq list --reason "push to device ${deadLettered.deviceId}:"`;
     lines.push(
       `'${list}' lists it, 'ssom-alert dlq show NAME' shows it; mend the cause, then 'ssom-alert dlq redrive'`,
     );

@@ -161,9 +161,8 @@ interface Runner {
 }
 
 /**
- * PostgreSQL refuses to run as root. Root therefore runs it in a user namespace in which it has another number: files
- * stay root's, and folders that only root may enter work. Where that is not possible (some containers), it runs as the
- * user `postgres` or `nobody`.
+ * PostgreSQL refuses to run as root. Root therefore runs it in a user namespace, so that files stay root's; where that
+ * is not possible (some containers), as the user `postgres` or `nobody`.
  */
 function asNonRoot(existing: string): Runner {
   if (process.getuid?.() !== 0) return runner([], undefined);

@@ -33,10 +33,8 @@ interface Reading {
 }
 
 /**
- * Polls, handles and commits batches one after the other. In an outage a batch is tried again with backoff until it
- * succeeds or its partitions are revoked, fetching is paused and the group membership stays alive; what is one record's
- * fault is sorted out by triage. What has to wait is set aside with what follows of its keys and tried beside the
- * batches. Nothing is committed that was not handled or put among the dead letters.
+ * Polls, handles and commits batches one after the other; in an outage the same one again. Triage sorts out what is one
+ * record's fault, and what has to wait is set aside. Only what was handled or dead-lettered is committed.
  */
 export class BatchLoop {
   #working: Promise<unknown> = Promise.resolve();

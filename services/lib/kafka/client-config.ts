@@ -40,7 +40,7 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
     // librdkafka's defaults reach 10 s between tries; a broker that is back should be noticed at once.
     'reconnect.backoff.ms': 100,
     'reconnect.backoff.max.ms': 2000,
-    // How soon a topic that was made anew is noticed: a group that formed before it has nothing assigned until then.
+    // How soon a topic that was recreated is noticed: a group that formed before it has nothing assigned until then.
     'topic.metadata.refresh.interval.ms': 5000,
     'socket.keepalive.enable': true,
     // How long a request may go unanswered before its connection is taken for dead. With librdkafka's 60 s three hops

@@ -104,9 +104,8 @@ export function deadLetterHeaders(
 }
 
 /**
- * Where records go that cannot be handled: `<topic>-dlq`, key, value and headers byte for byte, with the reason in
- * added headers. A record may get there twice, if a process dies before it has committed. What the topic does not take
- * waits in PostgreSQL, and the records behind it go on.
+ * Where records go that cannot be handled: `<topic>-dlq`, byte for byte, the reason in added headers; twice, if a
+ * process dies before it has committed. What the topic does not take waits in PostgreSQL.
  */
 export class DeadLetters {
   readonly #count;

@@ -8,9 +8,8 @@ export interface EmbeddedBroker {
 }
 
 /**
- * librdkafka's in-process broker on a loopback port: real protocol, 4 partitions a topic, at most 5 MB or 100,000
- * records a partition, and nothing survives the process. Good for trying and for tests; reconciliation covers its
- * losses.
+ * librdkafka's in-process broker on a loopback port, for trying and for tests: real protocol, 4 partitions a topic, at
+ * most 5 MB or 100,000 records each. Nothing survives the process; reconciliation covers that.
  */
 export async function startEmbeddedBroker(topics: readonly string[]): Promise<EmbeddedBroker> {
   const settings = { 'test.mock.num.brokers': 1, 'bootstrap.servers': 'in-process', dr_cb: true };

@@ -58,7 +58,7 @@ export class GroupLag {
     // One after the other: each holds a thread of the pool while it waits.
     for (const { partition, offset } of committed) {
       const { low, high } = await observer.watermarks(topic, partition);
-      // Without a position a group begins with the oldest record; one beyond the end is of a topic that was made anew.
+      // Without a position a group begins with the oldest record; one beyond the end is of a topic that was recreated.
       lags.push({ group, topic, partition, lag: Math.max(0, high - Math.max(offset, low)) });
     }
     return lags;

@@ -39,9 +39,8 @@ const FATAL = RdKafka.CODES.ERRORS.ERR__FATAL;
 const REQUEST_MS = 5000;
 
 /**
- * One client of librdkafka, from its making to its end: the only place that calls it. Called in a state that it is not
- * made for it throws, now and then only (its events may come after its end), or ends the process (assignmentLost of one
- * that is not connected). So every call here looks at the state first.
+ * One client of librdkafka, and the only place that calls it. Called in a wrong state it throws now and then, or ends
+ * the process (assignmentLost without a connection): every call looks at the state first.
  */
 export class NativeConsumer {
   readonly #raw: Raw;

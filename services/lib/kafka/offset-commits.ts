@@ -4,8 +4,7 @@ import { partitionName, type PartitionOffset } from './incoming-record.js';
 
 /**
  * A consumer commits at most this often. Each commit is an append to a topic of Kafka's own: at 200 alerts/s, one a
- * batch and group made 600 appends/s, more than the alerts themselves. What was handled and not committed is handled
- * again after a crash, without effect.
+ * batch and group made 600 appends/s, more than the alerts themselves.
  */
 const COMMIT_INTERVAL_MS = 100;
 

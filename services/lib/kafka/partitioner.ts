@@ -1,7 +1,6 @@
 /**
- * The partition that a key's records go to, as librdkafka's murmur2_random and Java's default partitioner place them:
- * murmur2 with Kafka's seed, the sign bit off, modulo partitions. Source: A. Appleby, MurmurHash2, as in Kafka's
- * Utils.murmur2.
+ * The partition that a key's records go to, as librdkafka's murmur2_random and Java's default partitioner place them.
+ * Source: A. Appleby, MurmurHash2, as in Kafka's Utils.murmur2.
  */
 export function partitionOfKey(key: string | Buffer, partitions: number): number {
   return (murmur2(Buffer.from(key)) & 0x7fffffff) % partitions;

@@ -50,7 +50,7 @@ export class PassedPartitions {
     const until = performance.now() + timeoutMs;
     while (rest.size > 0 && !signal.aborted) {
       for (const { partition, offset } of await observer.committed([...rest.values()])) {
-        // A position beyond the end is one of a topic that was made anew.
+        // A position beyond the end is one of a topic that was recreated.
         if (offset >= rest.get(partition)!.high && rest.delete(partition)) this.#lagging.delete(partition);
       }
       if (performance.now() > until || [...rest.keys()].every((partition) => this.#lagging.has(partition))) break;

@@ -307,10 +307,8 @@ export class Producer {
   }
 
   /**
-   * After a cluster was wiped and made anew at the same address, librdkafka ignores some or all of its leaders as
-   * outdated and waits for them until the delivery time-out, again and again. Brokers that answer while old records
-   * stay unacknowledged give that away; that others are acknowledged meanwhile says nothing, since they have other
-   * partitions.
+   * After a cluster was wiped, librdkafka ignores leaders as outdated until the delivery time-out, again and again.
+   * Brokers that answer while old records stay unacknowledged give that away.
    */
   async #watch(): Promise<void> {
     const client = this.#client;
@@ -331,9 +329,8 @@ export class Producer {
   }
 
   /**
-   * After all brokers had been away one client of ten found none of them again, not even for metadata, while its
-   * connections stood: 12 minutes, until its process ended. A client that is new tells that from an outage, and takes
-   * its place.
+   * After all brokers had been away one client of ten never found them again, not even for metadata, while its
+   * connections stood. A new client tells that from an outage, and takes its place.
    */
   async #tryAnother(client: Client): Promise<void> {
     if (performance.now() < this.#unansweredSince! + STALL_MS) return;

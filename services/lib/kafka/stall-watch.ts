@@ -3,7 +3,7 @@ import type { Logger } from '../logging.js';
 export interface Waiting {
   /** Partitions with records that it did not bring, each with its position. */
   readonly partitions: readonly string[];
-  /** A partition ends before what it has read: the topic was made anew, and it waits for what will never come. */
+  /** A partition ends before what it has read: the topic was recreated, and it waits for what will never come. */
   readonly beyondTheEnd: boolean;
 }
 
@@ -35,13 +35,10 @@ const ASKS_WITHIN_MS = 2000;
 const UNASSIGNED_MAX_MS = 60_000;
 
 /**
- * Watches for a client that leaves a partition's records where they are for `stallMs` although it is asked and has
- * nothing else at hand, and has it replaced; at the first look if the topic was made anew. librdkafka's consumer may
- * stall while it keeps its group membership alive (issue 476 of the Kafka client), also on some of its partitions
- * alone: after a cluster was wiped it ignores leaders that it takes for outdated. And one that has given up its
- * partitions, and is not given any for UNASSIGNED_MAX_MS: after a broker had stood still for 8 s librdkafka knew no
- * broker any more and never looked again. While it always has more at hand than it is asked for nothing is said of what
- * it has not brought.
+ * Has a client replaced that leaves records where they are for `stallMs` although it is asked and has nothing else at
+ * hand: at the first look if the topic was recreated. librdkafka's consumer may stall as a member (issue 476 of the
+ * Kafka client), also on some partitions alone. And one that is given no partitions for UNASSIGNED_MAX_MS: after a
+ * broker had stood still for 8 s one knew no broker any more.
  * @returns the timer, to be cleared with the consumer
  */
 export function watchForStalls(watched: Watched, stallMs: number, logger: Logger): NodeJS.Timeout {

@@ -9,10 +9,8 @@ const UNKNOWN_TOPIC = RdKafka.CODES.ERRORS.ERR_UNKNOWN_TOPIC_OR_PART;
 type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
 
 /**
- * Notices that topics were made anew under their old names, as after the loss of a cluster, by their ids. librdkafka's
- * producers and consumers do not: they compare leader epochs, which begin at 0 again, and ignore each partition's new
- * leader until it has had as many elections as the old one. Without this some partitions stood still for minutes; see
- * test/labs/faults.
+ * Notices by their ids that topics were recreated, as after the loss of a cluster. librdkafka compares leader epochs,
+ * which begin at 0 again: without this some partitions stood still for minutes.
  */
 export class TopicWatch {
   readonly #ids = new Map<string, string>();
@@ -87,7 +85,7 @@ export class TopicWatch {
   #noteError({ name, error }: { name: string; error?: { code: number; message: string } }): void {
     if (error === undefined || error.code === UNKNOWN_TOPIC || this.#complained.has(name)) return;
     this.#complained.add(name);
-    this.logger.warn({ topic: name, reason: error.message }, 'whether a topic was made anew cannot be seen');
+    this.logger.warn({ topic: name, reason: error.message }, 'whether a topic was recreated cannot be seen');
   }
 
   close(): void {

@@ -72,10 +72,8 @@ const FAILURES_IN_A_ROW = 3;
 const SUSPECTS_MAX = 10_000;
 
 /**
- * Finds out which record of a failing batch is at fault, by halving. What can never work goes to the dead letters at
- * once, and what fails in an unknown way when it has failed alone `attempts` times and after each failure some other
- * record has succeeded. A time-out, a lock, a deadlock is no evidence against a record, however often: it waits, and
- * others go on.
+ * Finds out by halving which record of a failing batch is at fault: one that can never work, or has failed alone
+ * `attempts` times while others succeeded. A time-out, a lock, a deadlock is no evidence: it waits.
  */
 export class Triage {
   readonly #suspects = new Map<string, Suspect>();
@@ -101,9 +99,8 @@ export class Triage {
   }
 
   /**
-   * Handles records, however they have to be divided. Afterwards each is handled, dead, or in the list that is
-   * returned: those are to be tried again after a while, and so are records of their keys that follow. Nothing behind
-   * them in their partitions may be committed.
+   * Handles records, however they have to be divided. Those that are returned, and what follows of their keys, are to
+   * be tried again after a while; nothing behind them may be committed. The others are handled, or dead.
    * @param attempts how often they are tried as a whole
    * @throws NotTheRecordsFault in an outage; what was handled may be handled again
    */

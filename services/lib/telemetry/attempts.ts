@@ -4,9 +4,8 @@ import type { Attributes } from './tracing.js';
 /** Attempts that are recorded one by one before the gaps begin to grow; a power of two. */
 const FIRST = 4;
 /**
- * Keys whose failures are counted: more than fail in turn while Kafka is away, the 20,000 that a relay has in flight
- * and the 1,000 that it sweeps. If it were fewer, each would push out the one that fails next, and no count would pass
- * 1.
+ * Keys whose failures are counted: more than the 20,000 that a relay has in flight and the 1,000 that it sweeps. If it
+ * were fewer, each would push out the one that fails next, and no count would pass 1.
  */
 const COUNTED_MAX = 50_000;
 

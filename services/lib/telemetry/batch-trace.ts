@@ -37,9 +37,8 @@ export interface Outcome {
 }
 
 /**
- * The spans of work that is done for several traces at once: one for each share, in its own trace. A share may have it
- * from the beginning on (`ordinary`, `begin`), or at the end, if what became of it is worth one: SpanBudget and
- * FailureCounts say which.
+ * The spans of work that is done for several traces at once: one for each share, in its own trace, from the beginning
+ * on (`ordinary`) or at the end, if SpanBudget or FailureCounts find it worth one.
  */
 export abstract class BatchTrace<S extends Share, Name = string> {
   #statements: StatementLog | undefined;

@@ -7,9 +7,8 @@ export const ORDINARY_SPANS = 20;
 export const EXCEPTIONAL_SPANS = 100;
 
 /**
- * Which of the many spans of one key (an alert) a stage of a process records. What goes to 100,000 people passes it in
- * hundreds of batches: the first of them are recorded, and of the others those that were slow or failed, up to a bound
- * of their own.
+ * Which of the many spans of one key (an alert) a stage of a process records: the first ones, and of the others those
+ * that were slow or failed, up to a bound of their own.
  */
 export class SpanBudget {
   readonly #used = new Map<number | string, { ordinary: number; exceptional: number }>();

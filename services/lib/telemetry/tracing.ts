@@ -60,9 +60,8 @@ interface Sdk {
 }
 
 /**
- * Makes spans by hand: parents are handed along as traceparent strings, the form in which they travel through gRPC, the
- * database and Kafka, so that no async context has to be kept. While tracing is off, `enabled` is false, callers skip
- * their work and nothing of the SDK is loaded.
+ * Makes spans by hand: parents are traceparent strings, as they travel through gRPC, the database and Kafka, so that no
+ * async context is kept. While `enabled` is false nothing of the SDK is loaded.
  */
 export class Tracing {
   readonly enabled: boolean;

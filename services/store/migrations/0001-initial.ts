@@ -107,7 +107,7 @@ export async function up(knex: Knex): Promise<void> {
       UNIQUE (user_id, seq)
     );
   `);
-  // The epoch is random, so that a database that was made anew is told from the one before.
+  // The epoch is random, so that a database that was recreated is told from the one before.
   await knex.raw('INSERT INTO service_state (directory_version, epoch) VALUES (1, floor(random() * 1e15)::bigint)');
   await knex.raw(`
     INSERT INTO routing_rules (position, department, match, app_pattern, valid_from) VALUES

@@ -61,7 +61,7 @@ test('a letter at the place of a purged one is not purged, unless it is the same
   await purge();
   await remember(5, 'op1');
   assert.deepEqual(await state(), [{ alert_id: 5, user_id: 'op1', purged: true, old: true }]);
-  // The topic was made anew, and counts from 0 again.
+  // The topic was recreated, and counts from 0 again.
   await loseAllDeadLetters(database);
   await remember(9, 'op2');
   assert.deepEqual(await state(), [{ alert_id: 9, user_id: 'op2', purged: false, old: false }]);
@@ -213,7 +213,7 @@ test('an alert that waits in the dead letters is not complete; when its topic ha
   assert.equal((await cluster.store.sql('SELECT 1 FROM dead_letters')).length, 2);
   assert.equal((await progress(second)).completedAt, null);
 
-  // A topic that was made anew begins with other records: those of the index are in it no more.
+  // A topic that was recreated begins with other records: those of the index are in it no more.
   await cluster.store.sql('UPDATE dead_letters SET "offset" = "offset" + 1000000');
   stopSpoiling();
   await keeper.search(publishing.events, never);

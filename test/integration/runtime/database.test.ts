@@ -310,7 +310,7 @@ async function running(sql: TestDatabase['sql']): Promise<number> {
   return (await sql<{ count: number }>(text))[0]!.count;
 }
 
-test('the old primary is left although all connections were made anew a moment ago', async (t) => {
+test('the old primary is left although all connections were replaced a moment ago', async (t) => {
   const { url, sql } = await createEmptyDatabase(t);
   const name = new URL(url).pathname.slice(1);
   await sql('CREATE TABLE numbers (number int)');

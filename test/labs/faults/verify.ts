@@ -69,9 +69,9 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
     );
     await scene.archive.add(world, Infinity);
     await checkOrder(scene, client);
-    const buried = checkDeadLetters(scene);
-    await pushesSettle(scene, inboxes, settled, (owner, alertId) => buried.has(pushOf(owner, alertId)));
-    await checkPushes(scene, inboxes, buried);
+    const deadLettered = checkDeadLetters(scene);
+    await pushesSettle(scene, inboxes, settled, (owner, alertId) => deadLettered.has(pushOf(owner, alertId)));
+    await checkPushes(scene, inboxes, deadLettered);
     for (const method of INTRUSIONS)
       if (!traffic.intruder.denied.has(method))
         scene.findings.add('cross-user', `${method} was never refused to the intruder`);
@@ -216,11 +216,11 @@ async function pushesSettle(
 async function checkPushes(
   scene: Scene,
   inboxes: ReadonlyMap<string, readonly InboxEntry__Output[]>,
-  buried: ReadonlySet<string>,
+  deadLettered: ReadonlySet<string>,
 ): Promise<void> {
   const { traffic, ledger, findings } = scene;
   for (const { userId, alertId } of await notPushed(scene, inboxes))
-    if (!buried.has(pushOf(userId, alertId)))
+    if (!deadLettered.has(pushOf(userId, alertId)))
       findings.add('not pushed', `alert ${alertId} never came to the phone of ${userId}`);
   for (const userId of traffic.phones.users) {
     const known = ledger.inbox(userId);
@@ -248,7 +248,7 @@ function checkDeadLetters({ findings, traffic, archive }: Scene): ReadonlySet<st
   const { hopeless } = phones;
   const mayFail = new Set(hopeless.filter(({ deadLettersMax }) => deadLettersMax > 0).map(({ userId }) => userId));
   const deadLettersMax = hopeless.reduce((sum, each) => sum + each.deadLettersMax, 0);
-  const buried = new Set<string>();
+  const deadLettered = new Set<string>();
   const written = new Map(traffic.poison.written.map((poison) => [letterOf(poison.topic, poison), poison]));
   const letters = new Set<string>();
   for (const { records } of archive.lives) {
@@ -262,7 +262,7 @@ function checkDeadLetters({ findings, traffic, archive }: Scene): ReadonlySet<st
             userId: string;
             changes: { alertId: number }[];
           };
-          buried.add(pushOf(userId, changes[0]!.alertId));
+          deadLettered.add(pushOf(userId, changes[0]!.alertId));
         } else if (refusedByKafka.has(Number(header('dlq-offset'))) && header('dlq-partition') === '-1') {
           // It waits in PostgreSQL until the alert has arrived otherwise, and may get here before.
         } else if (!written.has(letter))
@@ -278,9 +278,9 @@ function checkDeadLetters({ findings, traffic, archive }: Scene): ReadonlySet<st
     if (acknowledged === true && kept && !letters.has(letter))
       findings.add('no dead letter', `a record of ${topic} that nobody can decode`);
   }
-  if (buried.size > deadLettersMax)
-    findings.add('dead letter', `${buried.size} of phones, instead of up to ${deadLettersMax}`);
-  return buried;
+  if (deadLettered.size > deadLettersMax)
+    findings.add('dead letter', `${deadLettered.size} of phones, instead of up to ${deadLettersMax}`);
+  return deadLettered;
 }
 
 const letterOf = (topic: string, { key, value }: { key: Buffer; value: Buffer }) =>

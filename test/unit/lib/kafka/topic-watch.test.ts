@@ -32,7 +32,7 @@ test('a topic that does not exist is named, once, and said to be there again', a
   await watch.look();
   assert.deepEqual([watch.missing, lines()], [['user-alert-topic'], []]);
   existing.set('user-alert-topic', 2n);
-  assert.deepEqual(await watch.look(), ['user-alert-topic'], 'made anew');
+  assert.deepEqual(await watch.look(), ['user-alert-topic'], 'recreated');
   assert.deepEqual([watch.missing, lines()], [[], ['30 user-alert-topic']]);
   watch.close();
 });
