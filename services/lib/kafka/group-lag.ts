@@ -13,6 +13,9 @@ export interface PartitionLag extends WatchedGroup {
   readonly lag: number;
 }
 
+/** So many failed looks in a row may be a client's: after an outage one may find no broker again (see Producer). */
+const FAILED_LOOKS = 4;
+
 /**
  * How far groups are behind, as the broker sees it: a consumer tells its own lag only while it runs, and the lag of a
  * group whose consumers have all stopped is the one that somebody must hear of.
@@ -23,6 +26,7 @@ export interface PartitionLag extends WatchedGroup {
 export class GroupLag {
   readonly #observers = new Map<string, Consumer>();
   #lags: readonly PartitionLag[] = [];
+  #failedLooks = 0;
   #closed = false;
 
   constructor(
@@ -44,9 +48,21 @@ export class GroupLag {
     try {
       for (const watched of this.groups) lags.push(...(await this.#lagOf(watched)));
       this.#lags = lags;
+      this.#failedLooks = 0;
     } catch (error) {
       this.#lags = [];
+      this.#failedLooks += 1;
+      if (this.#failedLooks % FAILED_LOOKS === 0) await this.#renew();
       throw error;
+    }
+  }
+
+  /** @throws in an outage, when no new client finds a broker either: the old ones stay */
+  async #renew(): Promise<void> {
+    for (const [groupId, old] of this.#observers) {
+      this.#observers.set(groupId, await this.#connect(groupId));
+      this.logger.warn({ group: groupId }, "the client that asks for a group's lag is replaced");
+      await old.close();
     }
   }
 
@@ -67,13 +83,15 @@ export class GroupLag {
   async #observer(groupId: string): Promise<Consumer> {
     const existing = this.#observers.get(groupId);
     if (existing !== undefined) return existing;
-    const observer = await Consumer.observe(this.brokers, this.config, this.logger, {
-      clientId: this.clientId,
-      groupId,
-    });
+    const observer = await this.#connect(groupId);
     this.#observers.set(groupId, observer);
     if (this.#closed) await this.close();
     return observer;
+  }
+
+  #connect(groupId: string): Promise<Consumer> {
+    const { brokers, config, logger, clientId } = this;
+    return Consumer.observe(brokers, config, logger, { clientId, groupId });
   }
 
   async close(): Promise<void> {

@@ -4,6 +4,8 @@ import { withTimeout } from '../retry.js';
 import { adminSettings, type Brokers, type KafkaConfig } from './client-config.js';
 
 const REQUEST_MS = 3000;
+/** So many failed looks in a row may be the client's: after an outage one may find no broker again (see Producer). */
+const FAILED_LOOKS = 4;
 const UNKNOWN_TOPIC = RdKafka.CODES.ERRORS.ERR_UNKNOWN_TOPIC_OR_PART;
 
 type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
@@ -17,6 +19,7 @@ export class TopicWatch {
   readonly #complained = new Set<string>();
   #missing: readonly string[] = [];
   #admin: Admin | undefined;
+  #failedLooks = 0;
 
   constructor(
     private readonly brokers: Brokers,
@@ -32,7 +35,12 @@ export class TopicWatch {
    */
   async look(): Promise<string[]> {
     const remade: string[] = [];
-    const described = await this.#describe();
+    const described = await this.#describe().catch((error: unknown) => {
+      this.#failedLooks += 1;
+      if (this.#failedLooks % FAILED_LOOKS === 0) this.close();
+      throw error;
+    });
+    this.#failedLooks = 0;
     this.#noteMissing(this.topics.filter((topic) => !described.some(({ name }) => name === topic)));
     for (const { name, id } of described) {
       const before = this.#ids.get(name);
@@ -88,6 +96,7 @@ export class TopicWatch {
     this.logger.warn({ topic: name, reason: error.message }, 'whether a topic was recreated cannot be seen');
   }
 
+  /** A look after it takes a new client. */
   close(): void {
     this.#admin?.disconnect();
     this.#admin = undefined;

@@ -36,3 +36,33 @@ test('a topic that does not exist is named, once, and said to be there again', a
   assert.deepEqual([watch.missing, lines()], [[], ['30 user-alert-topic']]);
   watch.close();
 });
+
+test('a client that finds no broker any more is replaced', async (t) => {
+  let made = 0;
+  const create = () => {
+    const isStuck = made++ === 0;
+    const describeTopics = (
+      names: string[],
+      _options: object,
+      done: (error: Error | null, topics?: object[]) => void,
+    ) =>
+      isStuck
+        ? done(new Error('Local: Timed out'))
+        : done(
+            null,
+            names.map((name) => ({
+              name,
+              partitions: [0],
+              topicId: { mostSignificantBits: 0n, leastSignificantBits: 1n },
+            })),
+          );
+    return { describeTopics, disconnect: () => undefined } as never;
+  };
+  t.mock.method(RdKafka.AdminClient, 'create', create);
+  const brokers = { bootstrapServers: 'nowhere', inProcess: false };
+  const watch = new TopicWatch(brokers, loadConfig({}), pino({ level: 'silent' }), 'test', TOPICS);
+  for (let look = 0; look < 4; look += 1) await assert.rejects(watch.look(), /Timed out/);
+  assert.deepEqual(await watch.look(), []);
+  assert.equal(made, 2);
+  watch.close();
+});
