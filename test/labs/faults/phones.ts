@@ -18,6 +18,13 @@ export interface Pushed {
   readonly accepted: boolean;
 }
 
+/** How long an alert took from its acknowledgement to a phone. */
+export interface Taken {
+  readonly userId: string;
+  readonly alertId: number;
+  readonly ms: number;
+}
+
 /** People with a phone each, and what FCM got for them. */
 export class Phones {
   readonly users = [...QUIET, ...BUSY, ...READERS];
@@ -58,8 +65,8 @@ export class Phones {
    * How long each CRITICAL alert took that was acknowledged between these times, in milliseconds, to the phones of
    * those who do not read; one that is not pushed counts as infinite.
    */
-  async taken(from: number, to: number): Promise<number[]> {
-    const taken: number[] = [];
+  async taken(from: number, to: number): Promise<Taken[]> {
+    const taken: Taken[] = [];
     for (const userId of QUIET) {
       const times = new Map<number, number>();
       for (const { alertId, at, accepted } of await this.pushed(userId))
@@ -67,7 +74,8 @@ export class Phones {
       for (const alert of this.ledger.list) {
         const { alertId, acknowledgedAt, must, isCritical } = alert;
         if (!isCritical || !must.has(userId) || acknowledgedAt < from || acknowledgedAt >= to) continue;
-        if (!this.ledger.mayBeGone(alert)) taken.push((times.get(alertId) ?? Infinity) - acknowledgedAt);
+        if (this.ledger.mayBeGone(alert)) continue;
+        taken.push({ userId, alertId, ms: (times.get(alertId) ?? Infinity) - acknowledgedAt });
       }
     }
     return taken;
