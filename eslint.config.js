@@ -19,6 +19,7 @@ const HOMES = [
     allow: ['services/lib/postgres.ts', 'services/lib/postgres-*.ts', 'services/launch/embedded/postgres.ts'],
   },
   { what: '@opentelemetry/*', allow: ['services/lib/telemetry/**'] },
+  { what: 'jose', allow: ['services/lib/auth/**'] },
   { what: 'firebase-admin/*', allow: ['services/push/fcm.ts'] },
   { what: 'pino', allow: ['services/lib/logging.ts'] },
 ];

@@ -1,11 +1,12 @@
 import type { Metadata } from '@grpc/grpc-js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
+import type { JwtVerifier } from '../lib/auth/jwt.js';
 import type { Authenticate, Identity } from '../lib/grpc/identity.js';
 
 export type Scope = 'alerts:create' | 'alerts:read' | 'inbox' | 'directory:admin' | 'admin';
 
 const USER_SCOPES: ReadonlySet<Scope> = new Set<Scope>(['inbox']);
-const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
+export const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
   'alerts:create',
   'alerts:read',
   'inbox',
@@ -18,7 +19,7 @@ const SUBJECT_MAX = 128;
  * AUTH_MODE=dev: believes the metadata `x-user-id` (that user, scope inbox) or `x-caller` (a service, all scopes).
  * @throws AlertError UNAUTHENTICATED without either, INVALID_ARGUMENT with both
  */
-export const devIdentity: Authenticate = (metadata) => {
+export const devIdentity = (metadata: Metadata): Identity => {
   const user = single(metadata, 'x-user-id');
   const caller = single(metadata, 'x-caller');
   if (user !== undefined && caller !== undefined) {
@@ -36,6 +37,21 @@ export const devIdentity: Authenticate = (metadata) => {
     `${problem}; send the metadata x-user-id (a user) or x-caller (a service)`,
   );
 };
+
+/**
+ * AUTH_MODE=jwt: believes the signed token in `authorization: Bearer`.
+ * @throws AlertError UNAUTHENTICATED without one (TOKEN_MISSING), or for what is wrong with it
+ */
+export function jwtIdentity(verifier: JwtVerifier): Authenticate {
+  return (metadata, peer, signal) => {
+    const values = metadata.get('authorization');
+    const [, token] = values.length === 1 ? (/^bearer +(\S+)$/i.exec(values[0]!.toString()) ?? []) : [];
+    if (token !== undefined) return verifier.verify(token, peer, signal);
+    const problem = values.length > 1 ? 'has several' : 'has none';
+    const message = `the call must have one metadata 'authorization: Bearer <token>'; it ${problem} of that form`;
+    throw new AlertError('UNAUTHENTICATED', 'TOKEN_MISSING', message);
+  };
+}
 
 function single(metadata: Metadata, key: string): string | undefined {
   const values = metadata.get(key);

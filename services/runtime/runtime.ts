@@ -1,8 +1,11 @@
-import { devIdentity } from '../api/access.js';
+import { ALL_SCOPES, devIdentity, jwtIdentity } from '../api/access.js';
 import { reflectedFiles } from '../api/reflection.js';
 import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from '../events/groups.js';
+import { readServiceRules, words } from '../lib/auth/claims.js';
+import { JwtVerifier } from '../lib/auth/jwt.js';
 import type { Breaker } from '../lib/breaker.js';
 import type { Config } from '../lib/config/load.js';
+import type { Authenticate } from '../lib/grpc/identity.js';
 import { GrpcServer } from '../lib/grpc/server.js';
 import { type HttpEndpoint, startHttp } from '../lib/http.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
@@ -106,7 +109,7 @@ export class Runtime {
       logger,
       tracing,
       metrics,
-      authenticate: devIdentity,
+      authenticate: authenticateBy(config, logger),
       database: this.database,
       reflected: reflectedFiles(),
       maxMessageBytes: config.grpcMaxMessageBytes,
@@ -287,6 +290,21 @@ async function sayingRefusal(attempt: () => Promise<void>): Promise<void> {
 }
 
 /** A database URL without its password. */
+function authenticateBy(config: Config, logger: Logger): Authenticate {
+  if (config.authMode === 'dev') return devIdentity;
+  const jwt = {
+    jwks: config.jwtJwks,
+    issuers: words(config.jwtIssuer),
+    audiences: words(config.jwtAudience),
+    subjectClaims: words(config.jwtSubjectClaim),
+    scopeClaims: words(config.jwtScopeClaim),
+    serviceRules: readServiceRules(config.jwtServiceClaim),
+    scopes: ALL_SCOPES,
+    refreshMs: config.jwtJwksRefreshMs,
+  };
+  return jwtIdentity(new JwtVerifier(jwt, logger));
+}
+
 function hostOf(url: string): string {
   try {
     const { host, pathname } = new URL(url);

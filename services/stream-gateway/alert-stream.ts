@@ -5,11 +5,12 @@ import type { InboxChangedEvent } from '../events/event-types.js';
 import type { Config } from '../lib/config/load.js';
 import { resetCall } from '../lib/grpc/reset-call.js';
 import { toStatus } from '../lib/grpc/status.js';
+import { wallClock } from '../lib/wall-clock.js';
 import type { InboxChangeRow } from '../store/inboxes.js';
 import type { AlertContents, EncodedAlert } from './alert-contents.js';
 import { type EncodableChange, encodeResponse } from './response-encoder.js';
 import type { StreamBudget } from './stream-budget.js';
-import { resumeElsewhere, streamStalled } from './stream-errors.js';
+import { credentialsExpired, resumeElsewhere, streamStalled } from './stream-errors.js';
 import type { StreamFilter } from './stream-filter.js';
 import type { StreamMetrics } from './stream-metrics.js';
 
@@ -42,6 +43,8 @@ export interface AlertStreamOptions {
   readonly inboxEnd: number;
   /** When it is to be resumed elsewhere, by performance.now(). */
   readonly endsAt: number;
+  /** Until when its holder is believed, in milliseconds since 1970; undefined: as long as it holds it. */
+  readonly believedUntil: number | undefined;
   /** The traceparent of the call that opened it, if that is recorded. */
   readonly openedIn: string | undefined;
 }
@@ -325,6 +328,9 @@ export class AlertStream {
   tick(now: number): void {
     if (this.#ended) return;
     if (this.#pending > 0 && now - this.#progressAt > this.#host.limits.streamStallMs) return this.#endStalled();
+    const { believedUntil } = this.options;
+    if (believedUntil !== undefined && wallClock() >= believedUntil)
+      return this.#endWith(credentialsExpired(this.options.tokens.write(this.#cursor)));
     if (now >= this.options.endsAt) return this.leave('STREAM_MAX_AGE', 'this stream is old enough; connect again');
     if (this.#everLive && now >= this.#nextCheckpoint && !this.#blocked) this.checkpoint();
   }
@@ -332,8 +338,12 @@ export class AlertStream {
   /** Ends the stream so that its client resumes: a last checkpoint, if it has room, and the token in the status. */
   leave(reason: string, message: string, retryAfterMs = 100): void {
     if (this.#ended) return;
+    this.#endWith(resumeElsewhere(reason, message, this.options.tokens.write(this.#cursor), retryAfterMs));
+  }
+
+  #endWith(error: AlertError): void {
     if (this.#live && !this.#blocked) this.checkpoint();
-    this.end(resumeElsewhere(reason, message, this.options.tokens.write(this.#cursor), retryAfterMs));
+    this.end(error);
   }
 
   #endStalled(): void {

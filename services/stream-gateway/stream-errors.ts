@@ -34,6 +34,16 @@ export function resumeElsewhere(
   });
 }
 
+/** Who holds the stream is believed no longer, and goes on with the token once it has fresh credentials. */
+export function credentialsExpired(resumeToken: string): AlertError {
+  return new AlertError(
+    'UNAUTHENTICATED',
+    'TOKEN_EXPIRED',
+    'the token that opened this stream has expired; connect again with a fresh one and the last resume_token',
+    { metadata: { resume_token: resumeToken } },
+  );
+}
+
 /** @param resumeToken of what the client has read */
 export function streamStalled(stallMs: number, resumeToken: string): AlertError {
   const seconds = Math.round(stallMs / 1000);

@@ -51,6 +51,7 @@ export function streamAlerts(
         cursor,
         inboxEnd: inbox.lastSequence,
         endsAt: hub.newEnd(),
+        believedUntil: identity.expiresAt,
         openedIn: isSampled(traceparent) ? traceparent : undefined,
       });
       hub.add(stream);

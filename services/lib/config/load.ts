@@ -96,7 +96,13 @@ function contradictions(config: Config): string[] {
     problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
   }
   if (config.authMode === 'jwt') {
-    problems.push('AUTH_MODE: jwt is not there yet; only dev is, and it must not be reachable from outside');
+    const needed = { JWT_JWKS: config.jwtJwks, JWT_ISSUER: config.jwtIssuer, JWT_AUDIENCE: config.jwtAudience };
+    for (const [name, value] of Object.entries(needed))
+      if (value.trim() === '') problems.push(`${name}: is required with AUTH_MODE=jwt`);
+    if (/^http:/.test(config.jwtJwks) && config.profile === 'prod')
+      problems.push(
+        'JWT_JWKS: must be an https:// URL or a file in the profile prod: who changes it on its way is everybody',
+      );
   }
   if (config.kafkaSecurityProtocol.startsWith('SASL') && config.kafkaSaslUsername === '') {
     problems.push(`KAFKA_SASL_USERNAME: is required with KAFKA_SECURITY_PROTOCOL=${config.kafkaSecurityProtocol}`);

@@ -525,7 +525,7 @@ export const variables = {
     'AUTH_MODE',
     'dev',
     ['dev', 'jwt'],
-    '`dev` believes the metadata x-user-id and x-caller. `jwt` is not there yet.',
+    '`dev` believes the metadata x-user-id and x-caller. `jwt` believes the signed token in `authorization: Bearer`.',
     {
       byProfile: { prod: 'jwt' },
     },
@@ -535,6 +535,34 @@ export const variables = {
     'refuse',
     ['refuse', 'anyone-may-be-anyone'],
     'Must be `anyone-may-be-anyone` before AUTH_MODE=dev listens beyond loopback.',
+  ),
+  jwtJwks: text(
+    'JWT_JWKS',
+    '',
+    'Where the keys are that tokens are verified with (a JSON Web Key Set): a file, or an http(s) URL.',
+  ),
+  jwtIssuer: text('JWT_ISSUER', '', 'Who makes the tokens (`iss`); several between commas.'),
+  jwtAudience: text('JWT_AUDIENCE', '', 'For whom the tokens are made (`aud`): this service; several between commas.'),
+  jwtSubjectClaim: text(
+    'JWT_SUBJECT_CLAIM',
+    'sub',
+    'The claim that names the user or the calling service; of several between commas the first that is there. A path with dots leads into nested ones.',
+  ),
+  jwtScopeClaim: text(
+    'JWT_SCOPE_CLAIM',
+    'scope',
+    'The claim with the scopes, a list or between spaces; as JWT_SUBJECT_CLAIM.',
+  ),
+  jwtServiceClaim: text(
+    'JWT_SERVICE_CLAIM',
+    'client_id=@sub',
+    'What tells the tokens of services from those of users, any of: `claim`, `claim=value`, `claim=*end` and `claim=@other` (equal to another claim), between commas.',
+  ),
+  jwtJwksRefreshMs: integer(
+    'JWT_JWKS_REFRESH_MS',
+    300_000,
+    [1000, 86_400_000],
+    'How old the keys may get before they are asked for again. A token that names an unknown key has them asked for at once, at most every 5 s.',
   ),
 
   createQueueMax: integer(

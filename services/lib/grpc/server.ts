@@ -91,6 +91,7 @@ type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, un
 /** What calls are refused with, or cut off, while the process ends: another instance may be asked at once. */
 const shuttingDown = (message: string) =>
   new AlertError('UNAVAILABLE', 'SHUTTING_DOWN', message, { retryAfterMs: 200 });
+const callEnded = () => new AlertError('CANCELLED', 'CALL_ENDED', 'the caller has gone, or its deadline is over');
 /** How long the answers of calls that are cut off may take. */
 const FAREWELL_MS = 200;
 
@@ -111,6 +112,8 @@ export class GrpcServer {
   readonly #large: LargeRequests;
   readonly #watches: OpenStreams;
   readonly #reflections: OpenStreams;
+  /** Who calls, as found before the request was read. */
+  readonly #identities = new WeakMap<grpc.Metadata, Identity>();
   readonly #refusals = new Map<Bound, number>(BOUNDS.map((bound) => [bound, 0]));
   /** Of the calls that run, to be aborted when they are cut off. */
   readonly #running = new Set<AbortController>();
@@ -132,7 +135,7 @@ export class GrpcServer {
       // A peer that does not answer a ping in 20 s is gone, and its streams end.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
-      interceptors: [this.#watches.interceptor, this.#reflections.interceptor, this.#refuseUnread],
+      interceptors: [this.#watches.interceptor, this.#reflections.interceptor, this.#admit],
     });
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
     addHealth(this.#server, this.#health, (service) => service === '' || this.#services.includes(service));
@@ -275,23 +278,61 @@ export class GrpcServer {
   }
 
   /**
-   * Refuses calls of who has as many running as it may before their requests are read: a batch of 500 takes as long to
-   * decode as 50 others to serve. Who else is refused learns it from the handler.
+   * Finds out who calls before the request is read, and refuses who has as many calls running as it may: a batch of 500
+   * takes as long to decode as 50 others to serve.
    */
-  readonly #refuseUnread: grpc.ServerInterceptor = ({ path, responseStream }, call) => {
-    const metadata = responseStream || !this.#services.includes(path.split('/')[1]!) ? undefined : metadataOf(call);
-    const identity = metadata === undefined ? undefined : this.#identify(metadata);
-    const refusal = identity === undefined ? undefined : this.#callsOf(identity).refusal(identity.subject);
-    if (refusal === undefined) return pass(call);
-    this.deps.metrics.rpc(path, toStatus(refusal).code, 0);
-    return new grpc.ServerInterceptingCall(call, { start: () => call.sendStatus(toStatus(refusal)) });
+  readonly #admit: grpc.ServerInterceptor = ({ path, responseStream }, call) => {
+    const metadata = this.#services.includes(path.split('/')[1]!) ? metadataOf(call) : undefined;
+    if (metadata === undefined) return pass(call);
+    const ended = new AbortController();
+    const refuse = (error: AlertError) => {
+      if (!responseStream) this.deps.metrics.rpc(path, toStatus(error).code, 0);
+      call.sendStatus(toStatus(error));
+    };
+    const found = this.#identify(path, metadata, call.getPeer(), ended.signal);
+    if (!(found instanceof Promise)) {
+      const refusal = found instanceof AlertError ? found : this.#note(metadata, found, responseStream);
+      return refusal === undefined
+        ? pass(call)
+        : new grpc.ServerInterceptingCall(call, { start: () => refuse(refusal) });
+    }
+    return new grpc.ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (received, deliver) =>
+            void found.then((identity) => {
+              const refusal =
+                identity instanceof AlertError ? identity : this.#note(received, identity, responseStream);
+              if (refusal === undefined) deliver(received);
+              else if (!ended.signal.aborted) refuse(refusal);
+            }),
+          onCancel: () => ended.abort(callEnded()),
+        }),
+    });
   };
 
-  #identify(metadata: grpc.Metadata): Identity | undefined {
+  #note(metadata: grpc.Metadata, identity: Identity, isStream: boolean): AlertError | undefined {
+    this.#identities.set(metadata, identity);
+    return isStream ? undefined : this.#callsOf(identity).refusal(identity.subject);
+  }
+
+  /** An error is returned: one that nobody waits for yet must not end the process. */
+  #identify(
+    path: string,
+    metadata: grpc.Metadata,
+    peer: string,
+    signal: AbortSignal,
+  ): Identity | AlertError | Promise<Identity | AlertError> {
+    const told = (error: unknown) => {
+      if (error instanceof AlertError) return error;
+      this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');
+      return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
+    };
     try {
-      return this.deps.authenticate(metadata);
-    } catch {
-      return undefined;
+      const found = this.deps.authenticate(metadata, peer, signal);
+      return found instanceof Promise ? found.catch(told) : found;
+    } catch (error) {
+      return told(error);
     }
   }
 
@@ -344,32 +385,27 @@ export class GrpcServer {
     // Each item of a batch listens.
     setMaxListeners(0, running.signal);
     this.#running.add(running);
-    const gone = () => new AlertError('CANCELLED', 'CALL_ENDED', 'the caller has gone, or its deadline is over');
     // Also fires after an answer, when nobody listens any more.
-    call.once('cancelled', () => this.#running.has(running) && running.abort(gone()));
+    call.once('cancelled', () => this.#running.has(running) && running.abort(callEnded()));
     return running;
   }
 
   #open(path: string, call: Call, signal: AbortSignal): CallContext | AlertError {
-    const { tracing, authenticate } = this.deps;
+    const { tracing } = this.deps;
     if (this.#isEnding) return shuttingDown('this server shuts down; try again');
-    try {
-      const identity = authenticate(call.metadata);
-      if (!tracing.enabled) return new CallContext(path, identity, signal, this.deps);
-      const method = path.slice(1);
-      const span = tracing.startCall(method, {
-        kind: SpanKind.SERVER,
-        parent: callersTraceparent(call.metadata),
-        attributes: { [ATTR.rpcSystem]: 'grpc', [ATTR.rpcMethod]: method },
-      });
-      const traceparent = traceparentOf(span);
-      const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-      return new CallContext(path, identity, signal, this.deps, span, traceparent, statements);
-    } catch (error) {
-      if (error instanceof AlertError) return error;
-      this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');
+    const identity = this.#identities.get(call.metadata);
+    if (identity === undefined)
       return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
-    }
+    if (!tracing.enabled) return new CallContext(path, identity, signal, this.deps);
+    const method = path.slice(1);
+    const span = tracing.startCall(method, {
+      kind: SpanKind.SERVER,
+      parent: callersTraceparent(call.metadata),
+      attributes: { [ATTR.rpcSystem]: 'grpc', [ATTR.rpcMethod]: method },
+    });
+    const traceparent = traceparentOf(span);
+    const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
+    return new CallContext(path, identity, signal, this.deps, span, traceparent, statements);
   }
 }
 

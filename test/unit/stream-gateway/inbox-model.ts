@@ -225,6 +225,7 @@ export function newStream(call: FakeCall, host: StreamHost, options: Partial<Ale
     cursor: 0,
     inboxEnd: 0,
     endsAt: Infinity,
+    believedUntil: undefined,
     openedIn: undefined,
     ...options,
   });

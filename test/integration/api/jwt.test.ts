@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
+import type { TokenSource } from '../../../services/client/identity.js';
+import { upsertUsers } from '../../../services/store/directory.js';
+import { alertRequest } from '../../support/alerts.js';
+import { defer } from '../../support/defer.js';
+import { SMALL_DIRECTORY } from '../../support/directory.js';
+import { startTestCluster } from '../../support/in-process.js';
+import { AUDIENCE, ISSUER, KeyServer, signingKey, token } from '../../support/tokens.js';
+import { untilTrue } from '../../support/until-true.js';
+
+async function start(t: TestContext) {
+  const key = await signingKey('k1');
+  const keys = await KeyServer.start(t, key);
+  const env = { AUTH_MODE: 'jwt', JWT_JWKS: keys.url, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE };
+  const cluster = await startTestCluster(t, env);
+  await upsertUsers(cluster.store.database, SMALL_DIRECTORY);
+  const alertApi = await cluster.start('alert-api');
+  const as = (source: TokenSource, streamAddress = alertApi.address): AlertClient => {
+    const client = createClient({ address: alertApi.address, streamAddress, identity: { token: source } });
+    defer(t, () => client.close());
+    return client;
+  };
+  const service = (scope: string) => () => token(key, 'payments', scope, { claims: { client_id: 'payments' } });
+  const user = (name: string) => () => token(key, name, 'inbox');
+  return { cluster, key, as, service, user };
+}
+
+test('with AUTH_MODE=jwt everybody is whom a token says, and may do what it says', async (t) => {
+  const { as, service, user, key } = await start(t);
+  const { alert } = await as(service('alerts:create')).createAlert(alertRequest({ recipients: { userIds: ['op1'] } }));
+  assert.ok(alert!.alertId > 0);
+  assert.equal((await as(user('op1')).getUnreadCount({})).unreadCount, 0, 'nobody delivers it here');
+  const missing = { code: 'PERMISSION_DENIED', reason: 'SCOPE_MISSING' };
+  await assert.rejects(as(user('op1')).createAlert(alertRequest()), missing);
+  await assert.rejects(as(user('op2')).listInbox({ userId: 'op1' }), missing);
+  await assert.rejects(as(service('alerts:create')).listUsers({}), missing);
+  await as(service('directory:admin')).listUsers({});
+  const refused = { code: 'UNAUTHENTICATED' };
+  const forged = token(await signingKey('k1'), 'op1', 'inbox');
+  await assert.rejects(as(await forged).listInbox({}), { ...refused, reason: 'TOKEN_SIGNATURE' });
+  const expired = token(key, 'op1', 'inbox', { expiresInS: -60 });
+  await assert.rejects(as(await expired).listInbox({}), { ...refused, reason: 'TOKEN_EXPIRED' });
+});
+
+test('metadata that AUTH_MODE=dev believes says nothing, and the way that tokens come is told', async (t) => {
+  const { cluster } = await start(t);
+  const { address } = await cluster.start('alert-api');
+  const client = createClient({ address, identity: { userId: 'op1' } });
+  defer(t, () => client.close());
+  const refused = { code: 'UNAUTHENTICATED', reason: 'TOKEN_MISSING', message: /authorization: Bearer <token>/ };
+  await assert.rejects(client.listInbox({}), refused);
+});
+
+test('a stream ends when its token does, and the client goes on with a fresh one and loses nothing', async (t) => {
+  const { cluster, as, service, key } = await start(t);
+  await cluster.start('fanout');
+  await cluster.start('delivery');
+  const gateway = await cluster.start('stream-gateway');
+  let given = 0;
+  const shortLived = () => {
+    given += 1;
+    return token(key, 'op1', 'inbox', { expiresInS: 2 });
+  };
+  const losses: string[] = [];
+  const seen: string[] = [];
+  const following = (async () => {
+    const onEvent = (event: { type: string; error?: { reason: string } }) => {
+      if (event.type === 'lost') losses.push(event.error!.reason);
+    };
+    for await (const { changes } of as(shortLived, gateway.address).streamAlerts({ start: 'beginning', onEvent }))
+      seen.push(...changes.flatMap(({ alert }) => (alert === null ? [] : [alert.title])));
+  })();
+  const writer = as(service('alerts:create'));
+  const titles: string[] = [];
+  while (losses.length < 3) {
+    const { alert } = await writer.createAlert(alertRequest({ recipients: { userIds: ['op1'] } }));
+    titles.push(alert!.title);
+    await untilTrue(() => seen.includes(alert!.title) || losses.length >= 3, { what: 'it is shown' });
+  }
+  await untilTrue(() => seen.length >= titles.length, { what: 'all are shown' });
+  assert.deepEqual(seen, titles, 'each once, in order');
+  assert.deepEqual(new Set(losses), new Set(['TOKEN_EXPIRED']));
+  await untilTrue(() => given >= 4, { what: 'a fresh token is asked for' });
+  following.catch(() => undefined);
+});

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import { createHmac, createPublicKey } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { readServiceRules } from '../../../../services/lib/auth/claims.js';
+import { type JwtOptions, JwtVerifier } from '../../../../services/lib/auth/jwt.js';
+import type { Identity } from '../../../../services/lib/grpc/identity.js';
+import { silentLogger } from '../../../../services/lib/logging.js';
+import { defer } from '../../../support/defer.js';
+import { AUDIENCE, ISSUER, KeyServer, type SigningKey, signingKey, token } from '../../../support/tokens.js';
+
+const SCOPES = new Set(['alerts:create', 'inbox']);
+
+class Verifying {
+  readonly #verifier: JwtVerifier;
+
+  constructor(options: Partial<JwtOptions> & Pick<JwtOptions, 'jwks'>) {
+    const usual = {
+      issuers: [ISSUER],
+      audiences: [AUDIENCE],
+      subjectClaims: ['sub'],
+      scopeClaims: ['scope'],
+      serviceRules: readServiceRules('client_id=@sub'),
+      scopes: SCOPES,
+      refreshMs: 3_600_000,
+    };
+    this.#verifier = new JwtVerifier({ ...usual, ...options }, silentLogger());
+  }
+
+  /** At once, or later: whichever it is. */
+  raw(text: string): Identity | Promise<Identity> {
+    return this.#verifier.verify(text, 'somebody', new AbortController().signal);
+  }
+
+  async of(text: string): Promise<{ kind: string; subject: string; scopes: string[] }> {
+    const { kind, subject, scopes } = await this.raw(text);
+    return { kind, subject, scopes: [...scopes] };
+  }
+
+  async refuses(text: string, reason: string, message: RegExp): Promise<void> {
+    await assert.rejects(async () => this.raw(text), { code: 'UNAUTHENTICATED', reason, message });
+  }
+}
+
+async function published(t: TestContext, options: Partial<JwtOptions> = {}) {
+  const key = await signingKey('k1');
+  const keys = await KeyServer.start(t, key);
+  return { key, keys, verifying: new Verifying({ jwks: keys.url, ...options }) };
+}
+
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const nowS = () => Math.floor(Date.now() / 1000);
+
+test('a token of each algorithm speaks for its subject, with the scopes that mean something here', async (t) => {
+  const keys = await Promise.all(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'].map((alg) => signingKey(alg, alg)));
+  const server = await KeyServer.start(t, ...keys);
+  const verifying = new Verifying({ jwks: server.url });
+  for (const key of keys) {
+    const identity = await verifying.of(await token(key, 'op01', 'openid inbox profile'));
+    assert.deepEqual(identity, { kind: 'user', subject: 'op01', scopes: ['inbox'] }, key.alg);
+  }
+  const service = await token(keys[0]!, 'payments', 'alerts:create', { claims: { client_id: 'payments' } });
+  assert.deepEqual(await verifying.of(service), { kind: 'service', subject: 'payments', scopes: ['alerts:create'] });
+  assert.equal(server.asked, 1);
+});
+
+test('what is wrong with a token is said, and it is refused', async (t) => {
+  const { key, verifying } = await published(t);
+  const wrong = (claims: Record<string, unknown>) => token(key, 'op01', 'inbox', { claims });
+  const stranger = await signingKey('k1');
+  await verifying.refuses(await token(stranger, 'op01', 'inbox'), 'TOKEN_SIGNATURE', /that its key did not make/);
+  const unknown = await signingKey('k2');
+  await verifying.refuses(await token(unknown, 'op01', 'inbox'), 'TOKEN_SIGNATURE', /that its issuer does not publish/);
+  await verifying.refuses(await wrong({ iss: 'https://evil.example' }), 'TOKEN_ISSUER', /"iss"/);
+  await verifying.refuses(await wrong({ aud: 'another' }), 'TOKEN_AUDIENCE', /"aud"/);
+  await verifying.refuses(await wrong({ aud: undefined }), 'TOKEN_AUDIENCE', /"aud"/);
+  await verifying.refuses(await wrong({ exp: undefined }), 'TOKEN_MALFORMED', /"exp"/);
+  await verifying.refuses(await wrong({ exp: String(nowS() + 600) }), 'TOKEN_MALFORMED', /"exp"/);
+  await verifying.refuses(await wrong({ nbf: nowS() + 120 }), 'TOKEN_NOT_YET_VALID', /not valid yet/);
+  for (const sub of ['', 'a\nb', 'x'.repeat(129), undefined, 7])
+    await verifying.refuses(await wrong({ sub }), 'TOKEN_SUBJECT', /1 to 128 printable/);
+  const expired = await token(key, 'op01', 'inbox', { expiresInS: -120 });
+  await verifying.refuses(expired, 'TOKEN_EXPIRED', /send a fresh one/);
+  for (const text of ['x', 'a.b.c', `${part({ alg: 'ES256', kid: 'k1' })}.${part([])}.AAAA`, '..'])
+    await verifying.refuses(text, text.startsWith('ey') ? 'TOKEN_SIGNATURE' : 'TOKEN_MALFORMED', /the token/);
+  await verifying.refuses('x'.repeat(1_000_000), 'TOKEN_MALFORMED', /1000000 characters, of at most 16384/);
+  const nested = await token(key, 'op01', 'inbox', { header: { cty: 'JWT', crit: ['cty'] } }).catch(() => undefined);
+  assert.equal(nested, undefined, 'jose makes no such token');
+  const critical = `${part({ alg: 'ES256', kid: 'k1', crit: ['exp'], exp: 1 })}.${part({})}.AAAA`;
+  await verifying.refuses(critical, 'TOKEN_MALFORMED', /the token/);
+});
+
+test('a token that needs no secret of its issuer is no token', async (t) => {
+  const { key, verifying } = await published(t);
+  const claims = { iss: ISSUER, aud: AUDIENCE, sub: 'op01', scope: 'inbox', exp: nowS() + 600 };
+  for (const alg of ['none', 'None', 'NONE'])
+    await verifying.refuses(`${part({ alg, kid: 'k1' })}.${part(claims)}.`, 'TOKEN_ALGORITHM', /must be signed with/);
+  // Signed with the public key, as if it were a shared secret.
+  const pem = createPublicKey({ key: key.jwk as never, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
+  const body = `${part({ alg: 'HS256', kid: 'k1' })}.${part(claims)}`;
+  const mac = createHmac('sha256', pem).update(body).digest('base64url');
+  await verifying.refuses(`${body}.${mac}`, 'TOKEN_ALGORITHM', /must be signed with/);
+  // The keys that a token brings are not looked at, and where it says that they are nobody goes.
+  const own = await signingKey('own');
+  const elsewhere = await KeyServer.start(t, own);
+  const header = { jku: elsewhere.url, jwk: own.jwk, x5u: elsewhere.url };
+  await verifying.refuses(await token(own, 'op01', 'inbox', { header }), 'TOKEN_SIGNATURE', /does not publish/);
+  assert.equal(elsewhere.asked, 0);
+});
+
+test('clocks may differ by 30 s', async (t) => {
+  const { key, verifying } = await published(t);
+  const behind = await token(key, 'op01', 'inbox', { expiresInS: -20 });
+  assert.equal((await verifying.of(behind)).subject, 'op01');
+  const ahead = await token(key, 'op02', 'inbox', { claims: { nbf: nowS() + 20 } });
+  assert.equal((await verifying.of(ahead)).subject, 'op02');
+});
+
+test('a token that was verified is believed at once, until it expires', async (t) => {
+  const { key, verifying } = await published(t);
+  const text = await token(key, 'op01', 'inbox', { expiresInS: 600 });
+  assert.ok(verifying.raw(text) instanceof Promise);
+  await verifying.of(text);
+  assert.equal((verifying.raw(text) as Identity).subject, 'op01');
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 700_000 });
+  await verifying.refuses(text, 'TOKEN_EXPIRED', /send a fresh one/);
+});
+
+test('a new key is found when a token names it, and one that is gone counts no more', async (t) => {
+  const { key, keys, verifying } = await published(t);
+  const old = await token(key, 'op01', 'inbox');
+  await verifying.of(old);
+  const next = await signingKey('k2');
+  keys.publish(next);
+  t.mock.method(performance, 'now', laterBy(10_000));
+  assert.equal((await verifying.of(await token(next, 'op02', 'inbox'))).subject, 'op02');
+  assert.equal(keys.asked, 2);
+  await verifying.refuses(old, 'TOKEN_SIGNATURE', /does not publish/);
+  // Those who make keys up do not have the issuer asked for each.
+  for (let count = 0; count < 20; count += 1) {
+    const forger = await signingKey(`forged-${count}`);
+    await verifying.refuses(await token(forger, 'op01', 'inbox'), 'TOKEN_SIGNATURE', /does not publish/);
+  }
+  assert.ok(keys.asked <= 3, `asked ${keys.asked} times`);
+});
+
+function laterBy(ms: number): () => number {
+  const now = performance.now.bind(performance);
+  return () => now() + ms;
+}
+
+test('while the issuer is away its keys of before are used', async (t) => {
+  const { key, keys, verifying } = await published(t, { refreshMs: 1000 });
+  await verifying.of(await token(key, 'op01', 'inbox'));
+  keys.answer = { status: 503, body: 'away' };
+  t.mock.method(performance, 'now', laterBy(3_600_000));
+  assert.equal((await verifying.of(await token(key, 'op02', 'inbox'))).subject, 'op02');
+  assert.equal((await verifying.of(await token(key, 'op03', 'inbox'))).subject, 'op03');
+  assert.equal(keys.asked, 2);
+});
+
+test('without keys nobody is believed, and everybody may try again', async (t) => {
+  const key = await signingKey('k1');
+  const keys = await KeyServer.start(t, key);
+  const verifying = new Verifying({ jwks: keys.url });
+  const answers: [string, { status: number; body: string }][] = [
+    ['HTML', { status: 200, body: '<html><body>Sign in</body></html>' }],
+    ['a refusal', { status: 403, body: '' }],
+    ['no set', { status: 200, body: '[]' }],
+    ['10 MB', { status: 200, body: JSON.stringify({ keys: [], padding: 'x'.repeat(10_000_000) }) }],
+    ['a secret', { status: 200, body: JSON.stringify({ keys: [{ kty: 'oct', k: 'AAAA', kid: 'k1' }] }) }],
+    ['many', { status: 200, body: JSON.stringify({ keys: Array.from({ length: 101 }, () => key.jwk) }) }],
+  ];
+  for (const [index, [what, answer]] of answers.entries()) {
+    keys.answer = answer;
+    t.mock.restoreAll();
+    t.mock.method(performance, 'now', laterBy(10_000 * (index + 1)));
+    const unavailable = { code: 'UNAVAILABLE', reason: 'KEYS_UNAVAILABLE' };
+    await assert.rejects(async () => verifying.raw(await token(key, 'op01', 'inbox')), unavailable, what);
+  }
+  keys.publish(key);
+  t.mock.restoreAll();
+  t.mock.method(performance, 'now', laterBy(1_000_000));
+  assert.equal((await verifying.of(await token(key, 'op01', 'inbox'))).subject, 'op01');
+});
+
+test('keys may be in a file, which is read again', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ssom-keys-'));
+  defer(t, () => rm(folder, { recursive: true }));
+  const jwks = join(folder, 'jwks.json');
+  const write = (...keys: SigningKey[]) => writeFile(jwks, JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }));
+  const [first, second] = [await signingKey('k1'), await signingKey('k2')];
+  await write(first);
+  const verifying = new Verifying({ jwks });
+  assert.equal((await verifying.of(await token(first, 'op01', 'inbox'))).subject, 'op01');
+  await write(first, second);
+  t.mock.method(performance, 'now', laterBy(10_000));
+  assert.equal((await verifying.of(await token(second, 'op02', 'inbox'))).subject, 'op02');
+});
+
+test('claims are found where Keycloak, Entra and Google put them', async (t) => {
+  const key = await signingKey('k1');
+  const { url } = await KeyServer.start(t, key);
+  const as = async (options: Partial<JwtOptions>, claims: Record<string, unknown>) =>
+    new Verifying({ jwks: url, ...options }).of(
+      await token(key, 'a-uuid', '', { claims: { scope: undefined, ...claims } }),
+    );
+  const keycloak = {
+    subjectClaims: ['preferred_username'],
+    scopeClaims: ['resource_access.ssom-alert.roles', 'scope'],
+    serviceRules: readServiceRules('client_id'),
+  };
+  const roles = { 'ssom-alert': { roles: ['inbox', 'other'] } };
+  assert.deepEqual(await as(keycloak, { preferred_username: 'op01', resource_access: roles }), {
+    kind: 'user',
+    subject: 'op01',
+    scopes: ['inbox'],
+  });
+  assert.deepEqual(
+    await as(keycloak, { preferred_username: 'service-account-pay', client_id: 'pay', scope: 'alerts:create email' }),
+    { kind: 'service', subject: 'service-account-pay', scopes: ['alerts:create'] },
+  );
+  const entra = {
+    subjectClaims: ['preferred_username', 'azp'],
+    scopeClaims: ['scp', 'roles'],
+    serviceRules: readServiceRules('idtyp=app'),
+  };
+  assert.deepEqual(await as(entra, { preferred_username: 'kim@ssom.kr', scp: 'inbox User.Read' }), {
+    kind: 'user',
+    subject: 'kim@ssom.kr',
+    scopes: ['inbox'],
+  });
+  assert.deepEqual(await as(entra, { azp: '11-22', idtyp: 'app', roles: ['alerts:create'] }), {
+    kind: 'service',
+    subject: '11-22',
+    scopes: ['alerts:create'],
+  });
+  const google = {
+    subjectClaims: ['email'],
+    scopeClaims: ['scope'],
+    serviceRules: readServiceRules('email=*.gserviceaccount.com'),
+  };
+  const email = 'pay@ssom.iam.gserviceaccount.com';
+  assert.deepEqual(await as(google, { email }), { kind: 'service', subject: email, scopes: [] });
+});
+
+test('10,000 scopes are as many as are known', async (t) => {
+  const { key, verifying } = await published(t);
+  const many = Array.from({ length: 1500 }, (_, n) => `s${n}`).join(' ');
+  assert.deepEqual((await verifying.of(await token(key, 'op01', `inbox ${many}`))).scopes, ['inbox']);
+  const more = Array.from({ length: 10_000 }, (_, n) => `s${n}`).join(' ');
+  await verifying.refuses(await token(key, 'op01', more), 'TOKEN_MALFORMED', /characters, of at most/);
+});
