@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type AlertClient, type ClientOptions, createClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
+import type { TokenSource } from '../client/identity.js';
 import { ALERT_KINDS, ALERT_LEVELS, type AlertKind, type AlertLevel } from '../domain/alert.js';
 import { type Context, FAILED, INTERRUPTED, say, TRY_AGAIN, UsageError } from './context.js';
 import { findEnum } from './io/fields.js';
@@ -12,6 +14,7 @@ export type AddCommands = (program: Command, context: Context, done: (code: numb
 
 export interface ConnectionFlags {
   readonly address?: string;
+  readonly tokenFile?: string;
   readonly streamAddress?: string;
 }
 
@@ -24,7 +27,12 @@ const CALLER_DEFAULT = 'ssom-alert-cli';
 const ADDRESS = /^((\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5}|(dns|ipv4|ipv6|unix):\S+)$/;
 
 export function addressFlags(command: Command): Command {
-  return command.option('--address <host:port>', `the service (env SSOM_ADDRESS; default ${ADDRESS_DEFAULT})`);
+  return command
+    .option('--address <host:port>', `the service (env SSOM_ADDRESS; default ${ADDRESS_DEFAULT})`)
+    .option(
+      '--token-file <file>',
+      'a signed token to call with, where the service runs with AUTH_MODE=jwt (env SSOM_TOKEN_FILE, or SSOM_TOKEN with the token)',
+    );
 }
 
 export function callerFlags(command: Command): Command {
@@ -41,6 +49,21 @@ export function userFlags(command: Command, whose = 'whose inbox'): Command {
 /** The service to call as. */
 export function callerIdentity({ environment }: Context, flags: CallerFlags): ClientOptions['identity'] {
   return { caller: flags.caller ?? (environment['SSOM_CALLER'] || CALLER_DEFAULT) };
+}
+
+/** The signed token to call with, read again whenever one is needed; undefined: the service is told a name. */
+function tokenSource({ environment }: Context, flags: ConnectionFlags): TokenSource | undefined {
+  const file = flags.tokenFile ?? (environment['SSOM_TOKEN_FILE'] || undefined);
+  if (file === undefined) return environment['SSOM_TOKEN'] || undefined;
+  const read = () => {
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      throw new UsageError(`the token cannot be read from '${file}' (${(error as NodeJS.ErrnoException).code})`);
+    }
+  };
+  if (read() === '') throw new UsageError(`there is no token in '${file}'`);
+  return read;
 }
 
 /**
@@ -61,10 +84,11 @@ export async function withClient(
     if (!ADDRESS.test(one))
       throw new UsageError(`'${one}' is no address; it must be host:port, for example ${ADDRESS_DEFAULT}`);
   }
+  const token = tokenSource(context, flags);
   const signal = context.interrupted();
   let client: AlertClient | undefined;
   try {
-    client = createClient({ address, streamAddress, identity });
+    client = createClient({ address, streamAddress, identity: token === undefined ? identity : { token } });
     return await work(client, signal);
   } catch (error) {
     if (signal.aborted) return INTERRUPTED;

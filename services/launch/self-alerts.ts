@@ -19,7 +19,9 @@ const CALL_MS = 5000;
 
 /** From now on alarms of this process also raise alerts. @param address alert-api, by gRPC */
 export function raiseAlarms(runtime: Runtime, address: string): void {
-  const client = createClient({ address, identity: { caller: CALLER }, timeoutMs: CALL_MS });
+  const { authMode, selfAlertToken } = runtime.config;
+  const identity = authMode === 'jwt' ? { token: selfAlertToken } : { caller: CALLER };
+  const client = createClient({ address, identity, timeoutMs: CALL_MS });
   runtime.onClose('alerts about ourselves', () => client.close());
   const alerts = new SelfAlerts(runtime, client);
   runtime.alarms.onAlarm((alarm) => alerts.raise(alarm));

@@ -1,11 +1,12 @@
-import { ALL_SCOPES, devIdentity, jwtIdentity } from '../api/access.js';
+import { devIdentity, jwtIdentity } from '../api/access.js';
 import { reflectedFiles } from '../api/reflection.js';
+import { requireOneOf, SCOPES, scopesOf } from '../api/scopes.js';
 import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from '../events/groups.js';
 import { readServiceRules, words } from '../lib/auth/claims.js';
 import { JwtVerifier } from '../lib/auth/jwt.js';
 import type { Breaker } from '../lib/breaker.js';
 import type { Config } from '../lib/config/load.js';
-import type { Authenticate } from '../lib/grpc/identity.js';
+import type { Authenticate, Identity } from '../lib/grpc/identity.js';
 import { GrpcServer } from '../lib/grpc/server.js';
 import { type HttpEndpoint, startHttp } from '../lib/http.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
@@ -110,6 +111,7 @@ export class Runtime {
       tracing,
       metrics,
       authenticate: authenticateBy(config, logger),
+      guard: guardOf,
       database: this.database,
       reflected: reflectedFiles(),
       maxMessageBytes: config.grpcMaxMessageBytes,
@@ -290,6 +292,11 @@ async function sayingRefusal(attempt: () => Promise<void>): Promise<void> {
 }
 
 /** A database URL without its password. */
+function guardOf(path: string): (identity: Identity) => void {
+  const scopes = scopesOf(path);
+  return (identity) => requireOneOf(identity, scopes);
+}
+
 function authenticateBy(config: Config, logger: Logger): Authenticate {
   if (config.authMode === 'dev') return devIdentity;
   const jwt = {
@@ -299,7 +306,7 @@ function authenticateBy(config: Config, logger: Logger): Authenticate {
     subjectClaims: words(config.jwtSubjectClaim),
     scopeClaims: words(config.jwtScopeClaim),
     serviceRules: readServiceRules(config.jwtServiceClaim),
-    scopes: ALL_SCOPES,
+    scopes: new Set(SCOPES),
     refreshMs: config.jwtJwksRefreshMs,
   };
   return jwtIdentity(new JwtVerifier(jwt, logger));

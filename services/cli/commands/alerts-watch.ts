@@ -21,6 +21,7 @@ export async function watchAlerts(context: Context, flags: WatchFlags): Promise<
     const before = `; what came before is in 'ssom-alert inbox list --user ${flags.user}', or comes with --from start`;
     let waited = false;
     const stream = client.streamAlerts({
+      userId: flags.user,
       ...startOf(flags.from),
       filter: toFilter(flags),
       signal,

@@ -62,7 +62,7 @@ function parsePlatform(value: string): `DEVICE_PLATFORM_${DevicePlatform}` {
 
 async function list(context: Context, flags: DeviceFlags & { json?: boolean }): Promise<number> {
   return withClient(context, flags, { userId: flags.user }, async (client, signal) => {
-    const { devices } = await client.listDevices({}, { signal });
+    const { devices } = await client.listDevices({ userId: flags.user }, { signal });
     for (const device of devices) await print(context, flags.json ? toJson(device) : toLine(device));
     if (!flags.json) say(context, devices.length === 1 ? '1 device' : `${devices.length} devices`);
     return OK;
@@ -72,7 +72,10 @@ async function list(context: Context, flags: DeviceFlags & { json?: boolean }): 
 async function register(context: Context, flags: RegisterFlags): Promise<number> {
   const { platform, token, appVersion = '', locale = '' } = flags;
   return withClient(context, flags, { userId: flags.user }, async (client, signal) => {
-    const { device } = await client.registerDevice({ platform, token, appVersion, locale }, { signal });
+    const { device } = await client.registerDevice(
+      { userId: flags.user, platform, token, appVersion, locale },
+      { signal },
+    );
     await print(context, flags.json ? toJson(device!) : toLine(device!));
     return OK;
   });
@@ -87,7 +90,8 @@ async function unregister(
   if ((deviceId === undefined) === (token === undefined))
     throw new UsageError("say which one: by the number that 'ssom-alert devices list' shows, or by --token");
   return withClient(context, flags, { userId: flags.user }, async (client, signal) => {
-    await client.unregisterDevice(token === undefined ? { deviceId: deviceId! } : { token }, { signal });
+    const which = token === undefined ? { deviceId: deviceId! } : { token };
+    await client.unregisterDevice({ userId: flags.user, ...which }, { signal });
     say(context, 'removed');
     return OK;
   });

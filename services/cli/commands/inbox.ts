@@ -68,7 +68,7 @@ export const addInbox: AddCommands = (program, context, done) => {
     .action(async (flags: InboxFlags) =>
       done(
         await withClient(context, flags, { userId: flags.user }, async (client, signal) =>
-          report(context, await client.markAllRead({}, { signal })),
+          report(context, await client.markAllRead({ userId: flags.user }, { signal })),
         ),
       ),
     );
@@ -82,7 +82,7 @@ async function list(context: Context, flags: ListFlags): Promise<number> {
     let unread: number;
     do {
       const pageSize = Math.min(PAGE_MAX, flags.limit - shown);
-      const page = await client.listInbox({ ...toFilter(flags), pageSize, pageToken }, { signal });
+      const page = await client.listInbox({ userId: flags.user, ...toFilter(flags), pageSize, pageToken }, { signal });
       for (const entry of page.entries) {
         await print(context, flags.json ? JSON.stringify(entryJson(entry)) : entryLine(entry, paint));
       }
@@ -107,7 +107,7 @@ async function change(
     let unreadCount = 0;
     for (let start = 0; start < ids.length; start += IDS_PER_CALL) {
       const alertIds = ids.slice(start, start + IDS_PER_CALL);
-      const answer = await client[method]({ alertIds }, { signal });
+      const answer = await client[method]({ userId: flags.user, alertIds }, { signal });
       changed += answer.changed;
       unreadCount = answer.unreadCount;
     }

@@ -41,5 +41,5 @@ export function isService(claims: JWTPayload, { claim, value }: ServiceRule): bo
   if (value === undefined) return true;
   if (value.startsWith('@')) return found === claimOf(claims, value.slice(1));
   if (value.startsWith('*')) return typeof found === 'string' && found.endsWith(value.slice(1));
-  return String(found) === value;
+  return typeof found !== 'object' && `${found as string | number | boolean}` === value;
 }

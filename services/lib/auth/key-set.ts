@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import {
   createLocalJWKSet,
-  errors,
   type CryptoKey,
+  errors,
   type FlattenedJWSInput,
   type JSONWebKeySet,
   type JWSHeaderParameters,
@@ -37,8 +37,8 @@ export class KeysUnavailable extends Error {
 }
 
 /**
- * The keys that tokens are verified with (a JSON Web Key Set, RFC 7517). They are asked for again when they are old, and
- * when a token names one that is not among them; while their source is away the old ones are used.
+ * The keys that tokens are verified with (a JSON Web Key Set, RFC 7517): asked for again when they are old, and when a
+ * token names one that is not among them. While their source is away the old ones are used.
  */
 export class KeySet {
   #find: Find | undefined;

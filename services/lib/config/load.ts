@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readServiceRules } from '../auth/claims.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { type Profile, PROFILES, type Variable, variables } from './variables.js';
 
@@ -18,7 +19,7 @@ export class ConfigError extends Error {
 }
 
 const PREFIXES =
-  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_|PUSH_|FCM_|TRACE_)/;
+  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_|JWT_|PUSH_|FCM_|TRACE_)/;
 /** Not the service's: the Kafka scripts of deploy/ read the first ones, Kubernetes sets the others for its services. */
 const FOREIGN =
   /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|OPTS|COMMAND_CONFIG|PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$|_SERVICE_(HOST|PORT(_.*)?)$|_PORT(_\d+_TCP.*)?$/;
@@ -95,15 +96,7 @@ function contradictions(config: Config): string[] {
   if (config.profile === 'prod' && config.schemaRegistryUrl === '') {
     problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
   }
-  if (config.authMode === 'jwt') {
-    const needed = { JWT_JWKS: config.jwtJwks, JWT_ISSUER: config.jwtIssuer, JWT_AUDIENCE: config.jwtAudience };
-    for (const [name, value] of Object.entries(needed))
-      if (value.trim() === '') problems.push(`${name}: is required with AUTH_MODE=jwt`);
-    if (/^http:/.test(config.jwtJwks) && config.profile === 'prod')
-      problems.push(
-        'JWT_JWKS: must be an https:// URL or a file in the profile prod: who changes it on its way is everybody',
-      );
-  }
+  if (config.authMode === 'jwt') problems.push(...missingForJwt(config));
   if (config.kafkaSecurityProtocol.startsWith('SASL') && config.kafkaSaslUsername === '') {
     problems.push(`KAFKA_SASL_USERNAME: is required with KAFKA_SECURITY_PROTOCOL=${config.kafkaSecurityProtocol}`);
   }
@@ -127,6 +120,25 @@ function contradictions(config: Config): string[] {
       `GRPC_LISTEN: '${config.grpcListen}' is reachable from outside, and AUTH_MODE=dev believes whatever a caller ` +
         'says; listen on 127.0.0.1, or set AUTH_DEV_REMOTE=anyone-may-be-anyone as well',
     );
+  }
+  return problems;
+}
+
+function missingForJwt(config: Config): string[] {
+  const problems: string[] = [];
+  const needed = { JWT_JWKS: config.jwtJwks, JWT_ISSUER: config.jwtIssuer, JWT_AUDIENCE: config.jwtAudience };
+  for (const [name, value] of Object.entries(needed))
+    if (value.trim() === '') problems.push(`${name}: is required with AUTH_MODE=jwt`);
+  if (config.selfAlerts && config.selfAlertToken === '')
+    problems.push('ALERT_MONITORING_SELF_ALERT_TOKEN: is required with AUTH_MODE=jwt and ALERT_MONITORING_SELF_ALERTS');
+  if (/^http:/.test(config.jwtJwks) && config.profile === 'prod')
+    problems.push(
+      'JWT_JWKS: must be an https:// URL or a file in the profile prod: who changes it on its way is everybody',
+    );
+  try {
+    readServiceRules(config.jwtServiceClaim);
+  } catch (error) {
+    problems.push(`JWT_SERVICE_CLAIM: ${(error as Error).message}`);
   }
   return problems;
 }

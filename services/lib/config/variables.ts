@@ -438,6 +438,12 @@ export const variables = {
     address,
     'alert-api, by gRPC, to which those alerts go; standalone raises them at itself.',
   ),
+  selfAlertToken: text(
+    'ALERT_MONITORING_SELF_ALERT_TOKEN',
+    '',
+    'With AUTH_MODE=jwt: the signed token for those alerts, of the service `ssom-alert` with the scope alerts:create.',
+    { secret: true },
+  ),
   enableMetrics: flag('ALERT_MONITORING_ENABLE_METRICS', true, 'Whether /metrics is served.', {
     spring: 'alert.kafka.monitoring.enable-metrics',
   }),

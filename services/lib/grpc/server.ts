@@ -45,6 +45,11 @@ export interface GrpcServerDeps {
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly authenticate: Authenticate;
+  /**
+   * What looks, by the identity, whether a call of a method may go on, and throws an AlertError if not.
+   * @throws Error for a method that nobody has thought of
+   */
+  readonly guard: (path: string) => (identity: Identity) => void;
   readonly database: Database;
   /** What reflection tells, in the form that @grpc/reflection reads. */
   readonly reflected: PackageDefinition;
@@ -65,6 +70,7 @@ export interface ServiceOptions {
 }
 
 interface MethodOptions {
+  readonly guard: (identity: Identity) => void;
   readonly weigh: (request: never) => number;
   readonly refusal: () => Error | undefined;
 }
@@ -158,10 +164,12 @@ export class GrpcServer {
     for (const [name, method] of Object.entries(definition)) {
       const handler = handlers[name];
       if (handler === undefined) throw new Error(`no handler for ${method.path}`);
+      const guard = this.deps.guard(method.path);
       methods[name] = method.responseStream ? method : leavingLargeUnread(method);
       implementation[name] = method.responseStream
-        ? this.#stream(method.path, handler as StreamHandler<unknown, unknown>)
+        ? this.#stream(method.path, handler as StreamHandler<unknown, unknown>, guard)
         : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>, {
+            guard,
             weigh: weights[name] ?? (() => 1),
             refusal,
           });
@@ -343,9 +351,10 @@ export class GrpcServer {
   async #serve<T>(
     context: CallContext,
     given: unknown,
-    { weigh, refusal }: MethodOptions,
+    { guard, weigh, refusal }: MethodOptions,
     work: (request: unknown) => Promise<T>,
   ): Promise<T> {
+    guard(context.identity);
     const serve = (request: unknown) => this.#bounded(context, weigh(request as never), () => work(request));
     if (!(given instanceof UnreadRequest)) return serve(given);
     return this.#large.run(callerKey(context.identity), given, context.signal, serve, refusal);
@@ -361,7 +370,11 @@ export class GrpcServer {
     }
   }
 
-  #stream(path: string, handler: StreamHandler<unknown, unknown>): grpc.handleServerStreamingCall<unknown, unknown> {
+  #stream(
+    path: string,
+    handler: StreamHandler<unknown, unknown>,
+    guard: (identity: Identity) => void,
+  ): grpc.handleServerStreamingCall<unknown, unknown> {
     return (call) => {
       const running = this.#begin(call);
       const context = this.#open(path, call, running.signal);
@@ -370,7 +383,11 @@ export class GrpcServer {
         return void call.emit('error', toStatus(context));
       }
       // The span of a stream is its opening: a stream may live for days.
-      Promise.resolve(handler(call, context))
+      const opened = async () => {
+        guard(context.identity);
+        await handler(call, context);
+      };
+      opened()
         .then(
           () => succeed(context.span),
           (error: Error) => call.emit('error', statusOf(error, context)),

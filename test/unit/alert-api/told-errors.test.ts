@@ -69,6 +69,7 @@ async function serve(t: TestContext, create: () => Promise<never>): Promise<{ ad
     tracing: Tracing.off(),
     metrics,
     authenticate: devIdentity,
+    guard: () => () => undefined,
     database: {} as unknown as Database,
     reflected: reflectedFiles(),
     maxMessageBytes: 1_048_576,

@@ -97,7 +97,17 @@ test('a problem says what would be right', () => {
 test('what contradicts itself', () => {
   const prod = { PROFILE: 'prod', DATABASE_URL: 'postgres://db/ssom', SCHEMA_REGISTRY_URL: 'http://r:1' };
   assert.deepEqual(named({ PROFILE: 'prod', AUTH_MODE: 'dev' }), ['DATABASE_URL', 'SCHEMA_REGISTRY_URL']);
-  assert.deepEqual(named(prod), ['AUTH_MODE']);
+  assert.deepEqual(named(prod), ['JWT_JWKS', 'JWT_ISSUER', 'JWT_AUDIENCE']);
+  const jwt = {
+    JWT_JWKS: 'https://login.example/keys',
+    JWT_ISSUER: 'https://login.example',
+    JWT_AUDIENCE: 'ssom-alert',
+  };
+  assert.deepEqual(named({ ...prod, ...jwt }), []);
+  assert.deepEqual(named({ ...prod, ...jwt, JWT_JWKS: 'http://login.example/keys' }), ['JWT_JWKS']);
+  assert.deepEqual(named({ ...prod, ...jwt, JWT_SERVICE_CLAIM: '=x' }), ['JWT_SERVICE_CLAIM']);
+  const selfAlerts = { ...prod, ...jwt, ALERT_MONITORING_SELF_ALERTS: 'true' };
+  assert.deepEqual(named(selfAlerts), ['ALERT_MONITORING_SELF_ALERT_TOKEN']);
   assert.deepEqual(named({ KAFKA_SECURITY_PROTOCOL: 'SASL_SSL' }), ['KAFKA_SASL_USERNAME']);
   assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '8999' }), ['KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS']);
   assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '9000' }), []);
