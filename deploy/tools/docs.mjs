@@ -1,13 +1,10 @@
-// Writes the list of all variables into deploy/VARIABLES.md, between its markers, from the compiled
-// services/lib/config/variables.ts: `npm run docs`. With --check it changes nothing and fails if the two differ.
+// Writes what documents have from the compiled sources, between their markers: `npm run docs`. With --check it changes
+// nothing and fails where the two differ.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
-const DOCUMENT = fileURLToPath(new URL('../VARIABLES.md', import.meta.url));
-const COMPILED = new URL('../../.build/services/lib/config/variables.js', import.meta.url);
-const BEGIN = '<!-- variables: written by `npm run docs` from services/lib/config/variables.ts -->';
-const END = '<!-- /variables -->';
+const BUILD = new URL('../../.build/services/', import.meta.url);
 
 /** @param {unknown} value @returns {string} */
 const code = (value) => (value === '' ? '(empty)' : `\`${String(value)}\``);
@@ -40,25 +37,55 @@ function entry(variable, profiles) {
   return `${heading ? `\n## ${heading}\n\n` : ''}- **${names}** = ${defaults(variable, profiles)}. ${what}${others}\n`;
 }
 
-if (!existsSync(COMPILED)) {
+/**
+ * @param {Record<string, readonly string[]>} scopes
+ * @returns {string} a table: of each method what it asks for
+ */
+function scopeTable(scopes) {
+  const rows = Object.entries(scopes).map(
+    ([method, any]) => `| \`${method}\` | ${any.map((scope) => `\`${scope}\``).join(', ')} |`,
+  );
+  return ['', '| method | needs one of |', '| --- | --- |', ...rows].join('\n');
+}
+
+/**
+ * Writes what stands between the markers of a document, as `prettier --write` would leave it, so that one check never
+ * undoes the other. With --check it only compares.
+ * @param {{ name: string, marker: string, source: string, text: string }} part
+ * @returns {Promise<string | undefined>} what is wrong
+ */
+async function write({ name, marker, source, text }) {
+  const document = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  const begin = `<!-- ${marker}: written by \`npm run docs\` from ${source} -->`;
+  const end = `<!-- /${marker} -->`;
+  const before = readFileSync(document, 'utf8');
+  const [from, to] = [before.indexOf(begin), before.indexOf(end)];
+  if (from === -1 || to < from) return `deploy/${name} lacks the lines\n  ${begin}\n  ${end}`;
+  const written = `${before.slice(0, from)}${begin}\n${text}\n${before.slice(to)}`;
+  const after = await format(written, { ...(await resolveConfig(document)), filepath: document, proseWrap: 'always' });
+  if (after === before) return undefined;
+  if (process.argv.includes('--check')) return `deploy/${name} is not what ${source} says; run: npm run docs`;
+  writeFileSync(document, after);
+  return undefined;
+}
+
+if (!existsSync(BUILD)) {
   process.stderr.write('the sources are not compiled; run: npm run setup\n');
   process.exit(1);
 }
-const { variables, PROFILES } = await import(COMPILED.href);
-const before = readFileSync(DOCUMENT, 'utf8');
-const [begin, end] = [before.indexOf(BEGIN), before.indexOf(END)];
-if (begin === -1 || end < begin) {
-  process.stderr.write(`deploy/VARIABLES.md lacks the lines\n  ${BEGIN}\n  ${END}\n`);
-  process.exit(1);
-}
-const entries = Object.values(variables).map((variable) => entry(variable, PROFILES));
-const written = `${before.slice(0, begin)}${BEGIN}\n${entries.join('')}\n${before.slice(end)}`;
-// As `prettier --write` would leave it, so that one check never undoes the other.
-const after = await format(written, { ...(await resolveConfig(DOCUMENT)), filepath: DOCUMENT, proseWrap: 'always' });
-
-if (!process.argv.includes('--check')) {
-  if (after !== before) writeFileSync(DOCUMENT, after);
-} else if (after !== before) {
-  process.stderr.write('deploy/VARIABLES.md is not what variables.ts says; run: npm run docs\n');
-  process.exit(1);
-}
+const { variables, PROFILES } = await import(new URL('lib/config/variables.js', BUILD).href);
+const { METHOD_SCOPES } = await import(new URL('api/scopes.js', BUILD).href);
+const parts = [
+  {
+    name: 'VARIABLES.md',
+    marker: 'variables',
+    source: 'services/lib/config/variables.ts',
+    text: Object.values(variables)
+      .map((variable) => entry(variable, PROFILES))
+      .join(''),
+  },
+  { name: 'SECURITY.md', marker: 'scopes', source: 'services/api/scopes.ts', text: scopeTable(METHOD_SCOPES) },
+];
+const problems = (await Promise.all(parts.map(write))).filter((problem) => problem !== undefined);
+for (const problem of problems) process.stderr.write(`${problem}\n`);
+if (problems.length > 0) process.exit(1);

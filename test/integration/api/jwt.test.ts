@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { main } from '../../../services/cli/cli.js';
 import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { TokenSource } from '../../../services/client/identity.js';
 import { upsertUsers } from '../../../services/store/directory.js';
@@ -9,6 +13,7 @@ import { SMALL_DIRECTORY } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
 import { AUDIENCE, ISSUER, KeyServer, signingKey, token } from '../../support/tokens.js';
 import { untilTrue } from '../../support/until-true.js';
+import { fakeContext } from '../../unit/cli/fake-context.js';
 
 async function start(t: TestContext) {
   const key = await signingKey('k1');
@@ -84,4 +89,44 @@ test('a stream ends when its token does, and the client goes on with a fresh one
   assert.deepEqual(new Set(losses), new Set(['TOKEN_EXPIRED']));
   await untilTrue(() => given >= 4, { what: 'a fresh token is asked for' });
   following.catch(() => undefined);
+});
+
+test('the command line calls with a token of its environment, or of a file', async (t) => {
+  const { cluster, user, service } = await start(t);
+  const { address } = await cluster.start('alert-api');
+  const folder = await mkdtemp(join(tmpdir(), 'ssom-token-'));
+  defer(t, () => rm(folder, { recursive: true }));
+  const file = join(folder, 'token');
+  await writeFile(file, `${await user('op1')()}\n`);
+  const run = async (args: string[], environment: Record<string, string> = {}) => {
+    const context = fakeContext({ environment: { SSOM_ADDRESS: address, ...environment } });
+    return { code: await main(args, context), said: context.out() + context.err() };
+  };
+  const list = ['inbox', 'list', '--user', 'op1'];
+  assert.deepEqual(await run([...list, '--token-file', file]), {
+    code: 0,
+    said: '0 shown; 0 unread in the whole inbox\n',
+  });
+  assert.equal((await run(list, { SSOM_TOKEN_FILE: file })).code, 0);
+  const create = [
+    'alerts',
+    'create',
+    '--kind',
+    'OTHER',
+    '--level',
+    'INFO',
+    '--app',
+    'a',
+    '--title',
+    't',
+    '--to-user',
+    'op1',
+  ];
+  assert.equal((await run(create, { SSOM_TOKEN: await service('alerts:create')() })).code, 0);
+  const without = await run(list);
+  assert.equal(without.code, 1);
+  assert.match(without.said, /authorization: Bearer/);
+  const missing = await run([...list, '--token-file', join(folder, 'none')]);
+  assert.equal(missing.code, 2);
+  assert.match(missing.said, /the token cannot be read from '.*none' \(ENOENT\)/);
 });
