@@ -15,6 +15,10 @@ export type AddCommands = (program: Command, context: Context, done: (code: numb
 export interface ConnectionFlags {
   readonly address?: string;
   readonly tokenFile?: string;
+  readonly tls?: boolean;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
   readonly streamAddress?: string;
 }
 
@@ -32,7 +36,11 @@ export function addressFlags(command: Command): Command {
     .option(
       '--token-file <file>',
       'a signed token to call with, where the service runs with AUTH_MODE=jwt (env SSOM_TOKEN_FILE, or SSOM_TOKEN with the token)',
-    );
+    )
+    .option('--tls', 'encrypt, and trust what Node trusts (env SSOM_TLS=true)')
+    .option('--ca-file <file>', 'encrypt, and trust these authorities alone; PEM (env SSOM_CA_FILE)')
+    .option('--cert-file <file>', 'our own certificate for mTLS; PEM (env SSOM_CERT_FILE)')
+    .option('--key-file <file>', 'its key; PEM (env SSOM_KEY_FILE)');
 }
 
 export function callerFlags(command: Command): Command {
@@ -51,17 +59,33 @@ export function callerIdentity({ environment }: Context, flags: CallerFlags): Cl
   return { caller: flags.caller ?? (environment['SSOM_CALLER'] || CALLER_DEFAULT) };
 }
 
+/** How the connection is encrypted, by the flags or the environment. */
+function tlsOf({ environment }: Context, flags: ConnectionFlags): NonNullable<ClientOptions['tls']> {
+  const name = (flag: string | undefined, variable: string) => flag ?? (environment[variable] || undefined);
+  const read = (file: string | undefined) => (file === undefined ? undefined : readText(file, 'the PEM file'));
+  const authorities = read(name(flags.caFile, 'SSOM_CA_FILE'));
+  const certificate = read(name(flags.certFile, 'SSOM_CERT_FILE'));
+  const key = read(name(flags.keyFile, 'SSOM_KEY_FILE'));
+  if ((certificate === undefined) !== (key === undefined))
+    throw new UsageError('--cert-file and --key-file go together');
+  if (certificate !== undefined)
+    return { certificate, key: key!, ...(authorities === undefined ? {} : { authorities }) };
+  return authorities ?? flags.tls ?? environment['SSOM_TLS'] === 'true';
+}
+
+function readText(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${what} cannot be read from '${file}' (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
 /** The signed token to call with, read again whenever one is needed; undefined: the service is told a name. */
 function tokenSource({ environment }: Context, flags: ConnectionFlags): TokenSource | undefined {
   const file = flags.tokenFile ?? (environment['SSOM_TOKEN_FILE'] || undefined);
   if (file === undefined) return environment['SSOM_TOKEN'] || undefined;
-  const read = () => {
-    try {
-      return readFileSync(file, 'utf8').trim();
-    } catch (error) {
-      throw new UsageError(`the token cannot be read from '${file}' (${(error as NodeJS.ErrnoException).code})`);
-    }
-  };
+  const read = () => readText(file, 'the token').trim();
   if (read() === '') throw new UsageError(`there is no token in '${file}'`);
   return read;
 }
@@ -85,10 +109,11 @@ export async function withClient(
       throw new UsageError(`'${one}' is no address; it must be host:port, for example ${ADDRESS_DEFAULT}`);
   }
   const token = tokenSource(context, flags);
+  const tls = tlsOf(context, flags);
   const signal = context.interrupted();
   let client: AlertClient | undefined;
   try {
-    client = createClient({ address, streamAddress, identity: token === undefined ? identity : { token } });
+    client = createClient({ address, streamAddress, identity: token === undefined ? identity : { token }, tls });
     return await work(client, signal);
   } catch (error) {
     if (signal.aborted) return INTERRUPTED;

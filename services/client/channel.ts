@@ -18,18 +18,36 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.service_config_disable_resolution': 1,
 };
 
-/** @throws AlertClientError INVALID_ARGUMENT (TLS_INVALID) if the text holds no certificates */
-export function channelCredentials(tls: boolean | string): grpc.ChannelCredentials {
+/** Who shows a certificate of its own, and whose it trusts; all in PEM. */
+export interface MutualTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Default: what Node trusts. */
+  readonly authorities?: string;
+}
+
+/**
+ * true: trusts what Node trusts; a PEM text: these authorities alone.
+ * @throws AlertClientError INVALID_ARGUMENT (TLS_INVALID) if a text holds no certificates, or a key is another one's
+ */
+export function channelCredentials(tls: boolean | string | MutualTls): grpc.ChannelCredentials {
   if (tls === false) return grpc.credentials.createInsecure();
   if (tls === true) return grpc.credentials.createSsl();
   try {
-    // Node takes any text for a list of authorities, and then trusts nobody.
-    new X509Certificate(tls);
-    return grpc.credentials.createSsl(Buffer.from(tls));
+    if (typeof tls === 'string') return grpc.credentials.createSsl(certificates(tls));
+    const { certificate, key, authorities } = tls;
+    const roots = authorities === undefined ? null : certificates(authorities);
+    return grpc.credentials.createSsl(roots, Buffer.from(key), certificates(certificate));
   } catch (error) {
-    const message = `tls must be true, false or certificates in PEM: ${(error as Error).message}`;
+    const message = `tls must be true, false, certificates in PEM, or { certificate, key }: ${(error as Error).message}`;
     throw new AlertClientError('INVALID_ARGUMENT', 'TLS_INVALID', message, { cause: error });
   }
+}
+
+/** Node takes any text for a list of authorities, and then trusts nobody. @throws Error if there is none */
+function certificates(pem: string): Buffer {
+  new X509Certificate(pem);
+  return Buffer.from(pem);
 }
 
 /** host:port, or one of grpc-js's own schemes. */

@@ -22,7 +22,7 @@ import {
   type Unary,
   unary,
 } from './call.js';
-import { channelCredentials, openChannel } from './channel.js';
+import { channelCredentials, type MutualTls, openChannel } from './channel.js';
 import { checkTimeout } from './check.js';
 import { checkBatch } from './check-batch.js';
 import { type BatchCreateAlertsRequest, checkAlert, type CreateAlertRequest } from './check-request.js';
@@ -39,9 +39,10 @@ export interface ClientOptions {
   readonly streamAddress?: string | readonly string[];
   readonly identity: ClientIdentity;
   /**
-   * Encrypts the connection: true trusts what Node trusts, a PEM text trusts these authorities alone. Default false.
+   * Encrypts the connection: true trusts what Node trusts, a PEM text these authorities alone; with
+   * a certificate and its key we are known by them (mTLS). Default false.
    */
-  readonly tls?: boolean | string;
+  readonly tls?: boolean | string | MutualTls;
   /** How long one attempt of a call may take, in milliseconds, 1 to 86,400,000; 10,000. */
   readonly timeoutMs?: number;
   /** Told when a stream was lost, once for each cause until it is back; a logger of pino fits. */

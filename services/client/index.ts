@@ -1,5 +1,6 @@
 /** What `import … from 'ssom-alert'` gives. */
 export { createClient, type AlertClient, type ClientOptions } from './client.js';
+export type { MutualTls } from './channel.js';
 export type { ClientIdentity, TokenSource } from './identity.js';
 export type { CallOptions, CreateOptions, RepeatOptions, Unary } from './call.js';
 export type { BatchCreateAlertsRequest, CreateAlertRequest } from './check-request.js';

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { PROCESS_NAMES, type ProcessName, ROLE_NAMES, STANDALONE } from '../domain/role-names.js';
 import { GROUP_ROLES, groupOf } from '../events/groups.js';
 import { type Config, ConfigError, describeConfig, type Environment, loadConfig } from '../lib/config/load.js';
+import { TlsFiles } from '../lib/grpc/tls-files.js';
 import { endOnUnattended, type Service, shutdownSignal } from '../lib/lifecycle.js';
 import { createLogger, type Logger } from '../lib/logging.js';
 import { consumerGroupCheck } from '../runtime/group-readiness.js';
@@ -137,6 +138,13 @@ interface Listen {
   readonly signal: AbortSignal;
 }
 
+/** @throws Error saying what is wrong with which file. @returns undefined: gRPC is not encrypted */
+async function tlsFiles(config: Config, logger: Logger): Promise<TlsFiles | undefined> {
+  const { grpcTlsCertFile: certFile, grpcTlsKeyFile: keyFile, grpcTlsClientCaFile: clientCaFile } = config;
+  if (certFile === '') return undefined;
+  return TlsFiles.read({ certFile, keyFile, ...(clientCaFile === '' ? {} : { clientCaFile }) }, logger);
+}
+
 /** Opens the servers, runs the service until the signal aborts, and closes everything in the opposite order. */
 async function serve(
   runtime: Runtime,
@@ -158,13 +166,16 @@ async function serve(
     const http = await runtime.serveHttp(httpListen);
     let address: string | undefined;
     if (grpcListen !== undefined) {
-      const port = await grpc.listen(grpcListen);
+      const tls = await tlsFiles(config, logger);
+      const port = await grpc.listen(grpcListen, tls?.credentials);
+      void tls?.watch(AbortSignal.any([signal, ended.signal]));
       address = `${grpcListen.slice(0, grpcListen.lastIndexOf(':'))}:${port}`;
       if (config.authMode === 'dev')
         logger.warn(`AUTH_MODE=dev: every caller at ${address} is believed to be whom it says it is`);
     }
-    // Standalone is an alert-api itself.
-    if (config.selfAlerts) raiseAlarms(runtime, runtime.role === STANDALONE ? address! : config.selfAlertAddress);
+    // Standalone is an alert-api itself; with TLS it must be called by the name in its certificate.
+    const isPlainStandalone = runtime.role === STANDALONE && config.grpcTlsCertFile === '';
+    if (config.selfAlerts) raiseAlarms(runtime, isPlainStandalone ? address! : config.selfAlertAddress);
     onListening({ grpc: address, http: http.address });
     const either = AbortSignal.any([signal, ended.signal]);
     // Each of a role's loops listens, and all roles may be in this process.

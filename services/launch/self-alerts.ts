@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type AlertClient, createClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
 import { wallClock } from '../lib/wall-clock.js';
@@ -19,9 +20,11 @@ const CALL_MS = 5000;
 
 /** From now on alarms of this process also raise alerts. @param address alert-api, by gRPC */
 export function raiseAlarms(runtime: Runtime, address: string): void {
-  const { authMode, selfAlertToken } = runtime.config;
+  const { authMode, selfAlertToken, selfAlertCaFile } = runtime.config;
+  const ca = selfAlertCaFile === 'system' || selfAlertCaFile === '' ? undefined : readFileSync(selfAlertCaFile, 'utf8');
+  const tls = ca ?? selfAlertCaFile === 'system';
   const identity = authMode === 'jwt' ? { token: selfAlertToken } : { caller: CALLER };
-  const client = createClient({ address, identity, timeoutMs: CALL_MS });
+  const client = createClient({ address, identity, tls, timeoutMs: CALL_MS });
   runtime.onClose('alerts about ourselves', () => client.close());
   const alerts = new SelfAlerts(runtime, client);
   runtime.alarms.onAlarm((alarm) => alerts.raise(alarm));

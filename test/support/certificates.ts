@@ -26,33 +26,77 @@ const BASIC_CONSTRAINTS = oid('551d13');
 const ALTERNATIVE_NAME = oid('551d11');
 
 const name = (text: string) => sequence(der(0x31, sequence(COMMON_NAME, der(0x0c, Buffer.from(text)))));
-/** From 2020 to 2120. */
-const VALIDITY = sequence(der(0x17, Buffer.from('200101000000Z')), der(0x18, Buffer.from('21200101000000Z')));
+/** YYYYMMDD, at midnight. */
+const time = (day: string) => der(0x18, Buffer.from(`${day}000000Z`));
 
-function certificate(subject: string, issuer: string, key: KeyObject, issuerKey: KeyObject, extension: Buffer): string {
+/** When a certificate is valid, as YYYYMMDD. */
+export interface Validity {
+  readonly from: string;
+  readonly to: string;
+}
+
+const ALWAYS: Validity = { from: '20200101', to: '21200101' };
+
+interface Subject {
+  readonly name: string;
+  readonly key: KeyObject;
+  readonly extension: Buffer;
+}
+
+function certificate(
+  { name: subject, key, extension }: Subject,
+  issuer: string,
+  issuerKey: KeyObject,
+  { from, to } = ALWAYS,
+): string {
   const toBeSigned = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))), // version 3
     der(0x02, Buffer.from([1]), randomBytes(8)),
     ECDSA_WITH_SHA256,
     name(issuer),
-    VALIDITY,
+    sequence(time(from), time(to)),
     name(subject),
     key.export({ type: 'spki', format: 'der' }),
     der(0xa3, sequence(extension)),
   );
   const bytes = sequence(toBeSigned, ECDSA_WITH_SHA256, bits(sign('sha256', toBeSigned, issuerKey)));
-  return `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64').replace(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`;
+  // An empty line before the last one is no PEM.
+  const lines = bytes.toString('base64').match(/.{1,64}/g)!;
+  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
 
-/** An authority of our own, and a key and certificate of it for a server on localhost; all PEM. */
-export function localCertificates(): { authority: string; certificate: string; key: string } {
-  const ca = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const server = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const isAuthority = sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)));
-  const isLocalhost = sequence(ALTERNATIVE_NAME, octets(sequence(der(0x82, Buffer.from('localhost')))));
+export interface Certificates {
+  readonly authority: string;
+  /** A server's, on localhost. */
+  readonly certificate: string;
+  readonly key: string;
+  /** A client's. */
+  readonly client: { readonly certificate: string; readonly key: string };
+}
+
+/** An authority of our own, and certificates of it for a server on localhost and for a client; all PEM. */
+export function localCertificates(validity = ALWAYS): Certificates {
+  const ca = newKey();
+  const authority = { name: 'test authority', key: ca.publicKey, extension: constraint };
+  const issue = (subject: string, uri: Buffer) => {
+    const own = newKey();
+    const extension = sequence(ALTERNATIVE_NAME, octets(sequence(uri)));
+    return {
+      certificate: certificate(
+        { name: subject, key: own.publicKey, extension },
+        authority.name,
+        ca.privateKey,
+        validity,
+      ),
+      key: own.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    };
+  };
   return {
-    authority: certificate('test authority', 'test authority', ca.publicKey, ca.privateKey, isAuthority),
-    certificate: certificate('localhost', 'test authority', server.publicKey, ca.privateKey, isLocalhost),
-    key: server.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    authority: certificate(authority, authority.name, ca.privateKey),
+    ...issue('localhost', der(0x82, Buffer.from('localhost'))),
+    client: issue('payments', der(0x86, Buffer.from('spiffe://ssom/payments'))),
   };
 }
+
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const constraint = sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)));

@@ -19,7 +19,7 @@ export class ConfigError extends Error {
 }
 
 const PREFIXES =
-  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_|JWT_|PUSH_|FCM_|TRACE_)/;
+  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_|JWT_|GRPC_TLS_|PUSH_|FCM_|TRACE_)/;
 /** Not the service's: the Kafka scripts of deploy/ read the first ones, Kubernetes sets the others for its services. */
 const FOREIGN =
   /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|OPTS|COMMAND_CONFIG|PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$|_SERVICE_(HOST|PORT(_.*)?)$|_PORT(_\d+_TCP.*)?$/;
@@ -97,6 +97,10 @@ function contradictions(config: Config): string[] {
     problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
   }
   if (config.authMode === 'jwt') problems.push(...missingForJwt(config));
+  if ((config.grpcTlsCertFile === '') !== (config.grpcTlsKeyFile === ''))
+    problems.push('GRPC_TLS_CERT_FILE, GRPC_TLS_KEY_FILE: must be set together, or neither');
+  if (config.grpcTlsClientCaFile !== '' && config.grpcTlsCertFile === '')
+    problems.push('GRPC_TLS_CLIENT_CA_FILE: needs GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE');
   if (config.kafkaSecurityProtocol.startsWith('SASL') && config.kafkaSaslUsername === '') {
     problems.push(`KAFKA_SASL_USERNAME: is required with KAFKA_SECURITY_PROTOCOL=${config.kafkaSecurityProtocol}`);
   }

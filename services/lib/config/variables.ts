@@ -436,7 +436,12 @@ export const variables = {
     '127.0.0.1:50051',
     new RegExp(ADDRESS.source),
     address,
-    'alert-api, by gRPC, to which those alerts go; standalone raises them at itself.',
+    'alert-api, by gRPC, to which those alerts go; standalone without TLS raises them at itself.',
+  ),
+  selfAlertCaFile: text(
+    'ALERT_MONITORING_SELF_ALERT_CA_FILE',
+    '',
+    "PEM: the authorities that alert-api's certificate is trusted by, or `system` for those that Node trusts; empty: it is called without TLS.",
   ),
   selfAlertToken: text(
     'ALERT_MONITORING_SELF_ALERT_TOKEN',
@@ -541,6 +546,17 @@ export const variables = {
     'refuse',
     ['refuse', 'anyone-may-be-anyone'],
     'Must be `anyone-may-be-anyone` before AUTH_MODE=dev listens beyond loopback.',
+  ),
+  grpcTlsCertFile: text(
+    'GRPC_TLS_CERT_FILE',
+    '',
+    'PEM: the certificate that gRPC is encrypted with, and those between it and its authority; empty: not encrypted. A file that is replaced is used within 10 s, for new connections.',
+  ),
+  grpcTlsKeyFile: text('GRPC_TLS_KEY_FILE', '', "PEM: the certificate's key."),
+  grpcTlsClientCaFile: text(
+    'GRPC_TLS_CLIENT_CA_FILE',
+    '',
+    'PEM: the authorities that clients must have a certificate of (mTLS); empty: they need none.',
   ),
   jwtJwks: text(
     'JWT_JWKS',

@@ -192,9 +192,9 @@ export class GrpcServer {
   }
 
   /** @returns the port that is listened on. @throws if the port is taken, naming it */
-  async listen(address: string): Promise<number> {
+  async listen(address: string, credentials = grpc.ServerCredentials.createInsecure()): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
+      this.#server.bindAsync(address, credentials, (error, port) => {
         if (error === null) {
           this.#observe();
           resolve(port);

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type grpc from '@grpc/grpc-js';
+import { type AlertClient, type ClientOptions, createClient } from '../../../../services/client/client.js';
+import { TlsFiles } from '../../../../services/lib/grpc/tls-files.js';
+import { silentLogger } from '../../../../services/lib/logging.js';
+import { type Certificates, localCertificates } from '../../../support/certificates.js';
+import { defer } from '../../../support/defer.js';
+import { closeAfter, fakeService, type StreamCall } from '../../client/fake-service.js';
+
+class Folder {
+  private constructor(private readonly path: string) {}
+
+  static async make(t: TestContext): Promise<Folder> {
+    const path = await mkdtemp(join(tmpdir(), 'ssom-tls-'));
+    defer(t, () => rm(path, { recursive: true }));
+    return new Folder(path);
+  }
+
+  readonly file = (name: string) => join(this.path, name);
+
+  get options() {
+    return { certFile: this.file('cert.pem'), keyFile: this.file('key.pem') };
+  }
+
+  async write({ certificate, key }: { certificate?: string; key?: string }): Promise<void> {
+    if (certificate !== undefined) await writeFile(this.options.certFile, certificate);
+    if (key !== undefined) await writeFile(this.options.keyFile, key);
+  }
+}
+
+/** A service that answers, and whose streams stay open. @returns its address, by the name in the certificate */
+async function serve(t: TestContext, files: TlsFiles): Promise<string> {
+  const handlers = {
+    GetUnreadCount: (
+      _call: grpc.ServerUnaryCall<unknown, unknown>,
+      done: grpc.sendUnaryData<{ unreadCount: number }>,
+    ) => done(null, { unreadCount: 3 }),
+    StreamAlerts: (call: StreamCall) => {
+      call.write({ changes: [], resumeToken: 'r1' });
+      streams.push(call);
+    },
+  };
+  const served = await fakeService(t, handlers, files.credentials);
+  return served.replace('127.0.0.1', 'localhost');
+}
+
+const streams: StreamCall[] = [];
+
+function connect(t: TestContext, address: string, tls: NonNullable<ClientOptions['tls']>): AlertClient {
+  return closeAfter(t, createClient({ address, identity: { token: 'secret' }, tls }));
+}
+
+const answers = async (client: AlertClient) => (await client.getUnreadCount({})).unreadCount === 3;
+const refuses = (client: AlertClient) =>
+  assert.rejects(client.getUnreadCount({}, { timeoutMs: 3000 }), { code: 'UNAVAILABLE' });
+
+test('files that are replaced are used for new connections, and those that stand go on', async (t) => {
+  const folder = await Folder.make(t);
+  const [old, next] = [localCertificates(), localCertificates()];
+  await folder.write(old);
+  const files = await TlsFiles.read(folder.options, silentLogger());
+  const address = await serve(t, files);
+  const client = connect(t, address, old.authority);
+  assert.ok(await answers(client));
+  const stream = client.streamAlerts({ reconnect: false })[Symbol.asyncIterator]();
+  assert.equal((await stream.next()).value!.resumeToken, 'r1');
+  await folder.write(next);
+  await files.look();
+  assert.ok(await answers(connect(t, address, next.authority)));
+  await refuses(connect(t, address, old.authority));
+  streams.at(-1)!.write({ changes: [], resumeToken: 'r2' });
+  assert.equal((await stream.next()).value!.resumeToken, 'r2', 'the stream of before goes on');
+  assert.ok(await answers(client));
+});
+
+test('a pair of which one file was replaced is not taken', async (t) => {
+  const folder = await Folder.make(t);
+  const [old, next] = [localCertificates(), localCertificates()];
+  await folder.write(old);
+  const files = await TlsFiles.read(folder.options, silentLogger());
+  const address = await serve(t, files);
+  await folder.write({ certificate: next.certificate });
+  await assert.rejects(files.look(), /the key in .*key\.pem and the certificate in .*cert\.pem do not fit/);
+  assert.ok(await answers(connect(t, address, old.authority)));
+  await folder.write({ key: next.key });
+  await files.look();
+  assert.ok(await answers(connect(t, address, next.authority)));
+});
+
+test('what cannot be used is named', async (t) => {
+  const folder = await Folder.make(t);
+  const good = localCertificates();
+  const read = () => TlsFiles.read(folder.options, silentLogger());
+  await assert.rejects(read(), /cert\.pem cannot be read \(ENOENT\)/);
+  await folder.write(good);
+  await read();
+  await folder.write({ certificate: '' });
+  await assert.rejects(read(), /cert\.pem has no certificate in PEM/);
+  await folder.write({ certificate: good.certificate, key: 'no key' });
+  await assert.rejects(read(), /do not fit/);
+  await folder.write(localCertificates({ from: '20200101', to: '20210101' }));
+  await assert.rejects(read(), /the certificate in .*cert\.pem has expired \(Jan  1 .* 2021 GMT\)/);
+  await folder.write(localCertificates({ from: '21000101', to: '21100101' }));
+  await assert.rejects(read(), /the certificate in .*cert\.pem is not valid yet \(from Jan  1 .* 2100 GMT\)/);
+  await mkdir(folder.file('folder'));
+  const options = { ...folder.options, keyFile: folder.file('folder') };
+  await assert.rejects(TlsFiles.read(options, silentLogger()), /folder cannot be read \(EISDIR\)/);
+});
+
+test('with an authority of clients, who has no certificate of it does not get in', async (t) => {
+  const folder = await Folder.make(t);
+  const ours = localCertificates();
+  await folder.write(ours);
+  const clientCaFile = folder.file('ca.pem');
+  await writeFile(clientCaFile, ours.authority);
+  const files = await TlsFiles.read({ ...folder.options, clientCaFile }, silentLogger());
+  const address = await serve(t, files);
+  const as = ({ client }: Certificates) => connect(t, address, { ...client, authorities: ours.authority });
+  assert.ok(await answers(as(ours)));
+  await refuses(as(localCertificates()));
+  await refuses(connect(t, address, ours.authority));
+  const mixed = { certificate: ours.client.certificate, key: ours.key };
+  assert.throws(() => connect(t, address, mixed), { code: 'INVALID_ARGUMENT', reason: 'TLS_INVALID' });
+});
