@@ -116,6 +116,11 @@ export default tseslint.config(
       // An implementation of an interface whose method returns a promise need not await.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
+      // A reader meets a class's state before what is done with it.
+      '@typescript-eslint/member-ordering': [
+        'error',
+        { default: 'never', classes: ['static-field', 'instance-field', 'constructor'] },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       eqeqeq: 'error',
       'no-console': 'error',

@@ -60,6 +60,9 @@ const FAILURES: Readonly<Record<string, FcmFailure>> = {
 
 /** A message that FCM did not accept, or of which we do not know. Its text never has the whole token. */
 export class FcmError extends Error {
+  /** Whether it says something of the device alone: others are served. */
+  ofDevice = false;
+
   constructor(
     readonly failure: FcmFailure,
     readonly code: string,
@@ -70,9 +73,6 @@ export class FcmError extends Error {
     super(message);
     this.name = 'FcmError';
   }
-
-  /** Whether it says something of the device alone: others are served. */
-  ofDevice = false;
 
   /** Whether it says something of FCM, or of us, rather than of this message. */
   get isOutage(): boolean {
@@ -92,6 +92,9 @@ export interface FcmOptions {
 
 /** Sends messages to FCM over connections that are kept. */
 export class Fcm {
+  static #count = 0;
+  /** Where it sends to. */
+  readonly host: string;
   readonly #agent: FcmAgent;
   #app: App;
   #messaging: Messaging;
@@ -104,11 +107,6 @@ export class Fcm {
     this.#agent = new FcmAgent(url === GOOGLE ? undefined : new URL(url), connections);
     [this.#app, this.#messaging] = this.#open();
   }
-
-  /** Where it sends to. */
-  readonly host: string;
-
-  static #count = 0;
 
   #open(): [App, Messaging] {
     const { credentials, projectId } = this.options;

@@ -309,7 +309,10 @@ function authenticateBy(config: Config, logger: Logger): Authenticate {
     scopes: new Set(SCOPES),
     refreshMs: config.jwtJwksRefreshMs,
   };
-  return jwtIdentity(new JwtVerifier(jwt, logger));
+  const verifier = new JwtVerifier(jwt, logger);
+  // What is wrong with them is known before the first call.
+  verifier.keys.refresh();
+  return jwtIdentity(verifier);
 }
 
 function hostOf(url: string): string {

@@ -37,6 +37,10 @@ const LENGTH_MAX = 16_384;
 const KEPT_MAX = 20_000;
 /** Signatures that are checked at once: libuv has four threads. */
 const AT_ONCE = 8;
+/** Tokens that wait for it, in all and of one caller. */
+const WAITING_MAX = 2000;
+const WAITING_OF_CALLER_MAX = 500;
+const RETRY_MS = 500;
 const SUBJECT = /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/;
 
 interface Kept {
@@ -49,6 +53,8 @@ export class JwtVerifier {
   readonly keys: KeySet;
   readonly #kept = new LRUCache<string, Kept>({ max: KEPT_MAX });
   readonly #turns = new Turns(AT_ONCE);
+  readonly #waiting = new Map<string, number>();
+  #waitingInAll = 0;
 
   constructor(
     private readonly options: JwtOptions,
@@ -60,20 +66,40 @@ export class JwtVerifier {
   /**
    * @param caller whose tokens are verified in turn with those of others, such as a connection's address
    * @returns at once for a token that was verified before
-   * @throws AlertError UNAUTHENTICATED saying what is wrong with the token, UNAVAILABLE while there are no keys
+   * @throws AlertError UNAUTHENTICATED saying what is wrong with the token, UNAVAILABLE while there are no keys,
+   * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if too many wait
    */
   verify(token: string, caller: string, signal: AbortSignal): Identity | Promise<Identity> {
     if (token.length > LENGTH_MAX)
       throw refusal('TOKEN_MALFORMED', `has ${token.length} characters, of at most ${LENGTH_MAX}`);
     const hash = createHash('sha256').update(token).digest('base64');
+    // A key that is withdrawn counts no more, also where nobody comes with a new token.
+    this.keys.refresh();
     const kept = this.#kept.get(hash);
-    if (kept?.generation === this.keys.generation && wallClock() < kept.identity.expiresAt! + SKEW_S * 1000)
-      return kept.identity;
-    return this.#turns.run('', caller, signal, async () => {
+    if (kept?.generation === this.keys.generation && wallClock() < kept.identity.expiresAt!) return kept.identity;
+    return this.#inTurn(caller, signal, async () => {
       const identity = await this.#check(token);
       this.#kept.set(hash, { identity, generation: this.keys.generation });
       return identity;
     });
+  }
+
+  async #inTurn<T>(caller: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const waiting = this.#waiting.get(caller) ?? 0;
+    if (this.#waitingInAll >= WAITING_MAX || waiting >= WAITING_OF_CALLER_MAX) {
+      const message = `${waiting} tokens of this connection wait to be verified, ${this.#waitingInAll} in all; try again`;
+      throw new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_TOKENS', message, { retryAfterMs: RETRY_MS });
+    }
+    this.#waitingInAll += 1;
+    this.#waiting.set(caller, waiting + 1);
+    try {
+      return await this.#turns.run('', caller, signal, work);
+    } finally {
+      this.#waitingInAll -= 1;
+      const left = this.#waiting.get(caller)! - 1;
+      if (left > 0) this.#waiting.set(caller, left);
+      else this.#waiting.delete(caller);
+    }
   }
 
   async #check(token: string): Promise<Identity> {
@@ -105,7 +131,7 @@ export class JwtVerifier {
       kind: serviceRules.some((rule) => isService(claims, rule)) ? 'service' : 'user',
       subject,
       scopes: new Set(granted),
-      expiresAt: claims.exp! * 1000,
+      expiresAt: (claims.exp! + SKEW_S) * 1000,
     };
   }
 }

@@ -59,9 +59,9 @@ export class KeySet {
     return this.#generation;
   }
 
-  /** Why there are no keys, or only old ones; undefined: all is well. */
-  get failure(): Error | undefined {
-    return this.#failure;
+  /** Has the keys asked for if they are old, or not there yet; that they cannot be had is logged. */
+  refresh(): void {
+    if (performance.now() > this.#loadedAt + this.options.refreshMs) void this.#ask().catch(() => undefined);
   }
 
   /**
@@ -69,9 +69,8 @@ export class KeySet {
    * @throws KeysUnavailable; jose's JWKSNoMatchingKey and JWKSMultipleMatchingKeys
    */
   readonly find: Find = async (header, token) => {
-    const now = performance.now();
     if (this.#find === undefined) await this.#ask();
-    else if (now > this.#loadedAt + this.options.refreshMs) void this.#ask().catch(() => undefined);
+    else this.refresh();
     try {
       return await this.#find!(header, token);
     } catch (error) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
@@ -21,6 +21,14 @@ const NEVER = 3_600_000;
 
 /** A registry that can be lost: behind one address another one comes in its place, with other ids. */
 class LosableRegistry {
+  readonly #server: Server = createServer((request, response) => {
+    this.#pass(request).then(
+      ({ status, text }) => response.writeHead(status).end(text),
+      // A connection that was kept may end as it is used again.
+      () => response.writeHead(502).end(),
+    );
+  });
+
   private constructor(
     private readonly t: TestContext,
     private present: EmbeddedRegistry,
@@ -36,13 +44,12 @@ class LosableRegistry {
     return losable;
   }
 
-  readonly #server: Server = createServer((request, response) => {
-    void buffer(request).then(async (body) => {
-      const { method = 'GET', url = '/' } = request;
-      const answer = await fetch(this.present.url + url, { method, ...(body.length > 0 ? { body } : {}) });
-      response.writeHead(answer.status).end(await answer.text());
-    });
-  });
+  async #pass(request: IncomingMessage): Promise<{ status: number; text: string }> {
+    const body = await buffer(request);
+    const { method = 'GET', url = '/' } = request;
+    const answer = await fetch(this.present.url + url, { method, ...(body.length > 0 ? { body } : {}) });
+    return { status: answer.status, text: await answer.text() };
+  }
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;

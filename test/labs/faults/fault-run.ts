@@ -72,6 +72,9 @@ const BASE_ENVIRONMENT = {
 export class FaultRun {
   readonly findings: Findings;
   readonly ledger = new Ledger();
+  traffic!: Traffic;
+  arrivals!: Arrivals;
+  readonly #archive = new Archive();
   readonly #faults: FaultRecord[] = [];
   readonly #random: Random;
   readonly #patienceMs: number;
@@ -86,10 +89,6 @@ export class FaultRun {
     this.#random = new Random(options.seed);
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
   }
-
-  traffic!: Traffic;
-  readonly #archive = new Archive();
-  arrivals!: Arrivals;
 
   static async start(options: FaultRunOptions): Promise<FaultRun> {
     const environment = { ...BASE_ENVIRONMENT, ...options.environment };

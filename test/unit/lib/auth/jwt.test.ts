@@ -9,6 +9,7 @@ import { type JwtOptions, JwtVerifier } from '../../../../services/lib/auth/jwt.
 import type { Identity } from '../../../../services/lib/grpc/identity.js';
 import { silentLogger } from '../../../../services/lib/logging.js';
 import { defer } from '../../../support/defer.js';
+import { untilTrue } from '../../../support/until-true.js';
 import { AUDIENCE, ISSUER, KeyServer, type SigningKey, signingKey, token } from '../../../support/tokens.js';
 
 const SCOPES = new Set(['alerts:create', 'inbox']);
@@ -30,8 +31,8 @@ class Verifying {
   }
 
   /** At once, or later: whichever it is. */
-  raw(text: string): Identity | Promise<Identity> {
-    return this.#verifier.verify(text, 'somebody', new AbortController().signal);
+  raw(text: string, caller = 'somebody'): Identity | Promise<Identity> {
+    return this.#verifier.verify(text, caller, new AbortController().signal);
   }
 
   async of(text: string): Promise<{ kind: string; subject: string; scopes: string[] }> {
@@ -144,6 +145,41 @@ test('a new key is found when a token names it, and one that is gone counts no m
     await verifying.refuses(await token(forger, 'op01', 'inbox'), 'TOKEN_SIGNATURE', /does not publish/);
   }
   assert.ok(keys.asked <= 3, `asked ${keys.asked} times`);
+});
+
+test('a key that is withdrawn counts no more, also where nobody comes with another', async (t) => {
+  const { key, keys, verifying } = await published(t, { refreshMs: 60_000 });
+  const text = await token(key, 'op01', 'inbox');
+  await verifying.of(text);
+  keys.publish(await signingKey('k2'));
+  t.mock.method(performance, 'now', laterBy(61_000));
+  assert.equal((verifying.raw(text) as Identity).subject, 'op01', 'until the keys are read');
+  await untilTrue(() => keys.asked === 2, { what: 'the keys are asked for' });
+  const isAskedAgain = async () => {
+    const answer = verifying.raw(text);
+    if (!(answer instanceof Promise)) return false;
+    await answer.catch(() => undefined);
+    return true;
+  };
+  await untilTrue(isAskedAgain, { what: 'it is verified again' });
+  await verifying.refuses(text, 'TOKEN_SIGNATURE', /does not publish/);
+});
+
+test('who has many tokens verified is told to come later, and others are served', async (t) => {
+  const { key, verifying } = await published(t);
+  await verifying.of(await token(key, 'op01', 'inbox'));
+  const tokens = await Promise.all(Array.from({ length: 600 }, (_, n) => token(key, `op${n}`, 'inbox')));
+  const outcomes = await Promise.all(
+    tokens.map(async (text) =>
+      Promise.resolve(verifying.raw(text, 'a flood')).then(
+        () => 'verified',
+        (error: { reason: string }) => error.reason,
+      ),
+    ),
+  );
+  assert.deepEqual(new Set(outcomes), new Set(['verified', 'TOO_MANY_TOKENS']));
+  assert.equal(outcomes.filter((outcome) => outcome === 'verified').length, 500);
+  assert.equal((await verifying.of(await token(key, 'op02', 'inbox'))).subject, 'op02');
 });
 
 function laterBy(ms: number): () => number {
