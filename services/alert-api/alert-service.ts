@@ -16,7 +16,7 @@ import type {
   CreateAlertResponse,
 } from '../gen/types.js';
 import type { CallContext } from '../lib/grpc/call-context.js';
-import { callerKey, type Identity } from '../lib/grpc/identity.js';
+import { callerKey, callerName, type Identity } from '../lib/grpc/identity.js';
 import { sent } from '../lib/grpc/status.js';
 import { type Metrics, statusName } from '../lib/telemetry/metrics.js';
 import type { Attributes, Span } from '../lib/telemetry/tracing.js';
@@ -77,7 +77,7 @@ export function alertService({
     signal: AbortSignal,
     read: () => NewAlert,
   ): Promise<NewAlert> {
-    const leave = batcher.room.enter(identity.subject, charactersOf(request));
+    const leave = batcher.room.enter(callerName(identity), charactersOf(request));
     try {
       return await computations.run(callerKey(identity), signal, read);
     } finally {
@@ -91,7 +91,7 @@ export function alertService({
   ): Promise<CreateAlertResponse> {
     const read = () => {
       signal.throwIfAborted();
-      return readCreateAlertRequest(request, identity.subject, traceparent);
+      return readCreateAlertRequest(request, callerName(identity), traceparent);
     };
     const alert = isLarge(request) ? await readInTurn(request, identity, signal, read) : read();
     const result = await batcher.create(alert, signal);

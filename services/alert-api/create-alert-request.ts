@@ -14,8 +14,8 @@ import type { CreateAlertRequest__Output, Recipients__Output } from '../gen/type
 import { wallClock } from '../lib/wall-clock.js';
 
 /**
- * In characters: what is `kept` of a text, and up to where it is `taken` and shortened. At four bytes each the largest
- * alert has 300 KiB of an event's 512, and a request_id 2,576 bytes of the 2,704 that its index takes.
+ * In characters: what is `kept` of a text, and up to where it is `taken` and shortened. The largest alert has 300 KiB
+ * of an event's 512; a request_id with a caller of 128 has 2,576 bytes of the 2,704 that its index takes.
  */
 const LIMITS = {
   requestId: 512,

@@ -36,10 +36,10 @@ export const devIdentity = (metadata: Metadata): Identity => {
  * @throws AlertError UNAUTHENTICATED without one (TOKEN_MISSING), or for what is wrong with it
  */
 export function jwtIdentity(verifier: JwtVerifier): Authenticate {
-  return (metadata, peer, signal) => {
+  return (metadata, peer) => {
     const values = metadata.get('authorization');
     const [, token] = values.length === 1 ? (/^bearer +(\S+)$/i.exec(values[0]!.toString()) ?? []) : [];
-    if (token !== undefined) return verifier.verify(token, peer, signal);
+    if (token !== undefined) return verifier.verify(token, peer);
     const problem = values.length > 1 ? 'has several' : 'has none';
     const message = `the call must have one metadata 'authorization: Bearer <token>'; it ${problem} of that form`;
     throw new AlertError('UNAUTHENTICATED', 'TOKEN_MISSING', message);

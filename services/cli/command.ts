@@ -28,6 +28,7 @@ export interface CallerFlags extends ConnectionFlags {
 
 const ADDRESS_DEFAULT = 'localhost:50051';
 const CALLER_DEFAULT = 'ssom-alert-cli';
+const LOOPBACK = /^((localhost|127\.\d+\.\d+\.\d+|\[::1\]):\d+|unix:.*)$/;
 const ADDRESS = /^((\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5}|(dns|ipv4|ipv6|unix):\S+)$/;
 
 export function addressFlags(command: Command): Command {
@@ -70,7 +71,18 @@ function tlsOf({ environment }: Context, flags: ConnectionFlags): NonNullable<Cl
     throw new UsageError('--cert-file and --key-file go together');
   if (certificate !== undefined)
     return { certificate, key: key!, ...(authorities === undefined ? {} : { authorities }) };
-  return authorities ?? flags.tls ?? environment['SSOM_TLS'] === 'true';
+  const said = environment['SSOM_TLS'] ?? '';
+  if (!['', 'true', 'false'].includes(said)) throw new UsageError(`SSOM_TLS must be true or false, not '${said}'`);
+  return authorities ?? flags.tls ?? said === 'true';
+}
+
+/** Whoever listens on the way could use it. @throws UsageError unless SSOM_TLS=false says that the way is safe */
+function refuseInClear({ environment }: Context, addresses: readonly string[]): void {
+  const remote = addresses.find((address) => !LOOPBACK.test(address));
+  if (remote === undefined || environment['SSOM_TLS'] === 'false') return;
+  throw new UsageError(
+    `a token would go to ${remote} in clear: add --tls or --ca-file, or set SSOM_TLS=false where something else encrypts`,
+  );
 }
 
 function readText(file: string, what: string): string {
@@ -110,6 +122,9 @@ export async function withClient(
   }
   const token = tokenSource(context, flags);
   const tls = tlsOf(context, flags);
+  if (token !== undefined && tls === false) refuseInClear(context, [address, streamAddress]);
+  if (token !== undefined && (flags as CallerFlags).caller !== undefined)
+    throw new UsageError('--caller does not go with a token, which says who calls');
   const signal = context.interrupted();
   let client: AlertClient | undefined;
   try {

@@ -1,7 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import { PROCESS_NAMES, type ProcessName, ROLE_NAMES, STANDALONE } from '../domain/role-names.js';
 import { GROUP_ROLES, groupOf } from '../events/groups.js';
-import { type Config, ConfigError, describeConfig, type Environment, loadConfig } from '../lib/config/load.js';
+import {
+  type Config,
+  ConfigError,
+  describeConfig,
+  type Environment,
+  loadConfig,
+  missingForJwt,
+} from '../lib/config/load.js';
 import { TlsFiles } from '../lib/grpc/tls-files.js';
 import { endOnUnattended, type Service, shutdownSignal } from '../lib/lifecycle.js';
 import { createLogger, type Logger } from '../lib/logging.js';
@@ -73,6 +80,12 @@ function requireBackends(name: ProcessName, config: Config): void {
   );
 }
 
+/** @throws ConfigError if gRPC is served and nobody could be believed */
+function requireIdentity(config: Config, grpcListen: string | undefined): void {
+  const missing = grpcListen === undefined ? [] : missingForJwt(config);
+  if (missing.length > 0) throw new ConfigError(missing);
+}
+
 async function runSingle(
   name: ProcessName,
   role: Role,
@@ -85,8 +98,9 @@ async function runSingle(
     brokers: { bootstrapServers: config.kafkaBootstrapServers, inProcess: false },
     registryUrl: config.schemaRegistryUrl,
   };
-  const runtime = await Runtime.create(config, name, backends, { logger, optional: role.optional ?? [] });
   const grpcListen = config.grpcListen === '' ? role.grpcListen : config.grpcListen;
+  requireIdentity(config, grpcListen);
+  const runtime = await Runtime.create(config, name, backends, { logger, optional: role.optional ?? [] });
   await serve(
     runtime,
     role.create(runtime, { brokerIsNew: false }),
@@ -98,6 +112,7 @@ async function runSingle(
 }
 
 async function runStandalone(config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
+  requireIdentity(config, config.grpcListen);
   const embedded = await startEmbeddedBackends(config, logger);
   try {
     signal.throwIfAborted();
@@ -172,6 +187,9 @@ async function serve(
       address = `${grpcListen.slice(0, grpcListen.lastIndexOf(':'))}:${port}`;
       if (config.authMode === 'dev')
         logger.warn(`AUTH_MODE=dev: every caller at ${address} is believed to be whom it says it is`);
+      else if (tls === undefined)
+        logger.warn(`AUTH_MODE=jwt without GRPC_TLS_CERT_FILE: tokens come to ${address} in clear`);
+      runtime.watchKeys(signal);
     }
     // Standalone is an alert-api itself; with TLS it must be called by the name in its certificate.
     const isPlainStandalone = runtime.role === STANDALONE && config.grpcTlsCertFile === '';

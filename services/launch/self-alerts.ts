@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type AlertClient, createClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
+import { words } from '../lib/auth/claims.js';
+import { claimedSubject } from '../lib/auth/jwt.js';
 import { wallClock } from '../lib/wall-clock.js';
 import type { Alarm, AlertOutcome } from '../runtime/alarms.js';
 import type { Runtime, RuntimeParts } from '../runtime/runtime.js';
@@ -20,13 +22,15 @@ const CALL_MS = 5000;
 
 /** From now on alarms of this process also raise alerts. @param address alert-api, by gRPC */
 export function raiseAlarms(runtime: Runtime, address: string): void {
-  const { authMode, selfAlertToken, selfAlertCaFile } = runtime.config;
-  const ca = selfAlertCaFile === 'system' || selfAlertCaFile === '' ? undefined : readFileSync(selfAlertCaFile, 'utf8');
-  const tls = ca ?? selfAlertCaFile === 'system';
-  const identity = authMode === 'jwt' ? { token: selfAlertToken } : { caller: CALLER };
+  const { authMode, selfAlertTokenFile, selfAlertCaFile, jwtSubjectClaim } = runtime.config;
+  const token = () => readFileSync(selfAlertTokenFile, 'utf8').trim();
+  const isNamed = authMode === 'dev';
+  const tls = ['', 'system'].includes(selfAlertCaFile) ? selfAlertCaFile !== '' : readFileSync(selfAlertCaFile, 'utf8');
+  const identity = isNamed ? { caller: CALLER } : { token };
   const client = createClient({ address, identity, tls, timeoutMs: CALL_MS });
   runtime.onClose('alerts about ourselves', () => client.close());
-  const alerts = new SelfAlerts(runtime, client);
+  const caller = () => (isNamed ? CALLER : claimedSubject(token(), words(jwtSubjectClaim)));
+  const alerts = new SelfAlerts(runtime, client, caller);
   runtime.alarms.onAlarm((alarm) => alerts.raise(alarm));
 }
 
@@ -41,6 +45,8 @@ class SelfAlerts {
   constructor(
     private readonly deps: RuntimeParts<'alarms' | 'config' | 'database' | 'logger' | 'role'>,
     private readonly client: AlertClient,
+    /** Who we are to alert-api, as alerts name their caller. */
+    private readonly caller: () => string | undefined,
   ) {}
 
   raise(alarm: Alarm): void {
@@ -64,7 +70,7 @@ class SelfAlerts {
     const requestIds = [period, period - 1].map((number) => `${alarm.cause.slice(0, CAUSE_MAX)} ${number}`);
     const alertIds = alarm.alertIds.slice(0, IDS_MAX);
     try {
-      const asked = { caller: CALLER, requestIds, periodMs, alertIds };
+      const asked = { caller: this.caller() ?? CALLER, requestIds, periodMs, alertIds };
       const { limitedForMs, others } = await selfAlertState(database, asked);
       if (alertIds.length > 0 && !others) return { outcome: 'own', againInMs: 0 };
       // The period is that of the alert, whoever raised it: one of our own from now on could be silent for twice as

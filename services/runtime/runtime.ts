@@ -3,10 +3,10 @@ import { reflectedFiles } from '../api/reflection.js';
 import { requireOneOf, SCOPES, scopesOf } from '../api/scopes.js';
 import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from '../events/groups.js';
 import { readServiceRules, words } from '../lib/auth/claims.js';
-import { JwtVerifier } from '../lib/auth/jwt.js';
+import { JwtVerifier, VERIFYING_MAX } from '../lib/auth/jwt.js';
 import type { Breaker } from '../lib/breaker.js';
 import type { Config } from '../lib/config/load.js';
-import type { Authenticate, Identity } from '../lib/grpc/identity.js';
+import type { Identity } from '../lib/grpc/identity.js';
 import { GrpcServer } from '../lib/grpc/server.js';
 import { type HttpEndpoint, startHttp } from '../lib/http.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
@@ -74,6 +74,7 @@ export class Runtime {
   readonly jobs: Jobs;
   readonly #closers: Closers;
   readonly #readiness: RoleReadiness;
+  readonly #verifier: JwtVerifier | undefined;
   readonly #breakers: Breakers;
   readonly #kafka: KafkaClients;
   readonly #triages: Triages;
@@ -106,14 +107,15 @@ export class Runtime {
       (state) => breakers.note('schema registry', state),
     );
     breakers.add('schema registry', this.registry.breaker);
+    this.#verifier = verifierBy(config, logger);
     this.grpc = new GrpcServer({
       logger,
       tracing,
       metrics,
-      authenticate: authenticateBy(config, logger),
+      authenticate: this.#verifier === undefined ? devIdentity : jwtIdentity(this.#verifier),
       guard: guardOf,
       database: this.database,
-      reflected: reflectedFiles(),
+      reflected: config.grpcReflection ? reflectedFiles() : undefined,
       maxMessageBytes: config.grpcMaxMessageBytes,
       connectionsMax: config.grpcConnectionsMax,
       callsPerConnectionMax: config.grpcCallsPerConnectionMax,
@@ -201,6 +203,17 @@ export class Runtime {
   databaseReady(signal: AbortSignal): Promise<void> {
     this.#databaseReady ??= this.#awaitDatabase(signal);
     return this.#databaseReady;
+  }
+
+  /** Waits until there are keys to verify tokens with, where they are asked for: readiness follows. */
+  watchKeys(signal: AbortSignal): void {
+    const verifier = this.#verifier;
+    if (verifier === undefined) return;
+    const { metrics, config } = this;
+    metrics.queue('tokens', () => verifier.verifying, VERIFYING_MAX);
+    this.#readiness
+      .untilItWorks('keys for tokens', config.jwtJwks, signal, () => verifier.keys.ready())
+      .catch(() => undefined);
   }
 
   async #awaitDatabase(signal: AbortSignal): Promise<void> {
@@ -291,14 +304,14 @@ async function sayingRefusal(attempt: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A database URL without its password. */
 function guardOf(path: string): (identity: Identity) => void {
   const scopes = scopesOf(path);
   return (identity) => requireOneOf(identity, scopes);
 }
 
-function authenticateBy(config: Config, logger: Logger): Authenticate {
-  if (config.authMode === 'dev') return devIdentity;
+/** Undefined: callers are believed by their names. */
+function verifierBy(config: Config, logger: Logger): JwtVerifier | undefined {
+  if (config.authMode === 'dev') return undefined;
   const jwt = {
     jwks: config.jwtJwks,
     issuers: words(config.jwtIssuer),
@@ -309,12 +322,10 @@ function authenticateBy(config: Config, logger: Logger): Authenticate {
     scopes: new Set(SCOPES),
     refreshMs: config.jwtJwksRefreshMs,
   };
-  const verifier = new JwtVerifier(jwt, logger);
-  // What is wrong with them is known before the first call.
-  verifier.keys.refresh();
-  return jwtIdentity(verifier);
+  return new JwtVerifier(jwt, logger);
 }
 
+/** A database URL without its password. */
 function hostOf(url: string): string {
   try {
     const { host, pathname } = new URL(url);

@@ -13,8 +13,8 @@ export interface RenewedEpoch {
 }
 
 /**
- * Begins a new epoch, after a backup was restored or commits were lost: resume tokens expire, records of the epoch
- * before are set aside, and no number of an alert or of the directory is given twice.
+ * Begins a new epoch, after a restore or lost commits: resume tokens expire, records of the epoch before are set aside,
+ * and no number of an alert or of the directory is given twice. A user's sequence goes on.
  * @throws when there is no room for another jump
  */
 export async function renewEpoch(database: Queryable): Promise<RenewedEpoch> {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { decodeJwt, decodeProtectedHeader, errors, type JWSHeaderParameters, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { AlertError } from '../../domain/errors.js';
-import type { Identity } from '../grpc/identity.js';
+import { type Identity, SUBJECT } from '../grpc/identity.js';
 import type { Logger } from '../logging.js';
+import { SharedRoom } from '../shared-room.js';
 import { Turns } from '../turns.js';
 import { wallClock } from '../wall-clock.js';
 import { claimOf, isService, type ServiceRule } from './claims.js';
@@ -37,11 +38,12 @@ const LENGTH_MAX = 16_384;
 const KEPT_MAX = 20_000;
 /** Signatures that are checked at once: libuv has four threads. */
 const AT_ONCE = 8;
-/** Tokens that wait for it, in all and of one caller. */
-const WAITING_MAX = 2000;
-const WAITING_OF_CALLER_MAX = 500;
+/** Tokens that are being verified; one caller has at most as much of it as stays free, so half of it alone. */
+export const VERIFYING_MAX = 20_000;
 const RETRY_MS = 500;
-const SUBJECT = /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/;
+
+/** What others wait for as well is not given up when one of them has gone. */
+const NEVER = new AbortController().signal;
 
 interface Kept {
   readonly identity: Identity;
@@ -52,9 +54,10 @@ interface Kept {
 export class JwtVerifier {
   readonly keys: KeySet;
   readonly #kept = new LRUCache<string, Kept>({ max: KEPT_MAX });
+  /** By the token's hash: calls that bring the same one share its verification. */
+  readonly #verifying = new Map<string, Promise<Identity>>();
+  readonly #room = new SharedRoom(VERIFYING_MAX);
   readonly #turns = new Turns(AT_ONCE);
-  readonly #waiting = new Map<string, number>();
-  #waitingInAll = 0;
 
   constructor(
     private readonly options: JwtOptions,
@@ -67,9 +70,9 @@ export class JwtVerifier {
    * @param caller whose tokens are verified in turn with those of others, such as a connection's address
    * @returns at once for a token that was verified before
    * @throws AlertError UNAUTHENTICATED saying what is wrong with the token, UNAVAILABLE while there are no keys,
-   * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if too many wait
+   * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if the caller has too many verified at once
    */
-  verify(token: string, caller: string, signal: AbortSignal): Identity | Promise<Identity> {
+  verify(token: string, caller: string): Identity | Promise<Identity> {
     if (token.length > LENGTH_MAX)
       throw refusal('TOKEN_MALFORMED', `has ${token.length} characters, of at most ${LENGTH_MAX}`);
     const hash = createHash('sha256').update(token).digest('base64');
@@ -77,43 +80,47 @@ export class JwtVerifier {
     this.keys.refresh();
     const kept = this.#kept.get(hash);
     if (kept?.generation === this.keys.generation && wallClock() < kept.identity.expiresAt!) return kept.identity;
-    return this.#inTurn(caller, signal, async () => {
-      const identity = await this.#check(token);
-      this.#kept.set(hash, { identity, generation: this.keys.generation });
-      return identity;
-    });
+    return this.#verifying.get(hash) ?? this.#begin(token, hash, caller);
   }
 
-  async #inTurn<T>(caller: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const waiting = this.#waiting.get(caller) ?? 0;
-    if (this.#waitingInAll >= WAITING_MAX || waiting >= WAITING_OF_CALLER_MAX) {
-      const message = `${waiting} tokens of this connection wait to be verified, ${this.#waitingInAll} in all; try again`;
+  /** How many are being verified. */
+  get verifying(): number {
+    return this.#room.taken;
+  }
+
+  #begin(token: string, hash: string, caller: string): Promise<Identity> {
+    if (this.#room.isFullFor(caller)) {
+      const message = `${this.#room.takenBy(caller)} tokens of this connection are being verified; try again later`;
       throw new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_TOKENS', message, { retryAfterMs: RETRY_MS });
     }
-    this.#waitingInAll += 1;
-    this.#waiting.set(caller, waiting + 1);
-    try {
-      return await this.#turns.run('', caller, signal, work);
-    } finally {
-      this.#waitingInAll -= 1;
-      const left = this.#waiting.get(caller)! - 1;
-      if (left > 0) this.#waiting.set(caller, left);
-      else this.#waiting.delete(caller);
-    }
+    const leave = this.#room.take(caller, 1);
+    const verifying = this.#check(token, hash, caller).finally(() => {
+      leave();
+      this.#verifying.delete(hash);
+    });
+    this.#verifying.set(hash, verifying);
+    return verifying;
   }
 
-  async #check(token: string): Promise<Identity> {
+  async #check(token: string, hash: string, caller: string): Promise<Identity> {
     const { issuers, audiences } = this.options;
     try {
-      const { payload } = await jwtVerify(token, this.keys.find, {
-        issuer: [...issuers],
-        audience: [...audiences],
-        algorithms: ALGORITHMS,
-        clockTolerance: SKEW_S,
-        requiredClaims: ['exp'],
-        currentDate: new Date(wallClock()),
-      });
-      return this.#identityOf(payload);
+      // Before the turn: who names a key that nobody knows has to wait for its source, and holds up nobody else.
+      const { key, generation } = await this.keys.find(headerOf(token));
+      const { payload } = await this.#turns.run('', caller, NEVER, () =>
+        jwtVerify(token, key, {
+          issuer: [...issuers],
+          audience: [...audiences],
+          algorithms: ALGORITHMS,
+          clockTolerance: SKEW_S,
+          requiredClaims: ['exp'],
+          currentDate: new Date(wallClock()),
+        }),
+      );
+      const identity = this.#identityOf(payload);
+      // Not if it may have been verified with a key that is withdrawn now.
+      if (generation === this.keys.generation) this.#kept.set(hash, { identity, generation });
+      return identity;
     } catch (error) {
       throw told(error as Error);
     }
@@ -121,8 +128,8 @@ export class JwtVerifier {
 
   #identityOf(claims: JWTPayload): Identity {
     const { subjectClaims, scopeClaims, serviceRules, scopes } = this.options;
-    const subject = firstOf(claims, subjectClaims);
-    if (typeof subject !== 'string' || !SUBJECT.test(subject)) {
+    const subject = subjectOf(claims, subjectClaims);
+    if (subject === undefined) {
       const names = subjectClaims.join(' or ');
       throw refusal('TOKEN_SUBJECT', `must name its subject in ${names}, in 1 to 128 printable ASCII characters`);
     }
@@ -133,6 +140,33 @@ export class JwtVerifier {
       scopes: new Set(granted),
       expiresAt: (claims.exp! + SKEW_S) * 1000,
     };
+  }
+}
+
+/** Without a look at its signature: of our own token. */
+export function claimedSubject(token: string, subjectClaims: readonly string[]): string | undefined {
+  return subjectOf(decodeJwt(token), subjectClaims);
+}
+
+function subjectOf(claims: JWTPayload, names: readonly string[]): string | undefined {
+  const [name, subject] =
+    names.map((each) => [each, claimOf(claims, each)]).find(([, value]) => value !== undefined) ?? [];
+  // An address that its owner did not prove may be anybody's.
+  if (name === 'email' && claims['email_verified'] !== true) return undefined;
+  return typeof subject === 'string' && SUBJECT.test(subject) ? subject : undefined;
+}
+
+/** What a token says of itself; not to be believed. @throws jose's JOSEError */
+function headerOf(token: string): JWSHeaderParameters {
+  try {
+    const header = decodeProtectedHeader(token);
+    // Before its key is looked for: of what cannot be believed anyway nobody is asked.
+    if (typeof header.alg !== 'string' || !ALGORITHMS.includes(header.alg))
+      throw new errors.JOSEAlgNotAllowed('the algorithm is not allowed');
+    return header;
+  } catch (error) {
+    if (error instanceof TypeError) throw new errors.JWSInvalid('no protected header', { cause: error });
+    throw error;
   }
 }
 
@@ -154,8 +188,10 @@ function refusal(reason: string, message: string, cause?: unknown): AlertError {
   return new AlertError('UNAUTHENTICATED', reason, `the token ${message}`, { cause });
 }
 
+const MALFORMED = [errors.JWTInvalid, errors.JWSInvalid, errors.JOSENotSupported];
+
 /** What the caller is told; jose's own words name claims, and never their values. */
-function told(error: Error): AlertError {
+function told(error: Error): Error {
   if (error instanceof AlertError) return error;
   if (error instanceof KeysUnavailable)
     return new AlertError('UNAVAILABLE', 'KEYS_UNAVAILABLE', 'tokens cannot be verified at the moment; try again', {
@@ -177,5 +213,7 @@ function told(error: Error): AlertError {
     return refusal('TOKEN_SIGNATURE', 'does not say with which of several keys it is signed (kid)', error);
   if (error instanceof errors.JOSEAlgNotAllowed)
     return refusal('TOKEN_ALGORITHM', `must be signed with one of ${ALGORITHMS.join(', ')}`, error);
-  return refusal('TOKEN_MALFORMED', 'is no signed JWT', error);
+  if (MALFORMED.some((kind) => error instanceof kind)) return refusal('TOKEN_MALFORMED', 'is no signed JWT', error);
+  // Ours, and none of the caller's.
+  return error;
 }

@@ -3,30 +3,40 @@ import {
   createLocalJWKSet,
   type CryptoKey,
   errors,
-  type FlattenedJWSInput,
   type JSONWebKeySet,
+  type JWK,
   type JWSHeaderParameters,
 } from 'jose';
 import type { Logger } from '../logging.js';
+import { withTimeout } from '../retry.js';
 
 export interface KeySetOptions {
   /** A file, or an http(s) URL. */
   readonly source: string;
   /** How old the keys may get before they are asked for again. */
   readonly refreshMs: number;
+  /** Default 5 s. */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 5000;
-/** A key that nobody knows has the source asked again, at most so often. */
-const ASK_AGAIN_MS = 5000;
+/** So long after an answer, or none, the source is asked no more, whatever keys tokens name. */
+const PAUSE_MS = 5000;
 /** Google's and Entra's key sets have some 5 KiB. */
 const BYTES_MAX = 1_048_576;
 const KEYS_MAX = 100;
 /** Of a shared secret (`oct`) whoever verifies could make tokens. */
 const KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP']);
+/** NIST SP 800-131A; jose refuses to verify with less. */
+const RSA_BITS_MIN = 2048;
 
-type Find = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>;
+export interface FoundKey {
+  readonly key: CryptoKey;
+  /** Of the keys that it is one of. */
+  readonly generation: number;
+}
+
+type Find = (header: JWSHeaderParameters) => Promise<CryptoKey>;
 
 /** There are no keys to verify with: none could be had so far. */
 export class KeysUnavailable extends Error {
@@ -43,11 +53,12 @@ export class KeysUnavailable extends Error {
 export class KeySet {
   #find: Find | undefined;
   #loadedAt = -Infinity;
-  #askedAt = -Infinity;
+  #answeredAt = -Infinity;
   #failure: KeysUnavailable | undefined;
   #loading: Promise<void> | undefined;
   #generation = 0;
-  #text = '';
+  /** The keys, in a form that does not depend on their order. */
+  #known = '';
 
   constructor(
     private readonly options: KeySetOptions,
@@ -64,42 +75,54 @@ export class KeySet {
     if (performance.now() > this.#loadedAt + this.options.refreshMs) void this.#ask().catch(() => undefined);
   }
 
+  /** Resolves when there are keys, be they old. @throws KeysUnavailable */
+  async ready(): Promise<void> {
+    if (this.#find === undefined) await this.#ask();
+  }
+
   /**
-   * The key that a token says it is signed with.
+   * The key that a token says it is signed with. Whoever names an unknown one waits for the source's answer.
    * @throws KeysUnavailable; jose's JWKSNoMatchingKey and JWKSMultipleMatchingKeys
    */
-  readonly find: Find = async (header, token) => {
-    if (this.#find === undefined) await this.#ask();
-    else this.refresh();
+  async find(header: JWSHeaderParameters): Promise<FoundKey> {
+    await this.ready();
+    this.refresh();
     try {
-      return await this.#find!(header, token);
+      return await this.#look(header);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       await this.#ask().catch(() => undefined);
-      return this.#find!(header, token);
+      return this.#look(header);
     }
-  };
+  }
 
-  /** Asks the source, unless that was done just before. @throws KeysUnavailable */
+  async #look(header: JWSHeaderParameters): Promise<FoundKey> {
+    const generation = this.#generation;
+    return { key: await this.#find!(header), generation };
+  }
+
+  /** Asks the source, unless it has just answered, or not. @throws KeysUnavailable */
   #ask(): Promise<void> {
     if (this.#loading !== undefined) return this.#loading;
-    if (performance.now() < this.#askedAt + ASK_AGAIN_MS)
+    if (performance.now() < this.#answeredAt + PAUSE_MS)
       return this.#failure === undefined ? Promise.resolve() : Promise.reject(this.#failure);
-    this.#askedAt = performance.now();
-    this.#loading = this.#load().finally(() => (this.#loading = undefined));
+    this.#loading = this.#load().finally(() => {
+      this.#answeredAt = performance.now();
+      this.#loading = undefined;
+    });
     return this.#loading;
   }
 
   async #load(): Promise<void> {
     const { source } = this.options;
     try {
-      const text = await this.#read();
-      const keys = readKeys(text);
-      if (text !== this.#text) {
-        this.#find = createLocalJWKSet(keys);
-        this.#text = text;
+      const keys = this.#usable(readKeys(await this.#read()));
+      const known = JSON.stringify(keys.map((key) => JSON.stringify(Object.entries(key).sort())).sort());
+      if (known !== this.#known) {
+        this.#find = createLocalJWKSet({ keys });
+        this.#known = known;
         this.#generation += 1;
-        this.logger.info({ source, keys: keys.keys.length }, 'keys for tokens are read');
+        this.logger.info({ source, keys: keys.length }, 'keys for tokens are read');
       }
       this.#loadedAt = performance.now();
       this.#failure = undefined;
@@ -114,9 +137,24 @@ export class KeySet {
     }
   }
 
+  /** @throws Error if there is none */
+  #usable(keys: readonly JWK[]): JWK[] {
+    const usable = keys.filter((key) => {
+      const problem = problemOf(key);
+      if (problem !== undefined)
+        this.logger.warn({ source: this.options.source, kid: key.kid, problem }, 'a key for tokens is left out');
+      return problem === undefined;
+    });
+    if (usable.length === 0) throw new Error('it has no public key of the types RSA, EC or OKP');
+    return usable;
+  }
+
   async #read(): Promise<string> {
     const { source, timeoutMs = TIMEOUT_MS } = this.options;
-    if (!/^https?:/.test(source)) return checkSize(await readFile(source));
+    if (!/^https?:/.test(source)) {
+      const bytes = await withTimeout(readFile(source), timeoutMs, 'reading the file');
+      return checkSize(bytes, bytes.length);
+    }
     const response = await fetch(source, {
       headers: { accept: 'application/jwk-set+json, application/json' },
       redirect: 'error',
@@ -124,33 +162,39 @@ export class KeySet {
     });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     const chunks: Uint8Array[] = [];
-    let bytes = 0;
+    let size = 0;
     for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length;
-      if (bytes > BYTES_MAX) break;
+      size += chunk.length;
+      if (size > BYTES_MAX) break;
       chunks.push(chunk);
     }
-    return checkSize(Buffer.concat(chunks), bytes);
+    return checkSize(Buffer.concat(chunks), size);
   }
 }
 
-function checkSize(bytes: Buffer, size = bytes.length): string {
+function checkSize(bytes: Buffer, size: number): string {
   if (size > BYTES_MAX) throw new Error(`it has more than ${BYTES_MAX} bytes`);
   return bytes.toString();
 }
 
-/** @throws Error saying what is no JWKS of public keys */
-function readKeys(text: string): JSONWebKeySet {
+/** @throws Error saying what is no JSON Web Key Set */
+function readKeys(text: string): JWK[] {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch {
     throw new Error('it is no JSON');
   }
-  const { keys } = Object(parsed) as { keys?: unknown };
+  const { keys } = Object(parsed) as Partial<JSONWebKeySet>;
   if (!Array.isArray(keys)) throw new Error('it is no JSON Web Key Set: it has no list of keys');
   if (keys.length > KEYS_MAX) throw new Error(`it has ${keys.length} keys; at most ${KEYS_MAX} are looked at`);
-  const usable = (keys as unknown[]).filter((key) => KEY_TYPES.has((Object(key) as { kty?: unknown }).kty));
-  if (usable.length === 0) throw new Error('it has no public key of the types RSA, EC or OKP');
-  return { keys: usable } as JSONWebKeySet;
+  return keys.map((key) => Object(key) as JWK);
+}
+
+/** Why tokens are not verified with a key. */
+function problemOf(key: JWK): string | undefined {
+  if (!KEY_TYPES.has(key.kty)) return 'it is none of RSA, EC and OKP';
+  if (key.d !== undefined) return 'it is a private key, which everybody can read now';
+  const bits = key.kty === 'RSA' ? Buffer.from(String(key.n), 'base64url').length * 8 : RSA_BITS_MIN;
+  return bits < RSA_BITS_MIN ? `it has ${bits} bits, less than ${RSA_BITS_MIN}` : undefined;
 }

@@ -19,7 +19,7 @@ export class ConfigError extends Error {
 }
 
 const PREFIXES =
-  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_|JWT_|GRPC_TLS_|PUSH_|FCM_|TRACE_)/;
+  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|CREATE_|RELAY_|AUTH_|JWT_|GRPC_TLS_|GRPC_REFLECTION|PUSH_|FCM_|TRACE_)/;
 /** Not the service's: the Kafka scripts of deploy/ read the first ones, Kubernetes sets the others for its services. */
 const FOREIGN =
   /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|OPTS|COMMAND_CONFIG|PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$|_SERVICE_(HOST|PORT(_.*)?)$|_PORT(_\d+_TCP.*)?$/;
@@ -96,7 +96,10 @@ function contradictions(config: Config): string[] {
   if (config.profile === 'prod' && config.schemaRegistryUrl === '') {
     problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
   }
-  if (config.authMode === 'jwt') problems.push(...missingForJwt(config));
+  if (config.authMode === 'jwt' && config.selfAlerts && config.selfAlertTokenFile === '')
+    problems.push(
+      'ALERT_MONITORING_SELF_ALERT_TOKEN_FILE: is required with AUTH_MODE=jwt and ALERT_MONITORING_SELF_ALERTS',
+    );
   if ((config.grpcTlsCertFile === '') !== (config.grpcTlsKeyFile === ''))
     problems.push('GRPC_TLS_CERT_FILE, GRPC_TLS_KEY_FILE: must be set together, or neither');
   if (config.grpcTlsClientCaFile !== '' && config.grpcTlsCertFile === '')
@@ -128,13 +131,13 @@ function contradictions(config: Config): string[] {
   return problems;
 }
 
-function missingForJwt(config: Config): string[] {
+/** What a role that serves gRPC lacks for AUTH_MODE=jwt; others need none of it. */
+export function missingForJwt(config: Config): string[] {
+  if (config.authMode !== 'jwt') return [];
   const problems: string[] = [];
   const needed = { JWT_JWKS: config.jwtJwks, JWT_ISSUER: config.jwtIssuer, JWT_AUDIENCE: config.jwtAudience };
   for (const [name, value] of Object.entries(needed))
     if (value.trim() === '') problems.push(`${name}: is required with AUTH_MODE=jwt`);
-  if (config.selfAlerts && config.selfAlertToken === '')
-    problems.push('ALERT_MONITORING_SELF_ALERT_TOKEN: is required with AUTH_MODE=jwt and ALERT_MONITORING_SELF_ALERTS');
   if (/^http:/.test(config.jwtJwks) && config.profile === 'prod')
     problems.push(
       'JWT_JWKS: must be an https:// URL or a file in the profile prod: who changes it on its way is everybody',

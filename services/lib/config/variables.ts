@@ -443,11 +443,10 @@ export const variables = {
     '',
     "PEM: the authorities that alert-api's certificate is trusted by, or `system` for those that Node trusts; empty: it is called without TLS.",
   ),
-  selfAlertToken: text(
-    'ALERT_MONITORING_SELF_ALERT_TOKEN',
+  selfAlertTokenFile: text(
+    'ALERT_MONITORING_SELF_ALERT_TOKEN_FILE',
     '',
-    'With AUTH_MODE=jwt: the signed token for those alerts, of the service `ssom-alert` with the scope alerts:create.',
-    { secret: true },
+    'With AUTH_MODE=jwt: the file with the signed token for those alerts, of a service with the scope alerts:create. It is read again for each.',
   ),
   enableMetrics: flag('ALERT_MONITORING_ENABLE_METRICS', true, 'Whether /metrics is served.', {
     spring: 'alert.kafka.monitoring.enable-metrics',
@@ -531,6 +530,12 @@ export const variables = {
     50,
     [1, 1_000_000],
     'Unary calls that one user has running at one process, and calls of one caller about one inbox; one more gets RESOURCE_EXHAUSTED (TOO_MANY_CALLS).',
+  ),
+  grpcReflection: flag(
+    'GRPC_REFLECTION',
+    true,
+    'Whether tools may ask, without a token, which methods and messages there are.',
+    { byProfile: { prod: false } },
   ),
   authMode: choice(
     'AUTH_MODE',

@@ -1,5 +1,8 @@
 import type { Metadata } from '@grpc/grpc-js';
 
+/** Names of users and services; longer ones would not fit the index of request ids (create-alert-request.ts). */
+export const SUBJECT = /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/;
+
 /** Who calls: a user or a service, and what it may do. */
 export interface Identity {
   readonly kind: 'user' | 'service';
@@ -12,11 +15,15 @@ export interface Identity {
 /**
  * Who calls, by what the call brought.
  * @param peer the address that it came from
- * @param signal aborted when nobody waits for the answer any more
  * @returns at once where nothing has to be asked or computed
  * @throws AlertError UNAUTHENTICATED if the call says nobody, or what cannot be believed
  */
-export type Authenticate = (metadata: Metadata, peer: string, signal: AbortSignal) => Identity | Promise<Identity>;
+export type Authenticate = (metadata: Metadata, peer: string) => Identity | Promise<Identity>;
+
+/** Under which name a caller's alerts are stored, and its request ids counted. No service's name begins so. */
+export function callerName({ kind, subject }: Identity): string {
+  return kind === 'user' ? ` ${subject}` : subject;
+}
 
 /** By what callers take turns and share room: a user and a service of one name are two. */
 export function callerKey({ kind, subject }: Identity): string {

@@ -51,8 +51,8 @@ export interface GrpcServerDeps {
    */
   readonly guard: (path: string) => (identity: Identity) => void;
   readonly database: Database;
-  /** What reflection tells, in the form that @grpc/reflection reads. */
-  readonly reflected: PackageDefinition;
+  /** What reflection tells, in the form that @grpc/reflection reads; undefined: there is none. */
+  readonly reflected: PackageDefinition | undefined;
   readonly maxMessageBytes: number;
   /** TCP connections at once, and calls and streams on each. */
   readonly connectionsMax: number;
@@ -97,7 +97,6 @@ type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, un
 /** What calls are refused with, or cut off, while the process ends: another instance may be asked at once. */
 const shuttingDown = (message: string) =>
   new AlertError('UNAVAILABLE', 'SHUTTING_DOWN', message, { retryAfterMs: 200 });
-const callEnded = () => new AlertError('CANCELLED', 'CALL_ENDED', 'the caller has gone, or its deadline is over');
 /** How long the answers of calls that are cut off may take. */
 const FAREWELL_MS = 200;
 
@@ -145,7 +144,7 @@ export class GrpcServer {
     });
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
     addHealth(this.#server, this.#health, (service) => service === '' || this.#services.includes(service));
-    new ReflectionService(deps.reflected).addToServer(this.#server);
+    if (deps.reflected !== undefined) new ReflectionService(deps.reflected).addToServer(this.#server);
   }
 
   #refused(bound: Bound): void {
@@ -292,12 +291,12 @@ export class GrpcServer {
   readonly #admit: grpc.ServerInterceptor = ({ path, responseStream }, call) => {
     const metadata = this.#services.includes(path.split('/')[1]!) ? metadataOf(call) : undefined;
     if (metadata === undefined) return pass(call);
-    const ended = new AbortController();
+    let isCancelled = false;
     const refuse = (error: AlertError) => {
       if (!responseStream) this.deps.metrics.rpc(path, toStatus(error).code, 0);
       call.sendStatus(toStatus(error));
     };
-    const found = this.#identify(path, metadata, call.getPeer(), ended.signal);
+    const found = this.#identify(path, metadata, call.getPeer());
     if (!(found instanceof Promise)) {
       const refusal = found instanceof AlertError ? found : this.#note(metadata, found, responseStream);
       return refusal === undefined
@@ -312,9 +311,9 @@ export class GrpcServer {
               const refusal =
                 identity instanceof AlertError ? identity : this.#note(received, identity, responseStream);
               if (refusal === undefined) deliver(received);
-              else if (!ended.signal.aborted) refuse(refusal);
+              else if (!isCancelled) refuse(refusal);
             }),
-          onCancel: () => ended.abort(callEnded()),
+          onCancel: () => (isCancelled = true),
         }),
     });
   };
@@ -329,7 +328,6 @@ export class GrpcServer {
     path: string,
     metadata: grpc.Metadata,
     peer: string,
-    signal: AbortSignal,
   ): Identity | AlertError | Promise<Identity | AlertError> {
     const told = (error: unknown) => {
       if (error instanceof AlertError) return error;
@@ -337,7 +335,7 @@ export class GrpcServer {
       return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
     };
     try {
-      const found = this.deps.authenticate(metadata, peer, signal);
+      const found = this.deps.authenticate(metadata, peer);
       return found instanceof Promise ? found.catch(told) : found;
     } catch (error) {
       return told(error);
@@ -402,8 +400,9 @@ export class GrpcServer {
     // Each item of a batch listens.
     setMaxListeners(0, running.signal);
     this.#running.add(running);
+    const gone = () => new AlertError('CANCELLED', 'CALL_ENDED', 'the caller has gone, or its deadline is over');
     // Also fires after an answer, when nobody listens any more.
-    call.once('cancelled', () => this.#running.has(running) && running.abort(callEnded()));
+    call.once('cancelled', () => this.#running.has(running) && running.abort(gone()));
     return running;
   }
 

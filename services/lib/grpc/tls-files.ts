@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { experimental, ServerCredentials } from '@grpc/grpc-js';
+import type { ServerCredentials } from '@grpc/grpc-js';
+import { experimental } from '@grpc/grpc-js';
 import { every } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { wallClock } from '../wall-clock.js';
@@ -61,7 +62,7 @@ export class TlsFiles implements Provider {
   get credentials(): ServerCredentials {
     const isMutual = this.options.clientCaFile !== undefined;
     // Up to 1.14.7 its first argument is the identity, whatever its types call it.
-    return experimental.createCertificateProviderServerCredentials(this, (isMutual ? this : null) as never, isMutual);
+    return experimental.createCertificateProviderServerCredentials(this, isMutual ? this : null, isMutual);
   }
 
   /** Looks for other files until the signal aborts. */
@@ -132,13 +133,13 @@ async function readContents({ certFile, keyFile, clientCaFile }: TlsFilesOptions
     readPem(keyFile),
     clientCaFile === undefined ? undefined : readPem(clientCaFile),
   ]);
-  const { validFrom, validTo } = parsed(certFile, cert);
+  const { validFrom, validTo } = certificatesOf(certFile, cert);
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
   if (to <= wallClock()) throw new Error(`the certificate in ${certFile} has expired (${validTo})`);
   if (from > wallClock()) throw new Error(`the certificate in ${certFile} is not valid yet (from ${validFrom})`);
-  if (ca !== undefined) parsed(clientCaFile!, ca);
+  if (ca !== undefined) certificatesOf(clientCaFile!, ca);
   try {
-    createSecureContext({ cert, key });
+    createSecureContext({ cert, key, ca });
   } catch (error) {
     throw new Error(`the key in ${keyFile} and the certificate in ${certFile} do not fit`, { cause: error });
   }
@@ -153,11 +154,17 @@ async function readPem(file: string): Promise<Buffer> {
   }
 }
 
-/** The first certificate of a PEM file. */
-function parsed(file: string, pem: Buffer): X509Certificate {
+/** The first certificate of a PEM file. @throws Error unless all can be read: Node leaves out the others */
+function certificatesOf(file: string, pem: Buffer): X509Certificate {
+  const blocks = pem
+    .toString()
+    .split(/(?=-----BEGIN )/)
+    .filter((block) => block.startsWith('-----BEGIN '));
   try {
-    return new X509Certificate(pem);
+    const [first] = blocks.map((block) => new X509Certificate(block));
+    if (first !== undefined) return first;
   } catch (error) {
-    throw new Error(`${file} has no certificate in PEM`, { cause: error });
+    throw new Error(`${file} has a certificate that is not whole, or no PEM`, { cause: error });
   }
+  throw new Error(`${file} has no certificate in PEM`);
 }

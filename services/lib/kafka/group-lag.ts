@@ -1,6 +1,7 @@
 import type { Logger } from '../logging.js';
 import type { Brokers, KafkaConfig } from './client-config.js';
 import { Consumer } from './consumer.js';
+import { UnknownTopic } from './topic-offsets.js';
 
 export interface WatchedGroup {
   readonly group: string;
@@ -51,8 +52,9 @@ export class GroupLag {
       this.#failedLooks = 0;
     } catch (error) {
       this.#lags = [];
-      this.#failedLooks += 1;
-      if (this.#failedLooks % FAILED_LOOKS === 0) await this.#renew();
+      // Where a topic is not there brokers answer.
+      this.#failedLooks = error instanceof UnknownTopic ? 0 : this.#failedLooks + 1;
+      if (this.#failedLooks > 0 && this.#failedLooks % FAILED_LOOKS === 0) await this.#renew();
       throw error;
     }
   }
@@ -60,7 +62,9 @@ export class GroupLag {
   /** @throws in an outage, when no new client finds a broker either: the old ones stay */
   async #renew(): Promise<void> {
     for (const [groupId, old] of this.#observers) {
-      this.#observers.set(groupId, await this.#connect(groupId));
+      const fresh = await this.#connect(groupId);
+      if (this.#closed) return fresh.close();
+      this.#observers.set(groupId, fresh);
       this.logger.warn({ group: groupId }, "the client that asks for a group's lag is replaced");
       await old.close();
     }

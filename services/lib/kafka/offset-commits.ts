@@ -3,8 +3,8 @@ import type { ConsumerClient } from './consumer-client.js';
 import { partitionName, type PartitionOffset } from './incoming-record.js';
 
 /**
- * A consumer commits at most this often. Each commit is an append to a topic of Kafka's own: at 200 alerts/s, one a
- * batch and group made 600 appends/s, more than the alerts themselves.
+ * A consumer commits at most this often: one a batch made 600 appends/s at 200 alerts/s, more than the alerts
+ * themselves. What was handled and not committed comes again after a crash, without effect.
  */
 const COMMIT_INTERVAL_MS = 100;
 

@@ -307,8 +307,8 @@ export class Producer {
   }
 
   /**
-   * After a cluster was wiped, librdkafka ignores leaders as outdated until the delivery time-out, again and again.
-   * Brokers that answer while old records stay unacknowledged give that away.
+   * After a cluster was wiped, librdkafka ignores some leaders as outdated, again and again. Brokers that answer while
+   * old records stay unacknowledged give that away; that others are acknowledged says nothing.
    */
   async #watch(): Promise<void> {
     const client = this.#client;

@@ -20,6 +20,7 @@ export class TopicWatch {
   #missing: readonly string[] = [];
   #admin: Admin | undefined;
   #failedLooks = 0;
+  #asking = false;
 
   constructor(
     private readonly brokers: Brokers,
@@ -37,7 +38,11 @@ export class TopicWatch {
     const remade: string[] = [];
     const described = await this.#describe().catch((error: unknown) => {
       this.#failedLooks += 1;
-      if (this.#failedLooks % FAILED_LOOKS === 0) this.close();
+      // While it is being asked it is not let go: that would wait for the answer, and nothing else would run.
+      if (this.#failedLooks >= FAILED_LOOKS && !this.#asking) {
+        this.#failedLooks = 0;
+        this.close();
+      }
       throw error;
     });
     this.#failedLooks = 0;
@@ -74,7 +79,9 @@ export class TopicWatch {
     });
     const admin = this.#admin;
     const described = new Promise<{ name: string; id: string }[]>((resolve, reject) => {
+      this.#asking = true;
       admin.describeTopics([...this.topics], { timeout: REQUEST_MS }, (error, topics) => {
+        this.#asking = false;
         if (error) return reject(error);
         for (const topic of topics) this.#noteError(topic);
         const found = topics.filter((topic) => topic.error === undefined && topic.partitions.length > 0);

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ConfigError, describeConfig, type Environment, loadConfig } from '../../../../services/lib/config/load.js';
+import {
+  ConfigError,
+  describeConfig,
+  type Environment,
+  loadConfig,
+  missingForJwt,
+} from '../../../../services/lib/config/load.js';
 import { temporaryFolder } from '../../../support/cleanup.js';
 
 function problems(environment: Environment): readonly string[] {
@@ -97,17 +103,21 @@ test('a problem says what would be right', () => {
 test('what contradicts itself', () => {
   const prod = { PROFILE: 'prod', DATABASE_URL: 'postgres://db/ssom', SCHEMA_REGISTRY_URL: 'http://r:1' };
   assert.deepEqual(named({ PROFILE: 'prod', AUTH_MODE: 'dev' }), ['DATABASE_URL', 'SCHEMA_REGISTRY_URL']);
-  assert.deepEqual(named(prod), ['JWT_JWKS', 'JWT_ISSUER', 'JWT_AUDIENCE']);
+  assert.deepEqual(named(prod), [], 'roles without gRPC, and tools, need no more');
+  const missing = (environment: Record<string, string>) =>
+    missingForJwt(loadConfig({ ...prod, ...environment })).map((problem) => problem.split(':')[0]);
+  assert.deepEqual(missing({}), ['JWT_JWKS', 'JWT_ISSUER', 'JWT_AUDIENCE']);
   const jwt = {
     JWT_JWKS: 'https://login.example/keys',
     JWT_ISSUER: 'https://login.example',
     JWT_AUDIENCE: 'ssom-alert',
   };
-  assert.deepEqual(named({ ...prod, ...jwt }), []);
-  assert.deepEqual(named({ ...prod, ...jwt, JWT_JWKS: 'http://login.example/keys' }), ['JWT_JWKS']);
-  assert.deepEqual(named({ ...prod, ...jwt, JWT_SERVICE_CLAIM: '=x' }), ['JWT_SERVICE_CLAIM']);
+  assert.deepEqual(missing(jwt), []);
+  assert.deepEqual(missing({ ...jwt, JWT_JWKS: 'http://login.example/keys' }), ['JWT_JWKS']);
+  assert.deepEqual(missing({ ...jwt, JWT_SERVICE_CLAIM: '=x' }), ['JWT_SERVICE_CLAIM']);
+  assert.deepEqual(missing({ AUTH_MODE: 'dev' }), []);
   const selfAlerts = { ...prod, ...jwt, ALERT_MONITORING_SELF_ALERTS: 'true' };
-  assert.deepEqual(named(selfAlerts), ['ALERT_MONITORING_SELF_ALERT_TOKEN']);
+  assert.deepEqual(named(selfAlerts), ['ALERT_MONITORING_SELF_ALERT_TOKEN_FILE']);
   assert.deepEqual(named({ KAFKA_SECURITY_PROTOCOL: 'SASL_SSL' }), ['KAFKA_SASL_USERNAME']);
   assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '8999' }), ['KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS']);
   assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '9000' }), []);

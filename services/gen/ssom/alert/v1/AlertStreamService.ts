@@ -18,7 +18,8 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * 
    * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
    * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
-   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
+   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), UNAUTHENTICATED (TOKEN_EXPIRED: connect again, with a fresh token and the
+   * last resume_token, which the status details have too), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
    * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE
    * (RESUME_TOKEN_EXPIRED: older than what is kept, or of before a backup was restored; RESUME_TOKEN_AHEAD: beyond the inbox.
    * Forget what you have and start without a token, with STREAM_START_BEGINNING), or NOT_FOUND (no such user).
@@ -34,7 +35,8 @@ export interface AlertStreamServiceClient extends grpc.Client {
    * 
    * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
    * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
-   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
+   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), UNAUTHENTICATED (TOKEN_EXPIRED: connect again, with a fresh token and the
+   * last resume_token, which the status details have too), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
    * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE
    * (RESUME_TOKEN_EXPIRED: older than what is kept, or of before a backup was restored; RESUME_TOKEN_AHEAD: beyond the inbox.
    * Forget what you have and start without a token, with STREAM_START_BEGINNING), or NOT_FOUND (no such user).
@@ -57,7 +59,8 @@ export interface AlertStreamServiceHandlers extends grpc.UntypedServiceImplement
    * 
    * The stream ends with UNAVAILABLE (SHUTTING_DOWN, STREAM_MAX_AGE: connect again, with the last resume_token; the status
    * details have it too), RESOURCE_EXHAUSTED (STREAM_STALLED: nothing was read for two minutes; TOO_MANY_STREAMS,
-   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
+   * TOO_MANY_STREAMS_OF_USER: later, or elsewhere), UNAUTHENTICATED (TOKEN_EXPIRED: connect again, with a fresh token and the
+   * last resume_token, which the status details have too), INVALID_ARGUMENT (a token that cannot be decoded), PERMISSION_DENIED
    * (somebody else's inbox or token, or the user became inactive), OUT_OF_RANGE
    * (RESUME_TOKEN_EXPIRED: older than what is kept, or of before a backup was restored; RESUME_TOKEN_AHEAD: beyond the inbox.
    * Forget what you have and start without a token, with STREAM_START_BEGINNING), or NOT_FOUND (no such user).
