@@ -151,7 +151,6 @@ export function alertService({
     },
 
     async ListAlerts(request, call) {
-      const { identity } = call;
       const database = call.database.bulk;
       const limit = readPageSize(request.pageSize);
       const from = readPageToken(request.pageToken, 'number') ?? Number.MAX_SAFE_INTEGER;

@@ -55,8 +55,8 @@ function connect(t: TestContext, address: string, tls: NonNullable<ClientOptions
 }
 
 async function nextToken(stream: AsyncIterator<{ resumeToken: string }>): Promise<string | undefined> {
-  const { done, value } = await stream.next();
-  return done === true ? undefined : value.resumeToken;
+  const next = await stream.next();
+  return next.done === true ? undefined : next.value.resumeToken;
 }
 
 const answers = async (client: AlertClient) => (await client.getUnreadCount({})).unreadCount === 3;
