@@ -133,7 +133,7 @@ export class JwtVerifier {
       const names = subjectClaims.join(' or ');
       throw refusal('TOKEN_SUBJECT', `must name its subject in ${names}, in 1 to 128 printable ASCII characters`);
     }
-    const granted = scopesOf(firstOf(claims, scopeClaims)).filter((scope) => scopes.has(scope));
+    const granted = scopesOf(firstOf(claims, scopeClaims)?.value).filter((scope) => scopes.has(scope));
     return {
       kind: serviceRules.some((rule) => isService(claims, rule)) ? 'service' : 'user',
       subject,
@@ -149,8 +149,7 @@ export function claimedSubject(token: string, subjectClaims: readonly string[]):
 }
 
 function subjectOf(claims: JWTPayload, names: readonly string[]): string | undefined {
-  const [name, subject] =
-    names.map((each) => [each, claimOf(claims, each)]).find(([, value]) => value !== undefined) ?? [];
+  const { name, value: subject } = firstOf(claims, names) ?? {};
   // An address that its owner did not prove may be anybody's.
   if (name === 'email' && claims['email_verified'] !== true) return undefined;
   return typeof subject === 'string' && SUBJECT.test(subject) ? subject : undefined;
@@ -170,12 +169,8 @@ function headerOf(token: string): JWSHeaderParameters {
   }
 }
 
-function firstOf(claims: JWTPayload, names: readonly string[]): unknown {
-  for (const name of names) {
-    const value = claimOf(claims, name);
-    if (value !== undefined) return value;
-  }
-  return undefined;
+function firstOf(claims: JWTPayload, names: readonly string[]): { name: string; value: unknown } | undefined {
+  return names.map((name) => ({ name, value: claimOf(claims, name) })).find(({ value }) => value !== undefined);
 }
 
 /** A string of scopes between spaces (RFC 8693), or a list. */

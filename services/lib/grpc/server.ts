@@ -11,13 +11,13 @@ import { ATTR, TRACEPARENT } from '../telemetry/names.js';
 import { StatementSpans } from '../telemetry/statements.js';
 import { failSpan, type Span, SpanKind, traceparentOf, type Tracing, validTraceparent } from '../telemetry/tracing.js';
 import type { EventLoopTurns } from '../turns.js';
+import { Admission } from './admission.js';
 import { CallContext } from './call-context.js';
 import { boundConnections } from './connections.js';
 import { addHealth } from './health.js';
 import { type Authenticate, callerKey, type Identity } from './identity.js';
 import { LargeRequests, leavingLargeUnread, UnreadRequest } from './large-requests.js';
-import { OpenStreams, pass } from './open-streams.js';
-import { metadataOf } from './reset-call.js';
+import { OpenStreams } from './open-streams.js';
 import { RunningCalls } from './running-calls.js';
 import { toStatus } from './status.js';
 
@@ -117,8 +117,7 @@ export class GrpcServer {
   readonly #large: LargeRequests;
   readonly #watches: OpenStreams;
   readonly #reflections: OpenStreams;
-  /** Who calls, as found before the request was read. */
-  readonly #identities = new WeakMap<grpc.Metadata, Identity>();
+  readonly #admission: Admission;
   readonly #refusals = new Map<Bound, number>(BOUNDS.map((bound) => [bound, 0]));
   /** Of the calls that run, to be aborted when they are cut off. */
   readonly #running = new Set<AbortController>();
@@ -132,6 +131,11 @@ export class GrpcServer {
     this.#large = new LargeRequests(refused('large_requests'));
     this.#watches = new OpenStreams({ ...HEALTH_WATCHES, onRefused: refused('health_watches') });
     this.#reflections = new OpenStreams({ ...REFLECTIONS, onRefused: refused('reflections') });
+    this.#admission = new Admission({
+      ...deps,
+      isOurs: (path) => this.#services.includes(path.split('/')[1]!),
+      refusal: (identity) => this.#callsOf(identity).refusal(identity.subject),
+    });
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': deps.maxMessageBytes,
       'grpc.max_send_message_length': -1,
@@ -140,7 +144,7 @@ export class GrpcServer {
       // A peer that does not answer a ping in 20 s is gone, and its streams end.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
-      interceptors: [this.#watches.interceptor, this.#reflections.interceptor, this.#admit],
+      interceptors: [this.#watches.interceptor, this.#reflections.interceptor, this.#admission.interceptor],
     });
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
     addHealth(this.#server, this.#health, (service) => service === '' || this.#services.includes(service));
@@ -284,64 +288,6 @@ export class GrpcServer {
     };
   }
 
-  /**
-   * Finds out who calls before the request is read, and refuses who has as many calls running as it may: a batch of 500
-   * takes as long to decode as 50 others to serve.
-   */
-  readonly #admit: grpc.ServerInterceptor = ({ path, responseStream }, call) => {
-    const metadata = this.#services.includes(path.split('/')[1]!) ? metadataOf(call) : undefined;
-    if (metadata === undefined) return pass(call);
-    let isCancelled = false;
-    const refuse = (error: AlertError) => {
-      if (!responseStream) this.deps.metrics.rpc(path, toStatus(error).code, 0);
-      call.sendStatus(toStatus(error));
-    };
-    const found = this.#identify(path, metadata, call.getPeer());
-    if (!(found instanceof Promise)) {
-      const refusal = found instanceof AlertError ? found : this.#note(metadata, found, responseStream);
-      return refusal === undefined
-        ? pass(call)
-        : new grpc.ServerInterceptingCall(call, { start: () => refuse(refusal) });
-    }
-    return new grpc.ServerInterceptingCall(call, {
-      start: (next) =>
-        next({
-          onReceiveMetadata: (received, deliver) =>
-            void found.then((identity) => {
-              const refusal =
-                identity instanceof AlertError ? identity : this.#note(received, identity, responseStream);
-              if (refusal === undefined) deliver(received);
-              else if (!isCancelled) refuse(refusal);
-            }),
-          onCancel: () => (isCancelled = true),
-        }),
-    });
-  };
-
-  #note(metadata: grpc.Metadata, identity: Identity, isStream: boolean): AlertError | undefined {
-    this.#identities.set(metadata, identity);
-    return isStream ? undefined : this.#callsOf(identity).refusal(identity.subject);
-  }
-
-  /** An error is returned: one that nobody waits for yet must not end the process. */
-  #identify(
-    path: string,
-    metadata: grpc.Metadata,
-    peer: string,
-  ): Identity | AlertError | Promise<Identity | AlertError> {
-    const told = (error: unknown) => {
-      if (error instanceof AlertError) return error;
-      this.deps.logger.error({ method: path, err: error }, 'a caller could not be identified');
-      return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
-    };
-    try {
-      const found = this.deps.authenticate(metadata, peer);
-      return found instanceof Promise ? found.catch(told) : found;
-    } catch (error) {
-      return told(error);
-    }
-  }
-
   #callsOf({ kind }: Identity): RunningCalls {
     return kind === 'user' ? this.users : this.#callers;
   }
@@ -409,7 +355,7 @@ export class GrpcServer {
   #open(path: string, call: Call, signal: AbortSignal): CallContext | AlertError {
     const { tracing } = this.deps;
     if (this.#isEnding) return shuttingDown('this server shuts down; try again');
-    const identity = this.#identities.get(call.metadata);
+    const identity = this.#admission.identityOf(call.metadata);
     if (identity === undefined)
       return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
     if (!tracing.enabled) return new CallContext(path, identity, signal, this.deps);

@@ -4,11 +4,9 @@ import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import { METHOD_SCOPES, methodPaths, SCOPES, scopesOf } from '../../../services/api/scopes.js';
 import { statusDetails } from '../../../services/lib/grpc/status.js';
-import { upsertUsers } from '../../../services/store/directory.js';
 import { defer } from '../../support/defer.js';
-import { SMALL_DIRECTORY } from '../../support/directory.js';
-import { startTestCluster } from '../../support/in-process.js';
-import { AUDIENCE, ISSUER, KeyServer, type SigningKey, signingKey, token } from '../../support/tokens.js';
+import { startJwtCluster } from '../../support/jwt-cluster.js';
+import { type SigningKey, signingKey, token } from '../../support/tokens.js';
 
 type Definition = grpc.MethodDefinition<object, object>;
 
@@ -98,11 +96,7 @@ async function attempts(key: SigningKey): Promise<Attempt[]> {
 }
 
 async function start(t: TestContext) {
-  const key = await signingKey('k1');
-  const keys = await KeyServer.start(t, key);
-  const env = { AUTH_MODE: 'jwt', JWT_JWKS: keys.url, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE };
-  const cluster = await startTestCluster(t, env);
-  await upsertUsers(cluster.store.database, SMALL_DIRECTORY);
+  const { cluster, key } = await startJwtCluster(t);
   const [alertApi, gateway] = [await cluster.start('alert-api'), await cluster.start('stream-gateway')];
   const addressOf = ({ path }: Definition) =>
     path.startsWith('/ssom.alert.v1.AlertStreamService/') ? gateway.address : alertApi.address;

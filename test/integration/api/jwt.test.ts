@@ -7,21 +7,15 @@ import { main } from '../../../services/cli/cli.js';
 import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { TokenSource } from '../../../services/client/identity.js';
 import type { StreamEvent } from '../../../services/client/stream.js';
-import { upsertUsers } from '../../../services/store/directory.js';
 import { alertRequest } from '../../support/alerts.js';
 import { defer } from '../../support/defer.js';
-import { SMALL_DIRECTORY } from '../../support/directory.js';
-import { startTestCluster } from '../../support/in-process.js';
-import { AUDIENCE, ISSUER, KeyServer, signingKey, token } from '../../support/tokens.js';
+import { startJwtCluster } from '../../support/jwt-cluster.js';
+import { signingKey, token } from '../../support/tokens.js';
 import { untilTrue } from '../../support/until-true.js';
 import { fakeContext } from '../../unit/cli/fake-context.js';
 
 async function start(t: TestContext) {
-  const key = await signingKey('k1');
-  const keys = await KeyServer.start(t, key);
-  const env = { AUTH_MODE: 'jwt', JWT_JWKS: keys.url, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE };
-  const cluster = await startTestCluster(t, env);
-  await upsertUsers(cluster.store.database, SMALL_DIRECTORY);
+  const { cluster, key } = await startJwtCluster(t);
   const alertApi = await cluster.start('alert-api');
   const as = (source: TokenSource, streamAddress = alertApi.address): AlertClient => {
     const client = createClient({ address: alertApi.address, streamAddress, identity: { token: source } });
