@@ -5,7 +5,7 @@ import { createFanout } from '../fanout/fanout.js';
 import type { Config } from '../lib/config/load.js';
 import type { Service } from '../lib/lifecycle.js';
 import { createMaintenance } from '../maintenance/maintenance.js';
-import { checkCredentials, createPush } from '../push/push.js';
+import { createPush, problemsOfCredentials } from '../push/push.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { RecipientResolver } from '../store/recipient-resolver.js';
 import { createStreamGateway } from '../stream-gateway/stream-gateway.js';
@@ -23,8 +23,8 @@ export interface Role {
   readonly httpListen: string;
   /** What it can do without. */
   readonly optional?: readonly string[];
-  /** @throws ConfigError if the configuration lacks what this role alone needs */
-  readonly checkConfig?: (config: Config) => void;
+  /** What the configuration lacks that this role alone needs: problems, each beginning with its variable. */
+  readonly problemsOf?: (config: Config) => string[];
 }
 
 /** Runs several services as one. */
@@ -57,6 +57,6 @@ export const ROLES: Readonly<Record<RoleName, Role>> = {
     httpListen: '127.0.0.1:9465',
   },
   delivery: { create: createDelivery, httpListen: '127.0.0.1:9466' },
-  push: { create: createPush, httpListen: '127.0.0.1:9467', checkConfig: checkCredentials },
+  push: { create: createPush, httpListen: '127.0.0.1:9467', problemsOf: problemsOfCredentials },
   'stream-gateway': { create: createStreamGateway, grpcListen: '127.0.0.1:50052', httpListen: '127.0.0.1:9468' },
 };

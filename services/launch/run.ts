@@ -29,9 +29,7 @@ export async function runRole(name: string, environment: Environment): Promise<n
   }
   let config: Config;
   try {
-    config = loadConfig(environment);
-    requireBackends(name, config);
-    for (const role of rolesOf(name)) role.checkConfig?.(config);
+    config = loadConfig(environment, {}, (read) => missingFor(name, read));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -63,27 +61,32 @@ function isProcessName(name: string): name is ProcessName {
   return (PROCESS_NAMES as readonly string[]).includes(name);
 }
 
-/** A role of its own has no PostgreSQL, broker or registry inside it: all three must be named. */
-function requireBackends(name: ProcessName, config: Config): void {
-  if (name === STANDALONE) return;
-  const missing = [
-    config.databaseUrl === '' && 'DATABASE_URL',
-    config.kafkaBootstrapServers === '' && 'KAFKA_BOOTSTRAP_SERVERS',
-    config.schemaRegistryUrl === '' && 'SCHEMA_REGISTRY_URL',
-  ].filter((variable) => variable !== false);
-  if (missing.length === 0) return;
-  throw new ConfigError(
-    missing.map(
-      (variable) =>
-        `${variable}: is required for the role ${name}; set it, or PROFILE=dev for the local stack's addresses`,
-    ),
-  );
+/** What the roles of a process lack: problems, each beginning with its variable. */
+function missingFor(name: ProcessName, config: Config): string[] {
+  const roles = rolesOf(name);
+  const servesGrpc = config.grpcListen !== '' || roles.some(({ grpcListen }) => grpcListen !== undefined);
+  return [
+    ...missingBackends(name, config),
+    ...(servesGrpc ? missingForJwt(config) : []),
+    ...roles.flatMap((role) => role.problemsOf?.(config) ?? []),
+  ];
 }
 
-/** @throws ConfigError if gRPC is served and nobody could be believed */
-function requireIdentity(config: Config, grpcListen: string | undefined): void {
-  const missing = grpcListen === undefined ? [] : missingForJwt(config);
-  if (missing.length > 0) throw new ConfigError(missing);
+/** A role of its own has no PostgreSQL, broker or registry inside it: all three must be named. */
+function missingBackends(name: ProcessName, config: Config): string[] {
+  if (name === STANDALONE) return [];
+  const { databaseUrl, kafkaBootstrapServers, schemaRegistryUrl } = config;
+  const needed = {
+    DATABASE_URL: databaseUrl,
+    KAFKA_BOOTSTRAP_SERVERS: kafkaBootstrapServers,
+    SCHEMA_REGISTRY_URL: schemaRegistryUrl,
+  };
+  return Object.entries(needed)
+    .filter(([, value]) => value === '')
+    .map(
+      ([variable]) =>
+        `${variable}: is required for the role ${name}; set it, or PROFILE=dev for the local stack's addresses`,
+    );
 }
 
 async function runSingle(
@@ -99,7 +102,6 @@ async function runSingle(
     registryUrl: config.schemaRegistryUrl,
   };
   const grpcListen = config.grpcListen === '' ? role.grpcListen : config.grpcListen;
-  requireIdentity(config, grpcListen);
   const runtime = await Runtime.create(config, name, backends, { logger, optional: role.optional ?? [] });
   await serve(
     runtime,
@@ -112,7 +114,6 @@ async function runSingle(
 }
 
 async function runStandalone(config: Config, logger: Logger, signal: AbortSignal): Promise<void> {
-  requireIdentity(config, config.grpcListen);
   const embedded = await startEmbeddedBackends(config, logger);
   try {
     signal.throwIfAborted();

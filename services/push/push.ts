@@ -1,5 +1,5 @@
 import { groupOf } from '../events/groups.js';
-import { type Config, ConfigError } from '../lib/config/load.js';
+import type { Config } from '../lib/config/load.js';
 import { BatchLoop } from '../lib/kafka/batch-loop.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import type { Handled } from '../lib/kafka/triage.js';
@@ -12,13 +12,14 @@ import { PushPlanner } from './push-planner.js';
 /** Nobody waits for what is only read: a broker may gather this much, or half a second's worth, before it answers. */
 const PATIENT_FETCH_BYTES = 65_536;
 
-/** @throws ConfigError if the file that FCM_CREDENTIALS names is no service account's */
-export function checkCredentials({ fcmCredentials }: Pick<Config, 'fcmCredentials'>): void {
-  if (fcmCredentials === '' || fcmCredentials === 'application-default') return;
+/** What is wrong with the file that FCM_CREDENTIALS names, if it is no service account's. */
+export function problemsOfCredentials({ fcmCredentials }: Pick<Config, 'fcmCredentials'>): string[] {
+  if (fcmCredentials === '' || fcmCredentials === 'application-default') return [];
   try {
     readCredential(fcmCredentials);
+    return [];
   } catch (error) {
-    throw new ConfigError([(error as Error).message]);
+    return [(error as Error).message];
   }
 }
 

@@ -26,9 +26,14 @@ const FOREIGN =
 
 /**
  * Reads the configuration from environment variables.
+ * @param needs what else who reads it needs: problems, each beginning with its variable
  * @throws ConfigError with all problems together
  */
-export function loadConfig(environment: Environment, overrides: Partial<Config> = {}): Config {
+export function loadConfig(
+  environment: Environment,
+  overrides: Partial<Config> = {},
+  needs: (config: Config) => readonly string[] = () => [],
+): Config {
   const problems: string[] = [];
   const profile = readProfile(environment, overrides);
   const config: Record<string, unknown> = {};
@@ -52,9 +57,13 @@ export function loadConfig(environment: Environment, overrides: Partial<Config> 
   }
   const complete = config as unknown as Config;
   problems.push(...contradictions(complete), ...contradictionsOfStandard(environment));
+  const said = new Set(problems.map(variableOf));
+  problems.push(...needs(complete).filter((problem) => !said.has(variableOf(problem))));
   if (problems.length > 0) throw new ConfigError(problems);
   return complete;
 }
+
+const variableOf = (problem: string) => problem.split(':')[0];
 
 function readProfile(environment: Environment, overrides: Partial<Config>): Profile {
   const wanted = overrides.profile ?? environment['PROFILE'] ?? variables.profile.base;

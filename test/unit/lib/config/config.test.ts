@@ -124,6 +124,20 @@ test('what contradicts itself', () => {
   assert.deepEqual(problems({ KAFKA_TOPIC_USER_ALERT: 'same', KAFKA_TOPIC_INBOX_CHANGE: 'same' }).length, 1);
 });
 
+test('what a role needs besides is said with all else, and no variable twice', () => {
+  const needs = () => ['DATABASE_URL: is required for the role delivery', 'JWT_JWKS: is required'];
+  assert.throws(() => loadConfig({ PROFILE: 'prod', KAFKA_PRODUCER_RETRIES: '-1' }, {}, needs), {
+    message: new RegExp(
+      'KAFKA_PRODUCER_RETRIES: .*DATABASE_URL: is required in the profile prod.*SCHEMA_REGISTRY_URL: .*JWT_JWKS: is required$',
+      's',
+    ),
+  });
+  assert.throws(
+    () => loadConfig({ PROFILE: 'prod' }, {}, needs),
+    ({ problems: all }: ConfigError) => all.length === 3,
+  );
+});
+
 test('AUTH_MODE=dev does not listen beyond loopback unless told twice', () => {
   for (const listen of ['0.0.0.0:50051', '[::]:50051', '10.0.0.5:50051', 'alerts.example.com:50051', '127.evil.com:1'])
     assert.deepEqual(named({ GRPC_LISTEN: listen }), ['GRPC_LISTEN'], listen);
