@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { RoleName } from '../../services/domain/role-names.js';
 import { ROLES } from '../../services/launch/roles.js';
@@ -85,6 +86,7 @@ export class TestCluster {
     const port = await runtime.grpc.listen('127.0.0.1:0');
     const { address: http } = await runtime.serveHttp('127.0.0.1:0');
     const controller = new AbortController();
+    setMaxListeners(100, controller.signal); // as services/launch/run.ts does
     const running = service.run(controller.signal).catch((error: unknown) => {
       if (!controller.signal.aborted) throw error;
     });
