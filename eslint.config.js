@@ -1,5 +1,6 @@
 import simpleImportSort from 'eslint-plugin-simple-import-sort';
 import tseslint from 'typescript-eslint';
+import { sqlConstants } from './deploy/tools/lint/sql-constants.mjs';
 
 /*
  * Rules of two kinds. The strict set of typescript-eslint, with its exceptions below; and the homes: each SDK, and
@@ -131,6 +132,13 @@ export default tseslint.config(
   {
     files: ['services/**/*.ts'],
     rules: { ...restrictImports(HOMES), 'no-restricted-syntax': ['error', NAMED_EXPORTS, ...WALL_CLOCK] },
+  },
+  {
+    files: ['services/**/*.ts'],
+    // They take nothing from outside, and PostgreSQL no parameters for what they do.
+    ignores: ['services/store/migrations/**'],
+    plugins: { sql: { rules: { constants: sqlConstants } } },
+    rules: { 'sql/constants': 'error' },
   },
   {
     // librdkafka's errors are Errors; the package's declarations do not say so.

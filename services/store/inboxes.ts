@@ -15,7 +15,7 @@ const MARK_PAGE = 1000;
 const LOOK_PAGE = 10_000;
 
 /** A change of rows: which ones, and what becomes of them. */
-interface Mutation {
+interface MutationSql {
   /** SQL condition on alert_statuses s; $2 is the list of alert ids, $3 the last number that they may have. */
   readonly where: string;
   /** SQL assignments besides seq and change. */
@@ -25,24 +25,27 @@ interface Mutation {
   readonly unread: string;
 }
 
-const READ: Mutation = {
+const READ = {
   where: 'NOT s.is_read',
   set: 'is_read = true, read_at = now()',
   change: 2,
   unread: '-1',
-};
-const UNREAD: Mutation = {
+} as const satisfies MutationSql;
+const UNREAD = {
   where: 's.is_read',
   set: 'is_read = false, read_at = NULL',
   change: 3,
   unread: '1',
-};
-const DELETED: Mutation = {
+} as const satisfies MutationSql;
+const DELETED = {
   where: 'true',
   set: 'deleted_at = now()',
   change: 4,
   unread: 'CASE WHEN is_read THEN 0 ELSE -1 END',
-};
+} as const satisfies MutationSql;
+
+/** One of these, so that nothing else can get into the statements. */
+type Mutation = typeof READ | typeof UNREAD | typeof DELETED;
 
 const TARGETS = 's.user_id = $1 AND s.alert_id = ANY($2::bigint[]) AND s.seq <= $3 AND s.deleted_at IS NULL';
 
