@@ -68,6 +68,10 @@ const CHECKS = [
   { name: 'protocol (buf lint)', command: [bin('buf'), 'lint'], config: ['buf.yaml', 'proto/buf.yaml'] },
   { name: 'generated types are current', command: npmRun('generate', '--check') },
   { name: 'generated docs are current', command: npmRun('docs:check') },
+  {
+    name: 'packages (lock, licences)',
+    command: [process.execPath, join(ROOT, 'deploy', 'tools', 'check-packages.mjs')],
+  },
   { name: 'documents (links, tables)', command: [process.execPath, join(ROOT, 'deploy', 'tools', 'check-docs.mjs')] },
 ];
 
