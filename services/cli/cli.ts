@@ -16,6 +16,7 @@ import { addRun } from './commands/run.js';
 import { addTop } from './commands/top.js';
 import { type Context, FAILED, OK, say, TRY_AGAIN, USAGE, UsageError } from './context.js';
 import { describeError, messageOf } from './views/problems.js';
+import { manyLines } from './views/text.js';
 
 /**
  * Runs a command.
@@ -44,7 +45,7 @@ function createProgram(context: Context, done: (code: number) => void): Command 
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
-      writeErr: (text) => void context.stderr.write(text),
+      writeErr: (text) => void context.stderr.write(manyLines(text)),
       outputError: (text, write) => write(inWordsOfHelp(text)),
     })
     .configureHelp({ showGlobalOptions: false })

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Environment } from '../lib/config/load.js';
+import { withoutSecrets } from '../lib/secrets.js';
+import { manyLines } from './views/text.js';
 
 /** A terminal has a size, which changes with the event 'resize'. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
@@ -34,7 +36,7 @@ export async function print({ stdout }: Context, line: string): Promise<void> {
   if (!stdout.write(`${line}\n`)) await once(stdout, 'drain');
 }
 
-/** A message for people. */
+/** A message for people, which may quote what others answered: without secrets, and nothing for a terminal to obey. */
 export function say({ stderr }: Context, line: string): void {
-  stderr.write(`${line}\n`);
+  stderr.write(`${withoutSecrets(manyLines(line))}\n`);
 }

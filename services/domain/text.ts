@@ -58,6 +58,12 @@ function startOfCharacter(text: string, at: number): number {
   return isSecondHalf ? at - 1 : at;
 }
 
+/**
+ * What can move the cursor, recolour, or turn the direction of a terminal's text: C0, DEL, C1, line and paragraph
+ * separators, and Unicode's bidirectional controls (embeddings, overrides, isolates, marks).
+ */
+export const MOVES_TERMINAL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
 /** White space, control and format characters, and what shows as nothing: fillers, joiners, the empty Braille cell. */
 const UNSEEN = /^[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]*$/u;
 

@@ -12,6 +12,7 @@ import {
 import { TlsFiles } from '../lib/grpc/tls-files.js';
 import { endOnUnattended, type Service, shutdownSignal } from '../lib/lifecycle.js';
 import { createLogger, type Logger } from '../lib/logging.js';
+import { withoutSecrets } from '../lib/secrets.js';
 import { consumerGroupCheck } from '../runtime/group-readiness.js';
 import { type Backends, Runtime } from '../runtime/runtime.js';
 import { type Role, ROLES } from './roles.js';
@@ -47,7 +48,7 @@ export async function runRole(name: string, environment: Environment): Promise<n
   } catch (error) {
     if (signal.aborted) return 0;
     logger.debug({ err: error }, 'the start failed');
-    process.stderr.write(`${(error as Error).message}\n`);
+    process.stderr.write(`${withoutSecrets((error as Error).message)}\n`);
     return 1;
   }
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { withoutSecrets } from './secrets.js';
 import type { Metrics } from './telemetry/metrics.js';
 
 /** What a role wants and whether it has it; `ok` of all that are required makes it ready. */
@@ -51,7 +52,7 @@ export async function startHttp(
     const [pathname] = (request.url ?? '/').split('?', 1);
     const json = (status: number, body: unknown) => {
       response.writeHead(status, { 'content-type': 'application/json' });
-      response.end(`${JSON.stringify(body)}\n`);
+      response.end(`${withoutSecrets(JSON.stringify(body))}\n`);
     };
     if (pathname === '/livez') return json(200, { status: 'alive' });
     if (pathname === '/readyz') {

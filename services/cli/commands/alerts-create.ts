@@ -10,7 +10,7 @@ import { describeFileError, jsonLines, openInput } from '../io/input-file.js';
 import { joinObjects } from '../io/json-objects.js';
 import { chunked, LONGEST, readLines } from '../io/lines.js';
 import { createJson, createNotes } from '../views/create-notes.js';
-import { count, oneLine } from '../views/text.js';
+import { count, jsonText, oneLine } from '../views/text.js';
 
 export interface CreateFlags extends CallerFlags {
   readonly file?: string;
@@ -93,7 +93,7 @@ async function createOne(context: Context, flags: CreateFlags): Promise<number> 
   return withClient(context, flags, callerIdentity(context, flags), async (client, signal) => {
     const response = await client.createAlert(input.request, { signal, attempts: ATTEMPTS });
     const { alert, replayed } = response;
-    if (flags.json) await print(context, JSON.stringify(createJson(response)));
+    if (flags.json) await print(context, jsonText(createJson(response)));
     else await print(context, `alert ${alert?.alertId} ${replayed ? 'replayed' : 'created'}`);
     for (const note of createNotes(response)) say(context, note);
     return OK;
@@ -129,12 +129,12 @@ async function createFromFile(context: Context, file: string, flags: CreateFlags
     };
     const refuse = (line: number, reason: string) => {
       progress.say(`line ${line}: ${oneLine(reason)}`);
-      if (flags.json) results.push(JSON.stringify({ line, error: reason }));
+      if (flags.json) results.push(jsonText({ line, error: reason }));
     };
     const note = (line: number, response: CreateAlertResponse__Output) => {
       notes.add(line, createNotes(response));
       if (response.reachesNobody) tally.nobody += 1;
-      if (flags.json) results.push(JSON.stringify({ line, ...createJson(response) }));
+      if (flags.json) results.push(jsonText({ line, ...createJson(response) }));
     };
 
     async function* items(): AsyncGenerator<Item & { readonly bytes: number }, void, undefined> {

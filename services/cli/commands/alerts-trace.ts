@@ -7,7 +7,7 @@ import { readRoles, roleAddresses, type RolesFlags, type RoleState } from '../io
 import { unreachedNotes } from '../views/create-notes.js';
 import { alertJson, progressJson } from '../views/format.js';
 import { checkProblems, isKnown } from '../views/system.js';
-import { count, duration, oneLine, type Paint, painter } from '../views/text.js';
+import { count, duration, jsonText, oneLine, type Paint, painter } from '../views/text.js';
 import { missingCount, type Step, stepsOf, verdictOf } from '../views/trace.js';
 import { reasonsOf } from '../views/trace-reasons.js';
 
@@ -62,7 +62,7 @@ export async function traceAlert(context: Context, alertId: number, flags: Trace
       reasons: reasonsOf(progress, roles, wallClock()),
       traceUrl: !progress.traceSampled ? null : `${jaeger}/trace/${encodeURIComponent(progress.traceId)}`,
     };
-    if (flags.json) await print(context, JSON.stringify(traceJson(trace), null, 2));
+    if (flags.json) await print(context, jsonText(traceJson(trace), null, 2));
     else for (const line of traceLines(trace, painter(context))) await print(context, line);
     return OK;
   });

@@ -3,7 +3,7 @@ import { type ConnectionFlags, type FilterFlags, toFilter, withClient } from '..
 import { type Context, FAILED, OK, print, say, UsageError } from '../context.js';
 import { changeLine, changesJson } from '../views/format.js';
 import { describeError } from '../views/problems.js';
-import { duration, painter } from '../views/text.js';
+import { duration, jsonText, painter } from '../views/text.js';
 
 export interface WatchFlags extends ConnectionFlags, FilterFlags {
   readonly user: string;
@@ -36,7 +36,7 @@ export async function watchAlerts(context: Context, flags: WatchFlags): Promise<
     for await (const response of stream) {
       ({ resumeToken } = response);
       const lines = flags.json
-        ? changesJson(response).map((change) => JSON.stringify(change))
+        ? changesJson(response).map((change) => jsonText(change))
         : response.changes.map((change) => changeLine(change, paint));
       for (const line of lines) await print(context, line);
     }

@@ -17,7 +17,7 @@ import {
 import { type Context, OK, print } from '../context.js';
 import { rolesFlag } from '../io/roles.js';
 import { alertJson, alertLines, progressJson } from '../views/format.js';
-import { painter } from '../views/text.js';
+import { jsonText, painter } from '../views/text.js';
 import { createAlerts, type CreateFlags } from './alerts-create.js';
 import { JAEGER_DEFAULT, traceAlert, type TraceFlags } from './alerts-trace.js';
 import { watchAlerts, type WatchFlags } from './alerts-watch.js';
@@ -121,7 +121,7 @@ async function getAlert(context: Context, alertId: number, flags: CallerFlags & 
   return withClient(context, flags, callerIdentity(context, flags), async (client, signal) => {
     const { alert, progress } = await client.getAlert({ alertId }, { signal });
     if (flags.json) {
-      await print(context, JSON.stringify({ alert: alertJson(alert), progress: progressJson(progress) }, null, 2));
+      await print(context, jsonText({ alert: alertJson(alert), progress: progressJson(progress) }, null, 2));
     } else if (alert !== null) {
       for (const line of alertLines(alert, progress, painter(context))) await print(context, line);
     }

@@ -5,7 +5,7 @@ import { type AddCommands, type ConnectionFlags, examples, parseWhole, userFlags
 import { type Context, OK, print, say, UsageError } from '../context.js';
 import { findEnum } from '../io/fields.js';
 import { dateAndClock, timeJson } from '../views/format.js';
-import { oneLine } from '../views/text.js';
+import { jsonText, oneLine } from '../views/text.js';
 
 interface DeviceFlags extends ConnectionFlags {
   readonly user: string;
@@ -105,5 +105,5 @@ function toLine({ deviceId, platform, tokenEnding, appVersion, locale, refreshed
 
 function toJson(device: Device__Output): string {
   const { registeredAt, refreshedAt } = device;
-  return JSON.stringify({ ...device, registeredAt: timeJson(registeredAt), refreshedAt: timeJson(refreshedAt) });
+  return jsonText({ ...device, registeredAt: timeJson(registeredAt), refreshedAt: timeJson(refreshedAt) });
 }

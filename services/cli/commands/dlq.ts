@@ -6,7 +6,7 @@ import type { KeptDeadLetter } from '../../store/kept-dead-letters.js';
 import { type AddCommands, examples, parseWhole } from '../command.js';
 import { type Context, FAILED, INTERRUPTED, OK, print, say } from '../context.js';
 import { parseTime } from '../io/times.js';
-import { count, oneLine } from '../views/text.js';
+import { count, jsonText, oneLine } from '../views/text.js';
 
 interface Filter {
   readonly topic?: string;
@@ -234,7 +234,7 @@ async function list(context: Context, tools: Tools, filter: Filter): Promise<num
   let found = 0;
   for await (const letter of tools.letters(filter)) {
     found += 1;
-    await print(context, filter.json ? JSON.stringify(toJson(letter)) : toLine(letter));
+    await print(context, filter.json ? jsonText(toJson(letter)) : toLine(letter));
   }
   if (!filter.json) say(context, found === 0 ? 'no dead letters' : count(found, 'dead letter'));
   return OK;

@@ -13,7 +13,7 @@ import {
 } from '../command.js';
 import { type Context, OK, print, say } from '../context.js';
 import { entryJson, entryLine } from '../views/format.js';
-import { painter } from '../views/text.js';
+import { jsonText, painter } from '../views/text.js';
 
 interface InboxFlags extends ConnectionFlags {
   readonly user: string;
@@ -84,7 +84,7 @@ async function list(context: Context, flags: ListFlags): Promise<number> {
       const pageSize = Math.min(PAGE_MAX, flags.limit - shown);
       const page = await client.listInbox({ userId: flags.user, ...toFilter(flags), pageSize, pageToken }, { signal });
       for (const entry of page.entries) {
-        await print(context, flags.json ? JSON.stringify(entryJson(entry)) : entryLine(entry, paint));
+        await print(context, flags.json ? jsonText(entryJson(entry)) : entryLine(entry, paint));
       }
       shown += page.entries.length;
       unread = page.unreadCount;

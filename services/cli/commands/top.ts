@@ -4,7 +4,7 @@ import { wallClock } from '../../lib/wall-clock.js';
 import { type AddCommands, examples } from '../command.js';
 import { type Context, FAILED, INTERRUPTED, OK, print, say } from '../context.js';
 import { readRoles, roleAddresses, rolesFlag, type RolesFlags } from '../io/roles.js';
-import { painter } from '../views/text.js';
+import { jsonText, painter } from '../views/text.js';
 import { type Figures, History } from '../views/top-figures.js';
 import { frameOf } from '../views/top-frame.js';
 
@@ -72,7 +72,7 @@ async function once(
   await wait(intervalMs, signal);
   const second = await look();
   const figures = signal.aborted ? first : second;
-  if (json) await print(context, JSON.stringify(figuresJson(figures), orNull, 2));
+  if (json) await print(context, jsonText(figuresJson(figures), orNull, 2));
   else
     for (const line of frameOf(figures, new Date(wallClock()), undefined, painter(context))) await print(context, line);
   if (signal.aborted) return INTERRUPTED;

@@ -1,22 +1,27 @@
-import type { Context } from '../context.js';
+import { MOVES_TERMINAL } from '../../domain/text.js';
 
-/**
- * What can move the cursor, recolour, or turn the direction of a terminal's text: C0, DEL, C1, line and paragraph
- * separators, and Unicode's bidirectional controls (embeddings, overrides, isolates, marks).
- */
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 const NAMES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** Text from elsewhere on one line of a terminal: every control character as a visible escape. */
 export function oneLine(text: string): string {
-  return text.replace(UNSAFE, (char) => NAMES[char] ?? escape(char));
+  return text.replace(MOVES_TERMINAL, (char) => NAMES[char] ?? escape(char));
 }
 
 /** The same for text of several lines: line breaks and tabs stay. */
 export function manyLines(text: string): string {
   return text
     .replaceAll('\r\n', '\n')
-    .replace(UNSAFE, (char) => (char === '\n' || char === '\t' ? char : escape(char)));
+    .replace(MOVES_TERMINAL, (char) => (char === '\n' || char === '\t' ? char : escape(char)));
+}
+
+/** What a replacer of JSON.stringify may be. */
+type Replacer = ((key: string, value: unknown) => unknown) | null;
+
+/** JSON.stringify with nothing for a terminal to obey, whose own escapes are of C0 alone. It says the same. */
+export function jsonText(value: unknown, replacer: Replacer = null, space = 0): string {
+  return JSON.stringify(value, replacer as never, space).replace(MOVES_TERMINAL, (char) =>
+    char === '\n' ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function escape(char: string): string {
@@ -29,8 +34,13 @@ export type Paint = (style: Style, text: string) => string;
 
 const CODES: Record<Style, string> = { dim: '2', bold: '1', green: '32', yellow: '33', red: '31', alarm: '1;97;41' };
 
+interface Screen {
+  readonly stdout: { readonly isTTY?: boolean };
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
 /** Colours for results: on a terminal, unless NO_COLOR is set (https://no-color.org) or the terminal is dumb. */
-export function painter({ stdout, environment }: Context): Paint {
+export function painter({ stdout, environment }: Screen): Paint {
   const plain = stdout.isTTY !== true || (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
   return plain ? (_style, text) => text : (style, text) => `\u001b[${CODES[style]}m${text}\u001b[0m`;
 }

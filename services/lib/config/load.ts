@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readServiceRules } from '../auth/claims.js';
+import { keepSecret, withoutSecrets } from '../secrets.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { type Profile, PROFILES, type Variable, variables } from './variables.js';
 
@@ -42,6 +43,7 @@ export function loadConfig(
     config[key] = variable.byProfile?.[profile] ?? variable.base;
     const text = readText(variable, environment, problems);
     if (text === undefined) continue;
+    if (variable.secret) keepSecret(text);
     const parsed = variable.parse(text);
     if (typeof parsed === 'string') problems.push(`${variable.name}: ${shown(variable, text)} ${parsed}`);
     else config[key] = parsed.value;
@@ -93,7 +95,7 @@ function readText(variable: Variable<unknown>, environment: Environment, problem
 }
 
 function shown(variable: Variable<unknown>, text: string): string {
-  return variable.secret ? 'the given value' : `'${text}'`;
+  return variable.secret ? 'the given value' : `'${withoutSecrets(text)}'`;
 }
 
 /** What is wrong with values that are right each for itself. */
@@ -109,6 +111,9 @@ function contradictions(config: Config): string[] {
     problems.push(
       'ALERT_MONITORING_SELF_ALERT_TOKEN_FILE: is required with AUTH_MODE=jwt and ALERT_MONITORING_SELF_ALERTS',
     );
+  const urls = { SCHEMA_REGISTRY_URL: config.schemaRegistryUrl, JWT_JWKS: config.jwtJwks };
+  for (const [name, url] of Object.entries(urls))
+    if (/^https?:\/\/[^/?#]*@/.test(url)) problems.push(`${name}: must not have a user and password in it`);
   if ((config.grpcTlsCertFile === '') !== (config.grpcTlsKeyFile === ''))
     problems.push('GRPC_TLS_CERT_FILE, GRPC_TLS_KEY_FILE: must be set together, or neither');
   if (config.grpcTlsClientCaFile !== '' && config.grpcTlsCertFile === '')
@@ -167,6 +172,7 @@ function isLoopback(listen: string): boolean {
 export function describeConfig(config: Config): string[] {
   return Object.entries(variables).map(([key, variable]) => {
     const value = String(config[key as keyof Config]);
-    return `${variable.name}=${'secret' in variable && variable.secret && value !== '' ? '(secret)' : value}`;
+    const isSecret = 'secret' in variable && variable.secret && value !== '';
+    return `${variable.name}=${isSecret ? '(secret)' : withoutSecrets(value)}`;
   });
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { keepSecret } from '../secrets.js';
 
 /*
  * OpenTelemetry's standard variables that are no variables of ours: those that its SDK reads by itself, which are
@@ -33,14 +34,20 @@ function areAttributes(text: string): boolean {
   return pairsOf(text)?.every((pair) => pair.every(({ length }) => length <= 255)) === true;
 }
 
-/** A value may have further signs of equality (base64), and both may travel in HTTP/2. */
-function areHeaders(text: string): boolean {
+/** A value may have further signs of equality (base64). */
+function encodedHeaders(text: string): string {
   const parts = text.split(',').filter((part) => part.trim() !== '');
   const encoded = parts.map((part) =>
     part.replace(/^([^=]*=)(.*)$/s, (_, key: string, value: string) => key + value.replaceAll('=', '%3D')),
   );
+  return encoded.join(',');
+}
+
+/** Both may travel in HTTP/2. */
+function areHeaders(text: string): boolean {
   return (
-    pairsOf(encoded.join(','))?.every(([key, value]) => /^[\w.-]+$/.test(key) && /^[\x20-\x7e]*$/.test(value)) === true
+    pairsOf(encodedHeaders(text))?.every(([key, value]) => /^[\w.-]+$/.test(key) && /^[\x20-\x7e]*$/.test(value)) ===
+    true
   );
 }
 
@@ -130,6 +137,7 @@ const PREFIX = /^OTEL_/;
 /** @returns what is wrong with a variable that is not ours; undefined: nothing */
 export function problemOfStandardVariable(name: string, text: string): string | undefined {
   if (!PREFIX.test(name) || FOREIGN.test(name) || text === '') return undefined;
+  if (name.endsWith('HEADERS')) for (const [, value] of pairsOf(encodedHeaders(text)) ?? []) keepSecret(value);
   const known = READ_BY_SDK.find((each) => each.name.test(name));
   if (known !== undefined) {
     const shown = name.endsWith('HEADERS') ? 'the given value' : `'${text}'`;

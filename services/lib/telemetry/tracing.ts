@@ -15,6 +15,7 @@ import type { Resource } from '@opentelemetry/resources';
 import type { tracing as sdk } from '@opentelemetry/sdk-node';
 import type { Config } from '../config/load.js';
 import type { Logger } from '../logging.js';
+import { withoutSecrets } from '../secrets.js';
 import { CallerLimit } from './caller-limit.js';
 import { ATTR } from './names.js';
 import { type OtlpConfig, otlpTarget } from './otlp.js';
@@ -211,6 +212,6 @@ export function failSpan(span: Span | undefined, error: Error, endTime?: TimeInp
   if (span === undefined) return;
   const { code, name } = error as Error & { code?: unknown };
   span.setAttribute(ATTR.errorType, typeof code === 'string' && code !== '' ? code : name);
-  span.setStatus({ code: SpanStatusCode.ERROR, message: error.message.slice(0, MESSAGE_MAX) });
+  span.setStatus({ code: SpanStatusCode.ERROR, message: withoutSecrets(error.message).slice(0, MESSAGE_MAX) });
   span.end(endTime);
 }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import test from 'node:test';
 import { pino } from 'pino';
 import { describeError } from '../../../services/lib/logging.js';
+import { ROOT } from '../../../services/lib/root.js';
 
 /** What a line has under `err`. */
 function logged(thrown: unknown): Record<string, unknown> {
@@ -49,4 +52,28 @@ for (const [what, thrown, expected] of [
 
 test('an error that is frozen does not lose its line', () => {
   assert.match(String(logged(Object.freeze(new Error('cold')))['message']), /cannot be described/);
+});
+
+/** All that a terminal obeys, and what it does not. */
+const HOSTILE = 'a\u001b[31m\r\u0007\u007f\u009b2J\u202e\u2066\u2028b\\u001b\n\tc 김서연';
+const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+
+function written(logFormat: string): string {
+  const module = join(ROOT, '.build', 'services', 'lib', 'logging.js');
+  const script = `import { createLogger } from ${JSON.stringify(module)};
+    const logger = createLogger({ logLevel: 'info', logFormat: '${logFormat}' }, 'test');
+    const hostile = ${JSON.stringify(HOSTILE)};
+    logger.info({ user: hostile, err: new Error(hostile) }, hostile);`;
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  return stderr;
+}
+
+test('a terminal that shows the log obeys nothing in it', () => {
+  const json = written('json');
+  assert.doesNotMatch(json, OBEYED);
+  const { msg, user, err } = JSON.parse(json) as { msg: string; user: string; err: { message: string } };
+  assert.deepEqual([msg, user, err.message], [HOSTILE, HOSTILE, HOSTILE], 'programs read what was meant');
+  const pretty = written('pretty');
+  assert.doesNotMatch(pretty, OBEYED);
+  assert.match(pretty, /a\\u001b\[31m\\r\\u0007\\u007f\\u009b2J\\u202e\\u2066\\u2028b\\u001b\n *\tc 김서연/);
 });
