@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { readServiceRules } from '../auth/claims.js';
+import { readSecretFile } from '../secret-file.js';
 import { keepSecret, withoutSecrets } from '../secrets.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { type Profile, PROFILES, type Variable, variables } from './variables.js';
@@ -87,9 +87,9 @@ function readText(variable: Variable<unknown>, environment: Environment, problem
     return direct;
   }
   try {
-    return readFileSync(file, 'utf8').trim();
+    return readSecretFile(file);
   } catch (error) {
-    problems.push(`${variable.name}_FILE: cannot read '${file}' (${(error as NodeJS.ErrnoException).code})`);
+    problems.push(`${variable.name}_FILE: ${(error as Error).message}`);
     return undefined;
   }
 }

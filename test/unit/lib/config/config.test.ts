@@ -9,6 +9,7 @@ import {
   loadConfig,
   missingForJwt,
 } from '../../../../services/lib/config/load.js';
+import { type Variable, variables } from '../../../../services/lib/config/variables.js';
 import { temporaryFolder } from '../../../support/cleanup.js';
 
 function problems(environment: Environment): readonly string[] {
@@ -264,6 +265,46 @@ test('a secret may stand in a file', (t) => {
   assert.match(problems({ DATABASE_URL_FILE: file, DATABASE_URL: 'postgres://x/y' })[0]!, /^DATABASE_URL: .*not both/);
   assert.match(problems({ DATABASE_URL_FILE: join(folder.path, 'none') })[0]!, /^DATABASE_URL_FILE: .*ENOENT/);
   assert.match(problems({ LOG_LEVEL_FILE: file })[0]!, /^LOG_LEVEL_FILE: only secrets/);
+});
+
+test('a file that holds no secret is refused by its name, and says what is wrong with it', (t) => {
+  const folder = temporaryFolder();
+  t.after(folder.remove);
+  const file = (name: string, content: string | Buffer, mode = 0o600) => {
+    const path = join(folder.path, name);
+    writeFileSync(path, content, { mode });
+    return path;
+  };
+  const wrong: [file: string, reason: RegExp][] = [
+    [folder.path, /cannot read '.*' \(EISDIR\): it is a folder, and must be a file/],
+    [join(folder.path, 'none'), /cannot read '.*none' \(ENOENT\): there is none/],
+    [join(file('file', 'x'), 'below'), /cannot read '.*below' \(ENOTDIR\)/],
+    [file('empty', ''), /'.*empty' is empty/],
+    [file('blank', ' \n\n'), /'.*blank' is empty/],
+    [file('large', Buffer.alloc(10_000_000, 'x')), /'.*large' has more than 65536 bytes and is no file of a secret/],
+    ['/dev/zero', /'.*zero' has more than 65536 bytes and is no file of a secret/],
+  ];
+  // Root may read everything.
+  if (process.getuid?.() !== 0) wrong.push([file('shut', 'x', 0o000), /\(EACCES\): this user may not read it/]);
+  for (const [path, reason] of wrong) {
+    const found = problems({ KAFKA_SASL_PASSWORD_FILE: path });
+    assert.equal(found.length, 1, found.join());
+    assert.match(found[0]!, new RegExp(`^KAFKA_SASL_PASSWORD_FILE: ${reason.source}$`));
+  }
+  for (const end of ['', '\n', '\r\n'])
+    assert.equal(
+      loadConfig({ KAFKA_SASL_PASSWORD_FILE: file('right', `two words${end}`) }).kafkaSaslPassword,
+      'two words',
+    );
+});
+
+test('a variable that is named like a secret is one, or names a file', () => {
+  const named = Object.values(variables as Record<string, Variable<unknown>>).filter(
+    ({ name }) => /PASSWORD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIALS/.test(name) && !/_(FILE|LOCATION)$/.test(name),
+  );
+  const open = named.filter(({ secret }) => secret !== true).map(({ name }) => name);
+  // The name of a file, or application-default.
+  assert.deepEqual(open, ['FCM_CREDENTIALS']);
 });
 
 test('a wrong secret is not repeated, and secrets are left out when the configuration is shown', () => {
