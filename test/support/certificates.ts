@@ -98,5 +98,20 @@ export function localCertificates(validity = ALWAYS): Certificates {
   };
 }
 
+/** A server's certificate on localhost, of an authority that one above it vouches for; all PEM. */
+export function chainedCertificates(): { root: string; between: string; certificate: string; key: string } {
+  const [ca, middle, own] = [newKey(), newKey(), newKey()];
+  const name = der(0x82, Buffer.from('localhost'));
+  const leaf = sequence(ALTERNATIVE_NAME, octets(sequence(name)));
+  const vouch = (subject: Subject, issuer: string, { privateKey }: { privateKey: KeyObject }) =>
+    certificate(subject, issuer, privateKey);
+  return {
+    root: vouch({ name: 'root', key: ca.publicKey, extension: constraint }, 'root', ca),
+    between: vouch({ name: 'between', key: middle.publicKey, extension: constraint }, 'root', ca),
+    certificate: vouch({ name: 'localhost', key: own.publicKey, extension: leaf }, 'between', middle),
+    key: own.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+  };
+}
+
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const constraint = sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)));

@@ -183,6 +183,14 @@ function refusal(reason: string, message: string, cause?: unknown): AlertError {
   return new AlertError('UNAUTHENTICATED', reason, `the token ${message}`, { cause });
 }
 
+/** By our clock, so that who knows that his token is fresh sees that a clock is wrong. */
+function ago(seconds: number | undefined): string {
+  if (seconds === undefined) return '';
+  const since = Math.round(wallClock() / 1000 - seconds);
+  const when = since < 0 ? `in ${-since} s only` : `${since} s ago`;
+  return ` (${when} by the service's clock; is one of the clocks wrong?)`;
+}
+
 const MALFORMED = [errors.JWTInvalid, errors.JWSInvalid, errors.JOSENotSupported];
 
 /** What the caller is told; jose's own words name claims, and never their values. */
@@ -193,10 +201,11 @@ function told(error: Error): Error {
       retryAfterMs: 2000,
       cause: error,
     });
-  if (error instanceof errors.JWTExpired) return refusal('TOKEN_EXPIRED', 'has expired; send a fresh one', error);
+  if (error instanceof errors.JWTExpired)
+    return refusal('TOKEN_EXPIRED', `has expired${ago(error.payload.exp)}; send a fresh one`, error);
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'nbf' && error.reason === 'check_failed')
-      return refusal('TOKEN_NOT_YET_VALID', 'is not valid yet', error);
+      return refusal('TOKEN_NOT_YET_VALID', `is not valid yet${ago(error.payload.nbf)}`, error);
     const reason = { iss: 'TOKEN_ISSUER', aud: 'TOKEN_AUDIENCE' }[error.claim] ?? 'TOKEN_MALFORMED';
     return refusal(reason, `is not for this service: ${error.message}`, error);
   }

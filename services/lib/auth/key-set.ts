@@ -183,7 +183,7 @@ function readKeys(text: string): JWK[] {
   try {
     parsed = JSON.parse(text);
   } catch {
-    throw new Error('it is no JSON');
+    throw new Error(/^\s*</.test(text) ? 'it is a page (HTML), not JSON' : 'it is no JSON');
   }
   const { keys } = Object(parsed) as Partial<JSONWebKeySet>;
   if (!Array.isArray(keys)) throw new Error('it is no JSON Web Key Set: it has no list of keys');

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { ServerCredentials } from '@grpc/grpc-js';
@@ -138,6 +138,7 @@ async function readContents({ certFile, keyFile, clientCaFile }: TlsFilesOptions
   if (to <= wallClock()) throw new Error(`the certificate in ${certFile} has expired (${validTo})`);
   if (from > wallClock()) throw new Error(`the certificate in ${certFile} is not valid yet (from ${validFrom})`);
   if (ca !== undefined) certificatesOf(clientCaFile!, ca);
+  requireKey(keyFile, key);
   try {
     createSecureContext({ cert, key, ca });
   } catch (error) {
@@ -151,6 +152,18 @@ async function readPem(file: string): Promise<Buffer> {
     return await readFile(file);
   } catch (error) {
     throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
+  }
+}
+
+/** @throws Error unless it is one that can be used as it is */
+function requireKey(file: string, pem: Buffer): void {
+  try {
+    createPrivateKey(pem);
+  } catch (error) {
+    const isLocked = /ENCRYPTED/.test(pem.toString());
+    throw new Error(isLocked ? `the key in ${file} has a passphrase; give it without` : `${file} has no key in PEM`, {
+      cause: error,
+    });
   }
 }
 

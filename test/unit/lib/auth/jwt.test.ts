@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { readServiceRules } from '../../../../services/lib/auth/claims.js';
 import { type JwtOptions, JwtVerifier } from '../../../../services/lib/auth/jwt.js';
+import { KeySet, KeysUnavailable } from '../../../../services/lib/auth/key-set.js';
 import type { Identity } from '../../../../services/lib/grpc/identity.js';
-import { silentLogger } from '../../../../services/lib/logging.js';
+import { type Logger, silentLogger } from '../../../../services/lib/logging.js';
 import { defer } from '../../../support/defer.js';
 import { AUDIENCE, ISSUER, KeyServer, type SigningKey, signingKey, token } from '../../../support/tokens.js';
 import { untilTrue } from '../../../support/until-true.js';
@@ -118,6 +119,48 @@ test('clocks may differ by 30 s', async (t) => {
   assert.equal((await verifying.of(behind)).subject, 'op01');
   const ahead = await token(key, 'op02', 'inbox', { claims: { nbf: nowS() + 20 } });
   assert.equal((await verifying.of(ahead)).subject, 'op02');
+});
+
+test('where clocks differ by an hour, it is said by how much', async (t) => {
+  const { key, verifying } = await published(t);
+  const expired = await token(key, 'op01', 'inbox', { expiresInS: -3600 });
+  await verifying.refuses(
+    expired,
+    'TOKEN_EXPIRED',
+    /has expired \(360\d s ago by the service's clock; .*wrong\?\); send/,
+  );
+  const early = await token(key, 'op01', 'inbox', { expiresInS: 7200, claims: { nbf: nowS() + 3600 } });
+  await verifying.refuses(
+    early,
+    'TOKEN_NOT_YET_VALID',
+    /is not valid yet \(in 3(600|59\d) s only by the service's clock/,
+  );
+});
+
+test('a source of keys that stays away is complained of once, and says why', async (t) => {
+  const complaints: string[] = [];
+  const logger = { info: () => undefined, error: ({ err }: { err: Error }) => complaints.push(err.message) };
+  const key = await signingKey('k1');
+  const server = await KeyServer.start(t, key);
+  const keys = new KeySet({ source: server.url, refreshMs: 1000, timeoutMs: 1500 }, logger as unknown as Logger);
+  const answers = [
+    [undefined, /timeout/],
+    [{ status: 200, body: '<!DOCTYPE html><html>Sign in</html>' }, /it is a page \(HTML\), not JSON/],
+    [{ status: 200, body: 'x'.repeat(10_000_000) }, /it has more than 1048576 bytes/],
+  ] as const;
+  let later = 0;
+  const ask = async () => {
+    t.mock.restoreAll();
+    t.mock.method(performance, 'now', laterBy((later += 10_000)));
+    return keys.ready();
+  };
+  for (const [answer, reason] of answers) {
+    server.answer = answer;
+    await assert.rejects(ask(), (error: Error) => error instanceof KeysUnavailable && reason.test(error.message));
+  }
+  assert.equal(complaints.length, 1, complaints.join());
+  server.publish(key);
+  await ask();
 });
 
 test('a token that was verified is believed at once, until it expires', async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createPrivateKey } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +7,8 @@ import test, { type TestContext } from 'node:test';
 import type grpc from '@grpc/grpc-js';
 import { type AlertClient, type ClientOptions, createClient } from '../../../../services/client/client.js';
 import { TlsFiles } from '../../../../services/lib/grpc/tls-files.js';
-import { silentLogger } from '../../../../services/lib/logging.js';
-import { type Certificates, localCertificates } from '../../../support/certificates.js';
+import { type Logger, silentLogger } from '../../../../services/lib/logging.js';
+import { type Certificates, chainedCertificates, localCertificates } from '../../../support/certificates.js';
 import { defer } from '../../../support/defer.js';
 import { closeAfter, fakeService, type StreamCall } from '../../client/fake-service.js';
 
@@ -109,6 +110,18 @@ test('what cannot be used is named', async (t) => {
   await folder.write({ certificate: cut });
   await assert.rejects(read(), /cert\.pem has a certificate that is not whole/);
   await folder.write({ certificate: good.certificate, key: 'no key' });
+  await assert.rejects(read(), /key\.pem has no key in PEM/);
+  await folder.write({ key: '' });
+  await assert.rejects(read(), /key\.pem has no key in PEM/);
+  const locked = createPrivateKey(good.key).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'x',
+  });
+  await folder.write({ key: locked as string });
+  await assert.rejects(read(), /the key in .*key\.pem has a passphrase; give it without/);
+  await folder.write({ key: localCertificates().key });
   await assert.rejects(read(), /do not fit/);
   await folder.write(localCertificates({ from: '20200101', to: '20210101' }));
   await assert.rejects(read(), /the certificate in .*cert\.pem has expired \(Jan  1 .* 2021 GMT\)/);
@@ -133,4 +146,51 @@ test('with an authority of clients, who has no certificate of it does not get in
   await refuses(connect(t, address, ours.authority));
   const mixed = { certificate: ours.client.certificate, key: ours.key };
   assert.throws(() => connect(t, address, mixed), { code: 'INVALID_ARGUMENT', reason: 'TLS_INVALID' });
+});
+
+test('a server that leaves out what is between its certificate and the authority, or has another name, is not believed', async (t) => {
+  const folder = await Folder.make(t);
+  const { root, between, certificate, key } = chainedCertificates();
+  await folder.write({ certificate: certificate + between, key });
+  const files = await TlsFiles.read(folder.options, silentLogger());
+  const address = await serve(t, files);
+  assert.ok(await answers(connect(t, address, root)));
+  await refuses(connect(t, address.replace('localhost', '127.0.0.1'), root));
+  await folder.write({ certificate });
+  await files.look();
+  await refuses(connect(t, address, root));
+});
+
+test('files that stay wrong are complained of once, and again when something else is wrong', async (t) => {
+  const folder = await Folder.make(t);
+  const good = localCertificates();
+  await folder.write(good);
+  const complaints: string[] = [];
+  const logger = {
+    warn: () => undefined,
+    info: () => undefined,
+    error: ({ err }: { err: Error }) => complaints.push(err.message),
+  };
+  const files = await TlsFiles.read(folder.options, logger as unknown as Logger);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const ended = new AbortController();
+  let looks = 0;
+  const look = files.look.bind(files);
+  t.mock.method(files, 'look', () => look().finally(() => (looks += 1)));
+  const watching = files.watch(ended.signal);
+  const lookAgain = async (times: number) => {
+    const until = looks + times;
+    while (looks < until) {
+      t.mock.timers.tick(11_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  await folder.write({ certificate: '' });
+  await lookAgain(5);
+  assert.equal(complaints.length, 1, complaints.join());
+  await folder.write({ certificate: localCertificates().certificate });
+  await lookAgain(5);
+  assert.equal(complaints.length, 2, complaints.join());
+  ended.abort();
+  await watching;
 });
