@@ -33,7 +33,7 @@ export function fileTokenStore(file: string): TokenStore {
       throw new Error(`${file} does not hold a resume token; remove it, reload the inbox, and begin anew`);
     },
     async save(token) {
-      await makeFolder(dirname(file));
+      await makeFolder(dirname(file), 0o700);
       const unfinished = `${file}.${process.pid}.tmp`;
       await writeFile(unfinished, `${token}\n`, { mode: 0o600, flush: true });
       await rename(unfinished, file);

@@ -108,7 +108,7 @@ async function start(spec) {
   const { command, args, ...options } = await spec.prepare();
 
   rotate(where.log);
-  const log = openSync(where.log, 'a');
+  const log = openSync(where.log, 'a', 0o600);
   const child = spawn(command, args, { ...options, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   const failed = new Promise((resolve) => child.once('error', resolve));
@@ -122,7 +122,7 @@ async function start(spec) {
     stopSignal: spec.stopSignal ?? 'SIGTERM',
   };
   // At once and synchronously: from here on an interrupted start is found again by the next one.
-  writeFileSync(where.run, JSON.stringify(made));
+  writeFileSync(where.run, JSON.stringify(made), { mode: 0o600 });
   child.unref();
   if (spec.killAtExit) atExit(() => killNow(where.run, made));
   if (!(await becomesReady(spec, made))) {

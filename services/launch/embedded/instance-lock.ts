@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { makeFolder } from '../../lib/make-folder.js';
@@ -20,7 +20,10 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
   try {
     for (let attempt = 0; ; attempt += 1) {
       const server = await listen(path(NAME));
-      if (server !== undefined) return () => unlock(server, folder);
+      if (server !== undefined) {
+        chmodSync(path(NAME), 0o600);
+        return () => unlock(server, folder);
+      }
       const pid = await askHolder(path(NAME));
       if (pid !== undefined || attempt > 2) {
         throw new Error(
@@ -43,7 +46,7 @@ async function unlock(server: Server, folder: number): Promise<void> {
 
 async function openFolder(dataDir: string): Promise<number> {
   try {
-    await makeFolder(dataDir);
+    await makeFolder(dataDir, 0o700);
     return openSync(dataDir, 'r');
   } catch (error) {
     const { code, path, message } = error as NodeJS.ErrnoException;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  chmodSync,
   closeSync,
   constants,
   existsSync,
@@ -71,7 +72,7 @@ const RESTART_WAIT_MS = 1000;
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { logger } = options;
   const binaries = await findBinaries();
-  await makeFolder(options.dataDir);
+  await makeFolder(options.dataDir, 0o700);
   // The folder itself may be a link, which is the operator's; what lies in it is ours, and may not.
   const base = realpathSync(options.dataDir);
   const cluster = join(base, 'postgres');
@@ -79,6 +80,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   requireNoLink(cluster);
   requireNoLink(passwordFile);
   const run = asNonRoot(existsSync(cluster) ? cluster : base);
+  protectFolder(base, run.owner, logger);
   await stopLeftover(cluster, logger);
   removeHalfMade(base);
   if (!existsSync(cluster)) initialise({ binaries, base, cluster, passwordFile, run });
@@ -219,6 +221,14 @@ function runner(prefix: readonly string[], owner: Runner['owner']): Runner {
       return { status, output: `${stdout}${stderr}` };
     },
   };
+}
+
+/** Others find nothing in it, and put nothing there; another user that PostgreSQL runs as has to pass through. */
+function protectFolder(base: string, owner: Runner['owner'], logger: Logger): void {
+  const { mode } = statSync(base);
+  if (owner !== undefined) chmodSync(base, mode | 0o011);
+  if ((mode & 0o022) !== 0)
+    logger.warn({ dataDir: base, mode: (mode & 0o777).toString(8) }, 'other users may write to DATA_DIR; chmod 700 it');
 }
 
 /** What a start that was killed in the middle of initdb left behind. */
