@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { AlertClientError } from '../client/errors.js';
+import { manyLines } from '../domain/text.js';
 import { ConfigError } from '../lib/config/load.js';
 import { ROOT } from '../lib/root.js';
 import { examples, inWordsOfHelp, refuseRepeats } from './command.js';
@@ -16,7 +17,6 @@ import { addRun } from './commands/run.js';
 import { addTop } from './commands/top.js';
 import { type Context, FAILED, OK, say, TRY_AGAIN, USAGE, UsageError } from './context.js';
 import { describeError, messageOf } from './views/problems.js';
-import { manyLines } from './views/text.js';
 
 /**
  * Runs a command.

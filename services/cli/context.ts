@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import { manyLines } from '../domain/text.js';
 import type { Environment } from '../lib/config/load.js';
 import { withoutSecrets } from '../lib/secrets.js';
-import { manyLines } from './views/text.js';
 
 /** A terminal has a size, which changes with the event 'resize'. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };

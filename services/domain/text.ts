@@ -64,6 +64,19 @@ function startOfCharacter(text: string, at: number): number {
  */
 export const MOVES_TERMINAL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
+/** Text from elsewhere for a terminal: every control character as a visible escape, but line breaks and tabs. */
+export function manyLines(text: string): string {
+  return text
+    .replaceAll('\r\n', '\n')
+    .replace(MOVES_TERMINAL, (char) => (char === '\n' || char === '\t' ? char : visibleEscape(char)));
+}
+
+/** Of one UTF-16 unit: `\x1b`, `\u202e`. */
+export function visibleEscape(char: string): string {
+  const code = char.charCodeAt(0);
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+}
+
 /** White space, control and format characters, and what shows as nothing: fillers, joiners, the empty Braille cell. */
 const UNSEEN = /^[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]*$/u;
 

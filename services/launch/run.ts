@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { PROCESS_NAMES, type ProcessName, ROLE_NAMES, STANDALONE } from '../domain/role-names.js';
+import { manyLines } from '../domain/text.js';
 import { GROUP_ROLES, groupOf } from '../events/groups.js';
 import {
   type Config,
@@ -25,7 +26,7 @@ import { banner, createStandalone, startEmbeddedBackends } from './standalone.js
  */
 export async function runRole(name: string, environment: Environment): Promise<number> {
   if (!isProcessName(name)) {
-    process.stderr.write(`'${name}' is no role; there are ${PROCESS_NAMES.join(', ')}\n`);
+    say(`'${name}' is no role; there are ${PROCESS_NAMES.join(', ')}`);
     return 1;
   }
   let config: Config;
@@ -33,7 +34,7 @@ export async function runRole(name: string, environment: Environment): Promise<n
     config = loadConfig(environment, {}, (read) => missingFor(name, read));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    say(error.message);
     return 1;
   }
   const logger = createLogger(config, name);
@@ -48,9 +49,14 @@ export async function runRole(name: string, environment: Environment): Promise<n
   } catch (error) {
     if (signal.aborted) return 0;
     logger.debug({ err: error }, 'the start failed');
-    process.stderr.write(`${withoutSecrets((error as Error).message)}\n`);
+    say((error as Error).message);
     return 1;
   }
+}
+
+/** Why it could not start; it may quote what is in the environment, or what others answered. */
+function say(message: string): void {
+  process.stderr.write(`${withoutSecrets(manyLines(message))}\n`);
 }
 
 /** The roles that run under a name. */

@@ -1,3 +1,4 @@
+import { manyLines } from '../../domain/text.js';
 import type {
   Alert__Output,
   AlertProgress__Output,
@@ -6,7 +7,7 @@ import type {
   StreamAlertsResponse__Output,
   Timestamp__Output,
 } from '../../gen/types.js';
-import { manyLines, oneLine, type Paint, type Style } from './text.js';
+import { oneLine, type Paint, type Style } from './text.js';
 
 const LEVEL_STYLES: Readonly<Record<string, Style>> = {
   INFO: 'green',

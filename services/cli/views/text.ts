@@ -1,17 +1,10 @@
-import { MOVES_TERMINAL } from '../../domain/text.js';
+import { MOVES_TERMINAL, visibleEscape } from '../../domain/text.js';
 
 const NAMES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** Text from elsewhere on one line of a terminal: every control character as a visible escape. */
 export function oneLine(text: string): string {
-  return text.replace(MOVES_TERMINAL, (char) => NAMES[char] ?? escape(char));
-}
-
-/** The same for text of several lines: line breaks and tabs stay. */
-export function manyLines(text: string): string {
-  return text
-    .replaceAll('\r\n', '\n')
-    .replace(MOVES_TERMINAL, (char) => (char === '\n' || char === '\t' ? char : escape(char)));
+  return text.replace(MOVES_TERMINAL, (char) => NAMES[char] ?? visibleEscape(char));
 }
 
 /** What a replacer of JSON.stringify may be. */
@@ -22,11 +15,6 @@ export function jsonText(value: unknown, replacer: Replacer = null, space = 0): 
   return JSON.stringify(value, replacer as never, space).replace(MOVES_TERMINAL, (char) =>
     char === '\n' ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-function escape(char: string): string {
-  const code = char.charCodeAt(0);
-  return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
 export type Style = 'dim' | 'bold' | 'green' | 'yellow' | 'red' | 'alarm';
