@@ -1,3 +1,4 @@
+import { TOKEN_LENGTH_MAX } from '../lib/grpc/identity.js';
 import { shown } from './check.js';
 import { AlertClientError, messageOf } from './errors.js';
 
@@ -27,6 +28,8 @@ function identityInvalid(message: string, cause?: unknown): AlertClientError {
 }
 
 function bearer(token: unknown): Header {
+  if (typeof token === 'string' && token.length > TOKEN_LENGTH_MAX)
+    throw identityInvalid(`identity.token has ${token.length} characters, of at most ${TOKEN_LENGTH_MAX}`);
   if (typeof token === 'string' && TOKEN.test(token)) return ['authorization', `Bearer ${token}`];
   const not = typeof token === 'string' ? '' : `, not ${typeof token}`;
   throw identityInvalid(`identity.token must be printable ASCII characters without spaces${not}`);

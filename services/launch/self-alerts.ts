@@ -3,6 +3,7 @@ import { type AlertClient, createClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
 import { words } from '../lib/auth/claims.js';
 import { claimedSubject } from '../lib/auth/jwt.js';
+import { readSecretFile } from '../lib/secret-file.js';
 import { wallClock } from '../lib/wall-clock.js';
 import type { Alarm, AlertOutcome } from '../runtime/alarms.js';
 import type { Runtime, RuntimeParts } from '../runtime/runtime.js';
@@ -23,7 +24,7 @@ const CALL_MS = 5000;
 /** From now on alarms of this process also raise alerts. @param address alert-api, by gRPC */
 export function raiseAlarms(runtime: Runtime, address: string): void {
   const { authMode, selfAlertTokenFile, selfAlertCaFile, jwtSubjectClaim } = runtime.config;
-  const token = () => readFileSync(selfAlertTokenFile, 'utf8').trim();
+  const token = () => readSecretFile(selfAlertTokenFile);
   const isNamed = authMode === 'dev';
   const tls = ['', 'system'].includes(selfAlertCaFile) ? selfAlertCaFile !== '' : readFileSync(selfAlertCaFile, 'utf8');
   const identity = isNamed ? { caller: CALLER } : { token };

@@ -9,7 +9,7 @@ export type { Logger } from 'pino';
  * A logger that writes to standard error: JSON lines, or for people on a terminal. Every line names the role.
  */
 export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, role: string): Logger {
-  const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && process.stderr.isTTY === true);
+  const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && process.stderr.isTTY);
   const options = {
     level: config.logLevel,
     base: { role },

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { keepSecret } from './secrets.js';
 
 /** More is no secret but a wrong file; RSA keys have some 3 KiB. */
 const BYTES_MAX = 65_536;
@@ -10,7 +11,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The secret in a file, without the line break that editors put at its end.
+ * The secret in a file, without the line break that editors put at its end; it is left out of logs from now on.
  * @throws Error saying what is wrong with the file
  */
 export function readSecretFile(file: string): string {
@@ -19,6 +20,7 @@ export function readSecretFile(file: string): string {
   if (length > BYTES_MAX) throw new Error(`'${file}' has more than ${BYTES_MAX} bytes and is no file of a secret`);
   const secret = bytes.toString('utf8', 0, length).trim();
   if (secret === '') throw new Error(`'${file}' is empty`);
+  keepSecret(secret);
   return secret;
 }
 

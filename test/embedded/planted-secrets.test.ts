@@ -11,8 +11,6 @@ import { describeConfig, loadConfig } from '../../services/lib/config/load.js';
 import { type Variable, variables } from '../../services/lib/config/variables.js';
 import { startEmbeddedRegistry } from '../../services/lib/registry/embedded.js';
 import { ROOT } from '../../services/lib/root.js';
-import { alertRequest } from '../support/alerts.js';
-import { connectApi, type Method, metadataOf } from '../support/api.js';
 import { localCertificates } from '../support/certificates.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { defer } from '../support/defer.js';
@@ -74,7 +72,7 @@ function formsOf(secret: string): string[] {
   return [core, ...inBase64];
 }
 
-/** Those that the table calls secret, and where they may be said to be, a text of each. */
+/** Those that the table calls secret. */
 const SECRETS = Object.values(variables as Record<string, Variable<unknown>>).filter(({ secret }) => secret === true);
 
 /** A registry that wants a user and a password. */
@@ -177,7 +175,7 @@ test('a secret is said nowhere in a run in which much goes wrong', async (t) => 
       ALERT_MONITORING_SELF_ALERT_TOKEN_FILE: hunt.file('token', admin),
       ...push.environment,
       LOG_LEVEL: 'trace',
-      SHUTDOWN_TIMEOUT_MS: '3000',
+      SHUTDOWN_TIMEOUT_MS: '1000',
     },
   });
   const address = service.grpc.replace('127.0.0.1', 'localhost');
@@ -254,6 +252,8 @@ test('a secret is said nowhere in a run in which much goes wrong', async (t) => 
   hunt.hear('the log', service.output);
   assert.match(service.output, /"level":10|"level":20/, 'it was logged at trace');
   assert.deepEqual(hunt.found(), []);
+  hunt.hear('a header', Buffer.from(`alerts:${registryPassword}`).toString('base64'));
+  assert.deepEqual(hunt.found(), ['SCHEMA_REGISTRY_PASSWORD in a header'], 'it would be found');
 });
 
 test('a secret that is wrong, or is for somebody who is away, is not said either', async (t) => {

@@ -3,10 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import grpc from '@grpc/grpc-js';
+import { api } from '../../../services/api/protos.js';
 import { main } from '../../../services/cli/cli.js';
 import { type AlertClient, createClient } from '../../../services/client/client.js';
 import type { TokenSource } from '../../../services/client/identity.js';
 import type { StreamEvent } from '../../../services/client/stream.js';
+import { statusDetails } from '../../../services/lib/grpc/status.js';
 import { alertRequest } from '../../support/alerts.js';
 import { defer } from '../../support/defer.js';
 import { startJwtCluster } from '../../support/jwt-cluster.js';
@@ -42,6 +45,34 @@ test('with AUTH_MODE=jwt everybody is whom a token says, and may do what it says
   await assert.rejects(as(await forged).listInbox({}), { ...refused, reason: 'TOKEN_SIGNATURE' });
   const expired = token(key, 'op1', 'inbox', { expiresInS: -60 });
   await assert.rejects(as(await expired).listInbox({}), { ...refused, reason: 'TOKEN_EXPIRED' });
+});
+
+test('a token that is larger than any is refused, others are served, and who sent it afterwards', async (t) => {
+  const { cluster, as, user } = await start(t);
+  const tooLong = {
+    code: 'INVALID_ARGUMENT',
+    reason: 'IDENTITY_INVALID',
+    message: /17000 characters, of at most 16384/,
+  };
+  assert.throws(() => as('x'.repeat(17_000)), tooLong);
+  const role = await cluster.start('alert-api');
+  const [one, other] = [cluster.api(role).client, cluster.api(role).client];
+  const { path, requestSerialize, responseDeserialize } = api.InboxService.service.ListInbox;
+  const answer = (client: grpc.Client, text: string) => {
+    const metadata = new grpc.Metadata();
+    metadata.set('authorization', `Bearer ${text}`);
+    return new Promise<string>((resolve) =>
+      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, {}, metadata, (error) =>
+        resolve(error === null ? 'OK' : `${grpc.status[error.code]} ${statusDetails(error).reason}`),
+      ),
+    );
+  };
+  const right = await user('op1')();
+  assert.equal(await answer(one, 'x'.repeat(17_000)), 'UNAUTHENTICATED TOKEN_MALFORMED');
+  // More than a header may hold is read by nobody, and ends the connection that it came on.
+  const answers = [answer(one, 'x'.repeat(1_000_000)), answer(other, right)];
+  assert.deepEqual(await Promise.all(answers), ['INTERNAL ', 'OK']);
+  assert.equal(await answer(one, right), 'OK');
 });
 
 test('metadata that AUTH_MODE=dev believes says nothing, and the way that tokens come is told', async (t) => {

@@ -13,7 +13,7 @@ const WALKER = { user: 'op2' };
 /** What a call is answered, and by which statements: both can be seen from outside, these by how long they take. */
 async function seen(traced: Traced, api: TestApi, method: Method, request: object) {
   traced.receiver.spans.length = 0;
-  const call = api.call(method, request as never, WALKER);
+  const call = api.call(method, request, WALKER);
   const answer = await call.then(
     (response) => JSON.stringify(response),
     async () => {

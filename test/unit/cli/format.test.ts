@@ -3,8 +3,8 @@ import test from 'node:test';
 import { alertLines, changeLine, changesJson, clock, entryLine, timeJson } from '../../../services/cli/views/format.js';
 import { describeError, describeItemError, messageOf } from '../../../services/cli/views/problems.js';
 import { oneLine, type Paint, painter } from '../../../services/cli/views/text.js';
-import { manyLines } from '../../../services/domain/text.js';
 import { AlertClientError } from '../../../services/client/errors.js';
+import { manyLines } from '../../../services/domain/text.js';
 import type { Alert__Output } from '../../../services/gen/types.js';
 import { fakeContext } from './fake-context.js';
 
