@@ -1,4 +1,3 @@
-import { TOKEN_LENGTH_MAX } from '../lib/grpc/identity.js';
 import { shown } from './check.js';
 import { AlertClientError, messageOf } from './errors.js';
 
@@ -17,6 +16,9 @@ const FIELDS = ['userId', 'caller', 'token'] as const;
 
 /** gRPC metadata takes no other text; the service takes up to 128 characters. */
 const SUBJECT = /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/;
+
+/** The service takes no longer token, and a much longer one would end the connection. */
+const TOKEN_LENGTH_MAX = 16_384;
 
 type Header = [name: string, value: string];
 

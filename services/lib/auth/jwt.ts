@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, errors, type JWSHeaderParameters, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { AlertError } from '../../domain/errors.js';
-import { type Identity, SUBJECT, TOKEN_LENGTH_MAX } from '../grpc/identity.js';
+import { type Identity, SUBJECT } from '../grpc/identity.js';
 import type { Logger } from '../logging.js';
 import { SharedRoom } from '../shared-room.js';
 import { Turns } from '../turns.js';
@@ -32,6 +32,8 @@ const ALGORITHMS = [
 ];
 /** Whose clock goes ahead or behind by so much is believed. */
 const SKEW_S = 30;
+/** Keycloak's tokens of people with many roles have some 4,000; clients look too (client/identity.ts). */
+const LENGTH_MAX = 16_384;
 /** Verified tokens, by their hash: some 300 bytes each. */
 const KEPT_MAX = 20_000;
 /** Signatures that are checked at once: libuv has four threads. */
@@ -71,8 +73,8 @@ export class JwtVerifier {
    * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if the caller has too many verified at once
    */
   verify(token: string, caller: string): Identity | Promise<Identity> {
-    if (token.length > TOKEN_LENGTH_MAX)
-      throw refusal('TOKEN_MALFORMED', `has ${token.length} characters, of at most ${TOKEN_LENGTH_MAX}`);
+    if (token.length > LENGTH_MAX)
+      throw refusal('TOKEN_MALFORMED', `has ${token.length} characters, of at most ${LENGTH_MAX}`);
     const hash = createHash('sha256').update(token).digest('base64');
     // A key that is withdrawn counts no more, also where nobody comes with a new token.
     this.keys.refresh();

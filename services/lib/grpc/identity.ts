@@ -3,9 +3,6 @@ import type { Metadata } from '@grpc/grpc-js';
 /** Names of users and services; longer ones would not fit the index of request ids (create-alert-request.ts). */
 export const SUBJECT = /^[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?$/;
 
-/** Keycloak's tokens of people with many roles have some 4,000; headers of 64 KiB and more are cut off unread. */
-export const TOKEN_LENGTH_MAX = 16_384;
-
 /** Who calls: a user or a service, and what it may do. */
 export interface Identity {
   readonly kind: 'user' | 'service';
