@@ -18,8 +18,8 @@ export const devIdentity = (metadata: Metadata): Identity => {
   if (user !== undefined && caller !== undefined) {
     throw invalidArgument([{ field: 'metadata', description: 'must have x-user-id or x-caller, not both' }]);
   }
-  if (user !== undefined) return { kind: 'user', subject: user, scopes: USER_SCOPES };
-  if (caller !== undefined) return { kind: 'service', subject: caller, scopes: ALL_SCOPES };
+  if (user !== undefined) return { kind: 'user', subject: user, scopes: USER_SCOPES, credential: 'dev' };
+  if (caller !== undefined) return { kind: 'service', subject: caller, scopes: ALL_SCOPES, credential: 'dev' };
   const problem =
     metadata.get('authorization').length > 0
       ? 'this service runs with AUTH_MODE=dev, which takes no bearer token'

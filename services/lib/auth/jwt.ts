@@ -138,6 +138,7 @@ export class JwtVerifier {
       kind: serviceRules.some((rule) => isService(claims, rule)) ? 'service' : 'user',
       subject,
       scopes: new Set(granted),
+      credential: credentialOf(claims),
       expiresAt: (claims.exp! + SKEW_S) * 1000,
     };
   }
@@ -146,6 +147,16 @@ export class JwtVerifier {
 /** Without a look at its signature: of our own token. */
 export function claimedSubject(token: string, subjectClaims: readonly string[]): string | undefined {
   return subjectOf(decodeJwt(token), subjectClaims);
+}
+
+/** Characters of a claim that are worth keeping. */
+const NAMED_MAX = 128;
+
+/** By what a token can be found at its issuer. */
+function credentialOf({ iss, jti }: JWTPayload): string {
+  const named = Object.entries({ iss, jti }).filter(([, value]) => typeof value === 'string');
+  const shown = named.map(([name, value]) => `${name}=${value!.slice(0, NAMED_MAX).replace(/[^\x21-\x7e]/g, '?')}`);
+  return ['jwt', ...shown].join(' ');
 }
 
 function subjectOf(claims: JWTPayload, names: readonly string[]): string | undefined {

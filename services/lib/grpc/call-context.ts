@@ -11,6 +11,8 @@ export class CallContext {
   constructor(
     private readonly path: string,
     readonly identity: Identity,
+    /** The address that it came from. */
+    readonly peer: string,
     /**
      * Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can
      * stop.

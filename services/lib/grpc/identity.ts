@@ -8,6 +8,8 @@ export interface Identity {
   readonly kind: 'user' | 'service';
   readonly subject: string;
   readonly scopes: ReadonlySet<string>;
+  /** By what it was proven, such as `jwt iss=… jti=…` or `dev`; printable, and no secret. */
+  readonly credential: string;
   /** Until when it may be believed, in milliseconds since 1970; undefined: as long as it calls. */
   readonly expiresAt?: number;
 }

@@ -358,7 +358,8 @@ export class GrpcServer {
     const identity = this.#admission.identityOf(call.metadata);
     if (identity === undefined)
       return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
-    if (!tracing.enabled) return new CallContext(path, identity, signal, this.deps);
+    const peer = call.getPeer();
+    if (!tracing.enabled) return new CallContext(path, identity, peer, signal, this.deps);
     const method = path.slice(1);
     const span = tracing.startCall(method, {
       kind: SpanKind.SERVER,
@@ -367,7 +368,7 @@ export class GrpcServer {
     });
     const traceparent = traceparentOf(span);
     const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-    return new CallContext(path, identity, signal, this.deps, span, traceparent, statements);
+    return new CallContext(path, identity, peer, signal, this.deps, span, traceparent, statements);
   }
 }
 

@@ -140,7 +140,7 @@ test('large requests that wait to be read are among those that wait: beyond its 
   const request = asReceived(alertRequest({ recipients: { userIds } }));
   const call = (subject: string) =>
     ({
-      identity: { kind: 'service', subject, scopes: new Set(['alerts:create']) },
+      identity: { kind: 'service', subject, scopes: new Set(['alerts:create']), credential: 'dev' },
       signal: new AbortController().signal,
     }) as unknown as CallContext;
   const reasons: string[] = [];

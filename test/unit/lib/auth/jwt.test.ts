@@ -374,3 +374,13 @@ test('10,000 scopes are as many as are known', async (t) => {
   const more = Array.from({ length: 10_000 }, (_, n) => `s${n}`).join(' ');
   await verifying.refuses(await token(key, 'op01', more), 'TOKEN_MALFORMED', /characters, of at most/);
 });
+
+test('a token is named by its issuer and number, in what can be printed, and never by itself', async (t) => {
+  const { key, verifying } = await published(t);
+  const credential = async (claims: object) =>
+    (await verifying.raw(await token(key, 'op01', 'inbox', { claims: { ...claims } }))).credential;
+  assert.equal(await credential({ jti: 'a-1' }), `jwt iss=${ISSUER} jti=a-1`);
+  assert.equal(await credential({ jti: undefined }), `jwt iss=${ISSUER}`);
+  assert.equal(await credential({ jti: 'a\n b' }), `jwt iss=${ISSUER} jti=a??b`);
+  assert.equal((await credential({ jti: 'x'.repeat(4000) })).length, `jwt iss=${ISSUER} jti=`.length + 128);
+});
