@@ -1,5 +1,7 @@
 import { api } from '../api/protos.js';
-import type { BatchCreateAlertsRequest__Output } from '../gen/types.js';
+import { countNames } from '../domain/alert.js';
+import type { BatchCreateAlertsRequest__Output, CreateAlertRequest__Output } from '../gen/types.js';
+import type { Amounts } from '../lib/grpc/caller-limits.js';
 import type { Service } from '../lib/lifecycle.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
@@ -55,6 +57,10 @@ export function createAlertApi(runtime: Runtime): Service {
     { ...alerts, ...turnsByCaller({ GetAlert, ListAlerts }) },
     {
       weights: { BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => requests.length },
+      costs: {
+        CreateAlert: (request: CreateAlertRequest__Output) => costOf([request]),
+        BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => costOf(requests),
+      },
       refusal: () => database.breaker.refusal,
     },
   );
@@ -81,4 +87,10 @@ export function createAlertApi(runtime: Runtime): Service {
     },
     close: () => relay.drain(),
   };
+}
+
+/** Of recipients those that are named; whom a department or a rule reaches is found by fan-out. */
+function costOf(requests: readonly CreateAlertRequest__Output[]): Amounts {
+  const names = requests.map(({ recipients }) => (recipients === null ? 0 : countNames(recipients)));
+  return { alerts: requests.length, recipients: names.reduce((sum, count) => sum + count, 0) };
 }

@@ -191,7 +191,9 @@ async function serve(
     if (grpcListen !== undefined) {
       const tls = await tlsFiles(config, logger);
       const port = await grpc.listen(grpcListen, tls?.credentials);
-      void tls?.watch(AbortSignal.any([signal, ended.signal]));
+      const untilEnd = AbortSignal.any([signal, ended.signal]);
+      void tls?.watch(untilEnd);
+      void runtime.limits.watch(untilEnd);
       address = `${grpcListen.slice(0, grpcListen.lastIndexOf(':'))}:${port}`;
       if (config.authMode === 'dev')
         logger.warn(`AUTH_MODE=dev: every caller at ${address} is believed to be whom it says it is`);

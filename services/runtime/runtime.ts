@@ -6,6 +6,7 @@ import { readServiceRules, words } from '../lib/auth/claims.js';
 import { JwtVerifier, VERIFYING_MAX } from '../lib/auth/jwt.js';
 import type { Breaker } from '../lib/breaker.js';
 import type { Config } from '../lib/config/load.js';
+import { CallerLimits, type CallerLimitsOptions } from '../lib/grpc/caller-limits.js';
 import type { Identity } from '../lib/grpc/identity.js';
 import { GrpcServer } from '../lib/grpc/server.js';
 import { type HttpEndpoint, startHttp } from '../lib/http.js';
@@ -72,6 +73,8 @@ export class Runtime {
   readonly grpc: GrpcServer;
   readonly registry: RegistryClient;
   readonly jobs: Jobs;
+  /** What callers may have at this process. */
+  readonly limits: CallerLimits;
   readonly #closers: Closers;
   readonly #readiness: RoleReadiness;
   readonly #verifier: JwtVerifier | undefined;
@@ -84,7 +87,7 @@ export class Runtime {
     readonly config: Config,
     readonly role: string,
     readonly backends: Backends,
-    { tracing, metrics }: { tracing: Tracing; metrics: Metrics },
+    { tracing, metrics, limits }: { tracing: Tracing; metrics: Metrics; limits: CallerLimits },
     logger: Logger,
     optional: ReadonlySet<string>,
     roles: readonly string[],
@@ -93,6 +96,7 @@ export class Runtime {
     this.logger = logger;
     this.tracing = tracing;
     this.metrics = metrics;
+    this.limits = limits;
     const closers = new Closers(logger);
     const readiness = new RoleReadiness(logger, optional, roles, (ready) => this.grpc.setServing(ready));
     const breakers = new Breakers(metrics, logger, readiness);
@@ -119,8 +123,7 @@ export class Runtime {
       maxMessageBytes: config.grpcMaxMessageBytes,
       connectionsMax: config.grpcConnectionsMax,
       callsPerConnectionMax: config.grpcCallsPerConnectionMax,
-      callsPerCallerMax: config.callsPerCallerMax,
-      callsPerUserMax: config.callsPerUserMax,
+      limits,
     });
     closers.add('metrics', () => metrics.close());
     // Before the metrics, which by OTLP so have what was dropped at the end.
@@ -147,13 +150,23 @@ export class Runtime {
     options: RuntimeOptions = {},
   ): Promise<Runtime> {
     const logger = options.logger ?? createLogger(config, role);
+    const limits = await CallerLimits.read(limitsBy(config), logger);
     const resource = resourceOf(role);
     const tracing = await Tracing.start(config, resource, logger);
     const metrics = new Metrics(role, await metricsSender(config), resource, (metric, err) =>
       logger.warn({ metric, err }, 'a metric could not be read, and is left out'),
     );
     const { optional, roles = [role], wrapProducer } = options;
-    return new Runtime(config, role, backends, { tracing, metrics }, logger, new Set(optional), roles, wrapProducer);
+    return new Runtime(
+      config,
+      role,
+      backends,
+      { tracing, metrics, limits },
+      logger,
+      new Set(optional),
+      roles,
+      wrapProducer,
+    );
   }
 
   /** A circuit breaker that shows as metric, log line and in /readyz. */
@@ -307,6 +320,20 @@ async function sayingRefusal(attempt: () => Promise<void>): Promise<void> {
 function guardOf(path: string): (identity: Identity) => void {
   const scopes = scopesOf(path);
   return (identity) => requireOneOf(identity, scopes);
+}
+
+function limitsBy(config: Config): CallerLimitsOptions {
+  const ofBoth = {
+    alertsPerS: config.callerAlertsPerS,
+    recipientsPerS: config.callerRecipientsPerS,
+    streams: config.streamsPerCallerMax,
+  };
+  return {
+    service: { ...ofBoth, requestsPerS: config.callerRequestsPerS, calls: config.callsPerCallerMax },
+    user: { ...ofBoth, requestsPerS: config.userRequestsPerS, calls: config.callsPerUserMax },
+    burstMs: config.callerBurstS * 1000,
+    file: config.callerLimitsFile,
+  };
 }
 
 /** Undefined: callers are believed by their names. */

@@ -31,6 +31,8 @@ export interface StreamHost {
 
 export interface AlertStreamOptions {
   readonly userId: string;
+  /** The key of who holds it. */
+  readonly caller: string;
   readonly call: StreamCall;
   readonly host: StreamHost;
   readonly filter: StreamFilter;
@@ -119,6 +121,10 @@ export class AlertStream {
     // Fires after a normal end too, once the status was taken.
     call.on('cancelled', () => this.#closed());
     call.on('error', () => this.end());
+  }
+
+  get caller(): string {
+    return this.options.caller;
   }
 
   get userId(): string {

@@ -21,6 +21,16 @@ export function tooManyStreamsOfUser(userId: string, max: number): AlertError {
   );
 }
 
+/** @param caller its key */
+export function tooManyStreamsOfCaller(caller: string, max: number): AlertError {
+  return new AlertError(
+    'RESOURCE_EXHAUSTED',
+    'TOO_MANY_STREAMS_OF_CALLER',
+    `${caller} holds ${max} streams here already (STREAMS_PER_CALLER_MAX); end some of them, or try another gateway`,
+    { retryAfterMs: REFUSED_RETRY_MS },
+  );
+}
+
 /** The stream ends through no fault of its client, which goes on with the token, here or elsewhere. */
 export function resumeElsewhere(
   reason: string,

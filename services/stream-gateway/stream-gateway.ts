@@ -25,7 +25,7 @@ export function createStreamGateway(runtime: Runtime): Service {
   const definition = api.AlertStreamService.service;
   // Responses are serialised by the stream itself, around alerts that were serialised once for everybody.
   const passThrough = { StreamAlerts: { ...definition.StreamAlerts, responseSerialize: (bytes: Buffer) => bytes } };
-  grpc.addService(passThrough, { StreamAlerts: streamAlerts(openings, hub) });
+  grpc.addService(passThrough, { StreamAlerts: streamAlerts(openings, hub, runtime.limits) });
 
   return {
     async run(signal) {

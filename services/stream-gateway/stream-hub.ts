@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { userInactive } from '../api/user-errors.js';
+import type { AlertError } from '../domain/errors.js';
 import { tokenExpired } from '../domain/resume-token.js';
 import type { Config } from '../lib/config/load.js';
 import { every } from '../lib/lifecycle.js';
@@ -12,9 +13,9 @@ import { lastSequences } from '../store/inboxes.js';
 import type { AlertContents } from './alert-contents.js';
 import type { AlertStream, StreamHost } from './alert-stream.js';
 import { CatchUps } from './catch-ups.js';
-import { OpeningQuota } from './opening-quota.js';
+import { Counts, OpeningQuota } from './opening-quota.js';
 import { StreamBudget } from './stream-budget.js';
-import { tooManyStreams, tooManyStreamsOfUser } from './stream-errors.js';
+import { tooManyStreams, tooManyStreamsOfCaller, tooManyStreamsOfUser } from './stream-errors.js';
 import { StreamMetrics } from './stream-metrics.js';
 
 export interface StreamHubDeps {
@@ -53,6 +54,7 @@ const SUSPECT_MS = 500;
 /** All streams of one gateway: lets them catch up in turn, sends checkpoints, and resyncs what got lost. */
 export class StreamHub implements StreamHost {
   readonly #byUser = new Map<string, Set<AlertStream>>();
+  readonly #ofCaller = new Counts();
   readonly #opening = new OpeningQuota();
   readonly #catchUps;
   #epoch = 0;
@@ -111,15 +113,22 @@ export class StreamHub implements StreamHost {
 
   /**
    * Keeps room for a stream while it is being opened.
+   * @param callerMax how many whoever asks for it may hold
    * @returns what gives the room back, once the stream was added or was not
-   * @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here, or of this user
+   * @throws AlertError RESOURCE_EXHAUSTED if no more streams are taken here, or of this user, or of this caller
    */
-  reserveStream(userId: string): () => void {
+  reserveStream(userId: string, caller: string, callerMax: number): () => void {
     const { streamsMax, streamsPerUserMax } = this.deps.config;
     const ofUser = (this.#byUser.get(userId)?.size ?? 0) + this.#opening.of(userId);
-    if (ofUser >= streamsPerUserMax) throw tooManyStreamsOfUser(userId, streamsPerUserMax);
-    if (this.#count + this.#opening.count >= streamsMax) throw tooManyStreams(streamsMax);
-    return this.#opening.begin(userId);
+    const refused = (bound: 'gateway' | 'user' | 'caller', error: AlertError) => {
+      this.metrics.refused.add(1, { bound });
+      return error;
+    };
+    if (ofUser >= streamsPerUserMax) throw refused('user', tooManyStreamsOfUser(userId, streamsPerUserMax));
+    if (this.#ofCaller.of(caller) + this.#opening.by(caller) >= callerMax)
+      throw refused('caller', tooManyStreamsOfCaller(caller, callerMax));
+    if (this.#count + this.#opening.count >= streamsMax) throw refused('gateway', tooManyStreams(streamsMax));
+    return this.#opening.begin(userId, caller);
   }
 
   /** Registers a stream: from now on it hears of every change, and reads what it has missed. */
@@ -131,6 +140,7 @@ export class StreamHub implements StreamHost {
       this.deps.presence?.note(stream.userId, true);
     } else streams.add(stream);
     this.#count += 1;
+    this.#ofCaller.add(stream.caller, 1);
     if (this.#epoch === 0) this.#epoch = stream.epoch;
     else if (this.#epoch !== stream.epoch) this.suspect(stream);
     this.catchUp(stream);
@@ -139,7 +149,10 @@ export class StreamHub implements StreamHost {
   ended(stream: AlertStream): void {
     this.#catchUps.remove(stream);
     const streams = this.#byUser.get(stream.userId);
-    if (streams?.delete(stream)) this.#count -= 1;
+    if (streams?.delete(stream)) {
+      this.#count -= 1;
+      this.#ofCaller.add(stream.caller, -1);
+    }
     if (streams?.size !== 0) return;
     this.#byUser.delete(stream.userId);
     this.deps.presence?.note(stream.userId, false);

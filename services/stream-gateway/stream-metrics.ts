@@ -18,6 +18,7 @@ export class StreamMetrics {
   readonly gaps;
   readonly resynced;
   readonly stalled;
+  readonly refused;
   readonly beyondInbox;
   readonly #latency;
   #sent = 0;
@@ -32,6 +33,11 @@ export class StreamMetrics {
       'Streams that were behind PostgreSQL without knowing and were brought up.',
     );
     this.stalled = metrics.counter('ssom.stream.stalled', 'Streams that were ended since their client took nothing.');
+    this.refused = metrics.counter(
+      'ssom.stream.refused',
+      'Streams that were refused, by the bound: of the gateway, of a user, of a caller.',
+      (['gateway', 'user', 'caller'] as const).map((bound) => ({ bound })),
+    );
     this.beyondInbox = metrics.counter(
       'ssom.stream.beyond_inbox',
       'Streams that were ended since they had come further than their inbox goes: PostgreSQL has lost commits.',

@@ -5,6 +5,8 @@ import { BOUNDS, Violations } from '../api/violations.js';
 import { AlertError } from '../domain/errors.js';
 import { readResumeToken, ResumeTokenWriter, tokenExpired } from '../domain/resume-token.js';
 import type { StreamAlertsRequest__Output } from '../gen/types.js';
+import type { CallerLimits } from '../lib/grpc/caller-limits.js';
+import { callerKey } from '../lib/grpc/identity.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
@@ -23,12 +25,14 @@ const NO_FILTER = { kinds: [], minimumLevel: 'ALERT_LEVEL_UNSPECIFIED', unreadOn
 export function streamAlerts(
   openings: StreamOpenings,
   hub: StreamHub,
+  limits: CallerLimits,
 ): StreamHandler<StreamAlertsRequest__Output, Buffer> {
   return async (call, { identity, span, traceparent }) => {
     const request = call.request;
     const userId = inboxOwner(identity, request.userId);
     const { filter, checkpointMs } = readRequest(request);
-    const giveBack = hub.reserveStream(userId);
+    const caller = callerKey(identity);
+    const giveBack = hub.reserveStream(userId, caller, limits.of(caller).streams);
     try {
       const opening = await openings.find(userId);
       if (call.cancelled) return;
@@ -43,6 +47,7 @@ export function streamAlerts(
       // Changes between the reading above and here are behind the cursor, so the catch-up reads them.
       const stream = new AlertStream({
         userId,
+        caller,
         call,
         host: hub,
         filter,

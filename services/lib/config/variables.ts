@@ -531,6 +531,36 @@ export const variables = {
     [1, 1_000_000],
     'Unary calls that one user has running at one process, and calls of one caller about one inbox; one more gets RESOURCE_EXHAUSTED (TOO_MANY_CALLS).',
   ),
+  callerRequestsPerS: integer(
+    'CALLER_REQUESTS_PER_S',
+    5000,
+    [0, 1_000_000],
+    'Calls and openings of streams a second that one process takes of one service, a repeated request too; one more gets RESOURCE_EXHAUSTED (RATE_LIMITED) and is told when to come again. 0: as many as come.',
+  ),
+  callerAlertsPerS: integer(
+    'CALLER_ALERTS_PER_S',
+    10_000,
+    [0, 1_000_000],
+    'The same of alerts that one service or user creates, by CreateAlert or in batches.',
+  ),
+  callerRecipientsPerS: integer(
+    'CALLER_RECIPIENTS_PER_S',
+    100_000,
+    [0, 100_000_000],
+    'The same of recipients that these alerts name; a department is one.',
+  ),
+  userRequestsPerS: integer('USER_REQUESTS_PER_S', 100, [0, 1_000_000], 'CALLER_REQUESTS_PER_S of one user.'),
+  callerBurstS: integer(
+    'CALLER_BURST_S',
+    10,
+    [1, 3600],
+    'How many seconds of these rates a caller that has left them unused may have at once.',
+  ),
+  callerLimitsFile: text(
+    'CALLER_LIMITS_FILE',
+    '',
+    'JSON with other limits for services and users by name (deploy/SECURITY.md has one); a file that is replaced is used within 10 s. Empty: all have the same.',
+  ),
   grpcReflection: flag(
     'GRPC_REFLECTION',
     true,
@@ -731,6 +761,12 @@ export const variables = {
     20,
     [1, 100_000],
     'Streams that one user holds at one gateway; one more gets RESOURCE_EXHAUSTED.',
+  ),
+  streamsPerCallerMax: integer(
+    'STREAMS_PER_CALLER_MAX',
+    10_000,
+    [1, 1_000_000],
+    'Streams that one caller holds at one gateway, whoever they are for; one more gets RESOURCE_EXHAUSTED.',
   ),
   streamStallMs: integer(
     'STREAM_STALL_MS',

@@ -13,8 +13,8 @@ export interface AdmissionDeps {
   readonly metrics: Metrics;
   /** Whether a method is one of our services'; health and reflection need no identity. */
   readonly isOurs: (path: string) => boolean;
-  /** What a caller is refused with who has as many unary calls running as it may. */
-  readonly refusal: (identity: Identity) => AlertError | undefined;
+  /** What a caller is refused with who has as many unary calls running as it may, or makes more a second. */
+  readonly refusal: (identity: Identity, isStream: boolean) => AlertError | undefined;
 }
 
 /** Who calls, and whether the request is read at all. */
@@ -29,8 +29,8 @@ export class Admission {
   }
 
   /**
-   * Finds out who calls before the request is read, and refuses who has as many calls running as it may: a batch of 500
-   * takes as long to decode as 50 others to serve.
+   * Finds out who calls before the request is read, and refuses who makes more calls than it may: a batch of 500 takes
+   * as long to decode as 50 others to serve.
    */
   readonly interceptor: grpc.ServerInterceptor = ({ path, responseStream }, call) => {
     const metadata = this.deps.isOurs(path) ? metadataOf(call) : undefined;
@@ -64,7 +64,7 @@ export class Admission {
 
   #note(metadata: grpc.Metadata, identity: Identity, isStream: boolean): AlertError | undefined {
     this.#identities.set(metadata, identity);
-    return isStream ? undefined : this.deps.refusal(identity);
+    return this.deps.refusal(identity, isStream);
   }
 
   /** An error is returned: one that nobody waits for yet must not end the process. */

@@ -28,6 +28,6 @@ export function callerName({ kind, subject }: Identity): string {
 }
 
 /** By what callers take turns and share room: a user and a service of one name are two. */
-export function callerKey({ kind, subject }: Identity): string {
+export function callerKey({ kind, subject }: Pick<Identity, 'kind' | 'subject'>): string {
   return `${kind} ${subject}`;
 }

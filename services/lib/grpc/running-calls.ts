@@ -3,8 +3,8 @@ import { AlertError } from '../../domain/errors.js';
 const RETRY_MS = 500;
 
 export interface RunningCallsOptions {
-  /** Calls that one may have at once; a batch counts as its items. */
-  readonly max: number;
+  /** Calls that one may have at once, by its key; a batch counts as its items. */
+  readonly max: (key: string) => number;
   /** Whose calls, for the message. */
   readonly of: string;
   readonly onRefused: () => void;
@@ -18,8 +18,9 @@ export class RunningCalls {
 
   /** What a call is refused with, and counts; undefined if there is room. */
   refusal(key: string, weight = 1): AlertError | undefined {
-    const { max, of, onRefused } = this.options;
+    const { of, onRefused } = this.options;
     const running = this.#running.get(key) ?? 0;
+    const max = this.options.max(key);
     if (running === 0 || running + weight <= max) return undefined;
     onRefused();
     const message = `${running} calls of this ${of} are running already, of at most ${max}; a batch counts as its items`;

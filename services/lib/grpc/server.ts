@@ -13,6 +13,7 @@ import { failSpan, type Span, SpanKind, traceparentOf, type Tracing, validTracep
 import type { EventLoopTurns } from '../turns.js';
 import { Admission } from './admission.js';
 import { CallContext } from './call-context.js';
+import type { Amounts, CallerLimits } from './caller-limits.js';
 import { boundConnections } from './connections.js';
 import { addHealth } from './health.js';
 import { type Authenticate, callerKey, type Identity } from './identity.js';
@@ -57,14 +58,15 @@ export interface GrpcServerDeps {
   /** TCP connections at once, and calls and streams on each. */
   readonly connectionsMax: number;
   readonly callsPerConnectionMax: number;
-  /** Unary calls at once of one service, and of one user; a batch counts as its items. */
-  readonly callsPerCallerMax: number;
-  readonly callsPerUserMax: number;
+  /** What each caller may have. */
+  readonly limits: CallerLimits;
 }
 
 export interface ServiceOptions {
   /** As how many calls a request counts, for the methods that carry many. */
   readonly weights?: Readonly<Record<string, (request: never) => number>>;
+  /** What a request takes of its caller's rates besides being one. */
+  readonly costs?: Readonly<Record<string, (request: never) => Amounts>>;
   /** With what a large request is refused before it is decoded, if what it needs is away. */
   readonly refusal?: () => Error | undefined;
 }
@@ -72,6 +74,7 @@ export interface ServiceOptions {
 interface MethodOptions {
   readonly guard: (identity: Identity) => void;
   readonly weigh: (request: never) => number;
+  readonly costOf: ((request: never) => Amounts) | undefined;
   readonly refusal: () => Error | undefined;
 }
 
@@ -93,6 +96,10 @@ const HEALTH_WATCHES = { prefix: '/grpc.health.v1.Health/Watch', perConnection: 
 const REFLECTIONS = { prefix: '/grpc.reflection.', perConnection: 10, max: 100 };
 
 type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
+
+const ONE_REQUEST: Amounts = { requests: 1 };
+/** The least that a request costs which says so, for when it is not decoded yet. */
+const ONE_ALERT: Amounts = { alerts: 1 };
 
 /** What calls are refused with, or cut off, while the process ends: another instance may be asked at once. */
 const shuttingDown = (message: string) =>
@@ -125,16 +132,23 @@ export class GrpcServer {
 
   constructor(private readonly deps: GrpcServerDeps) {
     const refused = (bound: Bound) => () => this.#refused(bound);
-    const { callsPerCallerMax, callsPerUserMax } = deps;
-    this.#callers = new RunningCalls({ max: callsPerCallerMax, of: 'caller', onRefused: refused('calls_of_caller') });
-    this.users = new RunningCalls({ max: callsPerUserMax, of: 'user', onRefused: refused('calls_of_user') });
+    const { limits } = deps;
+    const callsOf = (kind: Identity['kind']) => (subject: string) => limits.of(callerKey({ kind, subject })).calls;
+    this.#callers = new RunningCalls({
+      max: callsOf('service'),
+      of: 'caller',
+      onRefused: refused('calls_of_caller'),
+    });
+    this.users = new RunningCalls({ max: callsOf('user'), of: 'user', onRefused: refused('calls_of_user') });
     this.#large = new LargeRequests(refused('large_requests'));
     this.#watches = new OpenStreams({ ...HEALTH_WATCHES, onRefused: refused('health_watches') });
     this.#reflections = new OpenStreams({ ...REFLECTIONS, onRefused: refused('reflections') });
     this.#admission = new Admission({
       ...deps,
       isOurs: (path) => this.#services.includes(path.split('/')[1]!),
-      refusal: (identity) => this.#callsOf(identity).refusal(identity.subject),
+      refusal: (identity, isStream) =>
+        (isStream ? undefined : this.#callsOf(identity).refusal(identity.subject)) ??
+        limits.take(identity, ONE_REQUEST),
     });
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': deps.maxMessageBytes,
@@ -160,7 +174,7 @@ export class GrpcServer {
     definition: Definition,
     // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a table of handlers of different types
     handlers: Record<string, UnaryHandler<any, any> | StreamHandler<any, any>>,
-    { weights = {}, refusal = () => undefined }: ServiceOptions = {},
+    { weights = {}, costs = {}, refusal = () => undefined }: ServiceOptions = {},
   ): void {
     const implementation: grpc.UntypedServiceImplementation = {};
     const methods: Record<string, Definition[string]> = {};
@@ -174,6 +188,7 @@ export class GrpcServer {
         : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>, {
             guard,
             weigh: weights[name] ?? (() => 1),
+            costOf: costs[name],
             refusal,
           });
     }
@@ -223,8 +238,12 @@ export class GrpcServer {
     metrics.queue('reflections', () => this.#reflections.open, REFLECTIONS.max);
     metrics.gauge('ssom.grpc.calls', 'Unary calls, and openings of streams, that run.', () => this.#running.size);
     metrics.total('ssom.grpc.refused', 'Calls, streams and connections that were refused, by the bound.', () =>
-      [...this.#refusals].map(([bound, value]) => ({ value, attributes: { bound } })),
+      [...this.#refusals, ...this.#overRate()].map(([bound, value]) => ({ value, attributes: { bound } })),
     );
+  }
+
+  #overRate(): [string, number][] {
+    return [...this.deps.limits.refusals].map(([rate, count]) => [`${rate}_per_s`, count]);
   }
 
   /** Refuses calls and streams from now on; those that run go on. */
@@ -295,13 +314,21 @@ export class GrpcServer {
   async #serve<T>(
     context: CallContext,
     given: unknown,
-    { guard, weigh, refusal }: MethodOptions,
+    { guard, weigh, costOf, refusal }: MethodOptions,
     work: (request: unknown) => Promise<T>,
   ): Promise<T> {
-    guard(context.identity);
-    const serve = (request: unknown) => this.#bounded(context, weigh(request as never), () => work(request));
+    const { identity, signal } = context;
+    const { limits } = this.deps;
+    guard(identity);
+    const serve = (request: unknown) =>
+      this.#bounded(context, weigh(request as never), () => {
+        const refused = costOf === undefined ? undefined : limits.take(identity, costOf(request as never));
+        if (refused !== undefined) throw refused;
+        return work(request);
+      });
     if (!(given instanceof UnreadRequest)) return serve(given);
-    return this.#large.run(callerKey(context.identity), given, context.signal, serve, refusal);
+    const refused = () => refusal() ?? (costOf === undefined ? undefined : limits.refusal(identity, ONE_ALERT));
+    return this.#large.run(callerKey(identity), given, signal, serve, refused);
   }
 
   /** Runs a call, unless its caller has as many running as it may. */

@@ -14,6 +14,7 @@ import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { EventLoopTurns } from '../../../services/lib/turns.js';
 import { connectApi, failureOf } from '../../support/api.js';
 import { defer } from '../../support/defer.js';
+import { limitsOf } from '../../support/limits.js';
 
 const postgres = (code: string) => Object.assign(new Error('PostgreSQL says no'), { code, severity: 'ERROR' });
 
@@ -75,8 +76,7 @@ async function serve(t: TestContext, create: () => Promise<never>): Promise<{ ad
     maxMessageBytes: 1_048_576,
     connectionsMax: 10,
     callsPerConnectionMax: 100,
-    callsPerCallerMax: 1000,
-    callsPerUserMax: 100,
+    limits: await limitsOf(),
   });
   const deps = { batcher: { create }, computations: new EventLoopTurns(), metrics };
   server.addService(api.AlertService.service, { ...alertService(deps as unknown as AlertServiceDeps) });

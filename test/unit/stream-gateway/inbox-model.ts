@@ -216,6 +216,7 @@ export class FakeHost implements StreamHost {
 
 export function newStream(call: FakeCall, host: StreamHost, options: Partial<AlertStreamOptions> = {}): AlertStream {
   return new AlertStream({
+    caller: 'user of the stream',
     userId: USER,
     call: call as unknown as StreamCall,
     host,
