@@ -122,6 +122,7 @@ export class Runtime {
       reflected: config.grpcReflection ? reflectedFiles() : undefined,
       maxMessageBytes: config.grpcMaxMessageBytes,
       connectionsMax: config.grpcConnectionsMax,
+      connectionsPerAddressMax: config.grpcConnectionsPerAddressMax,
       callsPerConnectionMax: config.grpcCallsPerConnectionMax,
       limits,
     });

@@ -513,6 +513,12 @@ export const variables = {
     [1, 1_000_000],
     'Connections that one process takes; one more is closed at once. A gateway whose streams have connections of their own needs STREAMS_MAX of them.',
   ),
+  grpcConnectionsPerAddressMax: integer(
+    'GRPC_CONNECTIONS_PER_ADDRESS_MAX',
+    0,
+    [0, 1_000_000],
+    'Connections that one process takes from one address; one more is closed at once. 0: as many as there are in all, since behind a balancer all have its address.',
+  ),
   grpcCallsPerConnectionMax: integer(
     'GRPC_CALLS_PER_CONNECTION_MAX',
     5000,

@@ -14,7 +14,7 @@ import type { EventLoopTurns } from '../turns.js';
 import { Admission } from './admission.js';
 import { CallContext } from './call-context.js';
 import type { Amounts, CallerLimits } from './caller-limits.js';
-import { boundConnections } from './connections.js';
+import { CONNECTION_BOUNDS, Connections } from './connections.js';
 import { addHealth } from './health.js';
 import { type Authenticate, callerKey, type Identity } from './identity.js';
 import { LargeRequests, leavingLargeUnread, UnreadRequest } from './large-requests.js';
@@ -57,6 +57,8 @@ export interface GrpcServerDeps {
   readonly maxMessageBytes: number;
   /** TCP connections at once, and calls and streams on each. */
   readonly connectionsMax: number;
+  /** From one address; 0: as many as there are in all. */
+  readonly connectionsPerAddressMax: number;
   readonly callsPerConnectionMax: number;
   /** What each caller may have. */
   readonly limits: CallerLimits;
@@ -85,7 +87,7 @@ const BOUNDS = [
   'large_requests',
   'health_watches',
   'reflections',
-  'connections',
+  ...CONNECTION_BOUNDS,
 ] as const;
 type Bound = (typeof BOUNDS)[number];
 /**
@@ -128,6 +130,7 @@ export class GrpcServer {
   readonly #refusals = new Map<Bound, number>(BOUNDS.map((bound) => [bound, 0]));
   /** Of the calls that run, to be aborted when they are cut off. */
   readonly #running = new Set<AbortController>();
+  #connections: Connections | undefined;
   #isEnding = false;
 
   constructor(private readonly deps: GrpcServerDeps) {
@@ -229,10 +232,16 @@ export class GrpcServer {
 
   /** Bounds what a port brings, and shows it: a role that listens on none has nothing to show. */
   #observe(): void {
-    const { connectionsMax, metrics } = this.deps;
-    const connections = boundConnections(this.#server, connectionsMax, () => this.#refused('connections'));
-    metrics.gauge('ssom.grpc.connections', 'Connections of gRPC clients.', connections);
-    metrics.queue('grpc_connections', connections, connectionsMax);
+    const { connectionsMax, connectionsPerAddressMax, maxMessageBytes, metrics } = this.deps;
+    const connections = new Connections(this.#server, {
+      max: connectionsMax,
+      perAddressMax: connectionsPerAddressMax,
+      maxMessageBytes,
+      onRefused: (bound) => this.#refused(bound),
+    });
+    this.#connections = connections;
+    metrics.gauge('ssom.grpc.connections', 'Connections of gRPC clients.', () => connections.open);
+    metrics.queue('grpc_connections', () => connections.open, connectionsMax);
     metrics.queue('health_watches', () => this.#watches.open, HEALTH_WATCHES.max);
     metrics.queue('large_requests', () => this.#large.bytes.taken, this.#large.bytes.max);
     metrics.queue('reflections', () => this.#reflections.open, REFLECTIONS.max);
@@ -258,6 +267,7 @@ export class GrpcServer {
    */
   async shutdown(graceMs: number, onGraceOver: () => void): Promise<void> {
     this.refuseCalls();
+    this.#connections?.close();
     await new Promise<void>((resolve) => {
       let timer = setTimeout(() => {
         onGraceOver();

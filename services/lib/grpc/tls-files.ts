@@ -1,13 +1,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createSecureContext } from 'node:tls';
-import type { ServerCredentials } from '@grpc/grpc-js';
-import { experimental } from '@grpc/grpc-js';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { every } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import { wallClock } from '../wall-clock.js';
-
-type Provider = experimental.CertificateProvider;
+import { HANDSHAKE_MS } from './connections.js';
 
 export interface TlsFilesOptions {
   /** PEM: the server's certificate and those between it and its authority. */
@@ -25,20 +23,54 @@ interface Contents {
   readonly expiresAt: number;
 }
 
+/**
+ * What connections must have: forward secrecy and a cipher that authenticates (RFC 9113, 9.2.2 forbids the others for
+ * HTTP/2). Those of TLS 1.3 are all so.
+ */
+const SECURITY: SecureContextOptions = {
+  minVersion: 'TLSv1.2',
+  ciphers: [
+    ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+    ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-CHACHA20-POLY1305'],
+    ...['ECDHE-RSA-CHACHA20-POLY1305', 'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ].join(':'),
+  honorCipherOrder: true,
+};
+
 /** How often the files are looked at. */
 const LOOK_MS = 10_000;
 /** A certificate that is left as it is for so long before its end is warned of, once a day. */
 const WARN_MS = 14 * 86_400_000;
 const WARN_EVERY_MS = 86_400_000;
 
+/** What grpc-js listens with, and for new connections from then on with what replaces it. */
+class FileCredentials extends ServerCredentials {
+  constructor(contents: Contents) {
+    const isMutual = contents.ca !== undefined;
+    super({ requestCert: isMutual, rejectUnauthorized: isMutual, handshakeTimeout: HANDSHAKE_MS }, contextOf(contents));
+  }
+
+  replace(contents: Contents): void {
+    this.updateSecureContextOptions(contextOf(contents));
+  }
+
+  _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+/** With the ciphers again: a context that is replaced has none of those before. */
+function contextOf({ cert, key, ca }: Contents): SecureContextOptions {
+  return { ...SECURITY, cert, key, ...(ca === undefined ? {} : { ca }) };
+}
+
 /**
  * What a server shows to clients, and asks of them, as files that may be replaced while it runs: connections that come
  * then get what is new, those that stand go on. What does not fit together, as when one of two files was replaced, is
  * not taken.
  */
-export class TlsFiles implements Provider {
-  readonly #identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
-  readonly #caListeners = new Set<experimental.CaCertificateUpdateListener>();
+export class TlsFiles {
+  readonly #credentials: FileCredentials;
   /** Said last of what is wrong. */
   #problem: string | undefined;
   #warnedAt = -Infinity;
@@ -47,7 +79,9 @@ export class TlsFiles implements Provider {
     private readonly options: TlsFilesOptions,
     private readonly logger: Logger,
     private contents: Contents,
-  ) {}
+  ) {
+    this.#credentials = new FileCredentials(contents);
+  }
 
   /** @throws Error saying which file is wrong, and how */
   static async read(options: TlsFilesOptions, logger: Logger): Promise<TlsFiles> {
@@ -60,9 +94,7 @@ export class TlsFiles implements Provider {
   }
 
   get credentials(): ServerCredentials {
-    const isMutual = this.options.clientCaFile !== undefined;
-    // Up to 1.14.7 its first argument is the identity, whatever its types call it.
-    return experimental.createCertificateProviderServerCredentials(this, isMutual ? this : null, isMutual);
+    return this.#credentials;
   }
 
   /** Looks for other files until the signal aborts. */
@@ -101,29 +133,8 @@ export class TlsFiles implements Provider {
     const isSame = found.cert.equals(cert) && found.key.equals(key) && (ca === undefined || found.ca!.equals(ca));
     if (isSame) return;
     this.contents = found;
-    for (const listener of this.#identityListeners) listener({ certificate: found.cert, privateKey: found.key });
-    if (found.ca !== undefined) for (const listener of this.#caListeners) listener({ caCertificate: found.ca });
+    this.#credentials.replace(found);
     this.logger.info({ expiresAt: new Date(found.expiresAt).toISOString() }, 'new TLS files are used');
-  }
-
-  addIdentityCertificateListener(listener: experimental.IdentityCertificateUpdateListener): void {
-    this.#identityListeners.add(listener);
-    // Whoever asks takes its first one only when it has been told that it listens.
-    process.nextTick(() => listener({ certificate: this.contents.cert, privateKey: this.contents.key }));
-  }
-
-  removeIdentityCertificateListener(listener: experimental.IdentityCertificateUpdateListener): void {
-    this.#identityListeners.delete(listener);
-  }
-
-  addCaCertificateListener(listener: experimental.CaCertificateUpdateListener): void {
-    this.#caListeners.add(listener);
-    const { ca } = this.contents;
-    if (ca !== undefined) process.nextTick(() => listener({ caCertificate: ca }));
-  }
-
-  removeCaCertificateListener(listener: experimental.CaCertificateUpdateListener): void {
-    this.#caListeners.delete(listener);
   }
 }
 

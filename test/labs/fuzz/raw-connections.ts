@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { FLAG, FRAME, frame, PREFACE, REQUEST } from '../../support/http2-frames.js';
 import type { Outcome } from './http2-calls.js';
 import type { Random } from './random.js';
 
@@ -6,40 +7,9 @@ import type { Random } from './random.js';
 const PATIENCE_MS = 300;
 const CONNECT_MS = 5000;
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const DATA = 0;
-const HEADERS = 1;
-const PRIORITY = 2;
-const RST_STREAM = 3;
-const SETTINGS = 4;
-const PUSH_PROMISE = 5;
-const PING = 6;
-const WINDOW_UPDATE = 8;
-const CONTINUATION = 9;
-const END_STREAM = 1;
-const END_HEADERS = 4;
-
-function frame(
-  type: number,
-  flags: number,
-  stream: number,
-  payload: Buffer = Buffer.alloc(0),
-  length = payload.length,
-): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream >>> 0, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const opened = (...frames: Buffer[]) => Buffer.concat([PREFACE, frame(SETTINGS, 0, 0), ...frames]);
+const opened = (...frames: Buffer[]) => Buffer.concat([PREFACE, frame(FRAME.SETTINGS, 0, 0), ...frames]);
 const repeated = (count: number, make: (index: number) => Buffer) =>
   Array.from({ length: count }, (_, index) => make(index));
-
-/** `:method POST`, `:scheme http`, `:path /` from HPACK's static table, then a literal `:authority x`. */
-const REQUEST = Buffer.from([0x83, 0x86, 0x84, 0x41, 0x01, 0x78]);
 
 /** What is written to a port that expects HTTP/2, by name. */
 export const CONNECTIONS: Record<string, (random: Random) => Buffer> = {
@@ -63,37 +33,38 @@ export const CONNECTIONS: Record<string, (random: Random) => Buffer> = {
         frame(random.int(0, 12), random.int(0, 255), random.int(0, 5), random.bytes(random.int(0, 40))),
       ),
     ),
-  'frame longer than allowed': (random) => opened(frame(DATA, 0, 1, random.bytes(10), 0xffffff)),
-  'frame cut': (random) => opened(frame(HEADERS, END_HEADERS, 1, random.bytes(10), 200)),
+  'frame longer than allowed': (random) => opened(frame(FRAME.DATA, 0, 1, random.bytes(10), 0xffffff)),
+  'frame cut': (random) => opened(frame(FRAME.HEADERS, FLAG.END_HEADERS, 1, random.bytes(10), 200)),
   'headers that do not unpack': (random) =>
-    opened(frame(HEADERS, END_HEADERS | END_STREAM, 1, random.bytes(random.int(1, 100)))),
-  'even stream': () => opened(frame(HEADERS, END_HEADERS | END_STREAM, 2, REQUEST)),
-  'data for no stream': (random) => opened(frame(DATA, 0, random.pick([0, 1, 77]), random.bytes(20))),
-  'settings of the wrong size': (random) => opened(frame(SETTINGS, 0, 0, random.bytes(random.pick([1, 5, 7])))),
+    opened(frame(FRAME.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, 1, random.bytes(random.int(1, 100)))),
+  'even stream': () => opened(frame(FRAME.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, 2, REQUEST)),
+  'data for no stream': (random) => opened(frame(FRAME.DATA, 0, random.pick([0, 1, 77]), random.bytes(20))),
+  'settings of the wrong size': (random) => opened(frame(FRAME.SETTINGS, 0, 0, random.bytes(random.pick([1, 5, 7])))),
   'settings beyond reason': () =>
-    opened(frame(SETTINGS, 0, 0, Buffer.from('0004ffffffff00050000000000020000ffff', 'hex'))),
-  'window update of zero': () => opened(frame(WINDOW_UPDATE, 0, 0, Buffer.alloc(4))),
-  'window overflow': () => opened(...repeated(3, () => frame(WINDOW_UPDATE, 0, 0, Buffer.from('7fffffff', 'hex')))),
-  'push promise': (random) => opened(frame(PUSH_PROMISE, END_HEADERS, 1, random.bytes(20))),
-  'priority of itself': () => opened(frame(PRIORITY, 0, 1, Buffer.from('0000000110', 'hex'))),
-  'flood of pings': () => opened(...repeated(2000, () => frame(PING, 0, 0, Buffer.alloc(8)))),
-  'flood of settings': () => opened(...repeated(2000, () => frame(SETTINGS, 0, 0))),
+    opened(frame(FRAME.SETTINGS, 0, 0, Buffer.from('0004ffffffff00050000000000020000ffff', 'hex'))),
+  'window update of zero': () => opened(frame(FRAME.WINDOW_UPDATE, 0, 0, Buffer.alloc(4))),
+  'window overflow': () =>
+    opened(...repeated(3, () => frame(FRAME.WINDOW_UPDATE, 0, 0, Buffer.from('7fffffff', 'hex')))),
+  'push promise': (random) => opened(frame(FRAME.PUSH_PROMISE, FLAG.END_HEADERS, 1, random.bytes(20))),
+  'priority of itself': () => opened(frame(FRAME.PRIORITY, 0, 1, Buffer.from('0000000110', 'hex'))),
+  'flood of pings': () => opened(...repeated(2000, () => frame(FRAME.PING, 0, 0, Buffer.alloc(8)))),
+  'flood of settings': () => opened(...repeated(2000, () => frame(FRAME.SETTINGS, 0, 0))),
   'rapid reset': () =>
     opened(
       ...repeated(1000, (index) =>
         Buffer.concat([
-          frame(HEADERS, END_HEADERS, 2 * index + 1, REQUEST),
-          frame(RST_STREAM, 0, 2 * index + 1, Buffer.alloc(4)),
+          frame(FRAME.HEADERS, FLAG.END_HEADERS, 2 * index + 1, REQUEST),
+          frame(FRAME.RST_STREAM, 0, 2 * index + 1, Buffer.alloc(4)),
         ]),
       ),
     ),
   'flood of continuations': (random) =>
     opened(
-      frame(HEADERS, 0, 1, REQUEST),
-      ...repeated(500, () => frame(CONTINUATION, 0, 1, random.bytes(random.int(0, 16)))),
+      frame(FRAME.HEADERS, 0, 1, REQUEST),
+      ...repeated(500, () => frame(FRAME.CONTINUATION, 0, 1, random.bytes(random.int(0, 16)))),
     ),
   'many streams left open': () =>
-    opened(...repeated(300, (index) => frame(HEADERS, END_HEADERS, 2 * index + 1, REQUEST))),
+    opened(...repeated(300, (index) => frame(FRAME.HEADERS, FLAG.END_HEADERS, 2 * index + 1, REQUEST))),
 };
 
 /**

@@ -75,6 +75,7 @@ async function serve(t: TestContext, create: () => Promise<never>): Promise<{ ad
     reflected: reflectedFiles(),
     maxMessageBytes: 1_048_576,
     connectionsMax: 10,
+    connectionsPerAddressMax: 0,
     callsPerConnectionMax: 100,
     limits: await limitsOf(),
   });

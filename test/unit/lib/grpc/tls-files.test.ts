@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type grpc from '@grpc/grpc-js';
 import { type AlertClient, type ClientOptions, createClient } from '../../../../services/client/client.js';
 import { TlsFiles } from '../../../../services/lib/grpc/tls-files.js';
@@ -193,4 +194,55 @@ test('files that stay wrong are complained of once, and again when something els
   assert.equal(complaints.length, 2, complaints.join());
   ended.abort();
   await watching;
+});
+
+/** Shakes hands. @returns the protocol and cipher, or the code of what came instead */
+function handshake(address: string, options: ConnectionOptions): Promise<string> {
+  const [host, port] = address.split(':');
+  return new Promise((resolve) => {
+    const socket = connectTls({ host, port: Number(port), rejectUnauthorized: false, ...options });
+    socket.once('secureConnect', () => {
+      // In TLS 1.3 the server may still refuse.
+      socket.once('data', (data: Buffer) => end(/^HTTP\/1/.test(data.toString()) ? data.toString() : agreed(socket)));
+    });
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => end(code ?? 'error'));
+    const end = (outcome: string) => {
+      socket.destroy();
+      resolve(outcome);
+    };
+  });
+}
+
+const agreed = (socket: TLSSocket) => `${socket.getProtocol()} ${socket.getCipher().name} ${socket.alpnProtocol}`;
+
+test('less than TLS 1.2, ciphers without forward secrecy or authentication, and HTTP/1.1 are refused', async (t) => {
+  const folder = await Folder.make(t);
+  await folder.write(localCertificates());
+  const files = await TlsFiles.read(folder.options, silentLogger());
+  const address = await serve(t, files);
+  const h2 = { ALPNProtocols: ['h2'] };
+  const tls12 = { ...h2, maxVersion: 'TLSv1.2' } as const;
+  // As without our list: what a client of these offers is agreed to.
+  const weak = 'ALL:@SECLEVEL=0';
+  const judge = async () => {
+    assert.equal(await handshake(address, h2), 'TLSv1.3 TLS_AES_256_GCM_SHA384 h2');
+    assert.equal(await handshake(address, tls12), 'TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384 h2');
+    for (const maxVersion of ['TLSv1', 'TLSv1.1'] as const)
+      assert.match(
+        await handshake(address, { ...h2, minVersion: 'TLSv1', maxVersion, ciphers: weak }),
+        /ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION|ERR_SSL_NO_PROTOCOLS_AVAILABLE/,
+        maxVersion,
+      );
+    for (const ciphers of ['ECDHE-ECDSA-AES128-SHA256', 'ECDHE-ECDSA-AES256-SHA', 'ECDHE-ECDSA-AES128-CCM'])
+      assert.match(await handshake(address, { ...tls12, ciphers }), /HANDSHAKE_FAILURE/, ciphers);
+    assert.match(
+      await handshake(address, { ALPNProtocols: ['http/1.1'] }),
+      /NO_APPLICATION_PROTOCOL|ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL/,
+    );
+    assert.match(await handshake(address, {}), /^HTTP\/1\.0 403 Forbidden[^]*Missing ALPN Protocol, expected `h2`/);
+  };
+  await judge();
+  await folder.write(localCertificates());
+  await files.look();
+  await judge();
 });
