@@ -38,7 +38,7 @@ const LENGTH_MAX = 16_384;
 const KEPT_MAX = 20_000;
 /** Signatures that are checked at once: libuv has four threads. */
 const AT_ONCE = 8;
-/** Tokens that are being verified; one caller has at most as much of it as stays free, so half of it alone. */
+/** Tokens that are being verified; one address has at most as much of it as stays free, so half of it alone. */
 export const VERIFYING_MAX = 20_000;
 const RETRY_MS = 500;
 
@@ -58,6 +58,8 @@ export class JwtVerifier {
   readonly #verifying = new Map<string, Promise<Identity>>();
   readonly #room = new SharedRoom(VERIFYING_MAX);
   readonly #turns = new Turns(AT_ONCE);
+  /** Connections on which a token was good: they have turns of their own. */
+  readonly #proven = new LRUCache<string, true>({ max: KEPT_MAX });
 
   constructor(
     private readonly options: JwtOptions,
@@ -67,12 +69,13 @@ export class JwtVerifier {
   }
 
   /**
-   * @param caller whose tokens are verified in turn with those of others, such as a connection's address
+   * @param peer the address and port that it came from. Those of one address take turns as one, so that it helps
+   * nobody to open a thousand connections, but for those on which a token was good
    * @returns at once for a token that was verified before
    * @throws AlertError UNAUTHENTICATED saying what is wrong with the token, UNAVAILABLE while there are no keys,
    * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if the caller has too many verified at once
    */
-  verify(token: string, caller: string): Identity | Promise<Identity> {
+  verify(token: string, peer: string): Identity | Promise<Identity> {
     if (token.length > LENGTH_MAX)
       throw refusal('TOKEN_MALFORMED', `has ${token.length} characters, of at most ${LENGTH_MAX}`);
     const hash = createHash('sha256').update(token).digest('base64');
@@ -80,7 +83,7 @@ export class JwtVerifier {
     this.keys.refresh();
     const kept = this.#kept.get(hash);
     if (kept?.generation === this.keys.generation && wallClock() < kept.identity.expiresAt!) return kept.identity;
-    return this.#verifying.get(hash) ?? this.#begin(token, hash, caller);
+    return this.#verifying.get(hash) ?? this.#begin(token, hash, peer);
   }
 
   /** How many are being verified. */
@@ -88,9 +91,10 @@ export class JwtVerifier {
     return this.#room.taken;
   }
 
-  #begin(token: string, hash: string, caller: string): Promise<Identity> {
+  #begin(token: string, hash: string, peer: string): Promise<Identity> {
+    const caller = this.#proven.has(peer) ? peer : peer.replace(/:\d+$/, '');
     if (this.#room.isFullFor(caller)) {
-      const message = `${this.#room.takenBy(caller)} tokens of this connection are being verified; try again later`;
+      const message = `${this.#room.takenBy(caller)} tokens of this address are being verified; try again later`;
       throw new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_TOKENS', message, { retryAfterMs: RETRY_MS });
     }
     const leave = this.#room.take(caller, 1);
@@ -98,6 +102,10 @@ export class JwtVerifier {
       leave();
       this.#verifying.delete(hash);
     });
+    verifying.then(
+      () => this.#proven.set(peer, true),
+      () => this.#proven.delete(peer),
+    );
     this.#verifying.set(hash, verifying);
     return verifying;
   }

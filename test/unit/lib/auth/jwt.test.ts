@@ -209,9 +209,10 @@ test('a key that is withdrawn counts no more, also where nobody comes with anoth
   await verifying.refuses(text, 'TOKEN_SIGNATURE', /does not publish/);
 });
 
-test('who has many tokens verified is told to come later, and others are served meanwhile', async (t) => {
+test('an address that has many tokens verified is told to come later, and others are served meanwhile', async (t) => {
   const { key, keys, verifying } = await published(t);
-  await verifying.of(await token(key, 'op01', 'inbox'));
+  const proven = '10.0.0.1:5000';
+  await verifying.raw(await token(key, 'op01', 'inbox'), proven);
   // The source hangs, so that whoever names an unknown key waits.
   keys.answer = undefined;
   t.mock.method(performance, 'now', laterBy(60_000));
@@ -221,14 +222,19 @@ test('who has many tokens verified is told to come later, and others are served 
   let refused = 0;
   for (let count = 0; count < 12_000; count += 1) {
     try {
-      flood.push(Promise.resolve(verifying.raw(`${head}.${body}.${count}`, 'a flood')).catch(() => undefined));
+      // A thousand connections of one address have no more than one.
+      const peer = `10.0.0.1:${10_000 + (count % 1000)}`;
+      flood.push(Promise.resolve(verifying.raw(`${head}.${body}.${count}`, peer)).catch(() => undefined));
     } catch (error) {
       assert.equal((error as { reason: string }).reason, 'TOO_MANY_TOKENS');
       refused += 1;
     }
   }
   assert.equal(refused, 2000, 'it has half of the room');
-  assert.equal((await verifying.of(await token(key, 'op02', 'inbox'))).subject, 'op02');
+  const good = await token(key, 'op02', 'inbox');
+  assert.throws(() => verifying.raw(good, '10.0.0.1:6000'), { reason: 'TOO_MANY_TOKENS' });
+  assert.equal((await verifying.raw(good, proven)).subject, 'op02', 'a connection on which a token was good');
+  assert.equal((await verifying.raw(await token(key, 'op03', 'inbox'), '10.0.0.2:6000')).subject, 'op03');
   await Promise.all(flood);
 });
 
