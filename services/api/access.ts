@@ -1,5 +1,6 @@
 import type { Metadata } from '@grpc/grpc-js';
 import { AlertError, invalidArgument } from '../domain/errors.js';
+import type { CertificateIdentities } from '../lib/auth/certificate-identities.js';
 import type { JwtVerifier } from '../lib/auth/jwt.js';
 import type { Authenticate, Identity } from '../lib/grpc/identity.js';
 import { requireOneOf, type Scope, SCOPES } from './scopes.js';
@@ -32,12 +33,15 @@ export const devIdentity = (metadata: Metadata): Identity => {
 };
 
 /**
- * AUTH_MODE=jwt: believes the signed token in `authorization: Bearer`.
- * @throws AlertError UNAUTHENTICATED without one (TOKEN_MISSING), or for what is wrong with it
+ * AUTH_MODE=jwt: believes the signed token in `authorization: Bearer`, and of who sends none the certificate, where
+ * there is a file that says whose it is.
+ * @throws AlertError UNAUTHENTICATED without either (TOKEN_MISSING), or for what is wrong with it
  */
-export function jwtIdentity(verifier: JwtVerifier): Authenticate {
-  return (metadata, peer) => {
+export function jwtIdentity(verifier: JwtVerifier, services?: CertificateIdentities): Authenticate {
+  return (metadata, peer, certificate) => {
     const values = metadata.get('authorization');
+    const shown = services === undefined || values.length > 0 ? undefined : certificate();
+    if (shown !== undefined) return services!.identityOf(shown);
     const [, token] = values.length === 1 ? (/^bearer +(\S+)$/i.exec(values[0]!.toString()) ?? []) : [];
     if (token !== undefined) return verifier.verify(token, peer);
     const problem = values.length > 1 ? 'has several' : 'has none';

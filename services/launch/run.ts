@@ -193,7 +193,7 @@ async function serve(
       const port = await grpc.listen(grpcListen, tls?.credentials);
       const untilEnd = AbortSignal.any([signal, ended.signal]);
       void tls?.watch(untilEnd);
-      void runtime.limits.watch(untilEnd);
+      runtime.watchFiles(untilEnd);
       address = `${grpcListen.slice(0, grpcListen.lastIndexOf(':'))}:${port}`;
       if (config.authMode === 'dev')
         logger.warn(`AUTH_MODE=dev: every caller at ${address} is believed to be whom it says it is`);

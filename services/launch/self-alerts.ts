@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { type AlertClient, createClient } from '../client/client.js';
+import type { CreateAlertRequest } from '../client/check-request.js';
+import { type AlertClient, type ClientOptions, createClient } from '../client/client.js';
 import { AlertClientError } from '../client/errors.js';
 import { words } from '../lib/auth/claims.js';
 import { claimedSubject } from '../lib/auth/jwt.js';
+import type { Config } from '../lib/config/load.js';
 import { readSecretFile } from '../lib/secret-file.js';
 import { wallClock } from '../lib/wall-clock.js';
 import type { Alarm, AlertOutcome } from '../runtime/alarms.js';
@@ -23,16 +25,25 @@ const CALL_MS = 5000;
 
 /** From now on alarms of this process also raise alerts. @param address alert-api, by gRPC */
 export function raiseAlarms(runtime: Runtime, address: string): void {
-  const { authMode, selfAlertTokenFile, selfAlertCaFile, jwtSubjectClaim } = runtime.config;
+  const { authMode, selfAlertTokenFile, jwtSubjectClaim } = runtime.config;
   const token = () => readSecretFile(selfAlertTokenFile);
-  const isNamed = authMode === 'dev';
-  const tls = ['', 'system'].includes(selfAlertCaFile) ? selfAlertCaFile !== '' : readFileSync(selfAlertCaFile, 'utf8');
+  // Known by its certificate, which says the same name.
+  const isNamed = authMode === 'dev' || selfAlertTokenFile === '';
   const identity = isNamed ? { caller: CALLER } : { token };
-  const client = createClient({ address, identity, tls, timeoutMs: CALL_MS });
-  runtime.onClose('alerts about ourselves', () => client.close());
+  const connect = () => createClient({ address, identity, tls: tlsBy(runtime.config), timeoutMs: CALL_MS });
   const caller = () => (isNamed ? CALLER : claimedSubject(token(), words(jwtSubjectClaim)));
-  const alerts = new SelfAlerts(runtime, client, caller);
+  const alerts = new SelfAlerts(runtime, connect, caller);
+  runtime.onClose('alerts about ourselves', () => alerts.close());
   runtime.alarms.onAlarm((alarm) => alerts.raise(alarm));
+}
+
+/** How alert-api is called; the files as they are now. */
+function tlsBy({ selfAlertCaFile, selfAlertCertFile, selfAlertKeyFile }: Config): NonNullable<ClientOptions['tls']> {
+  const read = (file: string) => readFileSync(file, 'utf8');
+  const authorities = ['', 'system'].includes(selfAlertCaFile) ? undefined : read(selfAlertCaFile);
+  if (selfAlertCertFile === '') return authorities ?? selfAlertCaFile === 'system';
+  const own = { certificate: read(selfAlertCertFile), key: read(selfAlertKeyFile) };
+  return authorities === undefined ? own : { ...own, authorities };
 }
 
 /**
@@ -42,13 +53,19 @@ export function raiseAlarms(runtime: Runtime, address: string): void {
 class SelfAlerts {
   /** When an alarm of a cause may be the next alert, by performance.now(). */
   readonly #next = new Map<string, number>();
+  readonly #clients = new Set<AlertClient>();
 
   constructor(
     private readonly deps: RuntimeParts<'alarms' | 'config' | 'database' | 'logger' | 'role'>,
-    private readonly client: AlertClient,
+    /** One for each alert: they are rare, and certificates are replaced meanwhile. */
+    private readonly connect: () => AlertClient,
     /** Who we are to alert-api, as alerts name their caller. */
     private readonly caller: () => string | undefined,
   ) {}
+
+  close(): void {
+    for (const client of this.#clients) client.close();
+  }
 
   raise(alarm: Alarm): void {
     const { alarms, config } = this.deps;
@@ -77,7 +94,7 @@ class SelfAlerts {
       // The period is that of the alert, whoever raised it: one of our own from now on could be silent for twice as
       // long.
       if (limitedForMs > 0) return { outcome: 'limited', againInMs: limitedForMs };
-      const { replayed } = await this.client.createAlert(this.#request(alarm, requestIds[0]!), { retryForMs: CALL_MS });
+      const { replayed } = await this.#create(this.#request(alarm, requestIds[0]!));
       return replayed ? { outcome: 'limited', againInMs: soon } : { outcome: 'raised', againInMs: periodMs };
     } catch (error) {
       // Another process was first, with its own text.
@@ -85,6 +102,17 @@ class SelfAlerts {
         return { outcome: 'limited', againInMs: soon };
       logger.warn({ err: error, cause: alarm.cause }, 'an alert about ourselves could not be raised');
       return { outcome: 'failed', againInMs: soon };
+    }
+  }
+
+  async #create(request: CreateAlertRequest): Promise<{ replayed: boolean }> {
+    const client = this.connect();
+    this.#clients.add(client);
+    try {
+      return await client.createAlert(request, { retryForMs: CALL_MS });
+    } finally {
+      client.close();
+      this.#clients.delete(client);
     }
   }
 

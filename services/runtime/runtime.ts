@@ -2,6 +2,7 @@ import { devIdentity, jwtIdentity } from '../api/access.js';
 import { reflectedFiles } from '../api/reflection.js';
 import { requireOneOf, SCOPES, scopesOf } from '../api/scopes.js';
 import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from '../events/groups.js';
+import { CertificateIdentities } from '../lib/auth/certificate-identities.js';
 import { readServiceRules, words } from '../lib/auth/claims.js';
 import { JwtVerifier, VERIFYING_MAX } from '../lib/auth/jwt.js';
 import type { Breaker } from '../lib/breaker.js';
@@ -42,6 +43,14 @@ export interface Backends {
   readonly registryUrl: string;
 }
 
+/** What has to be waited for. */
+interface MadeBefore {
+  readonly tracing: Tracing;
+  readonly metrics: Metrics;
+  readonly limits: CallerLimits;
+  readonly certificates: CertificateIdentities | undefined;
+}
+
 export interface RuntimeOptions {
   readonly logger?: Logger;
   /** What this role wants but can do without: its absence shows in /readyz and leaves the role ready. */
@@ -78,6 +87,7 @@ export class Runtime {
   readonly #closers: Closers;
   readonly #readiness: RoleReadiness;
   readonly #verifier: JwtVerifier | undefined;
+  readonly #certificates: CertificateIdentities | undefined;
   readonly #breakers: Breakers;
   readonly #kafka: KafkaClients;
   readonly #triages: Triages;
@@ -87,7 +97,7 @@ export class Runtime {
     readonly config: Config,
     readonly role: string,
     readonly backends: Backends,
-    { tracing, metrics, limits }: { tracing: Tracing; metrics: Metrics; limits: CallerLimits },
+    { tracing, metrics, limits, certificates }: MadeBefore,
     logger: Logger,
     optional: ReadonlySet<string>,
     roles: readonly string[],
@@ -111,12 +121,13 @@ export class Runtime {
       (state) => breakers.note('schema registry', state),
     );
     breakers.add('schema registry', this.registry.breaker);
+    this.#certificates = certificates;
     this.#verifier = verifierBy(config, logger);
     this.grpc = new GrpcServer({
       logger,
       tracing,
       metrics,
-      authenticate: this.#verifier === undefined ? devIdentity : jwtIdentity(this.#verifier),
+      authenticate: this.#verifier === undefined ? devIdentity : jwtIdentity(this.#verifier, certificates),
       guard: guardOf,
       database: this.database,
       reflected: config.grpcReflection ? reflectedFiles() : undefined,
@@ -152,6 +163,8 @@ export class Runtime {
   ): Promise<Runtime> {
     const logger = options.logger ?? createLogger(config, role);
     const limits = await CallerLimits.read(limitsBy(config), logger);
+    const { grpcTlsIdentitiesFile: file } = config;
+    const certificates = file === '' ? undefined : await CertificateIdentities.read(file, SCOPES, logger);
     const resource = resourceOf(role);
     const tracing = await Tracing.start(config, resource, logger);
     const metrics = new Metrics(role, await metricsSender(config), resource, (metric, err) =>
@@ -162,7 +175,7 @@ export class Runtime {
       config,
       role,
       backends,
-      { tracing, metrics, limits },
+      { tracing, metrics, limits, certificates },
       logger,
       new Set(optional),
       roles,
@@ -217,6 +230,12 @@ export class Runtime {
   databaseReady(signal: AbortSignal): Promise<void> {
     this.#databaseReady ??= this.#awaitDatabase(signal);
     return this.#databaseReady;
+  }
+
+  /** Looks for other contents of the files that say who callers are and what they may have. */
+  watchFiles(signal: AbortSignal): void {
+    void this.limits.watch(signal);
+    void this.#certificates?.watch(signal);
   }
 
   /** Waits until there are keys to verify tokens with, where they are asked for: readiness follows. */

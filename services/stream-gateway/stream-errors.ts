@@ -49,7 +49,7 @@ export function credentialsExpired(resumeToken: string): AlertError {
   return new AlertError(
     'UNAUTHENTICATED',
     'TOKEN_EXPIRED',
-    'the token that opened this stream has expired; connect again with a fresh one and the last resume_token',
+    'the token or certificate that opened this stream has expired; connect again with a fresh one and the last resume_token',
     { metadata: { resume_token: resumeToken } },
   );
 }

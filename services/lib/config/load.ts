@@ -107,17 +107,27 @@ function contradictions(config: Config): string[] {
   if (config.profile === 'prod' && config.schemaRegistryUrl === '') {
     problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
   }
-  if (config.authMode === 'jwt' && config.selfAlerts && config.selfAlertTokenFile === '')
+  const { selfAlertCertFile, selfAlertKeyFile, selfAlertTokenFile } = config;
+  if (config.authMode === 'jwt' && config.selfAlerts && selfAlertTokenFile === '' && selfAlertCertFile === '')
     problems.push(
-      'ALERT_MONITORING_SELF_ALERT_TOKEN_FILE: is required with AUTH_MODE=jwt and ALERT_MONITORING_SELF_ALERTS',
+      'ALERT_MONITORING_SELF_ALERT_TOKEN_FILE: is required with AUTH_MODE=jwt and ALERT_MONITORING_SELF_ALERTS, ' +
+        'or ALERT_MONITORING_SELF_ALERT_CERT_FILE',
     );
   const urls = { SCHEMA_REGISTRY_URL: config.schemaRegistryUrl, JWT_JWKS: config.jwtJwks };
   for (const [name, url] of Object.entries(urls))
     if (/^https?:\/\/[^/?#]*@/.test(url)) problems.push(`${name}: must not have a user and password in it`);
+  if ((selfAlertCertFile === '') !== (selfAlertKeyFile === ''))
+    problems.push(
+      'ALERT_MONITORING_SELF_ALERT_CERT_FILE, ALERT_MONITORING_SELF_ALERT_KEY_FILE: must be set together, or neither',
+    );
+  if (selfAlertCertFile !== '' && config.selfAlertCaFile === '')
+    problems.push('ALERT_MONITORING_SELF_ALERT_CERT_FILE: needs ALERT_MONITORING_SELF_ALERT_CA_FILE');
   if ((config.grpcTlsCertFile === '') !== (config.grpcTlsKeyFile === ''))
     problems.push('GRPC_TLS_CERT_FILE, GRPC_TLS_KEY_FILE: must be set together, or neither');
   if (config.grpcTlsClientCaFile !== '' && config.grpcTlsCertFile === '')
     problems.push('GRPC_TLS_CLIENT_CA_FILE: needs GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE');
+  if (config.grpcTlsIdentitiesFile !== '' && (config.grpcTlsClientCaFile === '' || config.authMode !== 'jwt'))
+    problems.push('GRPC_TLS_IDENTITIES_FILE: needs GRPC_TLS_CLIENT_CA_FILE and AUTH_MODE=jwt');
   if (config.kafkaSecurityProtocol.startsWith('SASL') && config.kafkaSaslUsername === '') {
     problems.push(`KAFKA_SASL_USERNAME: is required with KAFKA_SECURITY_PROTOCOL=${config.kafkaSecurityProtocol}`);
   }

@@ -448,6 +448,12 @@ export const variables = {
     '',
     'With AUTH_MODE=jwt: the file with the signed token for those alerts, of a service with the scope alerts:create. It is read again for each.',
   ),
+  selfAlertCertFile: text(
+    'ALERT_MONITORING_SELF_ALERT_CERT_FILE',
+    '',
+    'PEM: the certificate that those alerts are sent with (mTLS), read again for each; without a token file its line in GRPC_TLS_IDENTITIES_FILE must name the service ssom-alert.',
+  ),
+  selfAlertKeyFile: text('ALERT_MONITORING_SELF_ALERT_KEY_FILE', '', "PEM: that certificate's key."),
   enableMetrics: flag('ALERT_MONITORING_ENABLE_METRICS', true, 'Whether /metrics is served.', {
     spring: 'alert.kafka.monitoring.enable-metrics',
   }),
@@ -598,6 +604,11 @@ export const variables = {
     'GRPC_TLS_CLIENT_CA_FILE',
     '',
     'PEM: the authorities that clients must have a certificate of (mTLS); empty: they need none.',
+  ),
+  grpcTlsIdentitiesFile: text(
+    'GRPC_TLS_IDENTITIES_FILE',
+    '',
+    'With GRPC_TLS_CLIENT_CA_FILE and AUTH_MODE=jwt: JSON that says which service a certificate is (deploy/SECURITY.md has one), for calls without a token; a file that is replaced is used within 10 s. Empty: none is.',
   ),
   jwtJwks: text(
     'JWT_JWKS',

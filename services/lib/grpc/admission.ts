@@ -2,6 +2,7 @@ import grpc from '@grpc/grpc-js';
 import { AlertError } from '../../domain/errors.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { certificateOf } from './client-certificate.js';
 import type { Authenticate, Identity } from './identity.js';
 import { pass } from './open-streams.js';
 import { metadataOf } from './reset-call.js';
@@ -40,7 +41,7 @@ export class Admission {
       if (!responseStream) this.deps.metrics.rpc(path, toStatus(error).code, 0);
       call.sendStatus(toStatus(error));
     };
-    const found = this.#identify(path, metadata, call.getPeer());
+    const found = this.#identify(path, metadata, call);
     if (!(found instanceof Promise)) {
       const refusal = found instanceof AlertError ? found : this.#note(metadata, found, responseStream);
       return refusal === undefined
@@ -71,7 +72,7 @@ export class Admission {
   #identify(
     path: string,
     metadata: grpc.Metadata,
-    peer: string,
+    call: grpc.ServerInterceptingCallInterface,
   ): Identity | AlertError | Promise<Identity | AlertError> {
     const told = (error: unknown) => {
       if (error instanceof AlertError) return error;
@@ -79,7 +80,7 @@ export class Admission {
       return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
     };
     try {
-      const found = this.deps.authenticate(metadata, peer);
+      const found = this.deps.authenticate(metadata, call.getPeer(), () => certificateOf(call));
       return found instanceof Promise ? found.catch(told) : found;
     } catch (error) {
       return told(error);
