@@ -71,13 +71,21 @@ export interface Certificates {
   readonly certificate: string;
   readonly key: string;
   /** A client's. */
-  readonly client: { readonly certificate: string; readonly key: string };
+  readonly client: Pair;
+  /** Another client's, by a URI. */
+  readonly clientNamed: (uri: string) => Pair;
+}
+
+interface Pair {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 /** An authority of our own, and certificates of it for a server on localhost and for a client; all PEM. */
 export function localCertificates(validity = ALWAYS): Certificates {
   const ca = newKey();
   const authority = { name: 'test authority', key: ca.publicKey, extension: constraint };
+  const clientNamed = (uri: string) => issue('client', der(0x86, Buffer.from(uri)));
   const issue = (subject: string, uri: Buffer) => {
     const own = newKey();
     const extension = sequence(ALTERNATIVE_NAME, octets(sequence(uri)));
@@ -94,7 +102,8 @@ export function localCertificates(validity = ALWAYS): Certificates {
   return {
     authority: certificate(authority, authority.name, ca.privateKey),
     ...issue('localhost', der(0x82, Buffer.from('localhost'))),
-    client: issue('payments', der(0x86, Buffer.from('spiffe://ssom/payments'))),
+    client: clientNamed('spiffe://ssom/payments'),
+    clientNamed,
   };
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { TestContext } from 'node:test';
+import type { ServerCredentials } from '@grpc/grpc-js';
 import type { RoleName } from '../../services/domain/role-names.js';
 import { ROLES } from '../../services/launch/roles.js';
 import { startEmbeddedBackends } from '../../services/launch/standalone.js';
@@ -72,7 +73,7 @@ export class TestCluster {
   /** Runs one role. With `fault` its producer is replaced. `address` is of its gRPC, `http` of its /metrics. */
   async start(
     name: RoleName,
-    options: { fault?: PublishFault; config?: Partial<Config>; ready?: boolean } = {},
+    options: { fault?: PublishFault; config?: Partial<Config>; ready?: boolean; tls?: ServerCredentials } = {},
   ): Promise<RunningRole & { address: string; http: string }> {
     const role = ROLES[name];
     const { fault } = options;
@@ -83,7 +84,7 @@ export class TestCluster {
       ...(fault === undefined ? {} : { wrapProducer: (producer) => withFault(producer, fault) }),
     });
     const service = role.create(runtime, { brokerIsNew: false });
-    const port = await runtime.grpc.listen('127.0.0.1:0');
+    const port = await runtime.grpc.listen('127.0.0.1:0', options.tls);
     const { address: http } = await runtime.serveHttp('127.0.0.1:0');
     const controller = new AbortController();
     setMaxListeners(100, controller.signal); // as services/launch/run.ts does

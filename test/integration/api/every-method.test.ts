@@ -5,7 +5,9 @@ import { api } from '../../../services/api/protos.js';
 import { METHOD_SCOPES, methodPaths, SCOPES, scopesOf } from '../../../services/api/scopes.js';
 import { statusDetails } from '../../../services/lib/grpc/status.js';
 import { defer } from '../../support/defer.js';
+import type { TestCluster } from '../../support/in-process.js';
 import { startJwtCluster } from '../../support/jwt-cluster.js';
+import { startMtlsCluster } from '../../support/mtls-cluster.js';
 import { type SigningKey, signingKey, token } from '../../support/tokens.js';
 
 type Definition = grpc.MethodDefinition<object, object>;
@@ -28,8 +30,9 @@ function ask(
   method: Definition,
   authorization: string | undefined,
   request: object,
+  credentials = grpc.credentials.createInsecure(),
 ): Promise<string> {
-  const client = new grpc.Client(address, grpc.credentials.createInsecure());
+  const client = new grpc.Client(address, credentials);
   defer(t, () => client.close());
   const metadata = new grpc.Metadata();
   if (authorization !== undefined) metadata.set('authorization', authorization);
@@ -95,11 +98,20 @@ async function attempts(key: SigningKey): Promise<Attempt[]> {
   ];
 }
 
+/** Where each method is served. */
+async function serve(cluster: TestCluster, tls?: grpc.ServerCredentials) {
+  const options = tls === undefined ? {} : { tls };
+  const [alertApi, gateway] = [
+    await cluster.start('alert-api', options),
+    await cluster.start('stream-gateway', options),
+  ];
+  return ({ path }: Definition) =>
+    path.startsWith('/ssom.alert.v1.AlertStreamService/') ? gateway.address : alertApi.address;
+}
+
 async function start(t: TestContext) {
   const { cluster, key } = await startJwtCluster(t);
-  const [alertApi, gateway] = [await cluster.start('alert-api'), await cluster.start('stream-gateway')];
-  const addressOf = ({ path }: Definition) =>
-    path.startsWith('/ssom.alert.v1.AlertStreamService/') ? gateway.address : alertApi.address;
+  const addressOf = await serve(cluster);
   return {
     key,
     ask: (method: Definition, authorization: string | undefined, request: object = {}) =>
@@ -133,6 +145,40 @@ test('no method takes another scope for its own', async (t) => {
       const answer = await ask(method, `Bearer ${await token(key, 'op1', scope)}`);
       assert.doesNotMatch(answer, /UNAUTHENTICATED|PERMISSION_DENIED/, `${method.path} with ${scope}`);
     }
+  }
+});
+
+test('no method answers a certificate that is not whom it is for, and a token counts more than one', async (t) => {
+  const name = (scope: string) => `spiffe://ssom/with/${scope}`;
+  const lines = [...SCOPES.map((scope) => [scope, [scope]] as const), ['nothing', []] as const];
+  const services = Object.fromEntries(lines.map(([scope, scopes]) => [name(scope), { service: 'batch', scopes }]));
+  const { certificates, cluster, key, tls } = await startMtlsCluster(t, services);
+  const addressOf = await serve(cluster, tls);
+  const credentials = (uri: string) => {
+    const { certificate, key: own } = certificates.clientNamed(uri);
+    const [authority, ...pair] = [certificates.authority, own, certificate].map((pem) => Buffer.from(pem));
+    return grpc.credentials.createSsl(authority, ...pair);
+  };
+  const [unknown, nothing] = [credentials('spiffe://ssom/with'), credentials(name('nothing'))];
+  const withScope = new Map(SCOPES.map((scope) => [scope, credentials(name(scope))]));
+  const user = `Bearer ${await token(key, 'op1', 'inbox')}`;
+  for (const method of METHODS) {
+    const asked = async (shown: grpc.ChannelCredentials, authorization?: string) =>
+      ask(t, addressOf(method).replace('127.0.0.1', 'localhost'), method, authorization, {}, shown);
+    assert.equal(await asked(unknown), 'UNAUTHENTICATED CERTIFICATE_UNKNOWN', method.path);
+    assert.equal(await asked(nothing), 'PERMISSION_DENIED SCOPE_MISSING', method.path);
+    for (const [scope, shown] of withScope) {
+      const mayCall = scopesOf(method.path).includes(scope);
+      // Of a service with `inbox` alone nothing is one's own.
+      const needsAdmin = mayCall && scope === 'inbox' && !method.path.endsWith('/GetAlert');
+      const answer = await asked(shown);
+      if (!mayCall || needsAdmin) assert.equal(answer, 'PERMISSION_DENIED SCOPE_MISSING', `${method.path} ${scope}`);
+      else assert.doesNotMatch(answer, /UNAUTHENTICATED|PERMISSION_DENIED/, `${method.path} ${scope}`);
+    }
+    assert.equal(await asked(withScope.get('admin')!, 'Bearer rubbish'), 'UNAUTHENTICATED TOKEN_MALFORMED');
+    const isUsers = scopesOf(method.path).includes('inbox');
+    if (isUsers) assert.doesNotMatch(await asked(unknown, user), /UNAUTHENTICATED|PERMISSION_DENIED/, method.path);
+    else assert.equal(await asked(withScope.get(scopesOf(method.path)[0]!)!, user), 'PERMISSION_DENIED SCOPE_MISSING');
   }
 });
 

@@ -6,6 +6,8 @@ import { alertRequest } from '../../support/alerts.js';
 import { loadDirectory } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
 import { readPage } from '../../support/metrics-page.js';
+import { startMtlsCluster } from '../../support/mtls-cluster.js';
+import { token } from '../../support/tokens.js';
 import { untilTrue } from '../../support/until-true.js';
 
 /** Nobody listens there. */
@@ -98,4 +100,31 @@ test('an alert-api that is away costs nothing: alarms return at once, and each c
   await until('failed', 1);
   await until('limited', 999);
   assert.deepEqual(await raised(), []);
+});
+
+test('with TLS they are raised with a token, or with a certificate that says the name', async (t) => {
+  const ours = 'spiffe://ssom/alert-service';
+  const services = { [ours]: { service: 'ssom-alert', scopes: ['alerts:create'] } };
+  const { certificates, cluster, file, key, tls } = await startMtlsCluster(t, services);
+  const alertApi = await cluster.start('alert-api', { tls });
+  const address = alertApi.address.replace('127.0.0.1', 'localhost');
+  const own = certificates.clientNamed(ours);
+  const config = {
+    selfAlerts: true,
+    selfAlertCaFile: await file('authority.pem', certificates.authority),
+    selfAlertCertFile: await file('own.pem', own.certificate),
+    selfAlertKeyFile: await file('own-key.pem', own.key),
+  };
+  const watchdog = await token(key, 'watchdog', 'alerts:create', { claims: { client_id: 'watchdog' } });
+  const callers = async () =>
+    (await cluster.store.sql<{ caller: string }>('SELECT caller FROM alerts')).map(({ caller }) => caller);
+  for (const [selfAlertTokenFile, caller] of [
+    ['', 'ssom-alert'],
+    [await file('token', watchdog), 'watchdog'],
+  ] as const) {
+    const { runtime } = await cluster.start('push', { ready: false, config: { ...config, selfAlertTokenFile } });
+    raiseAlarms(runtime, address);
+    runtime.alarms.processed('push', 60_000, () => ({ alertIds: [], traceparent: undefined }));
+    await untilTrue(async () => (await callers()).includes(caller), { what: `an alert of ${caller}` });
+  }
 });
