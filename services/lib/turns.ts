@@ -13,15 +13,21 @@ class Place {
   }
 
   /** @throws the signal's reason if it aborts before the turn comes */
-  enter(caller: string, signal: AbortSignal, cost: number): Promise<void> {
+  enter(caller: string, signal: AbortSignal | undefined, cost: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#running < this.max) {
         this.#running += cost;
         return resolve();
       }
-      if (signal.aborted) return reject(signal.reason as Error);
-      const remove = this.#waiting.push(caller, resolve, cost);
-      signal.addEventListener('abort', () => remove() && reject(signal.reason as Error), { once: true });
+      if (signal?.aborted) return reject(signal.reason as Error);
+      const gone = () => remove() && reject(signal!.reason as Error);
+      const begin = () => {
+        // A signal may outlive all that has waited with it.
+        signal?.removeEventListener('abort', gone);
+        resolve();
+      };
+      const remove = this.#waiting.push(caller, begin, cost);
+      signal?.addEventListener('abort', gone, { once: true });
     });
   }
 
@@ -45,10 +51,17 @@ export class Turns {
   constructor(private readonly max: number) {}
 
   /**
+   * @param signal undefined: it waits as long as it has to
    * @param cost how much it is of what may run at once
    * @throws what `work` throws; the signal's reason if it aborts before the turn comes
    */
-  async run<T>(key: string, caller: string, signal: AbortSignal, work: () => Promise<T>, cost = 1): Promise<T> {
+  async run<T>(
+    key: string,
+    caller: string,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+    cost = 1,
+  ): Promise<T> {
     const place = this.#places.get(key) ?? new Place(this.max);
     this.#places.set(key, place);
     await place.enter(caller, signal, cost);

@@ -42,9 +42,6 @@ const AT_ONCE = 8;
 export const VERIFYING_MAX = 20_000;
 const RETRY_MS = 500;
 
-/** What others wait for as well is not given up when one of them has gone. */
-const NEVER = new AbortController().signal;
-
 interface Kept {
   readonly identity: Identity;
   readonly generation: number;
@@ -115,7 +112,8 @@ export class JwtVerifier {
     try {
       // Before the turn: who names a key that nobody knows has to wait for its source, and holds up nobody else.
       const { key, generation } = await this.keys.find(headerOf(token));
-      const { payload } = await this.#turns.run('', caller, NEVER, () =>
+      // What others wait for as well is not given up when one of them has gone: there is no signal.
+      const { payload } = await this.#turns.run('', caller, undefined, () =>
         jwtVerify(token, key, {
           issuer: [...issuers],
           audience: [...audiences],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import test from 'node:test';
 import { EventLoopTurns, Turns } from '../../../services/lib/turns.js';
 
@@ -38,6 +39,20 @@ test('so many of a key run at once, the others in order; one whose signal aborts
   assert.deepEqual(begun, ['a', 'b', 'd']);
   for (const name of ['a', 'd']) await finish(name);
   await Promise.all([a, b, d]);
+});
+
+test('what has had its turn leaves nothing on its signal, and what has none waits', async () => {
+  const turns = new Turns(1);
+  const { signal } = new AbortController();
+  const { run, finish } = workOn(turns);
+  const all = [run('a', 'one', signal), run('b', 'one', signal)];
+  const last = turns.run('key', 'one', undefined, () => Promise.resolve('last'));
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  await new Promise(setImmediate);
+  for (const name of ['a', 'b']) await finish(name);
+  await Promise.all(all);
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+  assert.equal(await last, 'last');
 });
 
 test('of one key the callers are served in turn: who has one waiting waits for one of the others', async () => {
