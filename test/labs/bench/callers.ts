@@ -1,4 +1,5 @@
 // Callers of alert-api that share it: many that send little, and one that sends much.
+import { randomBytes } from 'node:crypto';
 import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import { wait } from '../../../services/lib/retry.js';
@@ -23,9 +24,10 @@ function connect(address: string): grpc.Client {
 }
 
 /** @returns whether it was answered with OK */
-function call(client: grpc.Client, path: string, request: Buffer, caller: string): Promise<boolean> {
+function call(client: grpc.Client, path: string, request: Buffer, caller: string, token?: string): Promise<boolean> {
   const metadata = new grpc.Metadata();
-  metadata.set('x-caller', caller);
+  if (token === undefined) metadata.set('x-caller', caller);
+  else metadata.set('authorization', `Bearer ${token}`);
   return new Promise((resolve) => {
     const options = { deadline: performance.timeOrigin + performance.now() + CALL_TIMEOUT_MS };
     client.makeUnaryRequest(path, asIs, asIs, request, metadata, options, (error) => resolve(error === null));
@@ -45,8 +47,10 @@ async function many(options: {
   rateEach: number;
   seconds: number;
   userId: string;
+  /** Where names are not believed. */
+  token?: string;
 }): Promise<ManyResult> {
-  const { address, callers, rateEach, seconds, userId } = options;
+  const { address, callers, rateEach, seconds, userId, token } = options;
   const clients = Array.from({ length: callers }, () => connect(address));
   const latencies: number[] = [];
   let failed = 0;
@@ -54,7 +58,7 @@ async function many(options: {
   const send = async (index: number) => {
     const started = performance.now();
     const which = index % callers;
-    if (await call(clients[which]!, CreateAlert.path, createRequest('', { userId }), `small-${which}`))
+    if (await call(clients[which]!, CreateAlert.path, createRequest('', { userId }), `small-${which}`, token))
       latencies.push(performance.now() - started);
     else failed += 1;
   };
@@ -70,19 +74,23 @@ export type Greed =
   | { readonly kind: 'rate'; readonly rate: number }
   /** CreateAlert with 10,000 names that nobody has, 60 at a time. */
   | { readonly kind: 'names' }
+  /** CreateAlert with tokens of a wrong signature, each another, so many a second over so many connections. */
+  | { readonly kind: 'forged'; readonly rate: number; readonly connections: number; readonly token: string }
   /** Batches of 500 that name somebody who has left, 14 at a time. */
   | { readonly kind: 'left' };
 
 class GreedyCaller {
-  readonly #client: grpc.Client;
+  readonly #clients: readonly grpc.Client[];
   readonly #done: Promise<unknown>;
   #stopping = false;
+  #sent = 0;
   answered = 0;
   refused = 0;
 
   constructor(address: string, greed: Greed, userId: string, leftId: string) {
-    this.#client = connect(address);
-    if (greed.kind === 'rate') this.#done = this.#atRate(greed.rate, createRequest('', { userId }));
+    this.#clients = Array.from({ length: greed.kind === 'forged' ? greed.connections : 1 }, () => connect(address));
+    if (greed.kind === 'forged') this.#done = this.#forge(greed.rate, greed.token, createRequest('', { userId }));
+    else if (greed.kind === 'rate') this.#done = this.#atRate(greed.rate, createRequest('', { userId }));
     else if (greed.kind === 'names') {
       const userIds = Array.from({ length: NAMES }, (_, index) => `nobody-${index}`);
       this.#done = this.#loops(60, CreateAlert.path, createRequest('', { userIds }));
@@ -92,8 +100,10 @@ class GreedyCaller {
     }
   }
 
-  async #send(path: string, request: Buffer): Promise<boolean> {
-    const ok = await call(this.#client, path, request, 'greedy');
+  async #send(path: string, request: Buffer, token?: string): Promise<boolean> {
+    this.#sent += 1;
+    const client = this.#clients[this.#sent % this.#clients.length]!;
+    const ok = await call(client, path, request, 'greedy', token);
     if (ok) this.answered += 1;
     else this.refused += 1;
     return ok;
@@ -101,6 +111,12 @@ class GreedyCaller {
 
   async #atRate(rate: number, request: Buffer): Promise<void> {
     while (!this.#stopping) await paced(rate, rate / 10, () => void this.#send(CreateAlert.path, request));
+  }
+
+  async #forge(rate: number, token: string, request: Buffer): Promise<void> {
+    const signed = token.slice(0, token.lastIndexOf('.'));
+    const forged = () => `${signed}.${randomBytes(64).toString('base64url')}`;
+    while (!this.#stopping) await paced(rate, rate / 10, () => void this.#send(CreateAlert.path, request, forged()));
   }
 
   async #loops(concurrency: number, path: string, request: Buffer): Promise<void> {
@@ -113,7 +129,7 @@ class GreedyCaller {
   async stop(): Promise<{ answered: number; refused: number }> {
     this.#stopping = true;
     await this.#done;
-    this.#client.close();
+    for (const client of this.#clients) client.close();
     return { answered: this.answered, refused: this.refused };
   }
 }

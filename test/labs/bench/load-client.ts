@@ -1,4 +1,5 @@
 // The load: one process that calls alert-api and holds the streams.
+import { promisify } from 'node:util';
 import grpc from '@grpc/grpc-js';
 import { api } from '../../../services/api/protos.js';
 import { paced } from '../frame/pacing.js';
@@ -16,7 +17,7 @@ const OPENING = 50;
 const CALL_TIMEOUT_MS = 30_000;
 
 function connect(address: string): grpc.Client {
-  return new grpc.Client(address, grpc.credentials.createInsecure(), {
+  return new grpc.Client(address, credentials, {
     // Otherwise all channels to one address share a connection.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_channelz': 0,
@@ -24,13 +25,25 @@ function connect(address: string): grpc.Client {
   });
 }
 
+/** By name; where names are not believed by the token of that name. */
 function metadata(key: string, value: string): grpc.Metadata {
   const result = new grpc.Metadata();
-  result.set(key, value);
+  if (tokens === undefined) result.set(key, value);
+  else result.set('authorization', `Bearer ${tokens[value]}`);
   return result;
 }
 
-const asCaller = metadata('x-caller', 'bench');
+let credentials = grpc.credentials.createInsecure();
+let tokens: Readonly<Record<string, string>> | undefined;
+let asCaller = metadata('x-caller', 'bench');
+
+/** From now on: what is encrypted, and tokens by the names of those whom they speak for. */
+function secure(options: { authority?: string; tokens: Readonly<Record<string, string>> }): void {
+  if (options.authority !== undefined) credentials = grpc.credentials.createSsl(Buffer.from(options.authority));
+  tokens = options.tokens;
+  asCaller = metadata('x-caller', 'bench');
+}
+
 const asIs = (bytes: Buffer) => bytes;
 
 function call(client: grpc.Client, path: string, request: Buffer, as = asCaller): Promise<Buffer> {
@@ -247,6 +260,34 @@ class Pump {
 
 let pump: Pump | undefined;
 
+// ----------------------------------------------------------------------------------------------------- connections
+
+/** Milliseconds of connections that are made at a rate, each until it can carry a call. */
+async function connections(options: { address: string; rate: number; seconds: number }): Promise<number[]> {
+  const latencies: number[] = [];
+  const made: Promise<void>[] = [];
+  const open = async () => {
+    const client = connect(options.address);
+    const started = performance.now();
+    await promisify(client.waitForReady.bind(client))(Date.now() + CALL_TIMEOUT_MS);
+    latencies.push(performance.now() - started);
+    client.close();
+  };
+  await paced(options.rate, options.rate * options.seconds, () => made.push(open()));
+  await Promise.all(made);
+  return latencies;
+}
+
+/** Opens so many streams, each on a connection of its own, and leaves them open. */
+async function idleStreams(options: { address: string; users: string[]; count: number }): Promise<void> {
+  for (let from = 0; from < options.count; from += OPENING) {
+    const some = Array.from({ length: Math.min(OPENING, options.count - from) }, (_, index) => from + index);
+    await Promise.all(
+      some.map((index) => openStream(connect(options.address), options.users[index % options.users.length]!)),
+    );
+  }
+}
+
 // ------------------------------------------------------------------------------------------------------- open loop
 
 export interface LatencyResult {
@@ -338,6 +379,9 @@ const commands = {
   closedLoop,
   openStreams,
   openLoop,
+  secure,
+  connections,
+  idleStreams,
   startPump: (options: PumpOptions): void => void (pump = new Pump(options)),
   pumpState: (_: undefined): PumpState => pump!.state,
   stopPump: ({ timeoutMs }: { timeoutMs: number }) => pump!.stop(timeoutMs),

@@ -95,7 +95,11 @@ export class Bench {
   }
 
   /** A database and topics for a scenario; no role runs yet. */
-  async deploy(name: string): Promise<Deployment> {
+  async deploy(
+    name: string,
+    more: Readonly<Record<string, string>> = {},
+    admission?: ConstructorParameters<typeof Deployment>[3],
+  ): Promise<Deployment> {
     this.#count += 1;
     const id = `bench${this.#count}`;
     const topics = {
@@ -107,7 +111,7 @@ export class Bench {
       this.createDatabase(id),
       createTopics({ bootstrap: this.bootstrap, topics: alertTopics(topics) }),
     ]);
-    return this.deployOn(name, {
+    const environment = {
       PROFILE: 'dev',
       LOG_LEVEL: 'warn',
       LOG_FORMAT: 'json',
@@ -116,13 +120,19 @@ export class Bench {
       KAFKA_CONSUMER_GROUP: id,
       SCHEMA_REGISTRY_URL: this.stack.registry.url,
       ...topics,
+      ...more,
       ...this.options.variables,
-    });
+    };
+    return this.deployOn(name, environment, admission);
   }
 
   /** The same, on the database and topics of an earlier deployment. */
-  deployOn(name: string, environment: Record<string, string>): Deployment {
-    const deployment = new Deployment(this, name, environment);
+  deployOn(
+    name: string,
+    environment: Record<string, string>,
+    admission?: ConstructorParameters<typeof Deployment>[3],
+  ): Deployment {
+    const deployment = new Deployment(this, name, environment, admission);
     this.#deployments.push(deployment);
     return deployment;
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { freePorts } from '#stack';
-import { type AlertClient, createClient } from '../../../services/client/client.js';
+import { type AlertClient, type ClientOptions, createClient } from '../../../services/client/client.js';
 import type { RoleName } from '../../../services/domain/role-names.js';
 import { RoleProcess } from '../../support/role-process.js';
 import type { Bench } from './bench.js';
@@ -32,6 +32,8 @@ export class Deployment {
     private readonly bench: Bench,
     readonly name: string,
     readonly environment: Record<string, string>,
+    /** How alert-api is called where it does not believe names. */
+    private readonly admission: Partial<Pick<ClientOptions, 'identity' | 'tls'>> = {},
   ) {}
 
   async start(...names: readonly RoleName[]): Promise<void> {
@@ -73,7 +75,7 @@ export class Deployment {
    * @returns the ids of the former
    */
   async loadDirectory(): Promise<string[]> {
-    this.#admin ??= createClient({ address: this.alertApi, identity: { caller: 'bench' } });
+    this.#admin ??= createClient({ address: this.alertApi, identity: { caller: 'bench' }, ...this.admission });
     const user = (department: string) => (_: unknown, index: number) => ({
       userId: `${department.toLowerCase()}-${String(index + 1).padStart(4, '0')}`,
       displayName: `Bench ${index + 1}`,
