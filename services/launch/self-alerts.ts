@@ -42,7 +42,7 @@ function tlsBy({ selfAlertCaFile, selfAlertCertFile, selfAlertKeyFile }: Config)
   const read = (file: string) => readFileSync(file, 'utf8');
   const authorities = ['', 'system'].includes(selfAlertCaFile) ? undefined : read(selfAlertCaFile);
   if (selfAlertCertFile === '') return authorities ?? selfAlertCaFile === 'system';
-  const own = { certificate: read(selfAlertCertFile), key: read(selfAlertKeyFile) };
+  const own = { certificate: read(selfAlertCertFile), key: readSecretFile(selfAlertKeyFile) };
   return authorities === undefined ? own : { ...own, authorities };
 }
 

@@ -35,6 +35,7 @@ test('the whole service with tokens and mTLS: an alert on its way, and the comma
     client: client.certificate,
     clientKey: client.key,
     admin,
+    services: JSON.stringify({ 'spiffe://ssom/payments': { service: 'payments', scopes: ['alerts:read'] } }),
   });
   const service = await startStandalone(t, {
     env: {
@@ -45,6 +46,7 @@ test('the whole service with tokens and mTLS: an alert on its way, and the comma
       GRPC_TLS_CERT_FILE: path['certificate']!,
       GRPC_TLS_KEY_FILE: path['key']!,
       GRPC_TLS_CLIENT_CA_FILE: path['authority']!,
+      GRPC_TLS_IDENTITIES_FILE: path['services']!,
     },
   });
   const address = service.grpc.replace('127.0.0.1', 'localhost');
@@ -74,8 +76,11 @@ test('the whole service with tokens and mTLS: an alert on its way, and the comma
   })();
   following.catch(() => undefined);
   const request = alertRequest({ recipients: { userIds: ['op01'] } });
-  await as(async () => admin).createAlert(request);
+  const { alert } = await as(async () => admin).createAlert(request);
   await untilTrue(() => seen.includes(request.title!), { what: 'the alert on the stream' });
+  const byCertificate = fakeContext({ environment: { ...environment, SSOM_TOKEN_FILE: '' } });
+  assert.equal(await main(['alerts', 'get', String(alert!.alertId)], byCertificate), 0, byCertificate.err());
+  assert.ok(byCertificate.out().includes(request.title!), byCertificate.out());
   const plain = createClient({ address, identity: { token: admin } });
   defer(t, () => plain.close());
   await assert.rejects(plain.createAlert(request, { retryForMs: 0 }), { code: 'UNAVAILABLE' });
