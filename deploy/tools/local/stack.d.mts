@@ -263,3 +263,43 @@ export function removeData(dir: string, name: string): Promise<void>;
 
 /** Different ports of 127.0.0.1 that were free a moment ago. */
 export function freePorts(count: number): Promise<number[]>;
+
+/** PEM. */
+export interface Pair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Whom a certificate is for, beside its common name. */
+export interface Names {
+  readonly dns?: readonly string[];
+  /** Of IPv4. */
+  readonly ip?: readonly string[];
+  readonly uri?: readonly string[];
+}
+
+/** When a certificate is valid, as YYYYMMDD. Default: always. */
+export interface Validity {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What a server on this machine is called: localhost and 127.0.0.1. */
+export const LOCAL_NAMES: Names;
+
+export function createAuthority(validity?: Validity, under?: { name: string; above: Pair }): Pair;
+
+/** @param subject its common name */
+export function issueCertificate(authority: Pair, subject: string, names?: Names, validity?: Validity): Pair;
+
+/** Paths. Keys are readable for their owner alone. */
+export interface CertificateFiles {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/**
+ * `ca.pem`, `<name>.pem` and `<name>-key.pem` in a folder, made where they are missing; the name is the common name, too.
+ */
+export function certificateFiles(folder: string, name: string, names?: Names): Promise<CertificateFiles>;

@@ -1,4 +1,5 @@
 // What other code may use of this folder: tests start their own private stacks with it. Types: stack.d.mts.
+export { certificateFiles, createAuthority, issueCertificate, LOCAL_NAMES } from './certificates.mjs';
 export { StackError } from './errors.mjs';
 export { startKafka, startKafkaCluster } from './kafka.mjs';
 export { startRegistry } from './registry.mjs';
