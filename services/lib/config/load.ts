@@ -1,13 +1,17 @@
 import { readServiceRules } from '../auth/claims.js';
 import { readSecretFile } from '../secret-file.js';
 import { keepSecret, withoutSecrets } from '../secrets.js';
+import type { SecretFiles } from './secret-file.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { type Profile, PROFILES, type Variable, variables } from './variables.js';
 
 type ValueOf<V> = V extends { parse: (text: string) => infer R } ? (R extends { value: infer T } ? T : never) : never;
 
 /** The configuration as data: one field a variable. */
-export type Config = { readonly [K in keyof typeof variables]: ValueOf<(typeof variables)[K]> };
+export type Config = { readonly [K in keyof typeof variables]: ValueOf<(typeof variables)[K]> } & {
+  /** They are read again when a connection is made (secretReader). */
+  readonly secretFiles: SecretFiles;
+};
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -37,7 +41,8 @@ export function loadConfig(
 ): Config {
   const problems: string[] = [];
   const profile = readProfile(environment, overrides);
-  const config: Record<string, unknown> = {};
+  const secretFiles: Record<string, string> = {};
+  const config: Record<string, unknown> = { secretFiles };
   for (const [key, entry] of Object.entries(variables)) {
     const variable = entry as Variable<unknown>;
     config[key] = variable.byProfile?.[profile] ?? variable.base;
@@ -47,6 +52,8 @@ export function loadConfig(
     const parsed = variable.parse(text);
     if (typeof parsed === 'string') problems.push(`${variable.name}: ${shown(variable, text)} ${parsed}`);
     else config[key] = parsed.value;
+    const file = environment[`${variable.name}_FILE`];
+    if (variable.secret === true && file && !(key in overrides)) secretFiles[key] = file;
   }
   Object.assign(config, overrides);
   const known = new Set(Object.values(variables).flatMap(({ name }) => [name, `${name}_FILE`]));
@@ -181,7 +188,7 @@ function isLoopback(listen: string): boolean {
 /** The configuration for people to read: a line a variable, secrets left out. */
 export function describeConfig(config: Config): string[] {
   return Object.entries(variables).map(([key, variable]) => {
-    const value = String(config[key as keyof Config]);
+    const value = String(config[key as keyof typeof variables]);
     const isSecret = 'secret' in variable && variable.secret && value !== '';
     return `${variable.name}=${isSecret ? '(secret)' : withoutSecrets(value)}`;
   });

@@ -9,6 +9,7 @@ import {
   loadConfig,
   missingForJwt,
 } from '../../../../services/lib/config/load.js';
+import { secretReader } from '../../../../services/lib/config/secret-file.js';
 import { type Variable, variables } from '../../../../services/lib/config/variables.js';
 import { temporaryFolder } from '../../../support/cleanup.js';
 
@@ -265,6 +266,28 @@ test('a secret may stand in a file', (t) => {
   assert.match(problems({ DATABASE_URL_FILE: file, DATABASE_URL: 'postgres://x/y' })[0]!, /^DATABASE_URL: .*not both/);
   assert.match(problems({ DATABASE_URL_FILE: join(folder.path, 'none') })[0]!, /^DATABASE_URL_FILE: .*ENOENT/);
   assert.match(problems({ LOG_LEVEL_FILE: file })[0]!, /^LOG_LEVEL_FILE: only secrets/);
+  assert.match(problems({ DATABASE_URL_FILE: folder.path })[0]!, /^DATABASE_URL_FILE: .*EISDIR/);
+  writeFileSync(file, '\n');
+  assert.match(problems({ DATABASE_URL_FILE: file })[0]!, /^DATABASE_URL_FILE: '.*' is empty/);
+});
+
+test('the file of a secret is read again; what was there stays while it cannot be', (t) => {
+  const folder = temporaryFolder();
+  t.after(folder.remove);
+  const file = join(folder.path, 'password');
+  writeFileSync(file, 'first\n');
+  const { kafkaSaslPassword, secretFiles } = loadConfig({ KAFKA_SASL_PASSWORD_FILE: file });
+  const told: string[] = [];
+  const read = secretReader(kafkaSaslPassword, secretFiles['kafkaSaslPassword'], ({ message }) => told.push(message));
+  assert.equal(read(), 'first');
+  writeFileSync(file, 'second\r\n');
+  assert.equal(read(), 'second');
+  writeFileSync(file, '');
+  assert.equal(read(), 'second');
+  assert.deepEqual(told, [`'${file}' is empty`]);
+  assert.deepEqual(loadConfig({ KAFKA_SASL_PASSWORD: 'x' }).secretFiles, {});
+  writeFileSync(file, 'postgres://u@db/ssom');
+  assert.deepEqual(loadConfig({ DATABASE_URL_FILE: file }, { databaseUrl: 'postgres://x/y' }).secretFiles, {});
 });
 
 test('a file that holds no secret is refused by its name, and says what is wrong with it', (t) => {
