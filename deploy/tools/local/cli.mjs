@@ -7,7 +7,7 @@ import { removeData, statusOf, stopDaemon } from './daemon.mjs';
 import { fetchJaeger, fetchKafka, fetchRegistry, isFetched } from './download.mjs';
 import { StackError } from './errors.mjs';
 import { jaegerAnswers, startJaeger } from './jaeger.mjs';
-import { kafkaAnswers, startKafka } from './kafka.mjs';
+import { answersAs, startKafka } from './kafka.mjs';
 import { defaultDir, defaultDownloads, pathsOf } from './paths.mjs';
 import { postgresAnswers, startPostgres } from './postgres.mjs';
 import { registryAnswers, startRegistry } from './registry.mjs';
@@ -19,12 +19,14 @@ const HELP = `deploy/tools/local/stack: PostgreSQL, Kafka, a schema registry and
   stack up     [postgres kafka registry jaeger collector] [--clean]   start (without names all but collector);
                                                                       --clean: with empty data
   stack down   [postgres kafka registry jaeger collector] [--clean]   stop; --clean: remove the data, never the downloads
+  stack up --secure                                         closed to who does not belong; another stack, with data, certificates,
+                                                            passwords and tokens below STACK_DIR/secure (down, status, topics: likewise)
   stack status [--json]                                     exit code 0: all are ready, 1: not all; collector counts if it was started
   stack topics                                              create the service's topics where they are missing
   stack fetch  [kafka registry jaeger]                      only download; prints where each lies
 
 Variables (with their defaults):
-  KAFKA_PORT 9092, KAFKA_CONTROLLER_PORT 9093, REGISTRY_PORT 8081, POSTGRES_PORT 5432,
+  KAFKA_PORT 9092, KAFKA_CONTROLLER_PORT 9093, KAFKA_MTLS_PORT 9094 (--secure), REGISTRY_PORT 8081, POSTGRES_PORT 5432,
   JAEGER_QUERY_PORT 16686, OTLP_GRPC_PORT 4317, OTLP_HTTP_PORT 4318
   COLLECTOR_GRPC_PORT 14317, COLLECTOR_HTTP_PORT 14318, COLLECTOR_METRICS_PORT 8888
   KAFKA_HEAP_OPTS "-Xmx512m -Xms256m", KAFKA_JVM_PERFORMANCE_OPTS "-XX:+UseG1GC"
@@ -44,9 +46,10 @@ const DEFAULTS = COMPONENTS.filter((name) => name !== 'collector');
 
 /**
  * @param {NodeJS.ProcessEnv} env
+ * @param {boolean} secured
  * @throws {StackError} all problems at once, each with its variable's name
  */
-function readConfig(env) {
+function readConfig(env, secured) {
   /** @type {string[]} */
   const problems = [];
   /** @param {string} variable @param {number} otherwise @param {number} max */
@@ -63,12 +66,19 @@ function readConfig(env) {
   const { REGISTRY_USER: user, REGISTRY_PASSWORD: password } = env;
   if (Boolean(user) !== Boolean(password)) problems.push('REGISTRY_USER and REGISTRY_PASSWORD: give both or neither');
   const kafka = port('KAFKA_PORT', 9092);
+  const base = path.resolve(env['STACK_DIR'] || defaultDir);
+  const dir = secured ? path.join(base, 'secure') : base;
   const config = {
-    dir: path.resolve(env['STACK_DIR'] || defaultDir),
+    dir,
+    secure: secured ? { folder: dir } : undefined,
     downloads: path.resolve(env['STACK_DOWNLOADS'] || defaultDownloads),
     ports: {
       postgres: { postgres: port('POSTGRES_PORT', 5432) },
-      kafka: { kafka, controller: port('KAFKA_CONTROLLER_PORT', 9093) },
+      kafka: {
+        kafka,
+        controller: port('KAFKA_CONTROLLER_PORT', 9093),
+        ...(secured ? { mtls: port('KAFKA_MTLS_PORT', 9094) } : {}),
+      },
       registry: { registry: port('REGISTRY_PORT', 8081) },
       jaeger: {
         query: port('JAEGER_QUERY_PORT', 16686),
@@ -86,7 +96,7 @@ function readConfig(env) {
     basicAuth: user && password ? { user, password } : undefined,
     bootstrap: env['KAFKA_BOOTSTRAP_SERVERS'] || `localhost:${kafka}`,
     replicationFactor: number('KAFKA_REPLICATION_FACTOR', 1, 32_767),
-    commandConfig: env['KAFKA_COMMAND_CONFIG'] || undefined,
+    commandConfig: env['KAFKA_COMMAND_CONFIG'] || (secured ? path.join(dir, 'admin.properties') : undefined),
     topics: alertTopics(env),
   };
   if (problems.length > 0) throw new StackError(problems.join('\n'));
@@ -107,7 +117,8 @@ function where(name, ports) {
     return `http://localhost:${ports['query']}/api/services (OTLP: gRPC localhost:${ports['otlpGrpc']}, HTTP localhost:${ports['otlpHttp']})`;
   }
   if (name === 'collector') return `http://localhost:${ports['otlpGrpc']} (OTLP over HTTP: ${ports['otlpHttp']})`;
-  return `localhost:${ports[name]}`;
+  const certificates = ports['mtls'] === undefined ? '' : ` (with certificates: ${ports['mtls']})`;
+  return `localhost:${ports[name]}${certificates}`;
 }
 
 /** @param {Component} name @param {Config} config */
@@ -115,6 +126,7 @@ function startComponent(name, config) {
   const common = {
     dir: config.dir,
     downloads: config.downloads,
+    secure: config.secure,
     progress: (/** @type {string} */ line) => say(name, line),
   };
   const { ports } = config;
@@ -126,6 +138,7 @@ function startComponent(name, config) {
         ...common,
         port: ports.kafka.kafka,
         controllerPort: ports.kafka.controller,
+        mtlsPort: ports.kafka.mtls,
         heap: config.heap,
         jvm: config.jvm,
       });
@@ -138,10 +151,10 @@ function startComponent(name, config) {
   }
 }
 
-/** @type {Record<Component, (ports: Record<string, number>) => Promise<boolean>>} */
+/** @type {Record<Component, (ports: Record<string, number>, secure: Config['secure']) => Promise<boolean>>} */
 const answers = {
   postgres: ({ postgres = 0 }) => postgresAnswers(postgres),
-  kafka: ({ kafka = 0 }) => kafkaAnswers(kafka),
+  kafka: answersAs,
   registry: ({ registry = 0 }) => registryAnswers(registry),
   jaeger: jaegerAnswers,
   collector: collectorAnswers,
@@ -236,7 +249,7 @@ async function status(config, json) {
   const all = await Promise.all(
     COMPONENTS.map(async (name) => {
       const { pid, ports, started, stale } = await statusOf(config.dir, name);
-      const ready = ports !== undefined && (await answers[name](ports).catch(() => false));
+      const ready = ports !== undefined && (await answers[name](ports, config.secure).catch(() => false));
       const { data, log } = pathsOf(config.dir, name);
       const state = ready ? 'ready' : pid !== undefined ? 'not ready' : stale ? 'died' : 'stopped';
       const address = ports === undefined ? null : where(name, ports);
@@ -309,6 +322,7 @@ async function main() {
     const options = /** @type {const} */ ({
       clean: { type: 'boolean' },
       json: { type: 'boolean' },
+      secure: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     });
     parsed = parseArgs({ allowPositionals: true, options });
@@ -316,12 +330,12 @@ async function main() {
     throw new StackError(`${/** @type {Error} */ (error).message}\n\n${HELP}`);
   }
   const [command, ...names] = parsed.positionals;
-  const { clean = false, json = false, help } = parsed.values;
+  const { clean = false, json = false, secure = false, help } = parsed.values;
   if (help || command === undefined || command === 'help') {
     process.stdout.write(HELP);
     return;
   }
-  const config = readConfig(process.env);
+  const config = readConfig(process.env, secure);
   switch (command) {
     case 'up':
       return up(components(names, DEFAULTS), config, clean);

@@ -8,6 +8,7 @@ import { startDaemon } from './daemon.mjs';
 import { fetchKafka } from './download.mjs';
 import { defaultDir, pathsOf } from './paths.mjs';
 import { choosePorts, exchange, freePorts, LOOPBACK } from './ports.mjs';
+import { linesOf, nodeIdentity, secureBroker } from './secure-kafka.mjs';
 import { java, run } from './tools.mjs';
 
 /**
@@ -58,18 +59,16 @@ function serverProperties({ nodeId, port, controllerPort, controllers, replicas,
     'controller.quorum.fetch.timeout.ms': 2000,
     ...settings,
   };
-  return Object.entries(properties)
-    .map(([key, value]) => `${key}=${value}\n`)
-    .join('');
+  return linesOf(properties);
 }
 
 /**
  * Formats the storage once. The work is done in a folder that is renamed at the end: an interrupted format leaves
  * nothing that looks finished. Storage and settings are two things: the settings are written anew at every start.
- * @param {{ java: string, libs: string, data: string, properties: string, clusterId: string | undefined, quorum:
+ * @param {{ java: string, libs: string, data: string, properties: string, clusterId: string | undefined, arguments:
  * string[] }} node
  */
-async function format({ java: command, libs, data, properties, clusterId, quorum }) {
+async function format({ java: command, libs, data, properties, clusterId, arguments: more }) {
   const log = path.join(data, 'log');
   if (existsSync(log)) return;
   const unfinished = path.join(data, 'unfinished');
@@ -83,7 +82,7 @@ async function format({ java: command, libs, data, properties, clusterId, quorum
   const tool = ['-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', `-Dlog4j2.configurationFile=${LOG4J}`];
   const storage = [...tool, '-cp', `${libs}/*`, 'kafka.tools.StorageTool'];
   const id = clusterId ?? (await run(command, [...storage, 'random-uuid'])).trim().split('\n').at(-1) ?? '';
-  await run(command, [...storage, 'format', ...quorum, '-t', id, '-c', config]);
+  await run(command, [...storage, 'format', ...more, '-t', id, '-c', config]);
   await rename(path.join(unfinished, 'log'), log);
   await rm(unfinished, { recursive: true });
 }
@@ -92,8 +91,9 @@ async function format({ java: command, libs, data, properties, clusterId, quorum
  * Whether the broker has joined its cluster: its metadata names itself among the live brokers. One that is still
  * fenced, after a kill -9, accepts connections but is not in its own list.
  * @param {number} port
+ * @param {import('node:tls').ConnectionOptions} [tls] by what the node knows us; without it the port is open
  */
-export async function kafkaAnswers(port) {
+export async function kafkaAnswers(port, tls) {
   const clientId = 'ssom-local';
   // Metadata request, version 1: header (api key 3, version, correlation id, client id), then no topics.
   const request = Buffer.alloc(4 + 10 + clientId.length + 4);
@@ -103,7 +103,7 @@ export async function kafkaAnswers(port) {
   request.writeInt32BE(1, 8);
   request.writeInt16BE(clientId.length, 12);
   request.write(clientId, 14, 'latin1');
-  const answer = await exchange(port, request, (got) => got.length >= 4 && got.length >= 4 + got.readInt32BE(0));
+  const answer = await exchange(port, request, (got) => got.length >= 4 && got.length >= 4 + got.readInt32BE(0), tls);
   // Length, correlation id, then the brokers: node id, host, port, rack (-1: none).
   let at = 12;
   for (let brokers = answer.readInt32BE(8); brokers > 0; brokers--) {
@@ -121,7 +121,12 @@ export async function kafkaAnswers(port) {
 export async function startKafka(options = {}) {
   const { dir = defaultDir, name = 'kafka', nodeId = 1, heap = KAFKA_HEAP, jvm = KAFKA_JVM, progress } = options;
   const data = pathsOf(dir, name).data;
-  const ports = await choosePorts({ kafka: options.port ?? 9092, controller: options.controllerPort ?? 9093 });
+  const { secure } = options;
+  const ports = await choosePorts({
+    kafka: options.port ?? 9092,
+    controller: options.controllerPort ?? 9093,
+    ...(secure === undefined ? {} : { mtls: options.mtlsPort ?? 9094 }),
+  });
   const cluster = options.cluster ?? {
     controllers: `${LOOPBACK}:${ports.controller}`,
     quorum: ['--standalone'],
@@ -132,14 +137,18 @@ export async function startKafka(options = {}) {
     dir,
     name,
     ports,
-    variables: { kafka: 'KAFKA_PORT', controller: 'KAFKA_CONTROLLER_PORT' },
+    variables: { kafka: 'KAFKA_PORT', controller: 'KAFKA_CONTROLLER_PORT', mtls: 'KAFKA_MTLS_PORT' },
     killAtExit: options.killAtExit,
     progress,
     readyMs: 60_000,
-    ready: ({ kafka = 0 }) => kafkaAnswers(kafka),
+    ready: (used) => answersAs(used, secure),
     async prepare() {
       const command = java();
       const libs = await fetchKafka({ downloads: options.downloads, progress });
+      const security =
+        secure === undefined
+          ? { settings: {}, jvm: [], format: [] }
+          : await secureBroker(secure.folder, data, { mtls: 0, ...ports });
       const properties = serverProperties({
         nodeId,
         port: ports.kafka,
@@ -147,18 +156,36 @@ export async function startKafka(options = {}) {
         controllers: cluster.controllers,
         replicas: cluster.replicas,
         data,
-        settings: options.settings ?? {},
+        settings: { ...security.settings, ...options.settings },
       });
-      await format({ java: command, libs, data, properties, clusterId: cluster.id, quorum: cluster.quorum });
+      const more = [...cluster.quorum, ...security.format];
+      await format({ java: command, libs, data, properties, clusterId: cluster.id, arguments: more });
       const config = path.join(data, 'server.properties');
       await writeFile(config, properties);
-      const own = ['-XX:+ExitOnOutOfMemoryError', `-Dlog4j2.configurationFile=${LOG4J}`];
+      const own = ['-XX:+ExitOnOutOfMemoryError', ...security.jvm, `-Dlog4j2.configurationFile=${LOG4J}`];
       const args = [...words(heap), ...words(jvm), ...own, '-cp', `${libs}/*`, 'kafka.Kafka', config];
       return { command, args, cwd: data };
     },
   });
   const port = daemon.ports['kafka'] ?? ports.kafka;
-  return { ...daemon, port, address: `${LOOPBACK}:${port}`, bootstrap: `${LOOPBACK}:${port}` };
+  const mtls = daemon.ports['mtls'];
+  return {
+    ...daemon,
+    port,
+    address: `${LOOPBACK}:${port}`,
+    bootstrap: `${LOOPBACK}:${port}`,
+    mtlsBootstrap: mtls === undefined ? undefined : `${LOOPBACK}:${mtls}`,
+  };
+}
+
+/**
+ * Whether the broker answers on its ports; a secured one is asked where certificates count.
+ * @param {Record<string, number>} ports
+ * @param {import('./stack.mjs').Secure | undefined} secure
+ */
+export function answersAs({ kafka = 0, mtls }, secure) {
+  if (secure === undefined) return kafkaAnswers(kafka);
+  return kafkaAnswers(mtls ?? 0, nodeIdentity(secure.folder));
 }
 
 /**

@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import net from 'node:net';
+import tls from 'node:tls';
 import { StackError } from './errors.mjs';
 import { run, which } from './tools.mjs';
 
@@ -131,12 +132,14 @@ async function pidByLsof(port) {
  * @param {number} port
  * @param {Buffer} request
  * @param {(answer: Buffer) => boolean} complete
+ * @param {tls.ConnectionOptions} [secure] by TLS, with these; without it in clear
  * @returns {Promise<Buffer>} what came until `complete`, or until the other side closed
  */
-export function exchange(port, request, complete) {
+export function exchange(port, request, complete, secure) {
   return new Promise((resolve, reject) => {
     let answer = Buffer.alloc(0);
-    const socket = net.connect({ host: LOOPBACK, port });
+    const where = { host: LOOPBACK, port };
+    const socket = secure === undefined ? net.connect(where) : tls.connect({ ...secure, ...where });
     const done = () => {
       socket.destroy();
       resolve(answer);

@@ -39,12 +39,24 @@ export interface StartOptions {
   progress?: Progress | undefined;
 }
 
+/** How a component is closed to who does not belong: certificates, passwords and tokens lie in this folder. */
+export interface Secure {
+  folder: string;
+}
+
 /** In every `port`: 0 chooses a free one. Everything listens on 127.0.0.1 only. */
 export interface KafkaOptions extends StartOptions {
   /** Default 9092. */
   port?: number | undefined;
   /** Default 9093. */
   controllerPort?: number | undefined;
+  /**
+   * `port` takes SASL_SSL (SCRAM-SHA-512, OAUTHBEARER), `mtlsPort` certificates, and nobody but `admin` has rights. The
+   * folder has `<principal>.password`, `.token`, `.pem` and `-key.pem`, and `admin.properties` for Kafka's tools.
+   */
+  secure?: Secure | undefined;
+  /** Default 9094; only with `secure`. */
+  mtlsPort?: number | undefined;
   /** Default `-Xmx512m -Xms256m`; `-Xmx256m` also works. */
   heap?: string | undefined;
   /** Default `-XX:+UseG1GC`. */
@@ -73,6 +85,8 @@ export interface Kafka extends Daemon {
   /** `127.0.0.1:port`; the same as `bootstrap`. */
   readonly address: string;
   readonly bootstrap: string;
+  /** Of a secured one, for clients with a certificate. */
+  readonly mtlsBootstrap: string | undefined;
 }
 
 /**
@@ -199,6 +213,12 @@ export interface Topic {
   partitions: number;
   config?: Record<string, string | number> | undefined;
 }
+
+/** Those of a secured broker that have no rights before ACLs give them some. */
+export const PRINCIPALS: readonly string[];
+
+/** A token that a secured broker believes, but for what is said otherwise. */
+export function brokerToken(folder: string, subject: string, claims?: Record<string, unknown>): string;
 
 /** The service's topics and their dead-letter topics; `env` may rename them (KAFKA_TOPIC_...). */
 export function alertTopics(env?: NodeJS.ProcessEnv): Topic[];

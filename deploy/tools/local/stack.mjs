@@ -5,6 +5,7 @@ export { startKafka, startKafkaCluster } from './kafka.mjs';
 export { startRegistry } from './registry.mjs';
 export { startJaeger } from './jaeger.mjs';
 export { startCollector } from './collector.mjs';
+export { brokerToken, PRINCIPALS } from './secure-kafka.mjs';
 export { startPostgres } from './postgres.mjs';
 export { alertTopics, createTopics, readDescription, wrongSettings } from './topics.mjs';
 export { fetchJaeger, fetchKafka, fetchRegistry } from './download.mjs';
