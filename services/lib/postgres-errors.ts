@@ -1,4 +1,5 @@
 import { CircuitOpen } from './breaker.js';
+import { tlsFault } from './tls-errors.js';
 
 /**
  * What an error of the database says. Everybody who decides by one asks here.
@@ -75,6 +76,7 @@ const STATES: Readonly<Record<string, Judgement>> = {
 };
 
 export const READ_ONLY = '25006';
+export const INSUFFICIENT_PRIVILEGE = '42501';
 export const UNIQUE_VIOLATION = '23505';
 /** Somebody else held a row for longer than the lock time-out. */
 export const LOCK_NOT_AVAILABLE = '55P03';
@@ -129,6 +131,9 @@ const MESSAGES: readonly (readonly [message: RegExp, ...Judgement])[] = [
   [/^SASL/, 'outage', 'the password was refused'],
 ];
 
+/** What pg says when the server has no TLS. */
+const NO_TLS = 'The server does not support SSL connections';
+
 /**
  * SQLSTATE of an error that the server reported, or undefined if the connection itself failed (EPIPE is no SQLSTATE).
  */
@@ -171,10 +176,15 @@ function judge(error: unknown): Judgement | undefined {
 export function whatToMend(error: unknown): string | undefined {
   const state = sqlState(error) ?? '';
   const { message } = (error ?? {}) as { message?: unknown };
+  const fault = tlsFault(error);
+  if (fault !== undefined) return `${fault}; look at host, sslrootcert and sslcert in DATABASE_URL`;
+  if (message === NO_TLS) return 'turn TLS on there (ssl = on), or say sslmode=disable in DATABASE_URL';
   if (state.startsWith('28') || (typeof message === 'string' && message.startsWith('SASL')))
     return "look at user and password in DATABASE_URL, and at the server's pg_hba.conf";
   if (state === '3D000') return 'make that database, or name another one in DATABASE_URL';
-  if (state === '42501') return 'grant that to the user in DATABASE_URL, or name another one';
+  if (state === '42501')
+    return 'run `ssom-alert database grants`, or name in DATABASE_URL the user that belongs to this role';
+  if (state === '42P01' || state === '42703') return 'run `ssom-alert migrate`';
   return undefined;
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from './logging.js';
 import { streamOf } from './postgres-cancel.js';
 import { ControlConnection } from './postgres-control.js';
 import { DATABASE_ENDING, isOutage, READ_ONLY, sqlState } from './postgres-errors.js';
+import { PostgresServer } from './postgres-server.js';
 import { sessionOptions } from './postgres-session.js';
 import { wait } from './retry.js';
 
@@ -14,7 +15,10 @@ export type Row = Record<string, unknown>;
 /** Light: somebody waits for it. Bulk: it takes long, waits for locks, or nobody waits. */
 export type Work = 'light' | 'bulk';
 
-export type PoolConfig = Pick<Config, 'databasePoolMax' | 'databaseAcquireTimeoutMs' | 'databaseStatementTimeoutMs'>;
+export type PoolConfig = Pick<
+  Config,
+  'databasePoolMax' | 'databaseAcquireTimeoutMs' | 'databaseStatementTimeoutMs' | 'secretFiles'
+>;
 
 /** How long the news of a statement that the server has ended may be on its way. */
 const ANSWER_MS = 1000;
@@ -55,6 +59,7 @@ export class PostgresPools {
   /** Aborts when this process ends, and cannot wait for what takes long. */
   readonly ending = new AbortController();
   readonly #pools: Record<Work, pg.Pool>;
+  readonly #server: PostgresServer;
   #renewedAt = -Infinity;
   #probing: Promise<void> | undefined;
   #probedAt = -Infinity;
@@ -62,11 +67,12 @@ export class PostgresPools {
   #wasReadOnly = false;
 
   constructor(
-    private readonly url: string,
+    url: string,
     private readonly config: PoolConfig,
     private readonly logger: Logger,
     private readonly breaker: Breaker,
   ) {
+    this.#server = new PostgresServer(url, config.secretFiles, logger);
     this.#pools = { light: this.#open('light'), bulk: this.#open('bulk') };
     this.control = new ControlConnection(() => this.#controlClient());
     // Whatever waits for a connection listens.
@@ -79,8 +85,16 @@ export class PostgresPools {
 
   #open(work: Work): pg.Pool {
     const { databasePoolMax, databaseStatementTimeoutMs, databaseAcquireTimeoutMs } = this.config;
+    const server = this.#server;
+    /** The pool makes all of its connections with the same options, and a password may have been replaced since. */
+    class Client extends pg.Client {
+      constructor(options?: pg.ClientConfig) {
+        super({ ...options, ...server.options });
+      }
+    }
     const pool = new pg.Pool({
-      ...sessionOptions(this.url, databaseStatementTimeoutMs, databaseAcquireTimeoutMs),
+      ...sessionOptions(databaseStatementTimeoutMs, databaseAcquireTimeoutMs),
+      Client,
       max: poolSizes(databasePoolMax)[work],
       idleTimeoutMillis: 30_000,
       // The server ends a statement in time. If not even that is heard the connection is dead: without a FIN or RST (a
@@ -98,7 +112,8 @@ export class PostgresPools {
     // The server is the first to end a statement that is slow: where nothing is heard the connection is given up, with
     // its locks.
     const statementMs = Math.max(timeoutMs - ANSWER_MS, Math.ceil(timeoutMs / 2));
-    return new pg.Client({ ...sessionOptions(this.url, statementMs, timeoutMs), query_timeout: timeoutMs });
+    const session = sessionOptions(statementMs, timeoutMs);
+    return new pg.Client({ ...session, ...this.#server.options, query_timeout: timeoutMs });
   }
 
   /**

@@ -41,10 +41,12 @@ const MEANING = [
  */
 const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off';
 
-/** What a connection is opened with. @param statementTimeoutMs after which the server ends a statement of it */
-export function sessionOptions(url: string, statementTimeoutMs: number, connectTimeoutMs: number) {
+/**
+ * What a connection is opened with, besides where to. @param statementTimeoutMs after which the server ends a statement
+ * of it
+ */
+export function sessionOptions(statementTimeoutMs: number, connectTimeoutMs: number) {
   return {
-    connectionString: url,
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     application_name: 'ssom-alert',

@@ -1,6 +1,7 @@
 import knexModule from 'knex';
 import type { Logger } from '../lib/logging.js';
 import { LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres-errors.js';
+import { PostgresServer } from '../lib/postgres-server.js';
 import { wait } from '../lib/retry.js';
 import { LOCKS } from './locks.js';
 import * as initial from './migrations/0001-initial.js';
@@ -52,9 +53,10 @@ const TABLE_WAIT_MS = 3000;
  * @throws when a table is held by somebody else for longer than 3 s; that migration and later ones are not applied then
  */
 export async function migrate(databaseUrl: string, logger: Logger): Promise<string[]> {
+  const server = new PostgresServer(databaseUrl, {}, logger);
   const knex = knexModule.default({
     client: 'pg',
-    connection: databaseUrl,
+    connection: server.options,
     pool: {
       min: 0,
       max: 2,

@@ -153,7 +153,7 @@ function startComponent(name, config) {
 
 /** @type {Record<Component, (ports: Record<string, number>, secure: Config['secure']) => Promise<boolean>>} */
 const answers = {
-  postgres: ({ postgres = 0 }) => postgresAnswers(postgres),
+  postgres: ({ postgres = 0 }, secure) => postgresAnswers(postgres, secure),
   kafka: answersAs,
   registry: ({ registry = 0 }) => registryAnswers(registry),
   jaeger: jaegerAnswers,

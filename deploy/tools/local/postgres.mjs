@@ -11,6 +11,8 @@ import { StackError } from './errors.mjs';
 import { withLock } from './lock.mjs';
 import { checkout, defaultDir, pathsOf } from './paths.mjs';
 import { choosePorts, exchange, LOOPBACK } from './ports.mjs';
+import { ADMIN } from './secure-kafka.mjs';
+import { adminPassword, createUsers, directTls, PROBE_USER, secureServer } from './secure-postgres.mjs';
 import { run } from './tools.mjs';
 
 const SUPER = 'ssom';
@@ -126,9 +128,9 @@ const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
 /**
  * Makes the database cluster once, in a folder that is renamed when it is whole.
  * @param {{ native: string, data: string, user: { uid: number, gid: number } | undefined, password: string, database:
- * string }} wanted
+ * string, sql: string }} wanted `sql`: run in the new cluster, a statement a line
  */
-async function initialise({ native, data, user, password, database }) {
+async function initialise({ native, data, user, password, database, sql }) {
   const pgdata = path.join(data, 'pgdata');
   if (existsSync(pgdata)) return;
   const ids = user ? { uid: user.uid, gid: user.gid } : {};
@@ -149,7 +151,7 @@ async function initialise({ native, data, user, password, database }) {
       ...ids,
       env,
       cwd: data,
-      input: `CREATE DATABASE ${quoted(database)}\n`,
+      input: `CREATE DATABASE ${quoted(database)}\n${sql}`,
     });
   } finally {
     await rm(secret, { force: true });
@@ -161,14 +163,17 @@ async function initialise({ native, data, user, password, database }) {
  * Whether it takes connections: the answer to a start-up message is a question for the password (R), not an error
  * (E: "the database system is starting up").
  * @param {number} port
+ * @param {import('./stack.mjs').Secure} [secure]
  */
-export async function postgresAnswers(port) {
-  const parameters = Buffer.from(`user\0${SUPER}\0database\0postgres\0\0`, 'latin1');
+export async function postgresAnswers(port, secure) {
+  const user = secure === undefined ? SUPER : PROBE_USER;
+  const parameters = Buffer.from(`user\0${user}\0database\0postgres\0\0`, 'latin1');
   const request = Buffer.alloc(8 + parameters.length);
   request.writeInt32BE(request.length, 0);
   request.writeInt32BE(196_608, 4); // protocol 3.0
   parameters.copy(request, 8);
-  const answer = await exchange(port, request, (got) => got.length > 0);
+  const tls = secure === undefined ? undefined : directTls(secure.folder);
+  const answer = await exchange(port, request, (got) => got.length > 0, tls);
   return answer.toString('latin1', 0, 1) === 'R';
 }
 
@@ -177,7 +182,8 @@ export async function postgresAnswers(port) {
  * @returns {Promise<import('./stack.mjs').Postgres>}
  */
 export async function startPostgres(options = {}) {
-  const { dir = defaultDir, name = 'postgres', password = 'ssom', database = 'ssom', progress } = options;
+  const { dir = defaultDir, name = 'postgres', database = 'ssom', secure, progress } = options;
+  const open = options.password ?? 'ssom';
   const data = pathsOf(dir, name).data;
   const ports = await choosePorts({ postgres: options.port ?? 5432 });
   const daemon = await startDaemon({
@@ -189,8 +195,10 @@ export async function startPostgres(options = {}) {
     progress,
     readyMs: 60_000, // after a crash it replays its log first
     stopSignal: 'SIGINT', // "fast": SIGTERM would wait until every client has left
-    ready: ({ postgres = 0 }) => postgresAnswers(postgres),
+    ready: ({ postgres = 0 }) => postgresAnswers(postgres, secure),
     async prepare() {
+      if (secure !== undefined) makeFolder(secure.folder);
+      const password = secure === undefined ? open : adminPassword(secure.folder);
       const native = nativeFolder();
       await withLock(native, () => makeLibraryLinks(native));
       const user = otherUser();
@@ -202,12 +210,18 @@ export async function startPostgres(options = {}) {
         for (const folder of [native, data]) assertReachable(user, folder);
       }
       await endOrphans(path.join(data, 'pgdata'));
-      await initialise({ native, data, user, password, database });
+      const sql = secure === undefined ? '' : createUsers(secure.folder);
+      await initialise({ native, data, user, password, database, sql });
+      const security =
+        secure === undefined
+          ? {}
+          : await secureServer({ ...secure, data, superuser: SUPER, port: ports.postgres, database, owner: user });
       const settings = {
         listen_addresses: LOOPBACK,
         port: ports.postgres,
         unix_socket_directories: '', // none: TCP is what the service uses too
         max_connections: 200, // five processes with a pool each, and the tests beside them
+        ...security,
         ...options.settings,
       };
       const args = [
@@ -226,6 +240,9 @@ export async function startPostgres(options = {}) {
     },
   });
   const port = daemon.ports['postgres'] ?? ports.postgres;
-  const url = `postgres://${SUPER}:${encodeURIComponent(password)}@${LOOPBACK}:${port}/${encodeURIComponent(database)}`;
+  const url =
+    secure === undefined
+      ? `postgres://${SUPER}:${encodeURIComponent(open)}@${LOOPBACK}:${port}/${encodeURIComponent(database)}`
+      : readFileSync(path.join(secure.folder, `${ADMIN}.database-url`), 'utf8').trim();
   return { ...daemon, port, address: `${LOOPBACK}:${port}`, url };
 }

@@ -30,7 +30,7 @@ export const TOKENS = { issuer: 'https://issuer.ssom.localhost', audience: 'kafk
  * @param {string} file
  * @param {() => string} make
  */
-function kept(file, make) {
+export function kept(file, make) {
   if (!existsSync(file)) writeFileSync(file, make(), { mode: 0o600 });
   return readFileSync(file, 'utf8').trim();
 }

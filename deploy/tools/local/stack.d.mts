@@ -192,6 +192,11 @@ export interface PostgresOptions extends StartOptions {
   password?: string | undefined;
   /** Created when the data folder is new. Default `ssom`. */
   database?: string | undefined;
+  /**
+   * TLS alone, a password for everybody, and for the superuser `ssom` a certificate as well. The folder has
+   * `<user>.database-url` for each user of the service, and for `admin`, the superuser.
+   */
+  secure?: Secure | undefined;
   /** Server settings that replace or join the defaults. fsync is on unless it is turned off here. */
   settings?: Record<string, string | number> | undefined;
   /** Added to the server's environment. */

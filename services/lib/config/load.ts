@@ -1,6 +1,7 @@
 import { readServiceRules } from '../auth/claims.js';
 import { readSecretFile } from '../secret-file.js';
 import { keepSecret, withoutSecrets } from '../secrets.js';
+import { problemOfDatabaseUrl } from './database-url.js';
 import type { SecretFiles } from './secret-file.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { type Profile, PROFILES, type Variable, variables } from './variables.js';
@@ -109,7 +110,13 @@ function shown(variable: Variable<unknown>, text: string): string {
 function contradictions(config: Config): string[] {
   const problems: string[] = [];
   if (config.profile === 'prod' && config.databaseUrl === '') {
-    problems.push('DATABASE_URL: is required in the profile prod, for example postgres://user@host:5432/ssom');
+    problems.push(
+      'DATABASE_URL: is required in the profile prod, for example postgres://user@host:5432/ssom?sslmode=verify-full',
+    );
+  }
+  if (config.databaseUrl !== '') {
+    const problem = problemOfDatabaseUrl(config.databaseUrl, config.profile === 'prod');
+    if (problem !== undefined) problems.push(`DATABASE_URL: ${problem}`);
   }
   if (config.profile === 'prod' && config.schemaRegistryUrl === '') {
     problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
