@@ -7,6 +7,7 @@ import { ConfigError } from '../lib/config/load.js';
 import { ROOT } from '../lib/root.js';
 import { examples, inWordsOfHelp, refuseRepeats } from './command.js';
 import { addAlerts } from './commands/alerts.js';
+import { addDatabase } from './commands/database.js';
 import { addDevices } from './commands/devices.js';
 import { addDirectory } from './commands/directory.js';
 import { addDlq } from './commands/dlq.js';
@@ -60,7 +61,18 @@ function createProgram(context: Context, done: (code: number) => void): Command 
         '\nExit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 75 the service is away or busy: try again,\n' +
         '130 ended by Ctrl-C.\n',
     );
-  for (const add of [addRun, addMigrate, addDirectory, addAlerts, addInbox, addDevices, addDlq, addRepair, addTop])
+  for (const add of [
+    addRun,
+    addMigrate,
+    addDatabase,
+    addDirectory,
+    addAlerts,
+    addInbox,
+    addDevices,
+    addDlq,
+    addRepair,
+    addTop,
+  ])
     add(program, context, done);
   refuseRepeats(program);
   return program;

@@ -6,6 +6,7 @@ import { CertificateIdentities } from '../lib/auth/certificate-identities.js';
 import { readServiceRules, words } from '../lib/auth/claims.js';
 import { JwtVerifier, VERIFYING_MAX } from '../lib/auth/jwt.js';
 import type { Breaker } from '../lib/breaker.js';
+import { riskOfDatabaseUrl } from '../lib/config/database-url.js';
 import type { Config } from '../lib/config/load.js';
 import { CallerLimits, type CallerLimitsOptions } from '../lib/grpc/caller-limits.js';
 import type { Identity } from '../lib/grpc/identity.js';
@@ -25,6 +26,7 @@ import { Metrics } from '../lib/telemetry/metrics.js';
 import { metricsSender } from '../lib/telemetry/metrics-sender.js';
 import { resourceOf } from '../lib/telemetry/resource.js';
 import { Tracing } from '../lib/telemetry/tracing.js';
+import { requireGrants } from '../store/database-users.js';
 import { migrate } from '../store/migrate.js';
 import { Alarms, type Stage } from './alarms.js';
 import { Breakers } from './breakers.js';
@@ -251,11 +253,14 @@ export class Runtime {
 
   async #awaitDatabase(signal: AbortSignal): Promise<void> {
     const where = hostOf(this.backends.databaseUrl);
+    const risk = this.config.profile === 'prod' ? riskOfDatabaseUrl(this.backends.databaseUrl) : undefined;
+    if (risk !== undefined) this.logger.warn(risk);
     await this.#readiness.untilItWorks('postgresql', where, signal, () =>
       sayingRefusal(async () => {
         await this.database.probe();
         if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
         await this.database.query({ text: 'SELECT epoch FROM service_state' });
+        await requireGrants(this.database, this.role);
       }),
     );
     this.#readiness.watch('postgresql', where, PROBE_INTERVAL_MS, signal, () =>

@@ -2,17 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { ServerCredentials } from '@grpc/grpc-js';
+import { pino } from 'pino';
 import type { RoleName } from '../../services/domain/role-names.js';
+import { registerSchemas } from '../../services/events/events.js';
 import { ROLES } from '../../services/launch/roles.js';
 import { startEmbeddedBackends } from '../../services/launch/standalone.js';
 import { type Config, loadConfig } from '../../services/lib/config/load.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import { type OutgoingRecord, type Producer, PublishFailed } from '../../services/lib/kafka/producer.js';
-import { silentLogger } from '../../services/lib/logging.js';
+import { describeError, silentLogger } from '../../services/lib/logging.js';
+import { RegistryClient } from '../../services/lib/registry/client.js';
 import { type Backends, Runtime } from '../../services/runtime/runtime.js';
+import type { DatabaseUser } from '../../services/store/grants.js';
 import { connectApi, type TestApi } from './api.js';
 import { defer } from './defer.js';
-import { createTestDatabase, type TestDatabase } from './postgres.js';
+import { createTestDatabase, type TestDatabase, urlOf } from './postgres.js';
 import { patience, patientDatabase, untilTrue } from './until-true.js';
 
 /*
@@ -70,16 +74,30 @@ export class TestCluster {
     readonly store: TestDatabase,
   ) {}
 
-  /** Runs one role. With `fault` its producer is replaced. `address` is of its gRPC, `http` of its /metrics. */
+  /**
+   * Runs one role. With `fault` its producer is replaced; `address` is of its gRPC, `http` of its /metrics, `logged`
+   * its log so far from info on. `as`: the user of PostgreSQL, where it does what another role does.
+   */
   async start(
     name: RoleName,
-    options: { fault?: PublishFault; config?: Partial<Config>; ready?: boolean; tls?: ServerCredentials } = {},
-  ): Promise<RunningRole & { address: string; http: string }> {
+    options: {
+      fault?: PublishFault;
+      config?: Partial<Config>;
+      ready?: boolean;
+      tls?: ServerCredentials;
+      as?: DatabaseUser;
+    } = {},
+  ): Promise<RunningRole & { address: string; http: string; logged: () => string }> {
+    let log = '';
+    const logger = pino({ serializers: { err: describeError } }, { write: (line: string) => void (log += line) });
     const role = ROLES[name];
-    const { fault } = options;
+    const { fault, as = name } = options;
     const config = { ...this.config, ...options.config };
-    const runtime = await Runtime.create(config, name, this.backends, {
-      logger: silentLogger(),
+    const { databaseUrl } = this.backends;
+    // As in production: the user of this role, who may do what it does and nothing else, and makes no tables.
+    const backends = { ...this.backends, databaseUrl: config.setUpAtStart ? databaseUrl : urlOf(databaseUrl, as) };
+    const runtime = await Runtime.create(config, name, backends, {
+      logger,
       optional: role.optional ?? [],
       ...(fault === undefined ? {} : { wrapProducer: (producer) => withFault(producer, fault) }),
     });
@@ -104,7 +122,7 @@ export class TestCluster {
     };
     defer(this.t, stop);
     if (options.ready !== false) await runtime.whenReady(AbortSignal.timeout(patience(20_000)));
-    return { runtime, stop, http, address: `127.0.0.1:${port}` };
+    return { runtime, stop, http, address: `127.0.0.1:${port}`, logged: () => log };
   }
 
   api(role: { address: string }): TestApi {
@@ -137,9 +155,16 @@ export async function startTestCluster(
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestCluster> {
   const store = await createTestDatabase(t);
-  const own = { DATABASE_URL: store.url, SHUTDOWN_TIMEOUT_MS: '2000' };
+  // As `ssom-alert migrate` does: the roles may make no tables.
+  const own = { DATABASE_URL: store.url, SET_UP_AT_START: 'false', SHUTDOWN_TIMEOUT_MS: '2000' };
   const config = loadConfig({ ...FAST, ...patientDatabase(), ...own, ...env });
   const embedded = await startEmbeddedBackends(config, silentLogger());
   defer(t, () => embedded.close());
+  const registry = new RegistryClient(
+    { url: embedded.backends.registryUrl, username: '', password: '' },
+    silentLogger(),
+  );
+  await registerSchemas(config, registry);
+  registry.breaker.close();
   return new TestCluster(t, config, embedded.backends, store);
 }

@@ -15,7 +15,7 @@ const INSTALL = `
   CREATE TABLE inbox_history (
     user_id text, seq bigint, alert_id bigint, change int, is_read boolean, PRIMARY KEY (user_id, seq)
   );
-  CREATE FUNCTION note_inbox_change() RETURNS trigger LANGUAGE plpgsql AS $$
+  CREATE FUNCTION note_inbox_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
   BEGIN
     INSERT INTO inbox_history VALUES (NEW.user_id, NEW.seq, NEW.alert_id, NEW.change, NEW.is_read);
     RETURN NULL;

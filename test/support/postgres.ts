@@ -4,6 +4,8 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../services/lau
 import { loadConfig } from '../../services/lib/config/load.js';
 import { silentLogger } from '../../services/lib/logging.js';
 import { Database, type Row } from '../../services/lib/postgres.js';
+import { setGrants, userName, usersSql } from '../../services/store/database-users.js';
+import { DATABASE_USERS, type DatabaseUser, OWNER } from '../../services/store/grants.js';
 import { migrate } from '../../services/store/migrate.js';
 import { atExit, killPostgresOf, temporaryFolder } from './cleanup.js';
 import { defer } from './defer.js';
@@ -66,10 +68,36 @@ function migratedTemplate(): Promise<string> {
   template ??= (async () => {
     const { url } = await startTestPostgres();
     await administer('CREATE DATABASE migrated');
-    await migrate(databaseUrl(url, 'migrated'), silentLogger());
+    const migrated = databaseUrl(url, 'migrated');
+    await migrate(migrated, silentLogger());
+    await makeUsers(migrated);
     return 'migrated';
   })();
   return template;
+}
+
+const PREFIX = 'ssom_';
+const PASSWORD = 'of-a-test';
+
+/** The users of the roles, with the least each needs, and the owner of the tables. */
+async function makeUsers(url: string): Promise<void> {
+  const database = new Database(url, loadConfig(patientDatabase()), silentLogger());
+  try {
+    await database.query({ text: usersSql(PREFIX) });
+    for (const user of [OWNER, ...DATABASE_USERS] as const)
+      await database.query({ text: `ALTER ROLE ${userName(PREFIX, user)} PASSWORD '${PASSWORD}'` });
+    await setGrants(database, PREFIX, false);
+  } finally {
+    await database.close();
+  }
+}
+
+/** The URL of the same database for the user of a role. */
+export function urlOf(url: string, user: DatabaseUser | typeof OWNER): string {
+  const other = new URL(url);
+  other.username = userName(PREFIX, user);
+  other.password = PASSWORD;
+  return other.href;
 }
 
 export interface TestDatabase {

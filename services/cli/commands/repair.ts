@@ -1,6 +1,7 @@
 import type { Database } from '../../lib/postgres.js';
 import { type AddCommands, examples } from '../command.js';
-import { type Context, FAILED, OK, print, say } from '../context.js';
+import { type Context, OK, print } from '../context.js';
+import { withDatabase } from '../io/database.js';
 import { parseTime } from '../io/times.js';
 import { count } from '../views/text.js';
 
@@ -38,25 +39,6 @@ export const addRepair: AddCommands = (program, context, done) => {
     .addHelpText('after', examples('ssom-alert epoch renew --yes'))
     .action(async (flags: { yes?: boolean }) => done(await withDatabase(context, (db) => renew(context, db, flags))));
 };
-
-async function withDatabase(context: Context, work: (database: Database) => Promise<number>): Promise<number> {
-  const [{ loadConfig }, { Database }, { silentLogger }] = await Promise.all([
-    import('../../lib/config/load.js'),
-    import('../../lib/postgres.js'),
-    import('../../lib/logging.js'),
-  ]);
-  const config = loadConfig(context.environment);
-  if (config.databaseUrl === '') {
-    say(context, `PROFILE=${config.profile} without DATABASE_URL: there is no database to speak to.`);
-    return FAILED;
-  }
-  const database = new Database(config.databaseUrl, config, silentLogger());
-  try {
-    return await work(database);
-  } finally {
-    await database.close();
-  }
-}
 
 async function reconcile(context: Context, database: Database, { since = 0, dryRun }: ReconcileFlags): Promise<number> {
   const { countAlerts, requestReconcile } = await import('../../store/progress.js');

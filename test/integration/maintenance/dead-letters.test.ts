@@ -131,7 +131,7 @@ async function startWithBadRecords(
   options: { deliveryFault?: PublishFault; fanoutEnds?: boolean } = {},
 ) {
   const cluster = await startTestCluster(t, { RECONCILE_INTERVAL_MS: '200', RECONCILE_GRACE_MS: '100' });
-  const role = await cluster.start('alert-api');
+  const role = await cluster.start('alert-api', { as: 'standalone' });
   const api = cluster.api(role);
   await loadDirectory(api);
   let spoils = true;
@@ -332,7 +332,7 @@ test('from a topic that is missing nothing is concluded; once it is back, what i
   const cluster = await startTestCluster(t);
   const { store } = cluster;
   // A fanout would search too.
-  const api = await cluster.start('alert-api');
+  const api = await cluster.start('alert-api', { as: 'standalone' });
   // As from any other broker: the in-process one makes a topic for whoever asks for it.
   const { bulkDatabase, config, logger, metrics, role } = api.runtime;
   const brokers = { ...cluster.backends.brokers, inProcess: false };

@@ -18,7 +18,7 @@ const WITHOUT_RETENTION = { config: { alertRetentionDays: 0 } };
 test('what is older than the retention leaves inboxes and database, and nothing brings it back', async (t) => {
   const cluster = await startTestCluster(t, { ALERT_RETENTION_DAYS: '30' });
   const { store } = cluster;
-  const role = await cluster.start('alert-api');
+  const role = await cluster.start('alert-api', { as: 'standalone' });
   const api = cluster.api(role);
   const fanout = await cluster.start('fanout', WITHOUT_RETENTION);
   await cluster.start('delivery');
@@ -81,7 +81,7 @@ test('an inbox is pruned up to its first young entry, however long it is', async
   const cluster = await startTestCluster(t, { ALERT_RETENTION_DAYS: '30' });
   const { store } = cluster;
   // A fanout would do the same at a time of its own.
-  const role = await cluster.start('alert-api');
+  const role = await cluster.start('alert-api', { as: 'standalone' });
   // 2,500 old entries, of which every third is read and every fifth deleted; a young one; an old one behind it.
   await store.sql(`INSERT INTO inboxes (user_id, last_seq, unread_count)
     SELECT 'op1', 2502, count(*) FILTER (WHERE n % 3 > 0 AND n % 5 > 0) FROM generate_series(1, 2502) n`);
@@ -157,7 +157,7 @@ test('an entry that is dated ahead holds up no inbox, and an inbox that cannot b
   const cluster = await startTestCluster(t, { ALERT_RETENTION_DAYS: '30', DATABASE_STATEMENT_TIMEOUT_MS: '1000' });
   const { store } = cluster;
   // A fanout would do the same at a time of its own.
-  const role = await cluster.start('alert-api');
+  const role = await cluster.start('alert-api', { as: 'standalone' });
   await insertAged(
     store,
     Array.from({ length: 300 }, () => 40),

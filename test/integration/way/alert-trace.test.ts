@@ -157,7 +157,7 @@ describe('alerts trace says where an alert is, and why it is not further', { con
 
   it('what retention has closed is not missing; what it has removed was there', async (t) => {
     const cluster = await startTestCluster(t, { ALERT_RETENTION_DAYS: '30' });
-    const api = await cluster.start('alert-api');
+    const api = await cluster.start('alert-api', { as: 'standalone' });
     const client = cluster.api(api);
     await loadDirectory(client);
     const { alert } = await client.call('CreateAlert', alertRequest({ recipients: { userIds: ['op1'] } }));
