@@ -4,7 +4,13 @@ import type { Logger } from '../lib/logging.js';
 import { untilItWorks } from '../lib/retry.js';
 
 /** Something is there and refuses us: it stays so until somebody mends what the message names. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  readonly refusesUs = true;
+}
+
+function isRefusal(error: Error & { refusesUs?: boolean }): boolean {
+  return error.refusesUs === true;
+}
 
 /**
  * What a role wants, and whether it is there, as /readyz and grpc.health.v1 show it. A check is known when it was made,
@@ -100,7 +106,7 @@ export class RoleReadiness {
       onFailure: (error, waitMs) => {
         this.set(what, false, error.message);
         const reason = error.message;
-        if (error instanceof Refused) this.logger.error({ what, where, reason, waitMs }, 'it refuses us; trying again');
+        if (isRefusal(error)) this.logger.error({ what, where, reason, waitMs }, 'it refuses us; trying again');
         else this.logger.warn({ what, where, reason, waitMs }, 'not there yet; trying again');
       },
     });
@@ -129,7 +135,7 @@ export class RoleReadiness {
     const before = this.#checks.get(what)?.ok ?? false;
     this.set(what, error === undefined, error?.message ?? where);
     if (before && error !== undefined) {
-      if (error instanceof Refused) this.logger.error({ what, reason: error.message }, 'it refuses us now');
+      if (isRefusal(error)) this.logger.error({ what, reason: error.message }, 'it refuses us now');
       else this.logger.warn({ what, reason: error.message }, 'it went away');
     }
     if (!before && error === undefined) this.logger.info({ what }, 'it is back');

@@ -20,7 +20,7 @@ import { Closers } from '../lib/lifecycle.js';
 import { createLogger, type Logger } from '../lib/logging.js';
 import { Database } from '../lib/postgres.js';
 import { whatToMend } from '../lib/postgres-errors.js';
-import { RegistryClient } from '../lib/registry/client.js';
+import { RegistryClient, registryOptions, riskOfRegistry } from '../lib/registry/client.js';
 import { withTimeout } from '../lib/retry.js';
 import { Metrics } from '../lib/telemetry/metrics.js';
 import { metricsSender } from '../lib/telemetry/metrics-sender.js';
@@ -117,13 +117,13 @@ export class Runtime {
     this.database = new Database(backends.databaseUrl, config, logger, (state) => breakers.note('postgresql', state));
     this.bulkDatabase = this.database.bulk;
     breakers.add('postgresql', this.database.breaker);
-    this.registry = new RegistryClient(
-      { url: backends.registryUrl, username: config.schemaRegistryUsername, password: config.schemaRegistryPassword },
-      logger,
-      (state) => breakers.note('schema registry', state),
+    this.registry = new RegistryClient(registryOptions(backends.registryUrl, config, logger), logger, (state) =>
+      breakers.note('schema registry', state),
     );
     breakers.add('schema registry', this.registry.breaker);
     this.#certificates = certificates;
+    const risk = riskOfRegistry(backends.registryUrl, config);
+    if (risk !== undefined) logger.warn(risk);
     this.#verifier = verifierBy(config, logger);
     this.grpc = new GrpcServer({
       logger,

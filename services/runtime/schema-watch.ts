@@ -30,6 +30,8 @@ export class SchemaWatch {
   #events: Events | undefined;
   #unusable: { readonly error: UnusableSchema; readonly at: number } | undefined;
   #askedAt = -Infinity;
+  /** It lets us in no more. */
+  #refusal: Error | undefined;
 
   constructor(private readonly deps: SchemaWatchDeps) {
     this.#renewed = deps.metrics.counter(
@@ -61,6 +63,7 @@ export class SchemaWatch {
     const { config, registry, logger } = this.deps;
     this.#askedAt = performance.now();
     const renewed = await renewIds(config, registry, events);
+    this.#refusal = undefined;
     this.#show(undefined);
     if (renewed.length === 0) return;
     this.#renewed.add(renewed.length);
@@ -72,8 +75,13 @@ export class SchemaWatch {
 
   /** That the registry is away does no harm: known schemas are in memory. */
   #report(failure: Error): void {
-    if (failure instanceof SchemaNotRegistered) this.#show(failure);
-    else this.deps.logger.debug({ err: failure }, 'schema ids could not be compared with the registry; trying again');
+    if (failure instanceof SchemaNotRegistered) return this.#show(failure);
+    const { refusesUs = false } = failure as { refusesUs?: boolean };
+    if (refusesUs) {
+      this.#refusal = failure;
+      this.#show(undefined);
+      this.deps.logger.error({ reason: failure.message }, 'the schema registry refuses us; trying again');
+    } else this.deps.logger.debug({ err: failure }, 'schema ids could not be compared with the registry; trying again');
   }
 
   #show(ownFault: SchemaNotRegistered | undefined): void {
@@ -83,7 +91,7 @@ export class SchemaWatch {
     const others = isRecent
       ? `records name a schema that cannot be had: ${unusable.error.message}. Their writer has to take up the registry's ids`
       : undefined;
-    const reason = ownFault?.message ?? others;
+    const reason = ownFault?.message ?? this.#refusal?.message ?? others;
     readiness.show(CHECK, reason === undefined, reason ?? registry.url);
   }
 }

@@ -11,7 +11,7 @@ import { type Config, loadConfig } from '../../services/lib/config/load.js';
 import { Consumer, type IncomingRecord } from '../../services/lib/kafka/consumer.js';
 import { type OutgoingRecord, type Producer, PublishFailed } from '../../services/lib/kafka/producer.js';
 import { describeError, silentLogger } from '../../services/lib/logging.js';
-import { RegistryClient } from '../../services/lib/registry/client.js';
+import { RegistryClient, registryOptions } from '../../services/lib/registry/client.js';
 import { type Backends, Runtime } from '../../services/runtime/runtime.js';
 import type { DatabaseUser } from '../../services/store/grants.js';
 import { connectApi, type TestApi } from './api.js';
@@ -160,11 +160,12 @@ export async function startTestCluster(
   const config = loadConfig({ ...FAST, ...patientDatabase(), ...own, ...env });
   const embedded = await startEmbeddedBackends(config, silentLogger());
   defer(t, () => embedded.close());
-  const registry = new RegistryClient(
-    { url: embedded.backends.registryUrl, username: '', password: '' },
-    silentLogger(),
-  );
+  if (!config.setUpAtStart) await setUpRegistry(embedded.backends.registryUrl, config);
+  return new TestCluster(t, config, embedded.backends, store);
+}
+
+async function setUpRegistry(url: string, config: Config): Promise<void> {
+  const registry = new RegistryClient(registryOptions(url, config, silentLogger()), silentLogger());
   await registerSchemas(config, registry);
   registry.breaker.close();
-  return new TestCluster(t, config, embedded.backends, store);
 }

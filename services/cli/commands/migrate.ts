@@ -79,15 +79,13 @@ async function migrateSchemas(context: Context, config: Config): Promise<void> {
     );
     return;
   }
-  const [{ findForeign, registerSchemas }, { RegistryClient }, { silentLogger }] = await Promise.all([
+  const [{ findForeign, registerSchemas }, { RegistryClient, registryOptions }, { silentLogger }] = await Promise.all([
     import('../../events/events.js'),
     import('../../lib/registry/client.js'),
     import('../../lib/logging.js'),
   ]);
-  const registry = new RegistryClient(
-    { url: config.schemaRegistryUrl, username: config.schemaRegistryUsername, password: config.schemaRegistryPassword },
-    silentLogger(),
-  );
+  const logger = silentLogger();
+  const registry = new RegistryClient(registryOptions(config.schemaRegistryUrl, config, logger), logger);
   // Before anything is registered: an incompatible one is why ours may be refused.
   const { levels, versions } = await findForeign(config, registry);
   for (const version of versions) sayForeign(context, registry.url, version);

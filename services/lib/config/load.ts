@@ -1,6 +1,7 @@
 import { readServiceRules } from '../auth/claims.js';
 import { readSecretFile } from '../secret-file.js';
 import { keepSecret, withoutSecrets } from '../secrets.js';
+import { readClientTls } from '../tls-client-files.js';
 import { problemOfDatabaseUrl } from './database-url.js';
 import type { SecretFiles } from './secret-file.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
@@ -121,6 +122,7 @@ function contradictions(config: Config): string[] {
   if (config.profile === 'prod' && config.schemaRegistryUrl === '') {
     problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
   }
+  problems.push(...contradictionsOfRegistry(config));
   const { selfAlertCertFile, selfAlertKeyFile, selfAlertTokenFile } = config;
   if (config.authMode === 'jwt' && config.selfAlerts && selfAlertTokenFile === '' && selfAlertCertFile === '')
     problems.push(
@@ -166,6 +168,24 @@ function contradictions(config: Config): string[] {
         'says; listen on 127.0.0.1, or set AUTH_DEV_REMOTE=anyone-may-be-anyone as well',
     );
   }
+  return problems;
+}
+
+function contradictionsOfRegistry(config: Config): string[] {
+  const problems: string[] = [];
+  const [ca, cert, key] = [config.schemaRegistryCaFile, config.schemaRegistryCertFile, config.schemaRegistryKeyFile];
+  if (config.schemaRegistryToken !== '' && config.schemaRegistryUsername !== '')
+    problems.push('SCHEMA_REGISTRY_TOKEN, SCHEMA_REGISTRY_USERNAME: set one of them');
+  if ((cert === '') !== (key === ''))
+    problems.push('SCHEMA_REGISTRY_CERT_FILE, SCHEMA_REGISTRY_KEY_FILE: must be set together, or neither');
+  else if (ca + cert !== '' && !config.schemaRegistryUrl.startsWith('https:'))
+    problems.push('SCHEMA_REGISTRY_CA_FILE, SCHEMA_REGISTRY_CERT_FILE: need an https:// SCHEMA_REGISTRY_URL');
+  else
+    try {
+      readClientTls({ ca: ca || undefined, cert: cert || undefined, key: key || undefined });
+    } catch (error) {
+      problems.push(`SCHEMA_REGISTRY_CA_FILE, _CERT_FILE, _KEY_FILE: ${(error as Error).message}`);
+    }
   return problems;
 }
 

@@ -104,7 +104,7 @@ export const variables = {
     '',
     /^(postgres(ql)?:\/\/\S+)?$/,
     'a postgres:// URL',
-    'PostgreSQL. In the embedded profile it replaces the embedded one.',
+    'PostgreSQL; deploy/SECURITY.md says what it may say of TLS. As a file it is read again for each connection. In the embedded profile it replaces the embedded one.',
     {
       heading: 'PostgreSQL',
       byProfile: { dev: 'postgres://ssom:ssom@localhost:5432/ssom' },
@@ -480,6 +480,23 @@ export const variables = {
   ),
   schemaRegistryUsername: text('SCHEMA_REGISTRY_USERNAME', '', 'Basic auth; empty: none.'),
   schemaRegistryPassword: text('SCHEMA_REGISTRY_PASSWORD', '', 'Basic auth.', { secret: true }),
+  schemaRegistryToken: text(
+    'SCHEMA_REGISTRY_TOKEN',
+    '',
+    'A bearer token, instead of basic auth; empty: none. As a file it is read for each request.',
+    { secret: true },
+  ),
+  schemaRegistryCaFile: text(
+    'SCHEMA_REGISTRY_CA_FILE',
+    '',
+    'PEM: the authorities that an https:// registry must have a certificate of; empty: those that Node believes. It and the next two are read again for each request.',
+  ),
+  schemaRegistryCertFile: text(
+    'SCHEMA_REGISTRY_CERT_FILE',
+    '',
+    'PEM: our certificate, for a registry that asks for one; empty: none.',
+  ),
+  schemaRegistryKeyFile: text('SCHEMA_REGISTRY_KEY_FILE', '', "PEM: the certificate's key."),
   schemaRegistryCheckIntervalMs: integer(
     'SCHEMA_REGISTRY_CHECK_INTERVAL_MS',
     30_000,

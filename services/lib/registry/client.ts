@@ -1,12 +1,62 @@
 import { checkSchema, UnusableSchema } from '../avro.js';
 import { Breaker, type BreakerState } from '../breaker.js';
+import type { Config } from '../config/load.js';
+import { secretReader } from '../config/secret-file.js';
 import type { Logger } from '../logging.js';
+import { type ClientTlsFiles, ReloadedTls } from '../tls-client-files.js';
+import { tlsFault } from '../tls-errors.js';
+import { exchange } from './exchange.js';
 
 export interface RegistryOptions {
   readonly url: string;
   readonly username: string;
-  readonly password: string;
+  readonly password: string | (() => string);
+  /** Instead of both; empty: none. */
+  readonly token?: () => string;
+  /** For https; undefined: what Node believes, and no certificate of our own. */
+  readonly tls?: ClientTlsFiles;
   readonly timeoutMs?: number;
+}
+
+export type RegistryConfig = Pick<
+  Config,
+  | 'schemaRegistryUsername'
+  | 'schemaRegistryPassword'
+  | 'schemaRegistryToken'
+  | 'schemaRegistryCaFile'
+  | 'schemaRegistryCertFile'
+  | 'schemaRegistryKeyFile'
+  | 'secretFiles'
+>;
+
+/** What the configuration says of it; what it gives as files is read for each request. */
+export function registryOptions(url: string, config: RegistryConfig, logger: Logger): RegistryOptions {
+  const said = new Set<string>();
+  const onProblem = (problem: Error) => {
+    if (said.has(problem.message)) return;
+    said.add(problem.message);
+    logger.error({ reason: problem.message }, 'a secret for the schema registry cannot be read; the last one is used');
+  };
+  const { secretFiles } = config;
+  return {
+    url,
+    username: config.schemaRegistryUsername,
+    password: secretReader(config.schemaRegistryPassword, secretFiles['schemaRegistryPassword'], onProblem),
+    token: secretReader(config.schemaRegistryToken, secretFiles['schemaRegistryToken'], onProblem),
+    tls: {
+      ca: config.schemaRegistryCaFile || undefined,
+      cert: config.schemaRegistryCertFile || undefined,
+      key: config.schemaRegistryKeyFile || undefined,
+    },
+  };
+}
+
+/** What of ours everybody on the way to it can read; undefined: nothing. */
+export function riskOfRegistry(url: string, config: RegistryConfig): string | undefined {
+  const secret = config.schemaRegistryToken === '' ? 'SCHEMA_REGISTRY_PASSWORD' : 'SCHEMA_REGISTRY_TOKEN';
+  const isOpen = config.schemaRegistryToken + config.schemaRegistryUsername === '';
+  if (isOpen || !/^http:\/\/(?!localhost[:/]|127\.|\[::1\])/.test(`${url}/`)) return undefined;
+  return `${secret} goes to ${url} in clear: name the registry by https://`;
 }
 
 /** Bytes of an answer; the largest schemas have some 10 KiB. */
@@ -25,6 +75,11 @@ export class RegistryError extends Error {
     this.name = 'RegistryError';
   }
 
+  /** Whether it does not take us for somebody who may. */
+  get refusesUs(): boolean {
+    return this.status === 401 || this.status === 403;
+  }
+
   /** Whether asking again later makes sense. */
   get canRetry(): boolean {
     return this.status >= 500 || this.status === 429 || this.status === 408;
@@ -37,18 +92,23 @@ export class RegistryUnavailable extends Error {
     super(message, options);
     this.name = 'RegistryUnavailable';
   }
+
+  /** Whether one of us does not take the other's certificate. */
+  get refusesUs(): boolean {
+    return tlsFault(this.cause) !== undefined;
+  }
 }
 
 /** The part of Confluent's REST API that we use; the same against the in-process registry, Apicurio and Confluent's. */
 export class RegistryClient {
   readonly #base: string;
-  readonly #headers: Record<string, string>;
+  readonly #tls: ReloadedTls;
   readonly #timeoutMs: number;
   /** Around what consumers ask while they work; setting up has its own patience. */
   readonly breaker: Breaker;
 
   constructor(
-    options: RegistryOptions,
+    private readonly options: RegistryOptions,
     private readonly logger: Logger,
     onBreaker?: (state: BreakerState) => void,
   ) {
@@ -59,11 +119,19 @@ export class RegistryClient {
     });
     this.#base = options.url.replace(/\/+$/, '');
     this.#timeoutMs = options.timeoutMs ?? 5000;
-    this.#headers = { accept: 'application/vnd.schemaregistry.v1+json, application/json' };
-    if (options.username !== '') {
-      const credentials = Buffer.from(`${options.username}:${options.password}`).toString('base64');
-      this.#headers['authorization'] = `Basic ${credentials}`;
-    }
+    this.#tls = new ReloadedTls(options.tls ?? {}, (problem) =>
+      logger.debug({ err: problem }, 'the certificates for the schema registry are those of before'),
+    );
+  }
+
+  get #headers(): Record<string, string> {
+    const { username, password, token } = this.options;
+    const accept = 'application/vnd.schemaregistry.v1+json, application/json';
+    const bearer = token?.() ?? '';
+    if (bearer !== '') return { accept, authorization: `Bearer ${bearer}` };
+    if (username === '') return { accept };
+    const secret = typeof password === 'string' ? password : password();
+    return { accept, authorization: `Basic ${Buffer.from(`${username}:${secret}`).toString('base64')}` };
   }
 
   get url(): string {
@@ -176,30 +244,32 @@ export class RegistryClient {
   }
 
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetch(this.#base + path, {
-        method,
-        headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(this.#timeoutMs),
-      });
-      text = await readText(response);
-    } catch (error) {
-      const cause = (error as Error).cause as { code?: string } | undefined;
-      throw new RegistryUnavailable(
-        `the schema registry at ${this.#base} did not answer (${cause?.code ?? (error as Error).name})`,
-        { cause: error },
-      );
-    }
-    if (response.ok) return this.#parse(text) as T;
-    const problem = parseProblem(text);
-    throw new RegistryError(
-      response.status,
-      problem.error_code ?? response.status,
-      `${method} ${path}: the schema registry answered ${response.status}: ${problem.message ?? text.slice(0, 200)}`,
+    const given = body === undefined ? undefined : JSON.stringify(body);
+    const headers = { ...this.#headers, ...(given === undefined ? {} : { 'content-type': 'application/json' }) };
+    const request = { method, headers, body: given, timeoutMs: this.#timeoutMs, answerMax: ANSWER_MAX };
+    const { status, text } = await exchange(new URL(this.#base + path), { ...request, tls: this.#tls.now }).catch(
+      (error: Error & { code?: string }) => {
+        const fault = tlsFault(error);
+        const why = error.code ?? error.name;
+        throw new RegistryUnavailable(
+          fault === undefined
+            ? `the schema registry at ${this.#base} did not answer (${why})`
+            : `the schema registry at ${this.#base}: ${fault} (${why}); look at SCHEMA_REGISTRY_URL, _CA_FILE and _CERT_FILE`,
+          { cause: error },
+        );
+      },
     );
+    if (status >= 200 && status < 300) return this.#parse(text) as T;
+    const problem = parseProblem(text);
+    const error = new RegistryError(
+      status,
+      problem.error_code ?? status,
+      `${method} ${path}: the schema registry answered ${status}: ${problem.message ?? text.slice(0, 200)}`,
+    );
+    if (error.refusesUs)
+      error.message +=
+        '; look at SCHEMA_REGISTRY_USERNAME and _PASSWORD, or SCHEMA_REGISTRY_TOKEN, and what it lets them do';
+    throw error;
   }
 }
 
@@ -211,18 +281,6 @@ async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
     if (error instanceof RegistryError && error.status === 404) return undefined;
     throw error;
   }
-}
-
-/** @throws if the connection ends before the answer does, or the answer is longer than any of a registry's */
-async function readText(response: Response): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += piece.length;
-    if (bytes > ANSWER_MAX) throw new Error(`an answer of more than ${ANSWER_MAX} bytes`);
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString();
 }
 
 function parseProblem(text: string): { error_code?: number; message?: string } {

@@ -90,7 +90,7 @@ async function untilInInbox(cluster: TestCluster, api: ReturnType<TestCluster['a
 
 test('the registry was lost while roles run: they take up the new ids, and nobody waits for a restart', async (t) => {
   const registry = await LosableRegistry.start(t);
-  const env = { SCHEMA_REGISTRY_URL: registry.url, SCHEMA_REGISTRY_CHECK_INTERVAL_MS: SOON };
+  const env = { SCHEMA_REGISTRY_URL: registry.url, SCHEMA_REGISTRY_CHECK_INTERVAL_MS: SOON, SET_UP_AT_START: 'true' };
   const cluster = await startTestCluster(t, env);
   const alertApi = await cluster.start('alert-api');
   const api = cluster.api(alertApi);
@@ -108,7 +108,7 @@ test('the registry was lost while roles run: they take up the new ids, and nobod
 
 test('records with an id of before: dead letters that hold up nothing, seen in /readyz, and reconcile delivers', async (t) => {
   const registry = await LosableRegistry.start(t);
-  const cluster = await startTestCluster(t, { SCHEMA_REGISTRY_URL: registry.url });
+  const cluster = await startTestCluster(t, { SCHEMA_REGISTRY_URL: registry.url, SET_UP_AT_START: 'true' });
   // It does not notice.
   const alertApi = await cluster.start('alert-api', { config: { schemaRegistryCheckIntervalMs: NEVER } });
   const api = cluster.api(alertApi);
