@@ -72,6 +72,9 @@ interface Request {
 export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = [];
 
+  /** Of each export. */
+  readonly headers: grpc.Metadata[] = [];
+
   constructor(readonly url: string) {}
 
   take(bytes: Buffer): void {
@@ -118,7 +121,11 @@ function attributesOf(attributes: readonly Attribute[] = []): Record<string, Att
   return Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]!]));
 }
 
-export async function startOtlpReceiver(t: TestContext): Promise<OtlpReceiver> {
+/** @param tls by which it is reached, and the authority that clients must have a certificate of */
+export async function startOtlpReceiver(
+  t: TestContext,
+  tls?: { readonly certificate: string; readonly key: string; readonly authority: string },
+): Promise<OtlpReceiver> {
   const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 });
   const keep = (bytes: Buffer) => bytes;
   const method: grpc.MethodDefinition<Buffer, Buffer> = {
@@ -134,17 +141,21 @@ export async function startOtlpReceiver(t: TestContext): Promise<OtlpReceiver> {
     { Export: method },
     {
       Export: ((call, callback) => {
+        receiver.headers.push(call.metadata);
         receiver.take(call.request);
         callback(null, Buffer.alloc(0));
       }) satisfies grpc.handleUnaryCall<Buffer, Buffer>,
     },
   );
+  const pair = tls && { cert_chain: Buffer.from(tls.certificate), private_key: Buffer.from(tls.key) };
+  const credentials =
+    tls === undefined
+      ? grpc.ServerCredentials.createInsecure()
+      : grpc.ServerCredentials.createSsl(Buffer.from(tls.authority), [pair!], true);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
+    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
   });
-  const receiver = new OtlpReceiver(`http://127.0.0.1:${port}`);
+  const receiver = new OtlpReceiver(tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`);
   defer(t, () => server.forceShutdown());
   return receiver;
 }

@@ -111,8 +111,8 @@ const say = (name, line) => process.stdout.write(`${name.padEnd(9)} ${line}\n`);
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 /** @param {string} name @param {Record<string, number>} ports */
-function where(name, ports) {
-  if (name === 'registry') return `http://localhost:${ports['registry']}/apis/ccompat/v7`;
+function where(name, ports, secure) {
+  if (name === 'registry') return `${secure ? 'https' : 'http'}://localhost:${ports['registry']}/apis/ccompat/v7`;
   if (name === 'jaeger') {
     return `http://localhost:${ports['query']}/api/services (OTLP: gRPC localhost:${ports['otlpGrpc']}, HTTP localhost:${ports['otlpHttp']})`;
   }
@@ -147,6 +147,7 @@ function startComponent(name, config) {
     case 'jaeger':
       return startJaeger({ ...common, ports: ports.jaeger });
     case 'collector':
+      if (config.secure) throw new StackError('collector: it is not part of the secured stack; name the others');
       return startCollector({ ...common, ports: ports.collector, exportTo: `localhost:${ports.jaeger.otlpGrpc}` });
   }
 }
@@ -155,7 +156,7 @@ function startComponent(name, config) {
 const answers = {
   postgres: ({ postgres = 0 }, secure) => postgresAnswers(postgres, secure),
   kafka: answersAs,
-  registry: ({ registry = 0 }) => registryAnswers(registry),
+  registry: ({ registry = 0 }, secure) => registryAnswers(registry, undefined, secure),
   jaeger: jaegerAnswers,
   collector: collectorAnswers,
 };
@@ -182,7 +183,7 @@ async function up(names, config, clean) {
     names.map(async (name) => {
       const since = performance.now();
       const daemon = await startComponent(name, config);
-      const place = where(name, daemon.ports);
+      const place = where(name, daemon.ports, config.secure);
       if (!daemon.alreadyRunning) return say(name, `ready on ${place} (${seconds(since)})`);
       say(name, `already running on ${place}, pid ${daemon.pid} (${seconds(since)})`);
       /** @type {Record<string, number>} */
@@ -252,7 +253,7 @@ async function status(config, json) {
       const ready = ports !== undefined && (await answers[name](ports, config.secure).catch(() => false));
       const { data, log } = pathsOf(config.dir, name);
       const state = ready ? 'ready' : pid !== undefined ? 'not ready' : stale ? 'died' : 'stopped';
-      const address = ports === undefined ? null : where(name, ports);
+      const address = ports === undefined ? null : where(name, ports, config.secure);
       return { name, state, pid: pid ?? null, address, ports: ports ?? null, started: started ?? null, data, log };
     }),
   );

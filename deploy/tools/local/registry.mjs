@@ -1,12 +1,18 @@
 // The schema registry: Apicurio Registry, which speaks the API of Confluent's at /apis/ccompat/v7.
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
 import path from 'node:path';
 import { makeFolder } from '../make-folder.mjs';
+import { certificateFiles, LOCAL_NAMES } from './certificates.mjs';
 import { startDaemon } from './daemon.mjs';
 import { fetchRegistry } from './download.mjs';
 import { StackError } from './errors.mjs';
 import { defaultDir, pathsOf } from './paths.mjs';
 import { choosePorts, LOOPBACK } from './ports.mjs';
+import { kept } from './secure-kafka.mjs';
 import { java } from './tools.mjs';
 
 /** @typedef {import('./stack.mjs').BasicAuth} BasicAuth */
@@ -19,10 +25,40 @@ const COMPATIBILITY = 'FULL_TRANSITIVE';
 const authorization = (auth) =>
   auth ? { authorization: `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}` } : {};
 
-/** @param {number} port @param {BasicAuth} [auth] */
-export async function registryAnswers(port, auth) {
-  const options = { headers: authorization(auth), signal: AbortSignal.timeout(2000) };
-  const { status } = await fetch(`http://${LOOPBACK}:${port}${API}/subjects`, options);
+/** In a secured stack everybody has this name, and the password that lies in its folder. */
+const SECURE_USER = 'ssom';
+
+/** @param {import('./stack.mjs').Secure | undefined} secure @returns {BasicAuth | undefined} */
+function secureAuth(secure) {
+  if (secure === undefined) return undefined;
+  makeFolder(secure.folder);
+  const password = kept(path.join(secure.folder, 'registry.password'), () => randomBytes(24).toString('hex'));
+  return { user: SECURE_USER, password };
+}
+
+/**
+ * @param {{ port: number, auth: BasicAuth | undefined, secure: import('./stack.mjs').Secure | undefined }} registry
+ * @param {{ method?: string, path: string, body?: string, timeoutMs: number }} asked
+ * @returns {Promise<{ status: number, text: string }>}
+ */
+function ask({ port, auth, secure }, { method = 'GET', path: below, body, timeoutMs }) {
+  const headers = { 'content-type': 'application/vnd.schemaregistry.v1+json', ...authorization(auth) };
+  const tls = secure === undefined ? {} : { ca: readFileSync(path.join(secure.folder, 'ca.pem')) };
+  const options = { method, headers, host: LOOPBACK, port, path: `${API}${below}`, agent: false, ...tls };
+  const signal = AbortSignal.timeout(timeoutMs);
+  return new Promise((resolve, reject) => {
+    const call = (secure === undefined ? http : https).request({ ...options, signal }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (/** @type {string} */ piece) => (text += piece));
+      response.on('error', reject).on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    call.on('error', reject).end(body);
+  });
+}
+
+/** @param {number} port @param {BasicAuth} [auth] @param {import('./stack.mjs').Secure} [secure] */
+export async function registryAnswers(port, auth, secure) {
+  const { status } = await ask({ port, auth, secure }, { path: '/subjects', timeoutMs: 2000 });
   return status === 200 || (auth === undefined && status === 401); // 401: it is up, and asks for a password
 }
 
@@ -50,19 +86,24 @@ function applicationProperties(auth) {
   ].join('\n');
 }
 
-/** @param {number} port @param {BasicAuth | undefined} auth */
-async function setCompatibility(port, auth) {
-  const answer = await fetch(`http://${LOOPBACK}:${port}${API}/config`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json', ...authorization(auth) },
-    body: JSON.stringify({ compatibility: COMPATIBILITY }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  if (!answer.ok) {
-    throw new StackError(
-      `registry: setting compatibility ${COMPATIBILITY} answered ${answer.status}: ${await answer.text()}`,
-    );
-  }
+/** @param {number} port @param {import('./stack.mjs').Secure | undefined} secure @returns {Promise<string[]>} */
+async function listens(port, secure) {
+  if (secure === undefined) return [`-Dquarkus.http.port=${port}`];
+  const { certificate, key } = await certificateFiles(secure.folder, 'registry', LOCAL_NAMES);
+  return [
+    `-Dquarkus.http.ssl-port=${port}`,
+    '-Dquarkus.http.insecure-requests=disabled',
+    `-Dquarkus.http.ssl.certificate.files=${certificate}`,
+    `-Dquarkus.http.ssl.certificate.key-files=${key}`,
+  ];
+}
+
+/** @param {Parameters<typeof ask>[0]} registry */
+async function setCompatibility(registry) {
+  const body = JSON.stringify({ compatibility: COMPATIBILITY });
+  const { status, text } = await ask(registry, { method: 'PUT', path: '/config', body, timeoutMs: 10_000 });
+  if (status >= 300)
+    throw new StackError(`registry: setting compatibility ${COMPATIBILITY} answered ${status}: ${text}`);
 }
 
 /**
@@ -70,7 +111,8 @@ async function setCompatibility(port, auth) {
  * @returns {Promise<import('./stack.mjs').Registry>}
  */
 export async function startRegistry(options = {}) {
-  const { dir = defaultDir, name = 'registry', basicAuth, progress } = options;
+  const { dir = defaultDir, name = 'registry', secure, progress } = options;
+  const basicAuth = options.basicAuth ?? secureAuth(secure);
   const data = pathsOf(dir, name).data;
   const ports = await choosePorts({ registry: options.port ?? 8081 });
   const daemon = await startDaemon({
@@ -81,7 +123,7 @@ export async function startRegistry(options = {}) {
     killAtExit: options.killAtExit,
     progress,
     readyMs: 120_000, // 3-8 s as a rule; minutes where two cores are shared
-    ready: ({ registry = 0 }) => registryAnswers(registry, basicAuth),
+    ready: ({ registry = 0 }) => registryAnswers(registry, basicAuth, secure),
     async prepare() {
       const command = java();
       const jar = await fetchRegistry({ downloads: options.downloads, progress });
@@ -91,7 +133,7 @@ export async function startRegistry(options = {}) {
       const args = [
         ...['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError'],
         `-Dquarkus.http.host=${LOOPBACK}`,
-        `-Dquarkus.http.port=${ports.registry}`,
+        ...(await listens(ports.registry, secure)),
         // The same schema with its keys in another order is the same schema, as in Confluent's registry.
         '-Dapicurio.ccompat.use-canonical-hash=true',
         // WRITE_DELAY=0: by default a kill -9 loses an acknowledged schema and hands its id out again.
@@ -103,6 +145,7 @@ export async function startRegistry(options = {}) {
     },
   });
   const port = daemon.ports['registry'] ?? ports.registry;
-  await setCompatibility(port, basicAuth);
-  return { ...daemon, port, address: `${LOOPBACK}:${port}`, url: `http://${LOOPBACK}:${port}${API}` };
+  await setCompatibility({ port, auth: basicAuth, secure });
+  const scheme = secure === undefined ? 'http' : 'https';
+  return { ...daemon, port, address: `${LOOPBACK}:${port}`, url: `${scheme}://${LOOPBACK}:${port}${API}` };
 }

@@ -133,6 +133,8 @@ export interface RegistryOptions extends StartOptions {
   port?: number | undefined;
   /** Ask every caller for this user and password. Default: open. */
   basicAuth?: BasicAuth | undefined;
+  /** TLS alone, and for everybody the user `ssom` with the password in the folder's `registry.password`. */
+  secure?: Secure | undefined;
 }
 
 export interface Registry extends Daemon {
@@ -148,6 +150,8 @@ export function startRegistry(options?: RegistryOptions): Promise<Registry>;
 export interface JaegerOptions extends StartOptions {
   /** Defaults: query 16686, otlpGrpc 4317, otlpHttp 4318. */
   ports?: { query?: number; otlpGrpc?: number; otlpHttp?: number } | undefined;
+  /** Spans are taken by TLS, from who has a certificate of the folder's authority; queries stay open. */
+  secure?: Secure | undefined;
 }
 
 export interface Jaeger extends Daemon {

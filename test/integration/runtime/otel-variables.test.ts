@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { pino } from 'pino';
 import { type Environment, loadConfig } from '../../../services/lib/config/load.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
@@ -15,6 +16,7 @@ import { localCertificates } from '../../support/certificates.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import { defer } from '../../support/defer.js';
 import { startOtlpReceiver } from '../../support/otlp-receiver.js';
+import { untilTrue } from '../../support/until-true.js';
 
 /** What takes OTLP over HTTP: the paths and content types of what came. */
 async function httpReceiver(
@@ -114,4 +116,56 @@ test('what the SDK reads by itself is honoured: limits, headers, compression, th
   for (const each of headers) assert.deepEqual([each['api-key'], each['content-encoding']], ['a b', 'gzip']);
   await sendBoth(variables);
   assert.equal(got.length, 2, 'another authority is not believed');
+});
+
+test('spans go by gRPC over TLS with our certificate and headers; where one is wrong they are counted and said once', async (t) => {
+  const certificates = localCertificates();
+  const receiver = await startOtlpReceiver(t, certificates);
+  const folder = temporaryFolder();
+  defer(t, () => folder.remove());
+  const write = (name: string, text: string) => {
+    const file = join(folder.path, name);
+    writeFileSync(file, text);
+    return file;
+  };
+  const { authority, client } = certificates;
+  const right = {
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: receiver.url,
+    OTEL_EXPORTER_OTLP_CERTIFICATE: write('ca.pem', authority),
+    OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: write('client.pem', client.certificate),
+    OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: write('client-key.pem', client.key),
+    OTEL_EXPORTER_OTLP_HEADERS: 'api-key=common',
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'authorization=Bearer%20of-traces',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '1000',
+  };
+  /** Makes spans that fill exports of one each. @returns what became of them, and what was logged */
+  const send = async (environment: Environment) => {
+    const before = process.env;
+    process.env = { ...before, ...environment };
+    const logged: string[] = [];
+    try {
+      const one = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1', OTEL_BSP_EXPORT_TIMEOUT: '1000' };
+      const logger = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
+      const tracing = await Tracing.start(loadConfig({ ...one, ...environment }), resourceOf('test'), logger);
+      for (let made = 0; made < 3; made += 1) tracing.start('a span').end();
+      await untilTrue(() => tracing.waiting === 0, { what: 'the last export' });
+      await tracing.close();
+      return { counts: tracing.counts, logged };
+    } finally {
+      process.env = before;
+    }
+  };
+  assert.deepEqual((await send(right)).logged, []);
+  assert.equal(receiver.spans.length, 3);
+  const [headers] = receiver.headers;
+  assert.deepEqual([headers!.get('api-key'), headers!.get('authorization')], [['common'], ['Bearer of-traces']]);
+  const other = write('other.pem', localCertificates().authority);
+  const { OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: _, OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: __, ...bare } = right;
+  for (const wrong of [{ ...right, OTEL_EXPORTER_OTLP_CERTIFICATE: other }, bare]) {
+    const { counts, logged } = await send(wrong);
+    assert.equal(counts.exportFailed + counts.shutdown, 3);
+    assert.equal(logged.filter((line) => line.includes('spans could not be sent')).length, 1, logged.join(''));
+    assert.doesNotMatch(logged.join(''), /of-traces|common/);
+  }
+  assert.equal(receiver.spans.length, 3);
 });
