@@ -49,6 +49,18 @@ function scopeTable(scopes) {
 }
 
 /**
+ * @param {readonly { object: string, line: Record<string, string> }[]} lines
+ * @returns {string} a table: of each table and sequence what each user may do
+ */
+function grantTable(lines) {
+  const rows = lines.flatMap(({ object, line }) => {
+    const users = Object.entries(line).filter(([user]) => user !== 'standalone');
+    return users.map(([user, text], index) => `| ${index === 0 ? `\`${object}\`` : ''} | \`${user}\` | ${text} |`);
+  });
+  return ['', '| table | user | may |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+/**
  * Writes what stands between the markers of a document, as `prettier --write` would leave it, so that one check never
  * undoes the other. With --check it only compares.
  * @param {{ name: string, marker: string, source: string, text: string }} part
@@ -75,6 +87,7 @@ if (!existsSync(BUILD)) {
 }
 const { variables, PROFILES } = await import(new URL('lib/config/variables.js', BUILD).href);
 const { METHOD_SCOPES } = await import(new URL('api/scopes.js', BUILD).href);
+const { grantLines } = await import(new URL('store/grants.js', BUILD).href);
 const parts = [
   {
     name: 'VARIABLES.md',
@@ -84,8 +97,16 @@ const parts = [
       .map((variable) => entry(variable, PROFILES))
       .join(''),
   },
+  {
+    name: 'SECURITY.md',
+    marker: 'grants',
+    source: 'services/store/grants.ts',
+    text: grantTable(grantLines()),
+  },
   { name: 'SECURITY.md', marker: 'scopes', source: 'services/api/scopes.ts', text: scopeTable(METHOD_SCOPES) },
 ];
-const problems = (await Promise.all(parts.map(write))).filter((problem) => problem !== undefined);
-for (const problem of problems) process.stderr.write(`${problem}\n`);
-if (problems.length > 0) process.exit(1);
+const problems = [];
+// One after the other: several may be of one document.
+for (const part of parts) problems.push((await write(part)) ?? []);
+for (const problem of problems.flat()) process.stderr.write(`${problem}\n`);
+if (problems.flat().length > 0) process.exit(1);
