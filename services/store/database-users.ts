@@ -7,8 +7,16 @@ import { DATABASE_USERS, type DatabaseUser, grants, OWNER } from './grants.js';
  * gives and takes privileges, which the owner of the tables can.
  */
 
-/** What a user of PostgreSQL is called: `ssom_` and the role. */
+/* eslint-disable sql/constants -- PostgreSQL takes no parameters for names of users; userName lets only words through */
+
+const PREFIX_FORM = /^[a-z_][a-z0-9_]{0,39}$/;
+
+/** What a user of PostgreSQL is called: `ssom_` and the role. @throws Error if such a name cannot be had */
 export function userName(prefix: string, user: DatabaseUser | typeof OWNER): string {
+  if (!PREFIX_FORM.test(prefix))
+    throw new Error(
+      'a prefix of users is 1 to 40 lower-case letters, digits and underscores, and begins with no digit',
+    );
   return `${prefix}${user.replaceAll('-', '_')}`;
 }
 

@@ -137,6 +137,12 @@ test('who administers PostgreSQL without being a superuser makes the users, and 
   };
   const printed = await run('', 'database', 'users', '--user-prefix', 'b_', '--dry-run');
   assert.equal(printed.out.trim(), usersSql('b_'));
+  for (const prefix of ['', 'B_', "b'", 'b%s', '1b'])
+    assert.match(
+      (await run(dba, 'database', 'users', '--user-prefix', prefix)).err,
+      /a prefix of users is 1 to 40/,
+      prefix,
+    );
   const none = await run(dba, 'database', 'grants', '--user-prefix', 'b_');
   assert.equal(none.code, 1);
   assert.match(none.err, /no user b_alert_api.*database users/);
