@@ -53,7 +53,7 @@ module.exports = {
       '^services/runtime/',
       [
         '^services/(runtime|events|api|domain|lib)/',
-        '^services/store/(migrate|database-users|dead-letters|kept-dead-letters)\\.ts$',
+        '^services/store/(migrate|audit|database-users|dead-letters|kept-dead-letters)\\.ts$',
       ],
       'What roles stand on knows no role.',
     ),
@@ -110,7 +110,7 @@ module.exports = {
       '^services/cli/',
       [
         '^services/(cli|client|gen|lib|domain|events)/',
-        '^services/store/(migrate|database-users|dead-letters|kept-dead-letters|state|progress)\\.ts$',
+        '^services/store/(migrate|audit|audit-chain|database-users|dead-letters|kept-dead-letters|state|progress)\\.ts$',
         '^services/launch/run\\.ts$',
       ],
       'The command line speaks gRPC like everybody else; only what operators do by hand reaches further.',

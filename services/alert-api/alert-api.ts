@@ -3,6 +3,7 @@ import { countNames } from '../domain/alert.js';
 import type { BatchCreateAlertsRequest__Output, CreateAlertRequest__Output } from '../gen/types.js';
 import type { Amounts } from '../lib/grpc/caller-limits.js';
 import type { Service } from '../lib/lifecycle.js';
+import { AdminReads } from '../runtime/admin-reads.js';
 import type { Publishing, Runtime } from '../runtime/runtime.js';
 import { RecipientResolver, StaffedRulesCache } from '../store/recipient-resolver.js';
 import { alertService } from './alert-service.js';
@@ -64,12 +65,13 @@ export function createAlertApi(runtime: Runtime): Service {
       refusal: () => database.breaker.refusal,
     },
   );
-  const inbox = inboxService({ metrics, logger, tracing, publishing: () => publishing });
+  const reads = new AdminReads(runtime);
+  const inbox = inboxService({ metrics, logger, tracing, publishing: () => publishing, reads });
   const { ListInbox, MarkRead, MarkUnread, DeleteFromInbox } = inbox;
   // MarkAllRead has a queue of its own, in which a run may take minutes; GetUnreadCount reads one row.
   const inTurn = { ...inbox, ...turnsByInbox({ ListInbox, MarkRead, MarkUnread, DeleteFromInbox }) };
   grpc.addService(api.InboxService.service, { ...boundedByInbox(inTurn, grpc.users) });
-  grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService()) });
+  grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService(reads)) });
   grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ logger })) });
 
   async function connectToKafka(signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { actorOf } from '../api/audit-actor.js';
 import type { Handlers } from '../api/handlers.js';
 import { toTimestamp } from '../api/messages.js';
 import { userInactive } from '../api/user-errors.js';
@@ -10,6 +11,8 @@ import type {
   RegisterDeviceRequest__Output,
   UnregisterDeviceRequest__Output,
 } from '../gen/types.js';
+import type { AdminReads } from '../runtime/admin-reads.js';
+import { accountOf } from '../store/audit.js';
 import { type Device, listDevices, registerDevice, unregisterDevice } from '../store/devices.js';
 import { activeOwner } from './active-user.js';
 
@@ -19,24 +22,31 @@ const APP_VERSION_MAX = 64;
 const LOCALE_MAX = 35;
 
 /** The handlers of ssom.alert.v1.DeviceService. */
-export function deviceService(): Handlers<DeviceServiceDefinition> {
+export function deviceService(reads: AdminReads): Handlers<DeviceServiceDefinition> {
   return {
-    async RegisterDevice(request, { identity, database }) {
+    async RegisterDevice(request, call) {
+      const { identity, database } = call;
       const userId = await activeOwner(database, identity, request.userId);
-      const device = await registerDevice(database, { userId, ...readDevice(request) });
+      const account = accountOf(actorOf(call), 'device.registered', userId);
+      const device = await registerDevice(database, { userId, ...readDevice(request) }, account);
       // Made inactive since we looked.
       if (device === undefined) throw userInactive(userId);
       return { device: toMessage(device) };
     },
 
-    async UnregisterDevice(request, { identity, database }) {
+    async UnregisterDevice(request, call) {
+      const { identity, database } = call;
       const userId = await activeOwner(database, identity, request.userId);
-      if (await unregisterDevice(database, userId, readReference(request))) return {};
+      const account = accountOf(actorOf(call), 'device.unregistered', userId);
+      if (await unregisterDevice(database, userId, readReference(request), account)) return {};
       throw new AlertError('NOT_FOUND', 'DEVICE_NOT_FOUND', `user '${userId}' has no such device`);
     },
 
-    async ListDevices(request, { identity, database }) {
-      const devices = await listDevices(database, await activeOwner(database, identity, request.userId));
+    async ListDevices(request, call) {
+      const { identity, database } = call;
+      const userId = await activeOwner(database, identity, request.userId);
+      await reads.note(call, 'devices.read', userId);
+      const devices = await listDevices(database, userId);
       return { devices: devices.map(toMessage) };
     },
   };

@@ -1,3 +1,4 @@
+import { actorOf } from '../api/audit-actor.js';
 import type { Handlers } from '../api/handlers.js';
 import { readPage, readPageSize, readPageToken } from '../api/paging.js';
 import { BOUNDS, Violations } from '../api/violations.js';
@@ -9,6 +10,7 @@ import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import { sqlState, UNIQUE_VIOLATION } from '../lib/postgres-errors.js';
 import { withTimeout } from '../lib/retry.js';
+import { accountOf } from '../store/audit.js';
 import {
   currentRoutingRules,
   listUsers,
@@ -44,7 +46,8 @@ export function directoryService({ logger }: DirectoryServiceDeps): Handlers<Dir
       const database = call.database.bulk;
       checkUsers(users);
       try {
-        return { directoryVersion: await upsertUsers(database, users), warnings: await warnings(call) };
+        const version = await upsertUsers(database, users, accountOf(actorOf(call), 'directory.users'));
+        return { directoryVersion: version, warnings: await warnings(call) };
       } catch (error) {
         if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
         const [, login = ''] = /=\((.*)\) already/.exec((error as { detail?: string }).detail ?? '') ?? [];
@@ -71,10 +74,8 @@ export function directoryService({ logger }: DirectoryServiceDeps): Handlers<Dir
 
     async SetRoutingRules({ rules }, call) {
       const database = call.database.bulk;
-      return {
-        directoryVersion: await setRoutingRules(database, readRules(rules)),
-        warnings: await warnings(call),
-      };
+      const version = await setRoutingRules(database, readRules(rules), accountOf(actorOf(call), 'directory.rules'));
+      return { directoryVersion: version, warnings: await warnings(call) };
     },
 
     async GetRoutingRules(_request, { database }) {

@@ -4,6 +4,7 @@ import { alertBytes, optionalTimestamp, toAlertMessage, toTimestamp } from '../a
 import { readPage, readPageSize, readPageToken } from '../api/paging.js';
 import { type Bound, BOUNDS, checkCount, Violations } from '../api/violations.js';
 import type { InboxUpdate } from '../domain/alert.js';
+import type { AuditAction } from '../domain/audit.js';
 import { inboxChangeRecords } from '../events/inbox-records.js';
 import type { InboxServiceDefinition, MarkReadResponse } from '../gen/types.js';
 import { GatheredLog } from '../lib/gathered-log.js';
@@ -11,10 +12,12 @@ import type { Logger } from '../lib/logging.js';
 import { startSend } from '../lib/telemetry/kafka-spans.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { failSpan, isSampled, traceparentOf, type Tracing } from '../lib/telemetry/tracing.js';
+import type { AdminReads } from '../runtime/admin-reads.js';
 import { inboxWrites } from '../runtime/inbox-writes.js';
 import type { Publishing } from '../runtime/runtime.js';
 import { deleteFromInbox, inboxPosition, listInbox, markRead, markUnread } from '../store/inboxes.js';
 import { activeOwner } from './active-user.js';
+import { adminAccount } from './admin-account.js';
 import { MarkAllReads } from './mark-all-read.js';
 
 export interface InboxServiceDeps {
@@ -23,6 +26,7 @@ export interface InboxServiceDeps {
   readonly tracing: Tracing;
   /** Undefined while Kafka has not been reached: the gateways then find the change in PostgreSQL within seconds. */
   readonly publishing: () => Publishing | undefined;
+  readonly reads: AdminReads;
 }
 
 type Mutation = Handlers<InboxServiceDefinition>['MarkRead'];
@@ -33,6 +37,7 @@ export function inboxService({
   logger,
   tracing,
   publishing,
+  reads,
 }: InboxServiceDeps): Handlers<InboxServiceDefinition> {
   const writes = inboxWrites(metrics);
   const unpublished = new GatheredLog(
@@ -65,13 +70,20 @@ export function inboxService({
     announce(page, true, call.traceparent);
   });
 
-  function mutation(change: typeof markRead, written: (rows: number) => void, bound: Bound): Mutation {
+  function mutation(
+    change: typeof markRead,
+    action: AuditAction,
+    written: (rows: number) => void,
+    bound: Bound,
+  ): Mutation {
     return async ({ userId, alertIds }, call) => {
       const database = call.database.bulk;
       const owner = await activeOwner(database, call.identity, userId);
       checkCount('alert_ids', alertIds, bound);
-      const state = await change(database, owner, alertIds);
+      const state = await change(database, owner, alertIds, adminAccount(call, action, owner));
       written(state.changes.length);
+      // The answer still says how many are unread.
+      if (state.changes.length === 0) await reads.note(call, 'inbox.read', owner);
       return announce(state, false, call.traceparent);
     };
   }
@@ -86,6 +98,7 @@ export function inboxService({
       const filter = readFilter(violations, request.kinds, request.minimumLevel, BOUNDS['ListInboxRequest.kinds']);
       violations.throwIfAny();
       const query = { ...filter, userId, unreadOnly: request.unreadOnly };
+      await reads.note(call, 'inbox.read', userId);
       const { unreadCount } = await inboxPosition(database, userId);
       if (request.unreadOnly && unreadCount === 0) return { entries: [], nextPageToken: '', unreadCount };
       const { rows, nextPageToken } = await readPage({
@@ -108,16 +121,27 @@ export function inboxService({
       };
     },
 
-    MarkRead: mutation(markRead, writes.READ, BOUNDS['MarkReadRequest.alert_ids']),
-    MarkUnread: mutation(markUnread, writes.UNREAD, BOUNDS['MarkUnreadRequest.alert_ids']),
-    DeleteFromInbox: mutation(deleteFromInbox, writes.DELETED, BOUNDS['DeleteFromInboxRequest.alert_ids']),
+    MarkRead: mutation(markRead, 'inbox.read-marked', writes.READ, BOUNDS['MarkReadRequest.alert_ids']),
+    MarkUnread: mutation(markUnread, 'inbox.unread-marked', writes.UNREAD, BOUNDS['MarkUnreadRequest.alert_ids']),
+    DeleteFromInbox: mutation(
+      deleteFromInbox,
+      'inbox.deleted',
+      writes.DELETED,
+      BOUNDS['DeleteFromInboxRequest.alert_ids'],
+    ),
 
     async MarkAllRead({ userId }, call) {
-      return markAllReads.run(await activeOwner(call.database, call.identity, userId), call);
+      const owner = await activeOwner(call.database, call.identity, userId);
+      const marked = await markAllReads.run(owner, call);
+      if (marked.changed === 0) await reads.note(call, 'inbox.read', owner);
+      return marked;
     },
 
-    async GetUnreadCount({ userId }, { identity, database }) {
-      const { unreadCount } = await inboxPosition(database, await activeOwner(database, identity, userId));
+    async GetUnreadCount({ userId }, call) {
+      const { identity, database } = call;
+      const owner = await activeOwner(database, identity, userId);
+      await reads.note(call, 'inbox.read', owner);
+      const { unreadCount } = await inboxPosition(database, owner);
       return { unreadCount };
     },
   };

@@ -3,6 +3,7 @@ import type { CallContext } from '../lib/grpc/call-context.js';
 import { CallEnded } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
 import { markAllRead } from '../store/inboxes.js';
+import { adminAccount } from './admin-account.js';
 
 /**
  * A run that follows another of the same inbox begins so much later than that one at least: calls that come meanwhile
@@ -77,7 +78,8 @@ export class MarkAllReads {
   }
 
   async #markAll(userId: string, signal: AbortSignal, call: CallContext): Promise<MarkedAll> {
-    const pages = markAllRead(call.database.bulk.until(signal), userId);
+    const account = adminAccount(call, 'inbox.read-marked', userId);
+    const pages = markAllRead(call.database.bulk.until(signal), userId, account);
     let changed = 0;
     for (let pageAt = performance.now(); ; pageAt = performance.now()) {
       if (signal.aborted) throw new CallEnded();

@@ -34,6 +34,7 @@ import { Jobs } from './jobs.js';
 import { KafkaClients, type Publish, type Publishing } from './kafka-clients.js';
 import { countRetries, observePool, observeReadiness, observeSpans } from './observe.js';
 import { Refused, RoleReadiness } from './readiness.js';
+import { RefusedAttempts } from './refused-attempts.js';
 import { type Identify, Triages } from './triages.js';
 
 export type { Publish, Publishing } from './kafka-clients.js';
@@ -125,12 +126,14 @@ export class Runtime {
     const risk = riskOfRegistry(backends.registryUrl, config);
     if (risk !== undefined) logger.warn(risk);
     this.#verifier = verifierBy(config, logger);
+    const refusedAttempts = new RefusedAttempts({ database: this.bulkDatabase, logger, metrics });
     this.grpc = new GrpcServer({
       logger,
       tracing,
       metrics,
       authenticate: this.#verifier === undefined ? devIdentity : jwtIdentity(this.#verifier, certificates),
       guard: guardOf,
+      onRefused: (call, error) => refusedAttempts.note(call, error),
       database: this.database,
       reflected: config.grpcReflection ? reflectedFiles() : undefined,
       maxMessageBytes: config.grpcMaxMessageBytes,
@@ -143,6 +146,7 @@ export class Runtime {
     // Before the metrics, which by OTLP so have what was dropped at the end.
     closers.add('traces', () => tracing.close());
     closers.add('database', () => this.database.close());
+    closers.add('refused attempts', () => refusedAttempts.close());
     closers.add('registry', () => this.registry.breaker.close());
     observeReadiness(metrics, readiness);
     observeSpans(metrics, tracing, config.spanQueueMax);

@@ -1,5 +1,7 @@
+import type { AuditDetails } from '../domain/audit.js';
 import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
 import type { Database, Queryable } from '../lib/postgres.js';
+import { type Account, NO_ACCOUNT } from './audit.js';
 import { OPEN } from './progress.js';
 
 /** Where a dead letter came from. */
@@ -289,22 +291,35 @@ export async function reopenAlerts(database: Queryable, alertIds: readonly numbe
 }
 
 /** Gives records up for good. */
-export async function purgeDeadLetters(database: Database, letters: readonly DeadLetterPlace[]): Promise<void> {
-  await database.query({
-    text: `
+export async function purgeDeadLetters(
+  database: Database,
+  letters: readonly DeadLetterPlace[],
+  account: Account = NO_ACCOUNT,
+): Promise<void> {
+  await accounting(
+    database,
+    letters,
+    account,
+    `
       WITH given_up AS (
         UPDATE dead_letters SET purged = true FROM unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
         WHERE topic = d.t AND partition = d.p AND "offset" = d.o RETURNING alert_id
       )
       ${lookAgain('SELECT alert_id FROM given_up WHERE alert_id IS NOT NULL')}`,
-    values: places(letters),
-  });
+  );
 }
 
 /** Forgets records that were sent back to their topics, and puts the alerts among them into the outbox again. */
-export async function forgetDeadLetters(database: Database, letters: readonly DeadLetterPlace[]): Promise<void> {
-  await database.query({
-    text: `
+export async function forgetDeadLetters(
+  database: Database,
+  letters: readonly DeadLetterPlace[],
+  account: Account = NO_ACCOUNT,
+): Promise<void> {
+  await accounting(
+    database,
+    letters,
+    account,
+    `
       WITH forgotten AS (
         DELETE FROM dead_letters USING unnest($1::text[], $2::int[], $3::bigint[]) AS d(t, p, o)
         WHERE topic = d.t AND partition = d.p AND "offset" = d.o RETURNING alert_id, place
@@ -314,8 +329,27 @@ export async function forgetDeadLetters(database: Database, letters: readonly De
         ON CONFLICT DO NOTHING
       )
       ${lookAgain('SELECT alert_id FROM forgotten WHERE alert_id IS NOT NULL')}`,
-    values: places(letters),
+  );
+}
+
+/** Runs a statement about dead letters, and accounts for it. */
+async function accounting(
+  database: Database,
+  letters: readonly DeadLetterPlace[],
+  account: Account,
+  statement: string,
+): Promise<void> {
+  await database.transaction(async (connection) => {
+    await connection.query(statement, places(letters));
+    await account(connection, namesOf(letters));
   });
+}
+
+/** Which dead letters, for an account of what was done with them: the offsets by topic and partition. */
+export function namesOf(letters: readonly DeadLetterPlace[]): AuditDetails {
+  const offsets: Record<string, number[]> = {};
+  for (const { topic, partition, offset } of letters) (offsets[`${topic}-${partition}`] ??= []).push(offset);
+  return { letters: letters.length, offsets };
 }
 
 export function places(letters: readonly DeadLetterPlace[]) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
+import { type Account, NO_ACCOUNT } from './audit.js';
 
 export function platformOfRank(rank: number): DevicePlatform {
   return DEVICE_PLATFORMS[rank - 1]!;
@@ -51,12 +52,13 @@ const hashOf = (token: string) => createHash('sha256').update(token).digest();
 
 /**
  * Adds a device or renews it. A token that another user had becomes a new device of this one. What is pushed to a
- * user's first device begins with the next change of the inbox.
+ * user's first device begins with the next change of the inbox. Renewing one's own is not accounted for.
  * @returns undefined if the user is not active
  */
 export async function registerDevice(
   database: Database,
   device: { userId: string; token: string; platform: DevicePlatform; appVersion: string; locale: string },
+  account: Account = NO_ACCOUNT,
 ): Promise<Device | undefined> {
   const { userId, token, platform, appVersion, locale } = device;
   return database.transaction(async (connection) => {
@@ -66,9 +68,9 @@ export async function registerDevice(
       [userId],
     );
     if (active.rowCount === 0) return undefined;
-    const { rows } = await connection.query<DeviceRow>(
+    const { rows } = await connection.query<DeviceRow & { previous_user: string | null }>(
       `
-      WITH cursor AS (
+      WITH before AS (SELECT user_id FROM devices WHERE token_hash = $3), cursor AS (
         INSERT INTO push_cursors (user_id, seq)
         VALUES ($1, COALESCE((SELECT last_seq FROM inboxes WHERE user_id = $1), 0))
         ON CONFLICT (user_id) DO UPDATE SET seq = excluded.seq
@@ -86,7 +88,7 @@ export async function registerDevice(
         waits_until = CASE WHEN devices.user_id = excluded.user_id THEN devices.waits_until END,
         user_id = excluded.user_id, platform = excluded.platform, app_version = excluded.app_version,
         locale = excluded.locale, refreshed_at = now()
-      RETURNING ${COLUMNS}`,
+      RETURNING ${COLUMNS}, (SELECT user_id FROM before) AS previous_user`,
       [userId, token, hashOf(token), DEVICE_PLATFORMS.indexOf(platform) + 1, appVersion, locale],
     );
     await connection.query(
@@ -95,21 +97,29 @@ export async function registerDevice(
        ))`,
       [userId],
     );
-    return toDevice(rows[0]!);
+    const { previous_user: previousUser, ...row } = rows[0]!;
+    if (previousUser !== userId)
+      await account(connection, { deviceId: row.device_id, platform, previousUser: previousUser ?? '' });
+    return toDevice(row);
   });
 }
 
 /** @returns whether the user had the device */
 export async function unregisterDevice(
-  database: Queryable,
+  database: Database,
   userId: string,
   device: { deviceId: number } | { token: string },
+  account: Account = NO_ACCOUNT,
 ): Promise<boolean> {
-  const { rowCount } = await database.query({
-    text: `DELETE FROM devices WHERE user_id = $1 AND (device_id = $2 OR token_hash = $3)`,
-    values: 'token' in device ? [userId, null, hashOf(device.token)] : [userId, device.deviceId, null],
+  return database.transaction(async (connection) => {
+    const { rows } = await connection.query<{ device_id: number }>(
+      'DELETE FROM devices WHERE user_id = $1 AND (device_id = $2 OR token_hash = $3) RETURNING device_id',
+      'token' in device ? [userId, null, hashOf(device.token)] : [userId, device.deviceId, null],
+    );
+    if (rows[0] === undefined) return false;
+    await account(connection, { deviceId: rows[0].device_id });
+    return true;
   });
-  return (rowCount ?? 0) > 0;
 }
 
 /** The devices of a user, the one renewed last first. */

@@ -1,5 +1,7 @@
+import { firstOf } from '../domain/audit.js';
 import { Directory, type RoutingMatch, type RoutingRule, type StaffedRules } from '../domain/routing.js';
 import type { Connection, Database, Queryable, Row } from '../lib/postgres.js';
+import { type Account, NO_ACCOUNT } from './audit.js';
 
 export interface User {
   readonly userId: string;
@@ -46,7 +48,11 @@ async function setVersion(connection: Connection, version: number): Promise<void
  * @returns the present version
  * @throws a unique violation of users_login if two users would share a GitHub login
  */
-export async function upsertUsers(database: Database, users: readonly User[]): Promise<number> {
+export async function upsertUsers(
+  database: Database,
+  users: readonly User[],
+  account: Account = NO_ACCOUNT,
+): Promise<number> {
   return database.transaction(async (connection) => {
     const version = await lockDirectory(connection);
     const values = [
@@ -76,12 +82,19 @@ export async function upsertUsers(database: Database, users: readonly User[]): P
     );
     await connection.query(`DELETE FROM devices d USING ${input} WHERE d.user_id = i.user_id AND NOT i.active`, values);
     await setVersion(connection, next);
+    const isActive = new Map(users.map(({ userId, active }) => [userId, active]));
+    const inactive = ids.filter((id) => isActive.get(id) === false).length;
+    await account(connection, { version: next, changed: ids.length, inactive, users: firstOf(ids) });
     return next;
   });
 }
 
 /** Replaces all routing rules as one new version of the directory; no new version if nothing differs. */
-export async function setRoutingRules(database: Database, rules: readonly RoutingRule[]): Promise<number> {
+export async function setRoutingRules(
+  database: Database,
+  rules: readonly RoutingRule[],
+  account: Account = NO_ACCOUNT,
+): Promise<number> {
   return database.transaction(async (connection) => {
     const version = await lockDirectory(connection);
     const present = await rulesAt(connection, version);
@@ -100,6 +113,7 @@ export async function setRoutingRules(database: Database, rules: readonly Routin
       ],
     );
     await setVersion(connection, next);
+    await account(connection, { version: next, rules: rules.length, before: present.length });
     return next;
   });
 }

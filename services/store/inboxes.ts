@@ -1,6 +1,8 @@
 import { changeOfRank, type EntryChange, type InboxUpdate, type StoredAlert } from '../domain/alert.js';
+import { firstOf } from '../domain/audit.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
 import { type AlertFilter, type AlertRow, toStoredAlert } from './alerts.js';
+import { type Account, NO_ACCOUNT } from './audit.js';
 
 /*
  * Every change of an inbox follows one pattern: lock the inbox row, give each changed row the next number of the user's
@@ -83,6 +85,7 @@ async function mutate(
   userId: string,
   alertIds: readonly number[],
   mutation: Mutation,
+  account: Account,
   upTo = Number.MAX_SAFE_INTEGER,
 ): Promise<InboxUpdate> {
   const values = [userId, alertIds, upTo];
@@ -107,6 +110,11 @@ async function mutate(
       is_read: boolean;
     }>(mutationSql(mutation), values);
     const changed = rows.filter(({ alert_id }) => alert_id !== null);
+    if (changed.length > 0)
+      await account(connection, {
+        changed: changed.length,
+        alertIds: firstOf(changed.map(({ alert_id }) => alert_id!)),
+      });
     return {
       userId,
       lastSequence: rows[0]?.last_seq ?? 0,
@@ -123,17 +131,32 @@ async function mutate(
 }
 
 /** Marks alerts as read; returns the rows that changed. */
-export function markRead(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxUpdate> {
-  return mutate(database, userId, alertIds, READ);
+export function markRead(
+  database: Database,
+  userId: string,
+  alertIds: readonly number[],
+  account: Account = NO_ACCOUNT,
+): Promise<InboxUpdate> {
+  return mutate(database, userId, alertIds, READ, account);
 }
 
-export function markUnread(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxUpdate> {
-  return mutate(database, userId, alertIds, UNREAD);
+export function markUnread(
+  database: Database,
+  userId: string,
+  alertIds: readonly number[],
+  account: Account = NO_ACCOUNT,
+): Promise<InboxUpdate> {
+  return mutate(database, userId, alertIds, UNREAD, account);
 }
 
 /** Deletes softly: a repeated delivery finds the row and leaves it deleted. */
-export function deleteFromInbox(database: Database, userId: string, alertIds: readonly number[]): Promise<InboxUpdate> {
-  return mutate(database, userId, alertIds, DELETED);
+export function deleteFromInbox(
+  database: Database,
+  userId: string,
+  alertIds: readonly number[],
+  account: Account = NO_ACCOUNT,
+): Promise<InboxUpdate> {
+  return mutate(database, userId, alertIds, DELETED, account);
 }
 
 /**
@@ -143,14 +166,18 @@ export function deleteFromInbox(database: Database, userId: string, alertIds: re
  * next one
  * @returns how many are unread in the end
  */
-export async function* markAllRead(database: Database, userId: string): AsyncGenerator<InboxUpdate, number> {
+export async function* markAllRead(
+  database: Database,
+  userId: string,
+  account: Account = NO_ACCOUNT,
+): AsyncGenerator<InboxUpdate, number> {
   const { lastSequence: upTo, unreadCount } = await inboxPosition(database, userId);
   let unread = unreadCount;
   let left = unreadCount;
   for (let from = upTo; left > 0;) {
     const { alertIds, next } = await unreadPage(database, userId, from);
     if (alertIds.length > 0) {
-      const state = await mutate(database, userId, alertIds, READ, upTo);
+      const state = await mutate(database, userId, alertIds, READ, account, upTo);
       unread = state.unreadCount;
       if (state.changes.length > 0) yield state;
     }

@@ -15,6 +15,7 @@ import * as unreached from './migrations/0011-unreached.js';
 import * as pushTurns from './migrations/0013-push-turns.js';
 import * as indexes from './migrations/0014-indexes.js';
 import * as refusalsInRow from './migrations/0015-refusals-in-row.js';
+import * as auditLog from './migrations/0016-audit-log.js';
 
 const MIGRATIONS = [
   initial,
@@ -28,6 +29,7 @@ const MIGRATIONS = [
   pushTurns,
   indexes,
   refusalsInRow,
+  auditLog,
 ];
 
 /** As the pool hands it out: pg's. */

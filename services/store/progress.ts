@@ -1,4 +1,5 @@
-import { type Queryable, WITHOUT_WAITING_FOR_THE_DISK } from '../lib/postgres.js';
+import { type Database, type Queryable, WITHOUT_WAITING_FOR_THE_DISK } from '../lib/postgres.js';
+import { type Account, NO_ACCOUNT } from './audit.js';
 
 /** SQL condition: retention has not closed the alert. */
 export const OPEN = 'alert_id > (SELECT closed_to FROM service_state)';
@@ -160,11 +161,19 @@ export async function countAlerts(database: Queryable, since: number): Promise<{
  * Has reconciliation look at all open alerts since then again, complete or not, as soon as it can.
  * @returns how many there are
  */
-export async function requestReconcile(database: Queryable, since: number): Promise<number> {
-  const { rowCount } = await database.query({
-    text: `UPDATE alert_progress SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
-           WHERE created_at >= to_timestamp($1::float8 / 1000) AND ${OPEN}`,
-    values: [since],
+export async function requestReconcile(
+  database: Database,
+  since: number,
+  account: Account = NO_ACCOUNT,
+): Promise<number> {
+  return database.transaction(async (connection) => {
+    const { rowCount } = await connection.query(
+      `UPDATE alert_progress SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0
+       WHERE created_at >= to_timestamp($1::float8 / 1000) AND ${OPEN}`,
+      [since],
+    );
+    const alerts = rowCount ?? 0;
+    await account(connection, { alerts, since: new Date(since).toISOString() });
+    return alerts;
   });
-  return rowCount ?? 0;
 }

@@ -1,4 +1,5 @@
-import type { Queryable } from '../lib/postgres.js';
+import type { Database, Queryable } from '../lib/postgres.js';
+import { type Account, NO_ACCOUNT } from './audit.js';
 
 /**
  * How far alert numbers and the directory's versions jump at a new epoch: 10,000 alerts a second for three years. 2^53,
@@ -17,7 +18,16 @@ export interface RenewedEpoch {
  * and no number of an alert or of the directory is given twice. A user's sequence goes on.
  * @throws when there is no room for another jump
  */
-export async function renewEpoch(database: Queryable): Promise<RenewedEpoch> {
+export async function renewEpoch(database: Database, account: Account = NO_ACCOUNT): Promise<RenewedEpoch> {
+  return database.transaction(async (connection) => {
+    const before = await readEpoch(connection);
+    const renewed = await beginEpoch(connection);
+    await account(connection, { before, ...renewed });
+    return renewed;
+  });
+}
+
+async function beginEpoch(database: Queryable): Promise<RenewedEpoch> {
   // The sequence is not part of the transaction: it jumps first, so that no alert of the new epoch has an old number.
   const { rows } = await database.query<{ epoch: number; alert_ids_above: number }>({
     text: `

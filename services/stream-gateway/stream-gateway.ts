@@ -1,5 +1,6 @@
 import { api } from '../api/protos.js';
 import type { Service } from '../lib/lifecycle.js';
+import { AdminReads } from '../runtime/admin-reads.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { AlertContents } from './alert-contents.js';
 import { InboxChanges } from './inbox-changes.js';
@@ -22,10 +23,11 @@ export function createStreamGateway(runtime: Runtime): Service {
   );
   metrics.queue('stream_openings', () => openings.waiting, config.streamsMax);
   metrics.gauge('ssom.presence.waiting', 'Users whose coming or going is still to be written.', () => presence.waiting);
+  const reads = new AdminReads(runtime);
   const definition = api.AlertStreamService.service;
   // Responses are serialised by the stream itself, around alerts that were serialised once for everybody.
   const passThrough = { StreamAlerts: { ...definition.StreamAlerts, responseSerialize: (bytes: Buffer) => bytes } };
-  grpc.addService(passThrough, { StreamAlerts: streamAlerts(openings, hub, runtime.limits) });
+  grpc.addService(passThrough, { StreamAlerts: streamAlerts(openings, hub, runtime.limits, reads) });
 
   return {
     async run(signal) {

@@ -10,6 +10,7 @@ import { callerKey } from '../lib/grpc/identity.js';
 import type { StreamHandler } from '../lib/grpc/server.js';
 import { ATTR } from '../lib/telemetry/names.js';
 import { isSampled } from '../lib/telemetry/tracing.js';
+import type { AdminReads } from '../runtime/admin-reads.js';
 import type { InboxPosition } from '../store/inboxes.js';
 import { AlertStream } from './alert-stream.js';
 import { StreamFilter } from './stream-filter.js';
@@ -26,8 +27,10 @@ export function streamAlerts(
   openings: StreamOpenings,
   hub: StreamHub,
   limits: CallerLimits,
+  reads: AdminReads,
 ): StreamHandler<StreamAlertsRequest__Output, Buffer> {
-  return async (call, { identity, span, traceparent }) => {
+  return async (call, context) => {
+    const { identity, span, traceparent } = context;
     const request = call.request;
     const userId = inboxOwner(identity, request.userId);
     const { filter, checkpointMs } = readRequest(request);
@@ -40,6 +43,8 @@ export function streamAlerts(
       const { active, epoch, inbox } = opening;
       if (!active) throw userInactive(userId);
       const cursor = startOf(request, userId, epoch, inbox);
+      await reads.note(context, 'stream.opened', userId);
+      if (call.cancelled) return;
       if (span?.isRecording() === true) {
         span.setAttribute(ATTR.streamResumed, request.resumeToken !== '');
         span.setAttribute(ATTR.streamBehind, inbox.lastSequence - cursor);

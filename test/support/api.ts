@@ -16,6 +16,8 @@ import { patience } from './until-true.js';
 export interface As {
   readonly user?: string;
   readonly caller?: string;
+  /** What else is sent. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export const ADMIN: As = { caller: 'test-admin' };
@@ -61,10 +63,11 @@ export class CallError extends Error {
   }
 }
 
-export function metadataOf({ user, caller }: As): grpc.Metadata {
+export function metadataOf({ user, caller, metadata: more = {} }: As): grpc.Metadata {
   const metadata = new grpc.Metadata();
   if (user !== undefined) metadata.set('x-user-id', user);
   if (caller !== undefined) metadata.set('x-caller', caller);
+  for (const [key, value] of Object.entries(more)) metadata.set(key, value);
   return metadata;
 }
 

@@ -1,10 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { AuditAction } from '../../domain/audit.js';
 import type { DeadLetter } from '../../lib/kafka/dead-letter-topic.js';
 import type { IncomingRecord } from '../../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../../lib/kafka/producer.js';
 import type { KeptDeadLetter } from '../../store/kept-dead-letters.js';
 import { type AddCommands, examples, parseWhole } from '../command.js';
 import { type Context, FAILED, INTERRUPTED, OK, print, say } from '../context.js';
+import { operator } from '../io/operator.js';
 import { parseTime } from '../io/times.js';
 import { count, jsonText, oneLine } from '../views/text.js';
 
@@ -30,6 +32,7 @@ interface Found extends DeadLetter {
 
 interface Tools {
   letters(filter: Filter): AsyncGenerator<Found>;
+  /** Accounts for it, then publishes. */
   publish(letters: readonly Found[]): Promise<void>;
   forget(letters: readonly Found[]): Promise<void>;
   markPurged(letters: readonly Found[]): Promise<void>;
@@ -147,7 +150,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
     say(context, `For a Kafka of its own set PROFILE=dev or prod, or ${missing.join(', ')}.`);
     return FAILED;
   }
-  const [{ Database }, { silentLogger }, { Consumer }, { Producer }, { UnknownTopic }, letters, store, kept] =
+  const [{ Database }, { silentLogger }, { Consumer }, { Producer }, { UnknownTopic }, letters, store, kept, audit] =
     await Promise.all([
       import('../../lib/postgres.js'),
       import('../../lib/logging.js'),
@@ -157,6 +160,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
       import('../../lib/kafka/dead-letter-topic.js'),
       import('../../store/dead-letters.js'),
       import('../../store/kept-dead-letters.js'),
+      import('../../store/audit.js'),
     ]);
   const logger = silentLogger();
   const brokers = { bootstrapServers: config.kafkaBootstrapServers, inProcess: false };
@@ -166,6 +170,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
     groupId: 'ssom-alert-dlq',
   });
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
+  const accountOf = (action: AuditAction) => audit.accountOf(operator(), action);
   let producer: KafkaProducer | undefined;
   /** Those in PostgreSQL, then those in the topic, each once. */
   async function* deadLettersIn(topic: string, isAskedFor: boolean): AsyncGenerator<Found & { purged: boolean }> {
@@ -201,13 +206,23 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
         }
       },
       async publish(some) {
+        await audit.writeEntries(database, [
+          {
+            actor: operator(),
+            action: 'dead-letters.redrive',
+            object: '',
+            outcome: 'begun',
+            reason: '',
+            details: store.namesOf(some),
+          },
+        ]);
         const records = some.filter(({ place }) => place !== 'outbox');
         if (records.length === 0) return;
         producer ??= await Producer.connect(brokers, config, logger, { clientId: 'ssom-alert-dlq' });
         await producer.publish(records.map(letters.redriven));
       },
-      forget: (some) => store.forgetDeadLetters(database, some),
-      markPurged: (some) => store.purgeDeadLetters(database, some),
+      forget: (some) => store.forgetDeadLetters(database, some, accountOf('dead-letters.redrive')),
+      markPurged: (some) => store.purgeDeadLetters(database, some, accountOf('dead-letters.purge')),
     });
   } finally {
     await producer?.close();

@@ -2,6 +2,7 @@ import type { Database } from '../../lib/postgres.js';
 import { type AddCommands, examples } from '../command.js';
 import { type Context, OK, print } from '../context.js';
 import { withDatabase } from '../io/database.js';
+import { operator } from '../io/operator.js';
 import { parseTime } from '../io/times.js';
 import { count } from '../views/text.js';
 
@@ -41,7 +42,10 @@ export const addRepair: AddCommands = (program, context, done) => {
 };
 
 async function reconcile(context: Context, database: Database, { since = 0, dryRun }: ReconcileFlags): Promise<number> {
-  const { countAlerts, requestReconcile } = await import('../../store/progress.js');
+  const [{ countAlerts, requestReconcile }, { accountOf }] = await Promise.all([
+    import('../../store/progress.js'),
+    import('../../store/audit.js'),
+  ]);
   if (dryRun) {
     const { alerts, incomplete } = await countAlerts(database, since);
     await print(
@@ -50,13 +54,16 @@ async function reconcile(context: Context, database: Database, { since = 0, dryR
     );
     return OK;
   }
-  const alerts = await requestReconcile(database, since);
+  const alerts = await requestReconcile(database, since, accountOf(operator(), 'reconcile.request'));
   await print(context, `${count(alerts, 'alert')} will be looked at by the fan-out role, within RECONCILE_INTERVAL_MS`);
   return OK;
 }
 
 async function renew(context: Context, database: Database, { yes }: { yes?: boolean }): Promise<number> {
-  const { readEpoch, renewEpoch } = await import('../../store/state.js');
+  const [{ readEpoch, renewEpoch }, { accountOf }] = await Promise.all([
+    import('../../store/state.js'),
+    import('../../store/audit.js'),
+  ]);
   if (yes !== true) {
     await print(
       context,
@@ -65,7 +72,7 @@ async function renew(context: Context, database: Database, { yes }: { yes?: bool
     return OK;
   }
   const before = await readEpoch(database);
-  const { epoch, alertIdsAbove } = await renewEpoch(database);
+  const { epoch, alertIdsAbove } = await renewEpoch(database, accountOf(operator(), 'epoch.renew'));
   await print(context, `the epoch was ${before} and is ${epoch} now; alert numbers go on above ${alertIdsAbove}`);
   return OK;
 }

@@ -2,6 +2,7 @@ import grpc from '@grpc/grpc-js';
 import { AlertError } from '../../domain/errors.js';
 import type { Logger } from '../logging.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { RefusedCall } from './call-origin.js';
 import { certificateOf } from './client-certificate.js';
 import type { Authenticate, Identity } from './identity.js';
 import { pass } from './open-streams.js';
@@ -16,6 +17,7 @@ export interface AdmissionDeps {
   readonly isOurs: (path: string) => boolean;
   /** What a caller is refused with who has as many unary calls running as it may, or makes more a second. */
   readonly refusal: (identity: Identity, isStream: boolean) => AlertError | undefined;
+  readonly onRefused?: (call: RefusedCall, error: AlertError) => void;
 }
 
 /** Who calls, and whether the request is read at all. */
@@ -38,6 +40,8 @@ export class Admission {
     if (metadata === undefined) return pass(call);
     let isCancelled = false;
     const refuse = (error: AlertError) => {
+      const identity = this.#identities.get(metadata);
+      this.deps.onRefused?.({ path, peer: call.getPeer(), identity, metadata }, error);
       if (!responseStream) this.deps.metrics.rpc(path, toStatus(error).code, 0);
       call.sendStatus(toStatus(error));
     };

@@ -1,8 +1,10 @@
+import type { Metadata } from '@grpc/grpc-js';
 import { AlertError } from '../../domain/errors.js';
 import type { Logger } from '../logging.js';
 import { CallEnded, type Database, type StatementObserver } from '../postgres.js';
 import { judgeDatabaseError } from '../postgres-errors.js';
 import { type Span, traceIdOf } from '../telemetry/tracing.js';
+import { type RefusedCall, type Said, saidBy } from './call-origin.js';
 import { databaseStatus } from './database-status.js';
 import type { Identity } from './identity.js';
 
@@ -13,6 +15,7 @@ export class CallContext {
     readonly identity: Identity,
     /** The address that it came from. */
     readonly peer: string,
+    private readonly metadata: Metadata,
     /**
      * Aborted when the client has cancelled or gone, its deadline is over, or the server is cut off: work for it can
      * stop.
@@ -25,6 +28,18 @@ export class CallContext {
     /** Undefined while the call is not recorded. */
     private readonly statements?: StatementObserver,
   ) {}
+
+  /** The trace is the one of its span, if it has one. */
+  get said(): Said {
+    const said = saidBy(this.metadata);
+    return { ...said, traceId: traceIdOf(this.traceparent) ?? said.traceId };
+  }
+
+  /** Itself, as one that is refused. */
+  get refused(): RefusedCall {
+    const { path, peer, identity, metadata } = this;
+    return { path, peer, identity, metadata };
+  }
 
   /** Its statements are seen below this call, and end when nobody waits for the answer any more. */
   get database(): Database {

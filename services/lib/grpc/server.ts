@@ -7,12 +7,13 @@ import { AlertError } from '../../domain/errors.js';
 import type { Logger } from '../logging.js';
 import type { Database } from '../postgres.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { ATTR, TRACEPARENT } from '../telemetry/names.js';
+import { ATTR } from '../telemetry/names.js';
 import { StatementSpans } from '../telemetry/statements.js';
-import { failSpan, type Span, SpanKind, traceparentOf, type Tracing, validTraceparent } from '../telemetry/tracing.js';
+import { failSpan, type Span, SpanKind, traceparentOf, type Tracing } from '../telemetry/tracing.js';
 import type { EventLoopTurns } from '../turns.js';
 import { Admission } from './admission.js';
 import { CallContext } from './call-context.js';
+import { callersTraceparent, type RefusedCall } from './call-origin.js';
 import type { Amounts, CallerLimits } from './caller-limits.js';
 import { CONNECTION_BOUNDS, Connections } from './connections.js';
 import { addHealth } from './health.js';
@@ -51,6 +52,8 @@ export interface GrpcServerDeps {
    * @throws Error for a method that nobody has thought of
    */
   readonly guard: (path: string) => (identity: Identity) => void;
+  /** Told of each call that is answered with an AlertError. */
+  readonly onRefused?: (call: RefusedCall, error: AlertError) => void;
   readonly database: Database;
   /** What reflection tells, in the form that @grpc/reflection reads; undefined: there is none. */
   readonly reflected: PackageDefinition | undefined;
@@ -309,7 +312,7 @@ export class GrpcServer {
           callback(null, response);
         },
         (error: Error) => {
-          const status = statusOf(error, context);
+          const status = this.#failed(error, context);
           finish(status.code);
           callback(status);
         },
@@ -371,10 +374,16 @@ export class GrpcServer {
       opened()
         .then(
           () => succeed(context.span),
-          (error: Error) => call.emit('error', statusOf(error, context)),
+          (error: Error) => call.emit('error', this.#failed(error, context)),
         )
         .finally(() => this.#running.delete(running));
     };
+  }
+
+  /** What a call that failed ends with. */
+  #failed(error: Error, context: CallContext) {
+    if (error instanceof AlertError) this.deps.onRefused?.(context.refused, error);
+    return statusOf(error, context);
   }
 
   /** What ends when nobody waits for the call any more. */
@@ -396,7 +405,8 @@ export class GrpcServer {
     if (identity === undefined)
       return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
     const peer = call.getPeer();
-    if (!tracing.enabled) return new CallContext(path, identity, peer, signal, this.deps);
+    const { metadata } = call;
+    if (!tracing.enabled) return new CallContext(path, identity, peer, metadata, signal, this.deps);
     const method = path.slice(1);
     const span = tracing.startCall(method, {
       kind: SpanKind.SERVER,
@@ -405,7 +415,7 @@ export class GrpcServer {
     });
     const traceparent = traceparentOf(span);
     const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-    return new CallContext(path, identity, peer, signal, this.deps, span, traceparent, statements);
+    return new CallContext(path, identity, peer, metadata, signal, this.deps, span, traceparent, statements);
   }
 }
 
@@ -419,12 +429,6 @@ function statusOf(error: Error, call: CallContext) {
     else span.end();
   }
   return status;
-}
-
-/** What a caller says of its trace; nothing if it says it twice, or in a way that nobody understands. */
-function callersTraceparent(metadata: grpc.Metadata): string | undefined {
-  const values = metadata.get(TRACEPARENT);
-  return values.length === 1 ? validTraceparent(values[0]!.toString()) : undefined;
 }
 
 function succeed(span: Span | undefined): void {
