@@ -10,4 +10,5 @@ export const LOCKS = {
   planPushes: 7_200_005,
   forwardDeadLetters: 7_200_006,
   searchDeadLetters: 7_200_007,
+  sealAudit: 7_200_008,
 } as const;

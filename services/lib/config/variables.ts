@@ -752,6 +752,12 @@ export const variables = {
     'What has not changed for so long leaves the inboxes, and then the database; 0: nothing ever does.',
     { heading: 'Retention and reconciliation' },
   ),
+  auditRetentionDays: integer(
+    'AUDIT_RETENTION_DAYS',
+    400,
+    [365, 36_500],
+    'The account of who did what is kept for so long, and a day more. Korean rules for electronic finance ask for a year.',
+  ),
   reconcileIntervalMs: integer(
     'RECONCILE_INTERVAL_MS',
     60_000,
