@@ -7,6 +7,7 @@ import { ConfigError } from '../lib/config/load.js';
 import { ROOT } from '../lib/root.js';
 import { examples, inWordsOfHelp, refuseRepeats } from './command.js';
 import { addAlerts } from './commands/alerts.js';
+import { addAudit } from './commands/audit.js';
 import { addDatabase } from './commands/database.js';
 import { addDevices } from './commands/devices.js';
 import { addDirectory } from './commands/directory.js';
@@ -71,6 +72,7 @@ function createProgram(context: Context, done: (code: number) => void): Command 
     addDevices,
     addDlq,
     addRepair,
+    addAudit,
     addTop,
   ])
     add(program, context, done);

@@ -33,12 +33,13 @@ export function painter({ stdout, environment }: Screen): Paint {
   return plain ? (_style, text) => text : (style, text) => `\u001b[${CODES[style]}m${text}\u001b[0m`;
 }
 
-/** `1 user`, `2 users`, `1,500 users`, `2 inboxes`. */
+/** `1 user`, `2 users`, `1,500 users`, `2 inboxes`, `2 entries`. */
 export function count(number: number, noun: string): string {
   return `${number.toLocaleString('en')} ${number === 1 ? noun : plural(noun)}`;
 }
 
 function plural(noun: string): string {
+  if (noun.endsWith('ry')) return `${noun.slice(0, -1)}ies`;
   return /(x|s|sh)$/.test(noun) ? `${noun}es` : `${noun}s`;
 }
 

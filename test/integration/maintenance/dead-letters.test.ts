@@ -18,6 +18,7 @@ import {
 import { LOCKS } from '../../../services/store/locks.js';
 import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { alertRequest } from '../../support/alerts.js';
+import { entriesOf } from '../../support/audit.js';
 import { loadDirectory } from '../../support/directory.js';
 import { type PublishFault, startTestCluster, type TestCluster } from '../../support/in-process.js';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.js';
@@ -315,6 +316,13 @@ test('letters that wait in PostgreSQL are listed, shown, sent back and purged li
     .reverse();
   assert.deepEqual([none, empty], [null, 0]);
   assert.deepEqual(await store.sql('SELECT "offset", purged FROM dead_letters'), [{ offset: 1, purged: true }]);
+  const accounted = (await entriesOf(store.database)).map(({ action, outcome, details }) => [action, outcome, details]);
+  const two = { letters: 2, offsets: { 'user-alert-topic-2': [2, 3] } };
+  assert.deepEqual(accounted, [
+    ['dead-letters.purge', 'done', { letters: 1, offsets: { 'user-alert-topic-2': [1] } }],
+    ['dead-letters.redrive', 'begun', two],
+    ['dead-letters.redrive', 'done', two],
+  ]);
 
   await store.sql(`
     INSERT INTO dead_letters (topic, partition, "offset", reason, place, record_value, record_headers)
