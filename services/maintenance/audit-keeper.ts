@@ -18,7 +18,8 @@ const HOUR_MS = 3_600_000;
 
 /** Keeps the account of who did what: seals its entries in their chain, and removes those that are old enough. */
 export class AuditKeeper {
-  #state = { headId: 0, unsealedS: 0 };
+  /** Undefined: not known yet. */
+  #state: { readonly headId: number; readonly unsealedS: number } | undefined;
   #settling: Settling | undefined;
   /** Up to which number this process has sealed, or found nothing. */
   #sealedTo = 0;
@@ -30,12 +31,10 @@ export class AuditKeeper {
     metrics.gauge(
       'ssom.audit.unsealed_age',
       'Seconds for which the oldest entry of the account of who did what waits for its seal.',
-      () => this.#state.unsealedS,
+      () => shown(this.#state?.unsealedS),
     );
-    metrics.gauge(
-      'ssom.audit.head',
-      'Number of the last entry of that account that is sealed.',
-      () => this.#state.headId,
+    metrics.gauge('ssom.audit.head', 'Number of the last entry of that account that is sealed.', () =>
+      shown(this.#state?.headId),
     );
   }
 
@@ -104,4 +103,8 @@ export class AuditKeeper {
     }
     if (entries > 0) logger.info({ entries, days }, 'audit entries that are older than their retention were removed');
   }
+}
+
+function shown(value: number | undefined) {
+  return value === undefined ? [] : [{ value, attributes: {} }];
 }
