@@ -68,7 +68,7 @@ export async function registerDevice(
       [userId],
     );
     if (active.rowCount === 0) return undefined;
-    const { rows } = await connection.query<DeviceRow & { previous_user: string | null }>(
+    const { rows } = await connection.query<DeviceRow & { previous_user: string | null; others: number }>(
       `
       WITH before AS (SELECT user_id FROM devices WHERE token_hash = $3), cursor AS (
         INSERT INTO push_cursors (user_id, seq)
@@ -88,19 +88,25 @@ export async function registerDevice(
         waits_until = CASE WHEN devices.user_id = excluded.user_id THEN devices.waits_until END,
         user_id = excluded.user_id, platform = excluded.platform, app_version = excluded.app_version,
         locale = excluded.locale, refreshed_at = now()
-      RETURNING ${COLUMNS}, (SELECT user_id FROM before) AS previous_user`,
+      RETURNING ${COLUMNS}, (SELECT user_id FROM before) AS previous_user,
+        (SELECT count(*) FROM devices WHERE user_id = $1) AS others`,
       [userId, token, hashOf(token), DEVICE_PLATFORMS.indexOf(platform) + 1, appVersion, locale],
     );
-    await connection.query(
-      `DELETE FROM devices WHERE device_id = ANY(ARRAY(
-         SELECT device_id FROM devices WHERE user_id = $1 ORDER BY refreshed_at DESC, device_id DESC OFFSET ${DEVICES_MAX}
-       ))`,
-      [userId],
-    );
-    const { previous_user: previousUser, ...row } = rows[0]!;
+    const { previous_user: previousUser, others, ...row } = rows[0]!;
+    if (others >= DEVICES_MAX) await removeBeyondMax(connection, userId);
     if (previousUser !== userId)
       await account(connection, { deviceId: row.device_id, platform, previousUser: previousUser ?? '' });
     return toDevice(row);
+  });
+}
+
+async function removeBeyondMax(connection: Queryable, userId: string): Promise<void> {
+  await connection.query({
+    text: `
+      DELETE FROM devices WHERE device_id = ANY(ARRAY(
+        SELECT device_id FROM devices WHERE user_id = $1 ORDER BY refreshed_at DESC, device_id DESC OFFSET ${DEVICES_MAX}
+      ))`,
+    values: [userId],
   });
 }
 

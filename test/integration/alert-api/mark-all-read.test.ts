@@ -37,7 +37,7 @@ async function setUp(t: TestContext, entries: number) {
   };
   const markAllReads = new MarkAllReads(({ changes }) => void pages.push(changes.length));
   const run = (signal: AbortSignal = new AbortController().signal) =>
-    markAllReads.run(USER, { signal, database } as unknown as CallContext);
+    markAllReads.run(USER, { signal, database, identity: { kind: 'user', subject: USER } } as unknown as CallContext);
   return { ...store, pages, run, runs: () => runs };
 }
 

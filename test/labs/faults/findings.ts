@@ -14,6 +14,7 @@ export const KINDS = {
   'no dead letter': 'I7: a record that cannot be processed is not among the dead letters, byte for byte',
   'not pushed': 'an alert that lies unread in an inbox was never brought to its owner’s phone',
   'stale push': 'an alert was brought to a phone long after it had been read or deleted',
+  account: 'an entry of the account of who did what is missing, there twice, or not as it was sealed',
   refused: 'a caller was refused in a way that no repetition cures',
   'unclean end': 'a role did not end in order within 10 s of SIGTERM, or ended by itself',
   'held up': 'others had to wait because of one user',

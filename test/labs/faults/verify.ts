@@ -6,6 +6,7 @@ import { type AlertClient, createClient } from '../../../services/client/client.
 import type { InboxEntry__Output } from '../../../services/gen/types.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { inboxOf } from '../../support/people.js';
+import { checkAccount } from './account.js';
 import { type Archive, TOPICS } from './archive.js';
 import type { Arrivals } from './arrivals.js';
 import type { Findings } from './findings.js';
@@ -75,6 +76,7 @@ export async function verify(scene: Scene, patienceMs: number): Promise<{ userAl
     for (const method of INTRUSIONS)
       if (!traffic.intruder.denied.has(method))
         scene.findings.add('cross-user', `${method} was never refused to the intruder`);
+    await checkAccount(scene);
     return { userAlerts };
   } finally {
     client.close();

@@ -102,6 +102,8 @@ export class World {
   fcm!: Fcm;
   #stack!: Stack<KafkaCluster>;
   readonly slots: Slot[] = [];
+  /** How often the epoch was renewed. */
+  renewals = 0;
   /** By what they lead to: postgres, kafka, kafka of alert-api alone, registry, api, gateway, fcm. */
   readonly networks = {} as Record<'postgres' | 'kafka' | 'apiKafka' | 'registry' | 'api' | 'gateway' | 'fcm', Network>;
   /** When Kafka was last wiped: what is in its topics is younger. */
@@ -345,6 +347,7 @@ export class World {
     await promisify(execFile)(process.execPath, [SSOM_ALERT, 'epoch', 'renew', '--yes'], {
       env: { PATH: process.env['PATH'], PROFILE: 'dev', DATABASE_URL: this.postgres.url },
     });
+    this.renewals += 1;
     this.networks.postgres.heal();
   }
 
