@@ -96,6 +96,15 @@ const TABLES: Readonly<Record<string, Line>> = {
   },
   stream_presence: { 'stream-gateway': 'SELECT, INSERT, DELETE', push: 'SELECT', reader: 'SELECT' },
   gateway_leases: { 'stream-gateway': 'SELECT, INSERT, UPDATE (expires_at), DELETE', push: 'SELECT', reader: 'SELECT' },
+  audit_log: {
+    'alert-api': 'INSERT',
+    fanout: 'SELECT, INSERT, DELETE',
+    'stream-gateway': 'INSERT',
+    operator: 'SELECT, INSERT',
+    reader: 'SELECT',
+  },
+  audit_seals: { fanout: 'SELECT, INSERT, DELETE', operator: 'SELECT', reader: 'SELECT' },
+  audit_chain: { fanout: 'SELECT, UPDATE', operator: 'SELECT', reader: 'SELECT' },
   schema_migrations: { reader: 'SELECT' },
   schema_migrations_lock: {},
 };
@@ -103,6 +112,12 @@ const TABLES: Readonly<Record<string, Line>> = {
 const SEQUENCES: Readonly<Record<string, Line>> = {
   alert_ids: { 'alert-api': 'USAGE', operator: 'SELECT, UPDATE' },
   device_ids: { 'alert-api': 'USAGE' },
+  audit_entry_ids: {
+    'alert-api': 'USAGE',
+    fanout: 'USAGE, SELECT',
+    'stream-gateway': 'USAGE',
+    operator: 'USAGE, SELECT',
+  },
   schema_migrations_id_seq: {},
   schema_migrations_lock_index_seq: {},
 };
