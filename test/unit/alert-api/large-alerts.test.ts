@@ -18,7 +18,12 @@ test('large alerts are read in the turns in which they are decoded: a user and a
   const { CreateAlert, BatchCreateAlerts } = alertService(deps as unknown as AlertServiceDeps);
   const large = { message: 'x'.repeat(20_000), recipients: null };
   for (const kind of ['user', 'service'] as const) {
-    const identity: Identity = { kind, subject: 'grafana', scopes: new Set(['alerts:create'] as const), credential: 'dev' };
+    const identity: Identity = {
+      kind,
+      subject: 'grafana',
+      scopes: new Set(['alerts:create'] as const),
+      credential: 'dev',
+    };
     const call = { identity, signal: new AbortController().signal } as unknown as CallContext;
     await assert.rejects(CreateAlert(large as never, call), /enough/);
     await assert.rejects(
