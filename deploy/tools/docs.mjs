@@ -61,6 +61,25 @@ function grantTable(lines) {
 }
 
 /**
+ * @param {{ PRINCIPALS: readonly string[], rightsOf: (principal: string, config: object) => { resource: string, name:
+ * string, operation: string }[] }} rights
+ * @param {object} config
+ * @returns {string} a table: of each principal its ACLs
+ */
+function rightsTable({ PRINCIPALS, rightsOf }, config) {
+  const rows = PRINCIPALS.filter((principal) => principal !== 'standalone').flatMap((principal) => {
+    const rights = rightsOf(principal, config);
+    return [...new Set(rights.map(({ operation }) => operation))].map((operation) => {
+      const names = rights
+        .filter((right) => right.operation === operation)
+        .map(({ resource, name }) => (resource === 'topic' ? `\`${name}\`` : `${resource} \`${name}\``));
+      return `| \`${principal}\` | ${operation} | ${names.join(', ')} |`;
+    });
+  });
+  return ['', '| principal | may | topics, and what is named |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+/**
  * Writes what stands between the markers of a document, as `prettier --write` would leave it, so that one check never
  * undoes the other. With --check it only compares.
  * @param {{ name: string, marker: string, source: string, text: string }} part
@@ -88,6 +107,8 @@ if (!existsSync(BUILD)) {
 const { variables, PROFILES } = await import(new URL('lib/config/variables.js', BUILD).href);
 const { METHOD_SCOPES } = await import(new URL('api/scopes.js', BUILD).href);
 const { grantLines } = await import(new URL('store/grants.js', BUILD).href);
+const rights = await import(new URL('events/rights.js', BUILD).href);
+const byDefault = Object.fromEntries(Object.entries(variables).map(([key, { base }]) => [key, base]));
 const parts = [
   {
     name: 'VARIABLES.md',
@@ -104,6 +125,12 @@ const parts = [
     text: grantTable(grantLines()),
   },
   { name: 'SECURITY.md', marker: 'scopes', source: 'services/api/scopes.ts', text: scopeTable(METHOD_SCOPES) },
+  {
+    name: 'SECURITY.md',
+    marker: 'kafka-rights',
+    source: 'services/events/rights.ts',
+    text: rightsTable(rights, byDefault),
+  },
 ];
 const problems = [];
 // One after the other: several may be of one document.

@@ -13,6 +13,7 @@ import { addDevices } from './commands/devices.js';
 import { addDirectory } from './commands/directory.js';
 import { addDlq } from './commands/dlq.js';
 import { addInbox } from './commands/inbox.js';
+import { addKafka } from './commands/kafka.js';
 import { addMigrate } from './commands/migrate.js';
 import { addRepair } from './commands/repair.js';
 import { addRun } from './commands/run.js';
@@ -71,6 +72,7 @@ function createProgram(context: Context, done: (code: number) => void): Command 
     addInbox,
     addDevices,
     addDlq,
+    addKafka,
     addRepair,
     addAudit,
     addTop,
