@@ -20,14 +20,20 @@ export async function watchMembership(
   const what = consumerGroupCheck(groupId);
   // A member without an assignment handles nothing yet.
   readiness.set(what, false, 'joining');
-  while (!consumer.joined && !signal.aborted) await wait(50, signal);
+  while (!consumer.joined && !signal.aborted) {
+    await wait(50, signal);
+    const [refusal] = consumer.refusals;
+    if (refusal !== undefined) readiness.set(what, false, refusal);
+  }
   readiness.set(what, consumer.joined, 'joined');
   let ready = true;
   while (!signal.aborted) {
     await wait(1000, signal);
-    const ms = consumer.unassignedMs;
-    if (ready === ms < OUT_OF_GROUP_MS) continue;
-    ready = !ready;
-    readiness.set(what, ready, ready ? 'joined' : 'not in its group: no partitions were assigned for a while');
+    const refusal = consumer.refusals[0] ?? '';
+    const isReady = consumer.unassignedMs < OUT_OF_GROUP_MS && refusal === '';
+    if (ready === isReady && refusal === '') continue;
+    ready = isReady;
+    const why = refusal || 'not in its group: no partitions were assigned for a while';
+    readiness.set(what, ready, ready ? 'joined' : why);
   }
 }

@@ -1,11 +1,13 @@
 import { type Events, openEvents, registerSchemas } from '../events/events.js';
+import { isPrincipal, rightsOf } from '../events/rights.js';
 import type { Config } from '../lib/config/load.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
+import { KafkaRefusal } from '../lib/kafka/connection-faults.js';
 import { Consumer, type ConsumerOptions, type IncomingRecord } from '../lib/kafka/consumer.js';
 import { GroupLag, type WatchedGroup } from '../lib/kafka/group-lag.js';
 import { KafkaMetrics } from '../lib/kafka/kafka-metrics.js';
 import { type OutgoingRecord, Producer } from '../lib/kafka/producer.js';
-import { TopicWatch } from '../lib/kafka/topic-watch.js';
+import { type TopicNeed, TopicWatch } from '../lib/kafka/topic-watch.js';
 import { type Closers, every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import type { RegistryClient } from '../lib/registry/client.js';
@@ -13,7 +15,7 @@ import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { Alarms, Processed } from './alarms.js';
 import { describeRecord } from './describe-records.js';
 import { watchMembership } from './group-readiness.js';
-import type { RoleReadiness } from './readiness.js';
+import { Refused, type RoleReadiness } from './readiness.js';
 import { SchemaWatch } from './schema-watch.js';
 
 /** What publishing needs; it comes when Kafka and the registry have answered. */
@@ -51,6 +53,8 @@ const BULK_LINGER_MS = 5;
 const BULK_BATCH_SIZE = 131_072;
 const PROBE_INTERVAL_MS = 5000;
 const GROUP_LAG_INTERVAL_MS = 10_000;
+/** The same refusal is logged once in this time. */
+const REFUSAL_MS = 30_000;
 /** The name under which /readyz shows whether the topics exist. */
 const TOPICS_CHECK = 'topics';
 
@@ -64,6 +68,8 @@ export class KafkaClients {
   /** What records are read with; undefined until the registry has answered. */
   #events: Events | undefined;
   #bulkProducer: Promise<Producer> | undefined;
+  /** The last one that was logged. */
+  #refusal = { message: '', at: 0 };
 
   constructor(private readonly deps: KafkaClientsDeps) {
     this.#metrics = new KafkaMetrics(deps.metrics);
@@ -85,10 +91,12 @@ export class KafkaClients {
     this.#events = events;
     void schemas.run(events, signal);
     const producer = await this.#untilKafkaAnswers(signal, () =>
-      Producer.connect(brokers, config, logger, { clientId: `ssom-${role}` }),
+      Producer.connect(brokers, config, logger, { clientId: `ssom-${role}`, onRefusal: this.#noteRefusal }),
     );
     closers.add('producer', () => producer.close());
-    readiness.watch('kafka', brokers.bootstrapServers, PROBE_INTERVAL_MS, signal, () => producer.probe());
+    readiness.watch('kafka', brokers.bootstrapServers, PROBE_INTERVAL_MS, signal, () =>
+      producer.probe().catch(sayingRefusal),
+    );
     this.#metrics.addProducer('single', producer);
     // The in-process broker cannot lose its topics, and takes no such questions.
     if (!brokers.inProcess) this.#watchTopics(Object.values(events.topics), signal);
@@ -114,7 +122,8 @@ export class KafkaClients {
         producerLingerMs: Math.max(BULK_LINGER_MS, config.producerLingerMs),
         producerBatchSize: Math.max(BULK_BATCH_SIZE, config.producerBatchSize),
       };
-      const producer = await Producer.connect(brokers, bulk, logger, { clientId: `ssom-${role}-bulk` });
+      const options = { clientId: `ssom-${role}-bulk`, onRefusal: this.#noteRefusal };
+      const producer = await Producer.connect(brokers, bulk, logger, options);
       closers.add('bulk producer', () => producer.close());
       this.#metrics.addProducer('bulk', producer);
       return this.#wrapped(producer);
@@ -161,8 +170,16 @@ export class KafkaClients {
 
   #untilKafkaAnswers<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     const { readiness, brokers } = this.deps;
-    return readiness.untilItWorks('kafka', brokers.bootstrapServers, signal, attempt);
+    return readiness.untilItWorks('kafka', brokers.bootstrapServers, signal, () => attempt().catch(sayingRefusal));
   }
+
+  /** While a client connects, and while it runs. Each repeats it, so it is logged now and then. */
+  readonly #noteRefusal = ({ message }: KafkaRefusal): void => {
+    this.deps.readiness.set('kafka', false, message);
+    if (message === this.#refusal.message && performance.now() < this.#refusal.at + REFUSAL_MS) return;
+    this.#refusal = { message, at: performance.now() };
+    this.deps.logger.error({ what: 'kafka', reason: message }, 'it refuses us');
+  };
 
   #optionsOf(groupId: string): ConsumerOptions {
     const { role, alarms } = this.deps;
@@ -170,6 +187,7 @@ export class KafkaClients {
     return {
       clientId: `ssom-${role}`,
       groupId,
+      onRefusal: this.#noteRefusal,
       lags: {
         note: (topic, partition, lag, last) =>
           alarms.lag(groupId, topic, partition, lag, () => this.describe(last === undefined ? [] : [last])),
@@ -199,7 +217,7 @@ export class KafkaClients {
    */
   #watchTopics(topics: readonly string[], signal: AbortSignal): void {
     const { config, role, brokers, logger, closers, readiness } = this.deps;
-    const watch = new TopicWatch(brokers, config, logger, `ssom-${role}-topics`, topics);
+    const watch = new TopicWatch(brokers, config, logger, `ssom-${role}-topics`, topics, needsOf(role, config));
     closers.add('topic watch', () => watch.close());
     void every(
       PROBE_INTERVAL_MS,
@@ -207,7 +225,8 @@ export class KafkaClients {
       async () => {
         const remade = await watch.look();
         const missing = watch.missing.map((topic) => `${topic} is not there`);
-        const problems = [...new Set([...missing, ...this.#metrics.producers.flatMap(({ refusals }) => refusals)])];
+        const refused = [...this.#metrics.producers, ...this.#metrics.consumers].flatMap(({ refusals }) => refusals);
+        const problems = [...new Set([...missing, ...watch.denied, ...refused])];
         // Each role needs some of them, so that no one decides alone whether it is ready.
         if (problems.length > 0) readiness.show(TOPICS_CHECK, false, problems.join('; '));
         else readiness.show(TOPICS_CHECK, true, topics.join(', '));
@@ -241,4 +260,17 @@ export class KafkaClients {
       (error) => logger.debug({ err: error }, 'the lag of groups could not be seen'),
     );
   }
+}
+
+/** What a role reads and writes of the topics that are watched; what it is denied of others shows when it does it. */
+function needsOf(role: string, config: Config): TopicNeed[] {
+  if (!isPrincipal(role)) return [];
+  return rightsOf(role, config).flatMap(({ resource, name: topic, operation }) =>
+    resource === 'topic' && (operation === 'Read' || operation === 'Write') ? [{ topic, operation }] : [],
+  );
+}
+
+/** @throws Refused if brokers are there and let us not in, else the error */
+function sayingRefusal(error: unknown): never {
+  throw error instanceof KafkaRefusal ? new Refused(error.message, { cause: error }) : error;
 }

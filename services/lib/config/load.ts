@@ -3,6 +3,7 @@ import { readSecretFile } from '../secret-file.js';
 import { keepSecret, withoutSecrets } from '../secrets.js';
 import { readClientTls } from '../tls-client-files.js';
 import { problemOfDatabaseUrl } from './database-url.js';
+import { contradictionsOfKafka } from './kafka-security.js';
 import type { SecretFiles } from './secret-file.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { type Profile, PROFILES, type Variable, variables } from './variables.js';
@@ -29,7 +30,7 @@ const PREFIXES =
   /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|AUDIT_|CALLER_|CREATE_|RELAY_|AUTH_|JWT_|GRPC_TLS_|GRPC_REFLECTION|PUSH_|FCM_|TRACE_)/;
 /** Not the service's: the Kafka scripts of deploy/ read the first ones, Kubernetes sets the others for its services. */
 const FOREIGN =
-  /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|OPTS|COMMAND_CONFIG|PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$|_SERVICE_(HOST|PORT(_.*)?)$|_PORT(_\d+_TCP.*)?$/;
+  /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|OPTS|COMMAND_CONFIG|PORT|MTLS_PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$|_SERVICE_(HOST|PORT(_.*)?)$|_PORT(_\d+_TCP.*)?$/;
 
 /**
  * Reads the configuration from environment variables.
@@ -144,9 +145,7 @@ function contradictions(config: Config): string[] {
     problems.push('GRPC_TLS_CLIENT_CA_FILE: needs GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE');
   if (config.grpcTlsIdentitiesFile !== '' && (config.grpcTlsClientCaFile === '' || config.authMode !== 'jwt'))
     problems.push('GRPC_TLS_IDENTITIES_FILE: needs GRPC_TLS_CLIENT_CA_FILE and AUTH_MODE=jwt');
-  if (config.kafkaSecurityProtocol.startsWith('SASL') && config.kafkaSaslUsername === '') {
-    problems.push(`KAFKA_SASL_USERNAME: is required with KAFKA_SECURITY_PROTOCOL=${config.kafkaSecurityProtocol}`);
-  }
+  problems.push(...contradictionsOfKafka(config));
   if (config.consumerHeartbeatIntervalMs * 3 > config.consumerSessionTimeoutMs) {
     problems.push('KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS: must be at most a third of KAFKA_CONSUMER_SESSION_TIMEOUT_MS');
   }

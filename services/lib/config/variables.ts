@@ -161,25 +161,71 @@ export const variables = {
   kafkaSaslMechanism: choice(
     'KAFKA_SASL_MECHANISM',
     'SCRAM-SHA-512',
-    ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
-    'Used with SASL_*.',
+    ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'],
+    'Used with SASL_*. OAUTHBEARER needs a token: from an endpoint, or from a file.',
     {
       librdkafka: 'sasl.mechanism',
     },
   ),
-  kafkaSaslUsername: text('KAFKA_SASL_USERNAME', '', 'Used with SASL_*.', { librdkafka: 'sasl.username' }),
-  kafkaSaslPassword: text('KAFKA_SASL_PASSWORD', '', 'Used with SASL_*.', {
-    librdkafka: 'sasl.password',
-    secret: true,
+  kafkaSaslUsername: text('KAFKA_SASL_USERNAME', '', 'Used with PLAIN and SCRAM.', { librdkafka: 'sasl.username' }),
+  kafkaSaslPassword: text(
+    'KAFKA_SASL_PASSWORD',
+    '',
+    'Used with PLAIN and SCRAM. As a file it is read again for each new client; one that is refused is replaced.',
+    { librdkafka: 'sasl.password', secret: true },
+  ),
+  kafkaOauthTokenEndpointUrl: matching(
+    'KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL',
+    '',
+    /^(https?:\/\/\S+)?$/,
+    'an http:// or https:// URL',
+    'OAUTHBEARER: where tokens are asked for (client credentials, RFC 6749), anew when four fifths of their time are over.',
+    { librdkafka: 'sasl.oauthbearer.token.endpoint.url' },
+  ),
+  kafkaOauthClientId: text('KAFKA_SASL_OAUTHBEARER_CLIENT_ID', '', 'OAUTHBEARER: who asks for tokens.', {
+    librdkafka: 'sasl.oauthbearer.client.id',
   }),
+  kafkaOauthClientSecret: text(
+    'KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET',
+    '',
+    'OAUTHBEARER: its secret; a file is read again as the password is.',
+    { librdkafka: 'sasl.oauthbearer.client.secret', secret: true },
+  ),
+  kafkaOauthScope: text('KAFKA_SASL_OAUTHBEARER_SCOPE', '', 'OAUTHBEARER: the scope that is asked for; empty: none.', {
+    librdkafka: 'sasl.oauthbearer.scope',
+  }),
+  kafkaOauthCaLocation: text(
+    'KAFKA_SASL_OAUTHBEARER_CA_LOCATION',
+    '',
+    "OAUTHBEARER: PEM file of the endpoint's certificate authority; empty: the system's.",
+    { librdkafka: 'https.ca.location' },
+  ),
+  kafkaOauthTokenFile: text(
+    'KAFKA_SASL_OAUTHBEARER_TOKEN_FILE',
+    '',
+    'OAUTHBEARER: the file with the token (a JWT with `exp`), instead of an endpoint. It is read again before its time is over, as tokens of Kubernetes need it.',
+  ),
   kafkaSslCaLocation: text(
     'KAFKA_SSL_CA_LOCATION',
     '',
-    "PEM file of the brokers' certificate authority; empty: the system's.",
+    "PEM file of the brokers' certificate authority; empty: the system's. The broker's host is always verified.",
     {
       librdkafka: 'ssl.ca.location',
     },
   ),
+  kafkaSslCertificateLocation: text(
+    'KAFKA_SSL_CERTIFICATE_LOCATION',
+    '',
+    'PEM file with the certificate by which brokers know this role (mTLS).',
+    { librdkafka: 'ssl.certificate.location' },
+  ),
+  kafkaSslKeyLocation: text('KAFKA_SSL_KEY_LOCATION', '', "PEM file with the certificate's key.", {
+    librdkafka: 'ssl.key.location',
+  }),
+  kafkaSslKeyPassword: text('KAFKA_SSL_KEY_PASSWORD', '', 'Of an encrypted key.', {
+    librdkafka: 'ssl.key.password',
+    secret: true,
+  }),
   topicAlertCreated: matching(
     'KAFKA_TOPIC_ALERT_CREATED',
     'alert-created-topic',

@@ -1,27 +1,24 @@
 import type { Config } from '../config/load.js';
 import { RECORD_BYTES } from './record-bytes.js';
+import { type SecurityConfig, securitySettings, type Settings } from './security-settings.js';
 
-export type KafkaConfig = Pick<
-  Config,
-  | 'kafkaSecurityProtocol'
-  | 'kafkaSaslMechanism'
-  | 'kafkaSaslUsername'
-  | 'kafkaSaslPassword'
-  | 'kafkaSslCaLocation'
-  | 'kafkaSocketTimeoutMs'
-  | 'producerRetries'
-  | 'producerBatchSize'
-  | 'producerLingerMs'
-  | 'producerBufferMemory'
-  | 'producerCompressionType'
-  | 'producerRequestTimeoutMs'
-  | 'producerDeliveryTimeoutMs'
-  | 'consumerFetchMinBytes'
-  | 'consumerSessionTimeoutMs'
-  | 'consumerHeartbeatIntervalMs'
-  | 'processingTimeoutMs'
-  | 'consumerStallMs'
->;
+export type KafkaConfig = SecurityConfig &
+  Pick<
+    Config,
+    | 'kafkaSocketTimeoutMs'
+    | 'producerRetries'
+    | 'producerBatchSize'
+    | 'producerLingerMs'
+    | 'producerBufferMemory'
+    | 'producerCompressionType'
+    | 'producerRequestTimeoutMs'
+    | 'producerDeliveryTimeoutMs'
+    | 'consumerFetchMinBytes'
+    | 'consumerSessionTimeoutMs'
+    | 'consumerHeartbeatIntervalMs'
+    | 'processingTimeoutMs'
+    | 'consumerStallMs'
+  >;
 
 /** Where the brokers are. `inProcess` is librdkafka's own broker, which wants other fetch settings. */
 export interface Brokers {
@@ -29,13 +26,11 @@ export interface Brokers {
   readonly inProcess: boolean;
 }
 
-type Settings = Record<string, string | number | boolean>;
-
 function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settings {
-  const settings: Settings = {
+  return {
     'bootstrap.servers': brokers.bootstrapServers,
     'client.id': clientId,
-    'security.protocol': config.kafkaSecurityProtocol.toLowerCase(),
+    ...securitySettings(config),
     'allow.auto.create.topics': brokers.inProcess,
     // librdkafka's defaults reach 10 s between tries; a broker that is back should be noticed at once.
     'reconnect.backoff.ms': 100,
@@ -49,13 +44,6 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
     'socket.nagle.disable': true,
     'statistics.interval.ms': 5000,
   };
-  if (config.kafkaSaslUsername !== '') {
-    settings['sasl.mechanism'] = config.kafkaSaslMechanism;
-    settings['sasl.username'] = config.kafkaSaslUsername;
-    settings['sasl.password'] = config.kafkaSaslPassword;
-  }
-  if (config.kafkaSslCaLocation !== '') settings['ssl.ca.location'] = config.kafkaSslCaLocation;
-  return settings;
 }
 
 export function adminSettings(brokers: Brokers, config: KafkaConfig, clientId: string): Settings {

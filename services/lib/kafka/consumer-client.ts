@@ -1,6 +1,7 @@
 import type { Logger } from '../logging.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { type Brokers, consumerSettings, type KafkaConfig } from './client-config.js';
+import { ConnectionFaults, type KafkaRefusal } from './connection-faults.js';
 import type { PartitionOffset } from './incoming-record.js';
 import { NativeConsumer, type NativeListeners } from './native-consumer.js';
 
@@ -11,11 +12,15 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** Bytes for which a broker waits (up to 500 ms) before it answers a fetch; absent: as configured. */
   readonly fetchMinBytes?: number;
+  /** Told why brokers do not let us in, every 5 s while it lasts. */
+  readonly onRefusal?: ((refusal: KafkaRefusal) => void) | undefined;
 }
 
 /** What the present client tells; nobody listens to one that was replaced. */
 export interface ClientEvents extends Omit<NativeListeners, 'onRebalance'> {
   readonly onRebalance: (native: NativeConsumer, assigned: boolean, partitions: PartitionOffset[]) => void;
+  /** Brokers do not let it in any more. */
+  readonly onRefusal: (refusal: KafkaRefusal) => void;
 }
 
 /**
@@ -62,8 +67,15 @@ export class ConsumerClient {
       onFatal: (error) => {
         if (isCurrent()) events.onFatal(error);
       },
+      onError: (error) => {
+        if (isCurrent()) events.onError?.(error);
+      },
     };
-    const native = new NativeConsumer(settings, listeners, logger);
+    const faults = new ConnectionFaults(brokers.bootstrapServers, config, (refusal) => {
+      options.onRefusal?.(refusal);
+      if (isCurrent() && native.isOpen) events.onRefusal(refusal);
+    });
+    const native = new NativeConsumer(settings, listeners, faults, logger);
     return native;
   }
 
@@ -114,7 +126,7 @@ export class ConsumerClient {
 
   /** @throws when no broker answers; nothing is left open then */
   async open(): Promise<void> {
-    await this.#native.open(this.options.timeoutMs ?? 3000, this.bootstrapServers);
+    await this.#native.open(this.options.timeoutMs ?? 3000);
   }
 
   /** Puts a new client in the place of this one; tries until it is connected and has begun, or everything is closed. */

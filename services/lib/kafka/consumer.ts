@@ -4,11 +4,13 @@ import type { Brokers, KafkaConfig } from './client-config.js';
 import { type ClientOptions, ConsumerClient } from './consumer-client.js';
 import { ConsumerPauses } from './consumer-pauses.js';
 import { ConsumerProgress, type LagListener } from './consumer-progress.js';
+import { Denials } from './denials.js';
 import { GroupMembership } from './group-membership.js';
 import type { IncomingRecord, PartitionOffset, TopicPartition } from './incoming-record.js';
 import { OffsetCommits } from './offset-commits.js';
 import { positionsAfter } from './offset-tracker.js';
 import { PartitionEnds } from './partition-ends.js';
+import { principalOf } from './security-settings.js';
 import { SkipLog } from './skip-log.js';
 import { type Begin, Subscription } from './subscription.js';
 import { beginnings, committedOffsets, partitionsOf, watermarks } from './topic-offsets.js';
@@ -62,6 +64,7 @@ export class Consumer {
   readonly #pauses: ConsumerPauses;
   readonly #membership: GroupMembership;
   readonly #subscription: Subscription;
+  readonly #denials: Denials;
 
   private constructor(
     private readonly brokers: Brokers,
@@ -70,6 +73,8 @@ export class Consumer {
     options: ConsumerOptions,
   ) {
     const arrivals = this.#arrivals;
+    const principal = () => principalOf(config);
+    this.#denials = new Denials(principal, options.groupId, () => this.#subscription.topics, logger);
     const skips = new SkipLog(options.groupId, logger);
     const progress = new ConsumerProgress(options.lags, skips.note);
     const client = new ConsumerClient(brokers, config, logger, options, {
@@ -77,6 +82,8 @@ export class Consumer {
       onRebalance: (native, assigned, partitions) => void membership.rebalance(native, assigned, partitions),
       onStatistics: (statistics) => progress.readStatistics(statistics, client.assignment, membership.hasJoined),
       onFatal: (error) => void this.renew(error.message),
+      onError: (error) => this.#denials.note(error),
+      onRefusal: ({ message }) => void this.#subscription.renewUnlessAnswered(message),
     });
     const commits = new OffsetCommits(client, logger);
     const pauses = new ConsumerPauses(
@@ -89,7 +96,10 @@ export class Consumer {
     const membership = new GroupMembership(client, arrivals, pauses, commits, logger, {
       groupId: options.groupId,
       finish: options.onRevoke,
-      startAssignment: () => this.#startAssignment(),
+      startAssignment: () => {
+        this.#denials.clear();
+        this.#startAssignment();
+      },
       assigned: (partitions) => void ends.expect(partitions),
       endAssignment: () => this.#endAssignment(),
     });
@@ -207,6 +217,12 @@ export class Consumer {
     };
   }
 
+  /** What brokers do not let it do. */
+  get refusals(): string[] {
+    const { reason } = this.#denials;
+    return reason === undefined ? [] : [reason];
+  }
+
   /** What it has handed out, and how far it is behind. */
   get progress(): Pick<ConsumerProgress, 'consumed' | 'lag' | 'fetchedBytes' | 'requestTimes'> {
     return this.#progress;
@@ -247,6 +263,7 @@ export class Consumer {
     // A rebalance came in between: these belong to an assignment that is gone, and will come again.
     if (generation !== client.generation) return [];
     arrivals.noteTaken(records.length < max);
+    if (records.length > 0) this.#denials.clear();
     let last: IncomingRecord | undefined;
     let run = 0;
     for (const record of records) {

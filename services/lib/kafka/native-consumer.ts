@@ -2,8 +2,10 @@ import { RdKafka } from '@confluentinc/kafka-javascript';
 import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
 import type { ClientStatistics } from './client-statistics.js';
+import type { ConnectionFaults } from './connection-faults.js';
 import { hear } from './hear.js';
 import type { IncomingRecord, PartitionOffset, TopicPartition } from './incoming-record.js';
+import type { Settings } from './security-settings.js';
 
 /** What a client tells of itself. What a listener throws is logged: no event ends the process. */
 export interface NativeListeners {
@@ -14,9 +16,9 @@ export interface NativeListeners {
   readonly onStatistics: (statistics: ClientStatistics) => void;
   /** It will never work again. Told anew with the statistics, until it is closed. */
   readonly onFatal: (error: Error) => void;
+  /** It goes on. */
+  readonly onError?: (error: Error) => void;
 }
-
-export type NativeSettings = Readonly<Record<string, string | number | boolean>>;
 
 export interface TopicMetadata {
   readonly name: string;
@@ -47,14 +49,17 @@ export class NativeConsumer {
   #state: State = 'new';
   #lastError: Error | undefined;
   readonly #onFatal: (error: Error) => void;
+  readonly #onError: (error: Error) => void;
   /** The group waits for our answer to a rebalance: until then one that is closing does not end. */
   #isRebalancing = false;
 
   constructor(
-    settings: NativeSettings,
+    settings: Settings,
     listeners: NativeListeners,
+    private readonly faults: ConnectionFaults,
     private readonly logger: Logger,
   ) {
+    this.#onError = (error) => listeners.onError?.(error);
     this.#onFatal = (error) => hear(logger, 'fatal error', () => listeners.onFatal(error));
     const callbacks = {
       queue_non_empty_cb: () => hear(logger, 'arrival', listeners.onArrival),
@@ -75,8 +80,11 @@ export class NativeConsumer {
     );
     raw.on('event.error', (error) => {
       this.#lastError = error as unknown as Error;
+      this.#onError(this.#lastError);
       logger.debug({ err: error }, 'the Kafka consumer reports an error and goes on');
     });
+    raw.on('event.log', faults.note);
+    (raw as NodeJS.EventEmitter).on('error', faults.noteToken);
     raw.on('rebalance.error', (error) => logger.warn({ err: error }, 'a rebalance failed'));
     this.#raw = raw;
   }
@@ -87,7 +95,7 @@ export class NativeConsumer {
   }
 
   /** Connects. @throws when no broker answers in time; nothing is left open then */
-  async open(timeoutMs: number, where: string): Promise<void> {
+  async open(timeoutMs: number): Promise<void> {
     if (this.#state !== 'new') throw new Error(`the Kafka consumer is ${this.#state} already`);
     this.#state = 'opening';
     await new Promise<void>((resolve, reject) => {
@@ -95,8 +103,10 @@ export class NativeConsumer {
         const failed = error !== null && error !== undefined;
         if (this.#state === 'opening') this.#state = failed ? 'failed' : 'open';
         if (this.#state === 'open') return resolve();
-        const reason = failed ? `: ${(this.#lastError ?? error).message}` : ' before it was closed';
-        reject(new Error(`no Kafka broker answered at ${where}${reason}`));
+        const what = 'no Kafka broker answered';
+        reject(
+          failed ? this.faults.explain(what, this.#lastError ?? error) : new Error(`${what} before it was closed`),
+        );
         // It has disconnected itself; this ends its callbacks. One that was closed meanwhile did not know that it was
         // open.
         if (failed) this.#raw.disconnect();
@@ -222,6 +232,7 @@ export class NativeConsumer {
     } catch (error) {
       // Said once, and never if records came before it: then the statistics say so.
       if ((error as { code?: number }).code === FATAL) this.#onFatal(error as Error);
+      else this.#onError(error as Error);
       throw error;
     }
   }

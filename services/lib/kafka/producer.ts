@@ -4,8 +4,10 @@ import type { Logger } from '../logging.js';
 import { backoffMs, wait } from '../retry.js';
 import { type Brokers, type KafkaConfig, producerSettings } from './client-config.js';
 import { type BatchMeans, batchMeans, type ClientStatistics, NO_REQUESTS, requestTimes } from './client-statistics.js';
+import { ConnectionFaults, type KafkaRefusal } from './connection-faults.js';
 import { hear } from './hear.js';
 import { Batch, EachBatch, type Outcome } from './publish-batch.js';
+import { principalOf } from './security-settings.js';
 import { likelyCause, TopicRefusals } from './topic-refusals.js';
 
 /** One header: an object with one property, as a record that was read has them. */
@@ -37,13 +39,26 @@ const PERMANENT: ReadonlySet<number> = new Set([
   RdKafka.CODES.ERRORS.ERR_INVALID_RECORD,
 ]);
 
+const CLUSTER_DENIED = /cluster authorization failed/i;
+
 /** Publishers that may wait for room in librdkafka's queue; one more fails at once. */
 export const WAITING_MAX = 1000;
+
+/** One that is replaced again within this time waits as long before. */
+const REPLACED_AGAIN_MS = 5000;
 
 /** Records that are unacknowledged for so long make their client suspect. */
 const STALL_MS = 20_000;
 
 type Client = InstanceType<typeof RdKafka.Producer>;
+
+export interface ProducerOptions {
+  readonly clientId: string;
+  /** How long connecting may take. */
+  readonly timeoutMs?: number;
+  /** Told why brokers do not let us in, every 5 s while it lasts. */
+  readonly onRefusal?: ((refusal: KafkaRefusal) => void) | undefined;
+}
 
 /**
  * Publishes records with acks from all in-sync replicas, in order, and without duplicates as long as one client lives.
@@ -69,13 +84,19 @@ export class Producer {
   #unansweredSince: number | undefined;
   readonly #refusals = new TopicRefusals();
   readonly #open = new Set<Batch>();
+  /** Why a client has no connection. */
+  readonly #faults = new WeakMap<Client, ConnectionFaults>();
+  #comparing = false;
+  #replacedAt = -Infinity;
+  /** Brokers give no number to who may write nothing, and no record is taken without. */
+  #mayWriteNothing = false;
   #closed = false;
 
   private constructor(
     private readonly brokers: Brokers,
     private readonly config: KafkaConfig,
     private readonly logger: Logger,
-    private readonly options: { clientId: string; timeoutMs?: number },
+    private readonly options: ProducerOptions,
   ) {}
 
   /**
@@ -86,7 +107,7 @@ export class Producer {
     brokers: Brokers,
     config: KafkaConfig,
     logger: Logger,
-    options: { clientId: string; timeoutMs?: number },
+    options: ProducerOptions,
   ): Promise<Producer> {
     const producer = new Producer(brokers, config, logger, options);
     producer.#client = await producer.#connect();
@@ -96,9 +117,11 @@ export class Producer {
 
   async #connect(): Promise<Client> {
     const client = new RdKafka.Producer(producerSettings(this.brokers, this.config, this.options.clientId));
+    const faults = this.#watchConnection(client);
     let lastError: Error | undefined;
     client.on('event.error', (error) => {
       lastError = error as unknown as Error;
+      if (CLUSTER_DENIED.test(lastError.message)) this.#mayWriteNothing = true;
       this.#noteFatal(client, lastError);
       this.logger.debug({ err: error }, 'the Kafka producer reports an error');
     });
@@ -120,13 +143,23 @@ export class Producer {
       client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
         if (error === null || error === undefined) return resolve();
         // The client has closed itself by then; its disconnect() would throw.
-        reject(
-          new Error(`no Kafka broker answered at ${this.brokers.bootstrapServers}: ${(lastError ?? error).message}`),
-        );
+        reject(faults.explain('no Kafka broker answered', lastError ?? error));
       });
     });
     client.setPollInBackground(true);
     return client;
+  }
+
+  #watchConnection(client: Client): ConnectionFaults {
+    const faults = new ConnectionFaults(this.brokers.bootstrapServers, this.config, (refusal) => {
+      this.options.onRefusal?.(refusal);
+      // What it was made with may have been replaced: another one has what is there now.
+      if (client === this.#client) void this.#tryAnother(client);
+    });
+    this.#faults.set(client, faults);
+    client.on('event.log', faults.note);
+    (client as NodeJS.EventEmitter).on('error', faults.noteToken);
+    return faults;
   }
 
   #noteReport(topic: string, error: Error | null | undefined): void {
@@ -134,6 +167,7 @@ export class Producer {
     this.#inFlight -= 1;
     if (error === null || error === undefined) {
       this.#sent += 1;
+      this.#mayWriteNothing = false;
       this.#unansweredSince = undefined;
     } else this.#failed += 1;
   }
@@ -170,6 +204,9 @@ export class Producer {
     this.#inFlight = 0;
     this.#queued = 0;
     this.#client = successor;
+    const isAgain = performance.now() < this.#replacedAt + REPLACED_AGAIN_MS;
+    this.#replacedAt = performance.now();
+    if (isAgain && successor === undefined) await wait(REPLACED_AGAIN_MS);
     for (let attempt = 0; !this.#closed && this.#client === undefined; attempt += 1) {
       try {
         const client = await this.#connect();
@@ -202,7 +239,8 @@ export class Producer {
 
   /** Topics that refuse records for how they are set, each with what is likely wrong. */
   get refusals(): string[] {
-    return this.#refusals.causes();
+    const nothing = `${principalOf(this.config)} has no right to write to any topic`;
+    return this.#mayWriteNothing ? [nothing] : this.#refusals.causes();
   }
 
   /** What librdkafka says of itself, at most 5 s old. */
@@ -314,7 +352,10 @@ export class Producer {
     const client = this.#client;
     const [oldest] = this.#open;
     if (client === undefined) return;
-    if (this.#unansweredSince !== undefined) return this.#tryAnother(client);
+    if (this.#unansweredSince !== undefined) {
+      if (performance.now() < this.#unansweredSince + STALL_MS) return;
+      return this.#tryAnother(client);
+    }
     if (oldest === undefined || performance.now() < oldest.heardAt + STALL_MS) return;
     try {
       await this.probe();
@@ -330,25 +371,28 @@ export class Producer {
 
   /**
    * After all brokers had been away one client of ten never found them again, not even for metadata, while its
-   * connections stood. A new client tells that from an outage, and takes its place.
+   * connections stood; one whose password was replaced never does. A new client tells that from an outage, and takes
+   * its place.
    */
   async #tryAnother(client: Client): Promise<void> {
-    if (performance.now() < this.#unansweredSince! + STALL_MS) return;
+    if (this.#comparing) return;
+    this.#comparing = true;
+    await this.#compare(client).finally(() => (this.#comparing = false));
+  }
+
+  async #compare(client: Client): Promise<void> {
     let another: Client;
     try {
       another = await this.#connect();
     } catch {
       return; // an outage: what is in flight is sent when it ends
     }
+    this.#unansweredSince ??= performance.now();
     // After an outage the old one may only have been slower to come back.
     await this.probe().catch(() => undefined);
     if (this.#unansweredSince === undefined)
       return hear(this.logger, 'comparison', () => another.disconnect(holdThread()));
-    await this.#replace(
-      client,
-      new Error(`no broker has answered this client for ${STALL_MS} ms, but another`),
-      another,
-    );
+    await this.#replace(client, new Error('no broker answers this client, but another'), another);
   }
 
   /** @throws if no broker answers in 3 s */
@@ -360,8 +404,10 @@ export class Producer {
         const answered = error === null || error === undefined;
         if (client === this.#client)
           this.#unansweredSince = answered ? undefined : (this.#unansweredSince ?? performance.now());
-        if (answered) resolve();
-        else reject(new Error(`no Kafka broker answers at ${this.brokers.bootstrapServers}: ${error.message}`));
+        const faults = this.#faults.get(client)!;
+        if (!answered) return reject(faults.explain('no Kafka broker answers', error));
+        faults.clear();
+        resolve();
       });
     });
   }

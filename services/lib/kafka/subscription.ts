@@ -29,6 +29,7 @@ export class Subscription {
   #topics: readonly string[] = [];
   #begin: Begin | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  #asking = false;
 
   constructor(
     private readonly reading: Reading,
@@ -66,6 +67,10 @@ export class Subscription {
     );
   }
 
+  get topics(): readonly string[] {
+    return this.#topics;
+  }
+
   reads(topics: readonly string[]): boolean {
     return topics.some((topic) => this.#topics.includes(topic));
   }
@@ -79,6 +84,17 @@ export class Subscription {
     membership.abandon();
     await client.replace(this.#begin);
     arrivals.announce();
+  }
+
+  /** Where no broker answers it, begins with a new client, which has the passwords and certificates of now. */
+  async renewUnlessAnswered(reason: string): Promise<void> {
+    const [topic] = this.#topics;
+    if (topic === undefined || this.#asking) return;
+    this.#asking = true;
+    await this.reading.client.native
+      .metadata(topic)
+      .catch(() => this.renew(reason))
+      .finally(() => (this.#asking = false));
   }
 
   /** The client is watched no more. */

@@ -8,7 +8,9 @@ import { partitionName, type PartitionOffset, type TopicPartition } from './inco
 /** Brokers answer, and know no topic of that name. */
 export class UnknownTopic extends Error {
   constructor(topic: string, where: string) {
-    super(`the topic ${topic} does not exist at ${where}; deploy/kafka/create-topics.sh makes it`);
+    super(
+      `the topic ${topic} does not exist at ${where}, or may not be described; deploy/kafka/create-topics.sh makes it`,
+    );
     this.name = 'UnknownTopic';
   }
 }

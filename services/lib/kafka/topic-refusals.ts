@@ -22,7 +22,10 @@ const SETTINGS: ReadonlyMap<number, string> = new Map([
   ],
   [ERRORS.ERR_NOT_ENOUGH_REPLICAS, IN_SYNC],
   [ERRORS.ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, IN_SYNC],
-  [ERRORS.ERR_TOPIC_AUTHORIZATION_FAILED, 'this role has no right to write to it'],
+  [
+    ERRORS.ERR_TOPIC_AUTHORIZATION_FAILED,
+    'this role has no right to write to it (deploy/kafka/create-acls.sh gives it)',
+  ],
 ]);
 
 /** @returns what is likely wrong with the topic; undefined: the error says nothing of it */

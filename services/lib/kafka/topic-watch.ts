@@ -2,13 +2,29 @@ import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
 import { adminSettings, type Brokers, type KafkaConfig } from './client-config.js';
+import { principalOf } from './security-settings.js';
 
 const REQUEST_MS = 3000;
 /** So many failed looks in a row may be the client's: after an outage one may find no broker again (see Producer). */
 const FAILED_LOOKS = 4;
 const UNKNOWN_TOPIC = RdKafka.CODES.ERRORS.ERR_UNKNOWN_TOPIC_OR_PART;
 
+/** By their numbers in Kafka's protocol; the client's types lack them. */
+const OPERATIONS = { Read: 3, Write: 4 } as const;
+
+export interface TopicNeed {
+  readonly topic: string;
+  readonly operation: keyof typeof OPERATIONS;
+}
+
 type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
+
+interface Described {
+  readonly name: string;
+  readonly id: string;
+  /** What we may do with it; undefined: that is not told. */
+  readonly operations: readonly number[] | undefined;
+}
 
 /**
  * Notices by their ids that topics were recreated, as after the loss of a cluster. librdkafka compares leader epochs,
@@ -18,9 +34,11 @@ export class TopicWatch {
   readonly #ids = new Map<string, string>();
   readonly #complained = new Set<string>();
   #missing: readonly string[] = [];
+  #denied: readonly string[] = [];
   #admin: Admin | undefined;
   #failedLooks = 0;
   #asking = false;
+  #awaitsToken = false;
 
   constructor(
     private readonly brokers: Brokers,
@@ -28,6 +46,8 @@ export class TopicWatch {
     private readonly logger: Logger,
     private readonly clientId: string,
     private readonly topics: readonly string[],
+    /** What we need to do with which topic. */
+    private readonly needs: readonly TopicNeed[] = [],
   ) {}
 
   /**
@@ -47,6 +67,7 @@ export class TopicWatch {
     });
     this.#failedLooks = 0;
     this.#noteMissing(this.topics.filter((topic) => !described.some(({ name }) => name === topic)));
+    this.#noteDenied(described);
     for (const { name, id } of described) {
       const before = this.#ids.get(name);
       this.#ids.set(name, id);
@@ -58,6 +79,26 @@ export class TopicWatch {
   /** Topics that did not exist at the last look, or may not be described. */
   get missing(): readonly string[] {
     return this.#missing;
+  }
+
+  /** What we need and may not do, as of the last look. */
+  get denied(): readonly string[] {
+    return this.#denied;
+  }
+
+  #noteDenied(described: readonly Described[]): void {
+    const denied = this.needs
+      .filter(({ topic, operation }) => {
+        const allowed = described.find(({ name }) => name === topic)?.operations;
+        return allowed !== undefined && !allowed.includes(OPERATIONS[operation]);
+      })
+      .map(({ topic, operation }) => `${principalOf(this.config)} has no right to ${operation} ${topic}`);
+    for (const reason of denied)
+      if (!this.#denied.includes(reason))
+        this.logger.error({ reason }, 'a right is missing; deploy/kafka/create-acls.sh gives it');
+    for (const reason of this.#denied)
+      if (!denied.includes(reason)) this.logger.info({ reason }, 'the right is there now');
+    this.#denied = denied;
   }
 
   #noteMissing(missing: readonly string[]): void {
@@ -73,27 +114,50 @@ export class TopicWatch {
     this.#missing = missing;
   }
 
-  async #describe(): Promise<{ name: string; id: string }[]> {
-    this.#admin ??= RdKafka.AdminClient.create(adminSettings(this.brokers, this.config, this.clientId), {
-      'event.error': (error: unknown) => this.logger.debug({ err: error }, 'the Kafka admin client reports an error'),
-    });
+  async #describe(): Promise<Described[]> {
+    this.#admin ??= this.#create();
+    // Setting a token waits for a request that is under way, on the thread of all: none begins before there is one.
+    if (this.#awaitsToken) throw new Error('there is no token for Kafka yet');
     const admin = this.#admin;
-    const described = new Promise<{ name: string; id: string }[]>((resolve, reject) => {
+    const described = new Promise<Described[]>((resolve, reject) => {
       this.#asking = true;
-      admin.describeTopics([...this.topics], { timeout: REQUEST_MS }, (error, topics) => {
-        this.#asking = false;
-        if (error) return reject(error);
-        for (const topic of topics) this.#noteError(topic);
-        const found = topics.filter((topic) => topic.error === undefined && topic.partitions.length > 0);
-        resolve(
-          found.map(({ name, topicId }) => ({
-            name,
-            id: `${topicId.mostSignificantBits} ${topicId.leastSignificantBits}`,
-          })),
-        );
-      });
+      admin.describeTopics(
+        [...this.topics],
+        { timeout: REQUEST_MS, includeAuthorizedOperations: true },
+        (error, topics) => {
+          this.#asking = false;
+          if (error) return reject(error);
+          for (const topic of topics) this.#noteError(topic);
+          const found = topics.filter((topic) => topic.error === undefined && topic.partitions.length > 0);
+          resolve(
+            found.map(({ name, topicId, authorizedOperations }) => ({
+              name,
+              operations: authorizedOperations,
+              id: `${topicId.mostSignificantBits} ${topicId.leastSignificantBits}`,
+            })),
+          );
+        },
+      );
     });
     return withTimeout(described, 2 * REQUEST_MS, 'describing topics');
+  }
+
+  #create(): Admin {
+    const note = (error: unknown) => this.logger.debug({ err: error }, 'the Kafka admin client reports an error');
+    const settings = adminSettings(this.brokers, this.config, this.clientId);
+    const { oauthbearer_token_refresh_cb: read } = settings;
+    if (typeof read === 'function') {
+      this.#awaitsToken = true;
+      settings['oauthbearer_token_refresh_cb'] = async () => {
+        this.#awaitsToken = true;
+        const token = await read();
+        // It is set when this has returned.
+        setImmediate(() => (this.#awaitsToken = false));
+        return token;
+      };
+    }
+    // Its type knows nothing of a function that reads a token; an error of that one is an `error`.
+    return RdKafka.AdminClient.create(settings, { 'event.error': note, error: note });
   }
 
   /** Without the right to describe a topic nothing is noticed: said once. */

@@ -48,7 +48,7 @@ async function stuckProducer(t: TestContext, until: (anotherCame: boolean) => bo
 test('a client that finds no broker any more, where a new one does, is replaced', { timeout: 300_000 }, async (t) => {
   const { producer, answers } = await stuckProducer(t, () => false);
   const lost = producer.publish(record('1'));
-  await assert.rejects(lost, /no broker has answered this client for 20000 ms, but another/);
+  await assert.rejects(lost, /no broker answers this client, but another/);
   await untilTrue(answers, { what: 'a broker answers' });
   await producer.publish(record('2'));
   assert.equal(producer.totals.sent, 1);

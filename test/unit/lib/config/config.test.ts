@@ -120,7 +120,7 @@ test('what contradicts itself', () => {
   assert.deepEqual(missing({ AUTH_MODE: 'dev' }), []);
   const selfAlerts = { ...prod, ...jwt, ALERT_MONITORING_SELF_ALERTS: 'true' };
   assert.deepEqual(named(selfAlerts), ['ALERT_MONITORING_SELF_ALERT_TOKEN_FILE']);
-  assert.deepEqual(named({ KAFKA_SECURITY_PROTOCOL: 'SASL_SSL' }), ['KAFKA_SASL_USERNAME']);
+  assert.deepEqual(named({ KAFKA_SECURITY_PROTOCOL: 'SASL_SSL' }), ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD']);
   assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '8999' }), ['KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS']);
   assert.deepEqual(named({ KAFKA_CONSUMER_SESSION_TIMEOUT_MS: '9000' }), []);
   assert.deepEqual(problems({ KAFKA_TOPIC_USER_ALERT: 'same', KAFKA_TOPIC_INBOX_CHANGE: 'same' }).length, 1);
@@ -283,6 +283,33 @@ test("files of OTLP's certificates are there, hold PEM, and come in pairs", (t) 
   assert.deepEqual(named({ [certificate]: pem }), [certificate]);
   assert.deepEqual(named({ [key]: pem }), [key]);
   assert.deepEqual(problems({ [certificate]: pem, [key]: pem }), []);
+});
+
+test('how brokers know us: what is missing, contradicts itself, or is no file', (t) => {
+  const folder = temporaryFolder();
+  t.after(folder.remove);
+  const [pem, empty] = [join(folder.path, 'a.pem'), join(folder.path, 'empty')];
+  writeFileSync(pem, 'PEM');
+  writeFileSync(empty, '\n');
+  const certificate = { KAFKA_SSL_CERTIFICATE_LOCATION: pem };
+  assert.deepEqual(named(certificate), ['KAFKA_SSL_CERTIFICATE_LOCATION']);
+  const tls = { KAFKA_SECURITY_PROTOCOL: 'SSL' };
+  assert.deepEqual(named({ ...tls, ...certificate }), ['KAFKA_SSL_KEY_LOCATION']);
+  assert.deepEqual(named({ ...tls, KAFKA_SSL_KEY_LOCATION: pem }), ['KAFKA_SSL_CERTIFICATE_LOCATION']);
+  assert.deepEqual(problems({ ...tls, ...certificate, KAFKA_SSL_KEY_LOCATION: pem }), []);
+  const wrong = { none: /cannot read .*ENOENT/, empty: /is empty/, '': /is a folder; a file is wanted/ };
+  for (const [name, reason] of Object.entries(wrong)) {
+    const found = problems({ ...tls, KAFKA_SSL_CA_LOCATION: join(folder.path, name) });
+    assert.equal(found.length, 1);
+    assert.match(found[0]!, reason);
+  }
+  const oauth = 'KAFKA_SASL_OAUTHBEARER';
+  assert.deepEqual(named({ [`${oauth}_TOKEN_FILE`]: pem }), [`${oauth}_TOKEN_FILE`]);
+  const sasl = { KAFKA_SECURITY_PROTOCOL: 'SASL_SSL', KAFKA_SASL_MECHANISM: 'OAUTHBEARER' };
+  const endpoint = [`${oauth}_TOKEN_ENDPOINT_URL`, `${oauth}_CLIENT_ID`, `${oauth}_CLIENT_SECRET`];
+  assert.deepEqual(named(sasl), endpoint);
+  assert.deepEqual(problems({ ...sasl, [`${oauth}_TOKEN_FILE`]: pem }), []);
+  assert.deepEqual(named({ ...sasl, [`${oauth}_TOKEN_FILE`]: pem, [endpoint[1]!]: 'me' }), [endpoint[1]]);
 });
 
 test('a secret may stand in a file', (t) => {
