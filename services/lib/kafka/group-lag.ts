@@ -1,4 +1,5 @@
 import type { Logger } from '../logging.js';
+import { withTimeout } from '../retry.js';
 import type { Brokers, KafkaConfig } from './client-config.js';
 import { Consumer } from './consumer.js';
 import { UnknownTopic } from './topic-offsets.js';
@@ -14,6 +15,8 @@ export interface PartitionLag extends WatchedGroup {
   readonly lag: number;
 }
 
+/** As long as connecting may take. */
+const CLOSE_MS = 3500;
 /** So many failed looks in a row may be a client's: after an outage one may find no broker again (see Producer). */
 const FAILED_LOOKS = 4;
 
@@ -29,6 +32,7 @@ export class GroupLag {
   #lags: readonly PartitionLag[] = [];
   #failedLooks = 0;
   #closed = false;
+  #looking: Promise<void> | undefined;
 
   constructor(
     private readonly brokers: Brokers,
@@ -44,7 +48,13 @@ export class GroupLag {
   }
 
   /** @throws if no broker answers or a topic does not exist */
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    const look = this.#look();
+    this.#looking = look.catch(() => undefined);
+    return look;
+  }
+
+  async #look(): Promise<void> {
     const lags: PartitionLag[] = [];
     try {
       for (const watched of this.groups) lags.push(...(await this.#lagOf(watched)));
@@ -89,7 +99,7 @@ export class GroupLag {
     if (existing !== undefined) return existing;
     const observer = await this.#connect(groupId);
     this.#observers.set(groupId, observer);
-    if (this.#closed) await this.close();
+    if (this.#closed) throw new Error('the lag of groups is asked for no more');
     return observer;
   }
 
@@ -98,8 +108,11 @@ export class GroupLag {
     return Consumer.observe(brokers, config, logger, { clientId, groupId });
   }
 
+  /** A client that still connects, by TLS above all, would end the process with SIGSEGV: a look is waited for. */
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#looking !== undefined)
+      await withTimeout(this.#looking, CLOSE_MS, 'the lag of groups').catch(() => undefined);
     await Promise.all([...this.#observers.values()].map((observer) => observer.close()));
   }
 }
