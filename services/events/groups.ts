@@ -14,6 +14,9 @@ export const GROUP_ROLES = Object.keys(GROUPS) as readonly GroupRole[];
 /** Of gateways: each reads everything, so they join no group. */
 const BROADCAST = '-broadcast';
 
+/** As which `ssom-alert dlq` reads; it joins no group, and brokers ask for its right all the same. */
+export const OPERATOR_GROUP = 'ssom-alert-dlq';
+
 type GroupConfig = Pick<Config, 'consumerGroup'>;
 
 /** A role's group, and the topic that it reads. */
@@ -25,6 +28,11 @@ export function groupOf(role: GroupRole, config: GroupConfig & TopicConfig): { g
 /** What gateways call themselves towards Kafka, as none of them joins a group. */
 export function broadcastGroup({ consumerGroup }: GroupConfig): string {
   return consumerGroup + BROADCAST;
+}
+
+/** As which the dead letters are read through, likewise outside any group. */
+export function deadLetterGroup({ consumerGroup }: GroupConfig): string {
+  return `${consumerGroup}-dead-letters`;
 }
 
 /** Whose group it is, by the ending of its name; delivery's has none. */

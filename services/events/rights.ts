@@ -2,7 +2,7 @@ import { PROCESS_NAMES, type ProcessName, type RoleName, STANDALONE } from '../d
 import type { Config } from '../lib/config/load.js';
 import { dlqTopicOf } from '../lib/kafka/dead-letters.js';
 import type { TopicConfig } from './events.js';
-import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from './groups.js';
+import { broadcastGroup, deadLetterGroup, GROUP_ROLES, groupOf, type GroupRole, OPERATOR_GROUP } from './groups.js';
 
 /**
  * What each principal may do in Kafka, and nothing else: `ssom-alert kafka acls`, the table in SECURITY.md and what a
@@ -12,7 +12,7 @@ import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from './groups.j
 
 type Topic = keyof TopicConfig;
 type Place = Topic | `${Topic}-dlq`;
-type Group = GroupRole | 'broadcast';
+type Group = GroupRole | 'broadcast' | 'deadLetters' | 'operator';
 
 interface Grant {
   readonly read?: readonly Place[];
@@ -40,6 +40,7 @@ const BY_ROLE = {
     read: ['topicAlertCreated', ...DEAD],
     write: ['topicUserAlert', ...DEAD],
     readGroups: ['fanout'],
+    describeGroups: ['deadLetters'],
   },
   delivery: {
     ...SEES,
@@ -61,7 +62,7 @@ const BY_HAND = {
   /** create-topics.sh. */
   migrate: { describe: [...TOPICS, ...DEAD], create: [...TOPICS, ...DEAD] },
   /** `ssom-alert dlq`, and kafka-consumer-groups.sh: the lag, a reset of offsets. */
-  operator: { read: [...TOPICS, ...DEAD], write: TOPICS, readGroups: GROUP_ROLES },
+  operator: { read: [...TOPICS, ...DEAD], write: TOPICS, readGroups: GROUP_ROLES, describeGroups: ['operator'] },
 } as const satisfies Record<string, Grant>;
 
 export type Principal = ProcessName | keyof typeof BY_HAND;
@@ -115,8 +116,11 @@ function topicAt(place: Place, config: Names): string {
   return place.endsWith('-dlq') ? dlqTopicOf(config[place.slice(0, -4) as Topic]) : config[place as Topic];
 }
 
+/** Who reads outside any group gives a name all the same, and brokers ask for the right to describe it. */
 function nameOfGroup(group: Group, config: Names): string {
-  return group === 'broadcast' ? broadcastGroup(config) : groupOf(group, config).group;
+  if (group === 'broadcast') return broadcastGroup(config);
+  if (group === 'deadLetters') return deadLetterGroup(config);
+  return group === 'operator' ? OPERATOR_GROUP : groupOf(group, config).group;
 }
 
 /** What is in the table of a process; of one that is not in it nothing is known. */

@@ -1,4 +1,5 @@
 import type { Events } from '../events/events.js';
+import { deadLetterGroup } from '../events/groups.js';
 import { Consumer } from '../lib/kafka/consumer.js';
 import { deadLetterName, readDeadLetters } from '../lib/kafka/dead-letter-topic.js';
 import { dlqTopicOf } from '../lib/kafka/dead-letters.js';
@@ -206,7 +207,7 @@ export class DeadLetterKeeper {
     const byName = new Map(letters.map((letter) => [deadLetterName(letter), letter]));
     const observer = await Consumer.observe(backends.brokers, config, logger, {
       clientId: `ssom-${role}-dead-letters`,
-      groupId: `${config.consumerGroup}-dead-letters`,
+      groupId: deadLetterGroup(config),
     });
     try {
       for await (const letter of readDeadLetters(observer, topic)) {

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AuditAction } from '../../domain/audit.js';
+import { OPERATOR_GROUP } from '../../events/groups.js';
 import type { DeadLetter } from '../../lib/kafka/dead-letter-topic.js';
 import type { IncomingRecord } from '../../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../../lib/kafka/producer.js';
@@ -167,7 +168,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
   const database = new Database(config.databaseUrl, config, logger);
   const consumer = await Consumer.observe(brokers, config, logger, {
     clientId: 'ssom-alert-dlq',
-    groupId: 'ssom-alert-dlq',
+    groupId: OPERATOR_GROUP,
   });
   const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
   const accountOf = (action: AuditAction) => audit.accountOf(operator(), action);
