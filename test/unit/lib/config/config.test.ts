@@ -382,8 +382,8 @@ test('a variable that is named like a secret is one, or names a file', () => {
     ({ name }) => /PASSWORD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIALS/.test(name) && !/_(FILE|LOCATION)$/.test(name),
   );
   const open = named.filter(({ secret }) => secret !== true).map(({ name }) => name);
-  // The name of a file, or application-default.
-  assert.deepEqual(open, ['FCM_CREDENTIALS']);
+  // Where tokens come from; and the name of a file, or application-default.
+  assert.deepEqual(open, ['KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL', 'FCM_CREDENTIALS']);
 });
 
 test('a wrong secret is not repeated, and secrets are left out when the configuration is shown', () => {
