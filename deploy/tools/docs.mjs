@@ -50,33 +50,35 @@ function scopeTable(scopes) {
 
 /**
  * @param {readonly { object: string, line: Record<string, string> }[]} lines
- * @returns {string} a table: of each table and sequence what each user may do
+ * @returns {string} a list: of each table and sequence what each user may do
  */
-function grantTable(lines) {
-  const rows = lines.flatMap(({ object, line }) => {
+function grantList(lines) {
+  const entries = lines.map(({ object, line }) => {
     const users = Object.entries(line).filter(([user]) => user !== 'standalone');
-    return users.map(([user, text], index) => `| ${index === 0 ? `\`${object}\`` : ''} | \`${user}\` | ${text} |`);
+    const may = users.length === 0 ? 'nobody' : users.map(([user, text]) => `\`${user}\` ${text}`).join('; ');
+    return `- **\`${object}\`**: ${may}`;
   });
-  return ['', '| table | user | may |', '| --- | --- | --- |', ...rows].join('\n');
+  return ['', ...entries, ''].join('\n');
 }
 
 /**
  * @param {{ PRINCIPALS: readonly string[], rightsOf: (principal: string, config: object) => { resource: string, name:
  * string, operation: string }[] }} rights
  * @param {object} config
- * @returns {string} a table: of each principal its ACLs
+ * @returns {string} a list: of each principal its ACLs
  */
-function rightsTable({ PRINCIPALS, rightsOf }, config) {
-  const rows = PRINCIPALS.filter((principal) => principal !== 'standalone').flatMap((principal) => {
+function rightsList({ PRINCIPALS, rightsOf }, config) {
+  const entries = PRINCIPALS.filter((principal) => principal !== 'standalone').map((principal) => {
     const rights = rightsOf(principal, config);
-    return [...new Set(rights.map(({ operation }) => operation))].map((operation) => {
+    const may = [...new Set(rights.map(({ operation }) => operation))].map((operation) => {
       const names = rights
         .filter((right) => right.operation === operation)
         .map(({ resource, name }) => (resource === 'topic' ? `\`${name}\`` : `${resource} \`${name}\``));
-      return `| \`${principal}\` | ${operation} | ${names.join(', ')} |`;
+      return `${operation} ${names.join(', ')}`;
     });
+    return `- **\`${principal}\`**: ${may.join('; ')}`;
   });
-  return ['', '| principal | may | topics, and what is named |', '| --- | --- | --- |', ...rows].join('\n');
+  return ['', ...entries, ''].join('\n');
 }
 
 /**
@@ -122,14 +124,14 @@ const parts = [
     name: 'SECURITY.md',
     marker: 'grants',
     source: 'services/store/grants.ts',
-    text: grantTable(grantLines()),
+    text: grantList(grantLines()),
   },
   { name: 'SECURITY.md', marker: 'scopes', source: 'services/api/scopes.ts', text: scopeTable(METHOD_SCOPES) },
   {
     name: 'SECURITY.md',
     marker: 'kafka-rights',
     source: 'services/events/rights.ts',
-    text: rightsTable(rights, byDefault),
+    text: rightsList(rights, byDefault),
   },
 ];
 const problems = [];

@@ -1,5 +1,6 @@
 // The command line of deploy/tools/local/stack. The stack's variables are read here and nowhere else (PATH and
 // JAVA_HOME: tools.mjs).
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { collectorAnswers, startCollector } from './collector.mjs';
@@ -11,6 +12,7 @@ import { answersAs, startKafka } from './kafka.mjs';
 import { defaultDir, defaultDownloads, pathsOf } from './paths.mjs';
 import { postgresAnswers, startPostgres } from './postgres.mjs';
 import { registryAnswers, startRegistry } from './registry.mjs';
+import { serviceSecrets, serviceToken } from './secure-service.mjs';
 import { go, java, maven } from './tools.mjs';
 import { alertTopics, createTopics } from './topics.mjs';
 
@@ -22,6 +24,7 @@ const HELP = `deploy/tools/local/stack: PostgreSQL, Kafka, a schema registry and
   stack up --secure                                         closed to who does not belong; another stack, with data, certificates,
                                                             passwords and tokens below STACK_DIR/secure (down, status, topics: likewise)
   stack status [--json]                                     exit code 0: all are ready, 1: not all; collector counts if it was started
+  stack token NAME --scope "inbox ..." [--service]          a token of the secured stack for our gRPC, for an hour: of a user, or of a service
   stack topics                                              create the service's topics where they are missing
   stack fetch  [kafka registry jaeger]                      only download; prints where each lies
 
@@ -197,6 +200,19 @@ async function up(names, config, clean) {
   const known = failures.filter((reason) => reason instanceof StackError);
   if (known.length < failures.length) throw failures.find((reason) => !(reason instanceof StackError));
   if (known.length > 0) throw new StackError(known.map((reason) => reason.message).join('\n'));
+  if (config.secure) await serviceSecrets(config.secure.folder);
+}
+
+/** @param {Config} config @param {string[]} given @param {string | undefined} scope @param {boolean} isService */
+function token({ dir }, given, scope, isService) {
+  const [subject] = given;
+  if (subject === undefined || given.length > 1 || scope === undefined)
+    throw new StackError(
+      'for example: stack token op01 --scope inbox, or: stack token payments --service --scope alerts:create',
+    );
+  if (!existsSync(path.join(dir, 'issuer-key.pem')))
+    throw new StackError('there is no secured stack yet: stack up --secure');
+  process.stdout.write(`${serviceToken(dir, { subject, scope, isService })}\n`);
 }
 
 /** All that is missing is named before anything is started. @param {Component[]} names @param {Config} config */
@@ -324,6 +340,8 @@ async function main() {
       clean: { type: 'boolean' },
       json: { type: 'boolean' },
       secure: { type: 'boolean' },
+      scope: { type: 'string' },
+      service: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     });
     parsed = parseArgs({ allowPositionals: true, options });
@@ -336,7 +354,7 @@ async function main() {
     process.stdout.write(HELP);
     return;
   }
-  const config = readConfig(process.env, secure);
+  const config = readConfig(process.env, secure || command === 'token');
   switch (command) {
     case 'up':
       return up(components(names, DEFAULTS), config, clean);
@@ -347,6 +365,8 @@ async function main() {
       return;
     case 'topics':
       return topics(config);
+    case 'token':
+      return token(config, names, parsed.values.scope, parsed.values.service === true);
     case 'fetch':
       return fetchOnly(components(names, ['kafka', 'registry', 'jaeger']), config);
     default:

@@ -38,8 +38,11 @@ export function kept(file, make) {
 /** @param {object} part */
 const encoded = (part) => Buffer.from(JSON.stringify(part)).toString('base64url');
 
-/** @param {string} folder @param {string} subject @param {Record<string, unknown>} [claims] */
-export function brokerToken(folder, subject, claims = {}) {
+/**
+ * A token of the stack's issuer; the broker believes it, unless the claims say otherwise.
+ * @param {string} folder @param {string} subject @param {Record<string, unknown>} [claims]
+ */
+export function issuerToken(folder, subject, claims = {}) {
   const now = Math.floor(Date.now() / 1000);
   const { issuer: iss, audience: aud, days } = TOKENS;
   const payload = { iss, aud, sub: subject, iat: now, exp: now + days * 86_400, ...claims };
@@ -75,7 +78,7 @@ async function secretsOf(folder) {
   for (const name of [ADMIN, ...PRINCIPALS]) {
     await certificateFiles(folder, name);
     passwords[name] = kept(path.join(folder, `${name}.password`), () => randomBytes(24).toString('hex'));
-    await writeFile(path.join(folder, `${name}.token`), brokerToken(folder, name), { mode: 0o600 });
+    await writeFile(path.join(folder, `${name}.token`), issuerToken(folder, name), { mode: 0o600 });
   }
   const admin = {
     'security.protocol': 'SASL_SSL',

@@ -226,8 +226,15 @@ export interface Topic {
 /** Those of a secured broker that have no rights before ACLs give them some. */
 export const PRINCIPALS: readonly string[];
 
-/** A token that a secured broker believes, but for what is said otherwise. */
-export function brokerToken(folder: string, subject: string, claims?: Record<string, unknown>): string;
+/** Writes into a secured stack's folder what the service needs: `grpc.pem`, `grpc-key.pem` and `self-alerts.token`. */
+export function serviceSecrets(folder: string): Promise<void>;
+
+/** A token that the service believes with the folder's `issuer-keys.json`; default: for an hour. */
+export function serviceToken(
+  folder: string,
+  wanted: { subject: string; scope: string; isService: boolean },
+  seconds?: number,
+): string;
 
 /** The service's topics and their dead-letter topics; `env` may rename them (KAFKA_TOPIC_...). */
 export function alertTopics(env?: NodeJS.ProcessEnv): Topic[];
