@@ -262,7 +262,11 @@ test('a secret that is wrong, or is for somebody who is away, is not said either
   const registry = await guardedRegistry(t, 'alerts', hunt.plant('the right password'));
   const url = new URL(store.url);
   url.password = encodeURIComponent(hunt.plant('DATABASE_URL'));
-  const given = Object.fromEntries(SECRETS.map(({ name }) => [name, hunt.plant(name)]));
+  // Another way to be known is a contradiction of the one that is taken here.
+  const other = /^(SCHEMA_REGISTRY_TOKEN|KAFKA_SASL_OAUTHBEARER_.*|KAFKA_SSL_.*)$/;
+  const given = Object.fromEntries(
+    SECRETS.filter(({ name }) => !other.test(name)).map(({ name }) => [name, hunt.plant(name)]),
+  );
   const start = (databaseUrl: string) =>
     startRole(t, 'delivery', {
       KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:1',

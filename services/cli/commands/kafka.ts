@@ -53,7 +53,10 @@ async function acls(context: Context, flags: AclFlags): Promise<number> {
     import('../../events/rights.js'),
   ]);
   // They say nothing of rights, and whoever makes ACLs need not know them.
-  const config = loadConfig(context.environment, { databaseUrl: 'postgres://any', schemaRegistryUrl: 'http://any' });
+  const config = loadConfig(context.environment, {
+    databaseUrl: 'postgres://localhost/',
+    schemaRegistryUrl: 'http://localhost',
+  });
   for (const principal of chosen(rights, flags)) {
     const name = nameOf(principal, flags);
     const own = rights.rightsOf(principal, config);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { withoutSecrets } from '../secrets.js';
 
 /** Of Config, whose module asks this one. */
 type Config = Readonly<
@@ -89,11 +90,12 @@ function ofFiles(config: Config): string[] {
 }
 
 function problemOfFile(path: string): string | undefined {
+  const shown = `'${withoutSecrets(path)}'`;
   try {
-    return readFileSync(path, 'utf8').trim() === '' ? `'${path}' is empty` : undefined;
+    return readFileSync(path, 'utf8').trim() === '' ? `${shown} is empty` : undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return code === 'EISDIR' ? `'${path}' is a folder; a file is wanted` : `cannot read '${path}' (${code})`;
+    return code === 'EISDIR' ? `${shown} is a folder; a file is wanted` : `cannot read ${shown} (${code})`;
   }
 }
 
