@@ -19,7 +19,7 @@ import { addRepair } from './commands/repair.js';
 import { addRun } from './commands/run.js';
 import { addTop } from './commands/top.js';
 import { type Context, FAILED, OK, say, TRY_AGAIN, USAGE, UsageError } from './context.js';
-import { describeError, messageOf } from './views/problems.js';
+import { describeError, isOfTls, messageOf } from './views/problems.js';
 
 /**
  * Runs a command.
@@ -87,10 +87,16 @@ function createProgram(context: Context, done: (code: number) => void): Command 
  * it themselves, some of them with a word of ours around.
  */
 async function ofDatabase(error: unknown): Promise<{ isAway: boolean; hint: string | undefined }> {
-  const { isContention, isOutage, whatToMend } = await import('../lib/postgres-errors.js');
+  const [{ isContention, isOutage, whatToMend }, { RegistryUnavailable }, { tlsFault }] = await Promise.all([
+    import('../lib/postgres-errors.js'),
+    import('../lib/registry/client.js'),
+    import('../lib/tls-errors.js'),
+  ]);
   const { cause } = Object(error) as { cause?: unknown };
-  const isAway = [error, cause].some((each) => isOutage(each) || isContention(each));
-  return { isAway, hint: whatToMend(error) ?? whatToMend(cause) };
+  const isOfRegistry = error instanceof RegistryUnavailable;
+  const hint = isOfRegistry ? undefined : (whatToMend(error) ?? whatToMend(cause));
+  const isRefused = hint !== undefined || tlsFault(error) !== undefined;
+  return { isAway: !isRefused && [error, cause].some((each) => isOutage(each) || isContention(each)), hint };
 }
 
 async function reportFailure(context: Context, error: unknown): Promise<number> {
@@ -100,7 +106,7 @@ async function reportFailure(context: Context, error: unknown): Promise<number> 
   }
   if (error instanceof AlertClientError) {
     for (const line of describeError(error, '')) say(context, line);
-    return error.canRetry ? TRY_AGAIN : FAILED;
+    return error.canRetry && !isOfTls(error) ? TRY_AGAIN : FAILED;
   } else if (error instanceof ConfigError) {
     say(context, error.message);
   } else {

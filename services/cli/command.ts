@@ -149,7 +149,13 @@ export type ProtoKind = `ALERT_KIND_${AlertKind}`;
 export type ProtoLevel = `ALERT_LEVEL_${AlertLevel}`;
 
 /** Parsers of options that may be given several times: each value is added to those before. */
-const collectors: ReadonlySet<unknown> = new Set<unknown>([collect, collectKinds, collectIds]);
+const collectors = new Set<unknown>([collect, collectKinds, collectIds]);
+
+/** What an option is read with that may be given several times. */
+export function repeatable<T>(parse: T): T {
+  collectors.add(parse);
+  return parse;
+}
 
 /** Makes every other option that takes a value refuse to be given twice: the last one would count, in silence. */
 export function refuseRepeats(command: Command): void {

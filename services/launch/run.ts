@@ -79,21 +79,22 @@ function missingFor(name: ProcessName, config: Config): string[] {
   ];
 }
 
-/** A role of its own has no PostgreSQL, broker or registry inside it: all three must be named. */
+/** A role of its own, and the profile prod, have no PostgreSQL, broker or registry inside: all three must be named. */
 function missingBackends(name: ProcessName, config: Config): string[] {
-  if (name === STANDALONE) return [];
+  if (name === STANDALONE && config.profile !== 'prod') return [];
   const { databaseUrl, kafkaBootstrapServers, schemaRegistryUrl } = config;
   const needed = {
-    DATABASE_URL: databaseUrl,
-    KAFKA_BOOTSTRAP_SERVERS: kafkaBootstrapServers,
-    SCHEMA_REGISTRY_URL: schemaRegistryUrl,
+    DATABASE_URL: [databaseUrl, 'postgres://host:5432/ssom?sslmode=verify-full'],
+    KAFKA_BOOTSTRAP_SERVERS: [kafkaBootstrapServers, 'host:9092'],
+    SCHEMA_REGISTRY_URL: [schemaRegistryUrl, 'https://registry:8081'],
   };
   return Object.entries(needed)
-    .filter(([, value]) => value === '')
-    .map(
-      ([variable]) =>
-        `${variable}: is required for the role ${name}; set it, or PROFILE=dev for the local stack's addresses`,
-    );
+    .filter(([, [value]]) => value === '')
+    .map(([variable, [, example]]) => {
+      const instead =
+        config.profile === 'prod' ? `for example ${example}` : "or PROFILE=dev for the local stack's addresses";
+      return `${variable}: is required for the role ${name}; set it, ${instead}`;
+    });
 }
 
 async function runSingle(

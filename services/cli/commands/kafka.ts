@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type * as rightsModule from '../../events/rights.js';
 import type { Principal, Right } from '../../events/rights.js';
-import { type AddCommands, examples } from '../command.js';
+import { type AddCommands, examples, repeatable } from '../command.js';
 import { type Context, OK, print, UsageError } from '../context.js';
 
 interface AclFlags {
@@ -25,8 +25,7 @@ export const addKafka: AddCommands = (program, context, done) => {
     .option(
       '--principal <role=principal>',
       'who it is, such as fanout=User:ssom-fanout; may be repeated',
-      parsePair,
-      {},
+      repeatable(parsePair),
     )
     .option('--user-prefix <text>', 'before the names of all others: ssom- makes User:ssom-fanout')
     .option('--json', 'one ACL a line as JSON, for programs')
@@ -40,7 +39,7 @@ export const addKafka: AddCommands = (program, context, done) => {
 /** kafka-acls.sh takes them as one word each. */
 const PRINCIPAL = /^User:[^\s'"\\]+$/;
 
-function parsePair(value: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function parsePair(value: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const [, role, principal] = /^([^=]+)=(.+)$/.exec(value) ?? [];
   if (role === undefined || principal === undefined || !PRINCIPAL.test(principal))
     throw new InvalidArgumentError('It must be ROLE=User:NAME, without spaces and quotes in the name.');

@@ -37,7 +37,9 @@ async function migrateCommand(context: Context, { databaseOnly, schemasOnly }: M
   const missing = [
     schemasOnly !== true && config.databaseUrl === '' ? 'DATABASE_URL' : '',
     // Without a registry of its own the embedded profile runs one in its process, and a database alone can be meant.
-    databaseOnly !== true && config.schemaRegistryUrl === '' && schemasOnly ? 'SCHEMA_REGISTRY_URL' : '',
+    databaseOnly !== true && config.schemaRegistryUrl === '' && (schemasOnly || config.profile === 'prod')
+      ? 'SCHEMA_REGISTRY_URL'
+      : '',
   ].filter((name) => name !== '');
   if (missing.length > 0) {
     say(context, `PROFILE=${config.profile} without ${missing.join(', ')}: there is nothing to migrate from here.`);

@@ -11,6 +11,11 @@ export async function withDatabase(context: Context, work: (database: Database) 
   const config = loadConfig(context.environment);
   if (config.databaseUrl === '') {
     say(context, `PROFILE=${config.profile} without DATABASE_URL: there is no database to speak to.`);
+    if (config.profile === 'embedded')
+      say(
+        context,
+        "That of 'npm start' is ssom at 127.0.0.1:54329, its user too; the password is in DATA_DIR/postgres-password.",
+      );
     return FAILED;
   }
   const database = new Database(config.databaseUrl, config, silentLogger());

@@ -16,6 +16,9 @@ export function describeError(error: AlertClientError, address: string): string[
 /** Node's words for an answer that is not HTTP/2. */
 const NO_HTTP2 = 'Protocol error';
 
+/** Whether TLS failed, by what Node and OpenSSL say of it: trying again would not help. */
+export const isOfTls = ({ message }: Pick<AlertClientError, 'message'>) => /certificate|SSL routines/i.test(message);
+
 /** What to look at when nobody of ours has answered. */
 function hintsFor({ code, message }: AlertClientError, where: string): string[] {
   if (message.includes(NO_HTTP2))
@@ -23,8 +26,16 @@ function hintsFor({ code, message }: AlertClientError, where: string): string[] 
       `What answers${where} speaks no gRPC: is it the port of /metrics and /readyz (HTTP_LISTEN, 9464 and up)? ` +
         'gRPC is at GRPC_LISTEN, 50051 and 50052 by default.',
     ];
+  if (isOfTls({ message }))
+    return [
+      `TLS with the service${where} failed: look at --ca-file (whom to trust) and, where it asks for a certificate of ` +
+        'ours, at --cert-file and --key-file.',
+    ];
   if (code === 'UNAVAILABLE')
-    return [`Is the service running${where}? 'npm start' starts it; --address or SSOM_ADDRESS names another one.`];
+    return [
+      `Is the service running${where}? 'npm start' starts it; --address or SSOM_ADDRESS names another one. If it is ` +
+        'encrypted: --tls, or --ca-file.',
+    ];
   if (code === 'DEADLINE_EXCEEDED')
     return [
       `Is the service${where} reachable from here, and ready? 'npx ssom-alert top --once' says what its roles lack.`,

@@ -208,6 +208,10 @@ function ago(seconds: number | undefined): string {
   return ` (${when} by the service's clock; is one of the clocks wrong?)`;
 }
 
+const FOR_OTHERS: Readonly<Record<string, [reason: string, what: string]>> = {
+  iss: ['TOKEN_ISSUER', 'is of no issuer that this service believes (JWT_ISSUER)'],
+  aud: ['TOKEN_AUDIENCE', 'is not for this service (JWT_AUDIENCE)'],
+};
 const MALFORMED = [errors.JWTInvalid, errors.JWSInvalid, errors.JOSENotSupported];
 
 /** What the caller is told; jose's own words name claims, and never their values. */
@@ -223,8 +227,8 @@ function told(error: Error): Error {
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'nbf' && error.reason === 'check_failed')
       return refusal('TOKEN_NOT_YET_VALID', `is not valid yet${ago(error.payload.nbf)}`, error);
-    const reason = { iss: 'TOKEN_ISSUER', aud: 'TOKEN_AUDIENCE' }[error.claim] ?? 'TOKEN_MALFORMED';
-    return refusal(reason, `is not for this service: ${error.message}`, error);
+    const [reason, what] = FOR_OTHERS[error.claim] ?? ['TOKEN_MALFORMED', 'has a claim that makes no sense'];
+    return refusal(reason, `${what}: ${error.message}`, error);
   }
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return refusal('TOKEN_SIGNATURE', 'has a signature that its key did not make', error);

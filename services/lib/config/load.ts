@@ -68,14 +68,18 @@ export function loadConfig(
     if (problem !== undefined) problems.push(problem);
   }
   const complete = config as unknown as Config;
-  problems.push(...contradictions(complete), ...contradictionsOfStandard(environment));
-  const said = new Set(problems.map(variableOf));
-  problems.push(...needs(complete).filter((problem) => !said.has(variableOf(problem))));
+  const add = (more: readonly string[]) => {
+    const said = new Set(problems.map(variableOf));
+    problems.push(...more.filter((problem) => !said.has(variableOf(problem))));
+  };
+  add([...contradictions(complete), ...contradictionsOfStandard(environment)]);
+  add(needs(complete));
   if (problems.length > 0) throw new ConfigError(problems);
   return complete;
 }
 
-const variableOf = (problem: string) => problem.split(':')[0];
+/** `KAFKA_SASL_PASSWORD`, whichever way it was given. */
+const variableOf = (problem: string) => problem.split(':')[0]!.replace(/_FILE$/, '');
 
 function readProfile(environment: Environment, overrides: Partial<Config>): Profile {
   const wanted = overrides.profile ?? environment['PROFILE'] ?? variables.profile.base;
@@ -111,17 +115,9 @@ function shown(variable: Variable<unknown>, text: string): string {
 /** What is wrong with values that are right each for itself. */
 function contradictions(config: Config): string[] {
   const problems: string[] = [];
-  if (config.profile === 'prod' && config.databaseUrl === '') {
-    problems.push(
-      'DATABASE_URL: is required in the profile prod, for example postgres://user@host:5432/ssom?sslmode=verify-full',
-    );
-  }
   if (config.databaseUrl !== '') {
     const problem = problemOfDatabaseUrl(config.databaseUrl, config.profile === 'prod');
     if (problem !== undefined) problems.push(`DATABASE_URL: ${problem}`);
-  }
-  if (config.profile === 'prod' && config.schemaRegistryUrl === '') {
-    problems.push('SCHEMA_REGISTRY_URL: is required in the profile prod, for example http://registry:8081');
   }
   problems.push(...contradictionsOfRegistry(config));
   const { selfAlertCertFile, selfAlertKeyFile, selfAlertTokenFile } = config;
