@@ -7,7 +7,7 @@ import { type AddCommands, examples, parseWhole } from '../command.js';
 import { type Context, FAILED, OK, print, say, UsageError } from '../context.js';
 import { withDatabase } from '../io/database.js';
 import { parseTime } from '../io/times.js';
-import { count, oneLine } from '../views/text.js';
+import { count, jsonText, oneLine } from '../views/text.js';
 
 interface ListFlags extends AuditFilter {
   readonly limit?: number;
@@ -87,7 +87,7 @@ async function list(context: Context, database: Database, flags: ListFlags): Pro
       return OK;
     }
     found += 1;
-    await print(context, json ? JSON.stringify(toJson(entry)) : toLine(entry));
+    await print(context, json ? jsonText(toJson(entry)) : toLine(entry));
   }
   if (!json) say(context, found === 0 ? 'no entries' : count(found, 'entry'));
   return OK;
@@ -129,7 +129,7 @@ async function verify(context: Context, database: Database, { sinceHead, json }:
   const report = await verifyChain(database.bulk, kept);
   const { sealed, unsealed, begins, broken, breaks } = report;
   const head = headText(report.head);
-  if (json) await print(context, JSON.stringify({ sealed, unsealed, begins: headText(begins), head, broken, breaks }));
+  if (json) await print(context, jsonText({ sealed, unsealed, begins: headText(begins), head, broken, breaks }));
   else await tell(context, report, head);
   return broken === 0 ? OK : FAILED;
 }

@@ -3,6 +3,7 @@ import type * as rightsModule from '../../events/rights.js';
 import type { Principal, Right } from '../../events/rights.js';
 import { type AddCommands, examples, repeatable } from '../command.js';
 import { type Context, OK, print, UsageError } from '../context.js';
+import { jsonText } from '../views/text.js';
 
 interface AclFlags {
   readonly for?: readonly string[];
@@ -36,13 +37,15 @@ export const addKafka: AddCommands = (program, context, done) => {
     .action(async (flags: AclFlags) => done(await acls(context, flags)));
 };
 
-/** kafka-acls.sh takes them as one word each. */
-const PRINCIPAL = /^User:[^\s'"\\]+$/;
+/** kafka-acls.sh takes them as one word each, and terminals obey the others. */
+const PRINCIPAL = /^User:[^\s'"\\\p{Cc}\p{Cf}]+$/u;
 
 function parsePair(value: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const [, role, principal] = /^([^=]+)=(.+)$/.exec(value) ?? [];
   if (role === undefined || principal === undefined || !PRINCIPAL.test(principal))
-    throw new InvalidArgumentError('It must be ROLE=User:NAME, without spaces and quotes in the name.');
+    throw new InvalidArgumentError(
+      'It must be ROLE=User:NAME, without spaces, quotes and control characters in the name.',
+    );
   return { ...before, [role]: principal };
 }
 
@@ -74,12 +77,12 @@ function chosen({ PRINCIPALS, isPrincipal }: typeof rightsModule, flags: AclFlag
 
 function nameOf(principal: Principal, { principal: given = {}, userPrefix = '' }: AclFlags): string {
   const name = given[principal] ?? `User:${userPrefix}${principal}`;
-  if (!PRINCIPAL.test(name)) throw new UsageError('--user-prefix must have no spaces and quotes');
+  if (!PRINCIPAL.test(name)) throw new UsageError('--user-prefix must have no spaces, quotes and control characters');
   return name;
 }
 
 function toJson(principal: string, { resource, name, operation }: Right): string {
-  return JSON.stringify({ principal, resource, name, pattern: 'literal', operation, permission: 'Allow', host: '*' });
+  return jsonText({ principal, resource, name, pattern: 'literal', operation, permission: 'Allow', host: '*' });
 }
 
 /** One for all resources that may be used alike: each takes a second. */

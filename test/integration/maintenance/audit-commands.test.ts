@@ -53,6 +53,19 @@ test('what operators do by hand is accounted to them, with the change and not wi
   assert.deepEqual(requested!.details, { alerts: 0, since: '2026-01-01T00:00:00.000Z' });
 });
 
+test('what is in an entry moves no terminal, also as JSON', async (t) => {
+  const store = await createTestDatabase(t);
+  const hostile = 'a\u001b[31m\u007f\u009b2J\u202eb';
+  const [object, reason, details] = [hostile, hostile, { [hostile]: hostile }];
+  const actor = { ...SOMEBODY, subject: hostile };
+  await writeEntries(store.database, [{ actor, action: 'call.refused', object, outcome: 'refused', reason, details }]);
+  for (const flags of [[], ['--json']]) {
+    const { out } = await run(store, 'audit', 'list', ...flags);
+    assert.match(out, /31m/);
+    assert.doesNotMatch(out, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+  }
+});
+
 test('list shows entries newest first, by what is asked for', async (t) => {
   const store = await createTestDatabase(t);
   assert.match((await run(store, 'audit', 'list')).err, /^no entries/);

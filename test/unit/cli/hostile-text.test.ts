@@ -84,6 +84,9 @@ const GIVEN: readonly string[][] = [
   ['inbox', 'list', '--user', 'op01', '--token-file', HOSTILE],
   ['dlq', 'show', HOSTILE],
   ['run', HOSTILE],
+  ['kafka', 'acls', '--user-prefix', HOSTILE.replaceAll(/\s/g, '')],
+  ['kafka', 'acls', '--user-prefix', HOSTILE.replaceAll(/\s/g, ''), '--json'],
+  ['kafka', 'acls', '--principal', `fanout=User:${HOSTILE.replaceAll(/\s/g, '')}`, '--json'],
 ];
 
 test('no command lets a terminal obey what others wrote, whether it shows it or is refused', async (t) => {
