@@ -1,6 +1,6 @@
 import { type DatabaseUrl, parseDatabaseUrl } from './config/database-url.js';
-import { type SecretFiles, secretReader } from './config/secret-file.js';
 import type { Logger } from './logging.js';
+import { type SecretFiles, secretReader } from './secret-file.js';
 import { ReloadedTls } from './tls-client-files.js';
 
 /** What pg is told of the server and of us. */

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { keepSecret } from './secrets.js';
+import { keepSecretOf } from './secrets.js';
 
 /** More is no secret but a wrong file; RSA keys have some 3 KiB. */
 const BYTES_MAX = 65_536;
@@ -9,6 +9,9 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is none',
   EACCES: 'this user may not read it',
 };
+
+/** The files that secrets were given as, by their field of Config. */
+export type SecretFiles = Readonly<Record<string, string>>;
 
 /**
  * The secret in a file, without the line break that editors put at its end; it is left out of logs from now on.
@@ -20,8 +23,31 @@ export function readSecretFile(file: string): string {
   if (length > BYTES_MAX) throw new Error(`'${file}' has more than ${BYTES_MAX} bytes and is no file of a secret`);
   const secret = bytes.toString('utf8', 0, length).trim();
   if (secret === '') throw new Error(`'${file}' is empty`);
-  keepSecret(secret);
+  keepSecretOf(file, secret);
   return secret;
+}
+
+/**
+ * A secret as it is now, so that one that was replaced is used without a restart: for whoever makes a connection.
+ * @param given as it was at the start
+ * @param path of its file; undefined: it was given as a variable, and stays
+ * @param onProblem told why the file cannot be read; what was read last is used
+ */
+export function secretReader(
+  given: string,
+  path: string | undefined,
+  onProblem?: (problem: Error) => void,
+): () => string {
+  if (path === undefined) return () => given;
+  let last = given;
+  return () => {
+    try {
+      last = readSecretFile(path);
+    } catch (error) {
+      onProblem?.(error as Error);
+    }
+    return last;
+  };
 }
 
 /** Fills the buffer as far as the file goes: what has no end is not read to it. @returns how many bytes there are */
@@ -34,10 +60,13 @@ function readInto(bytes: Buffer, file: string): number {
       read = readSync(descriptor, bytes, length, bytes.length - length, null);
     return length;
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    const reason = REASONS[code] === undefined ? '' : `: ${REASONS[code]}`;
-    throw new Error(`cannot read '${file}' (${code})${reason}`, { cause: error });
+    throw new Error(`cannot read '${file}' ${whyUnreadable(error as Error)}`, { cause: error });
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/** `(ENOENT): there is none`: what is wrong with a file that cannot be read. */
+export function whyUnreadable({ code = '' }: NodeJS.ErrnoException): string {
+  return REASONS[code] === undefined ? `(${code})` : `(${code}): ${REASONS[code]}`;
 }

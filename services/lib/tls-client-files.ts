@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import { readPem } from './pem-file.js';
 
 /** PEM files that a client of TLS needs; undefined where it needs none. */
 export interface ClientTlsFiles {
@@ -26,17 +26,6 @@ export function readClientTls(files: ClientTlsFiles): ClientTls {
     );
   }
   return tls;
-}
-
-function readPem(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
-  }
-  if (text.includes('-----BEGIN ')) return text;
-  throw new Error(`${file} ${text.trim() === '' ? 'is empty' : 'is no PEM'}`);
 }
 
 /**

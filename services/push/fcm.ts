@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
 import { type App, applicationDefault, cert, type Credential, deleteApp, initializeApp } from 'firebase-admin/app';
 import { getMessaging, type Message, type Messaging } from 'firebase-admin/messaging';
 import { withTimeout } from '../lib/retry.js';
+import { readSecretFile } from '../lib/secret-file.js';
 import { wallClock } from '../lib/wall-clock.js';
 import { PUSH_WAIT_MAX_MS } from '../store/pushes.js';
 
@@ -217,7 +217,7 @@ export function readCredential(credentials: string, agent?: https.Agent): Creden
   if (credentials === 'application-default') return applicationDefault(agent);
   try {
     // Its own complaint about a file that is not JSON quotes the beginning, which may be the key.
-    JSON.parse(readFileSync(credentials, 'utf8'));
+    JSON.parse(readSecretFile(credentials));
     // firebase-admin keeps for ever what it has made of a file, with the access token and the agent.
     return Object.assign(cert(credentials, agent), { googleAuth: undefined, authClient: undefined, httpAgent: agent });
   } catch (error) {

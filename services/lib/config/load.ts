@@ -1,10 +1,9 @@
 import { readServiceRules } from '../auth/claims.js';
-import { readSecretFile } from '../secret-file.js';
+import { readSecretFile, type SecretFiles } from '../secret-file.js';
 import { keepSecret, withoutSecrets } from '../secrets.js';
 import { readClientTls } from '../tls-client-files.js';
 import { problemOfDatabaseUrl } from './database-url.js';
 import { contradictionsOfKafka } from './kafka-security.js';
-import type { SecretFiles } from './secret-file.js';
 import { contradictionsOfStandard, problemOfStandardVariable } from './standard-otel.js';
 import { type Profile, PROFILES, type Variable, variables } from './variables.js';
 

@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { every } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
+import { readPem } from '../pem-file.js';
 import { wallClock } from '../wall-clock.js';
 import { HANDSHAKE_MS } from './connections.js';
 
@@ -16,9 +16,9 @@ export interface TlsFilesOptions {
 }
 
 interface Contents {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-  readonly ca: Buffer | undefined;
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string | undefined;
   /** When the certificate is valid no more, in milliseconds since 1970. */
   readonly expiresAt: number;
 }
@@ -85,7 +85,7 @@ export class TlsFiles {
 
   /** @throws Error saying which file is wrong, and how */
   static async read(options: TlsFilesOptions, logger: Logger): Promise<TlsFiles> {
-    return new TlsFiles(options, logger, await readContents(options));
+    return new TlsFiles(options, logger, readContents(options));
   }
 
   /** When the certificate is valid no more, in milliseconds since 1970. */
@@ -127,10 +127,10 @@ export class TlsFiles {
 
   /** @throws Error saying which file is wrong, and how: what was read before is used */
   async look(): Promise<void> {
-    const found = await readContents(this.options);
+    const found = readContents(this.options);
     this.#problem = undefined;
     const { cert, key, ca } = this.contents;
-    const isSame = found.cert.equals(cert) && found.key.equals(key) && (ca === undefined || found.ca!.equals(ca));
+    const isSame = found.cert === cert && found.key === key && found.ca === ca;
     if (isSame) return;
     this.contents = found;
     this.#credentials.replace(found);
@@ -138,12 +138,9 @@ export class TlsFiles {
   }
 }
 
-async function readContents({ certFile, keyFile, clientCaFile }: TlsFilesOptions): Promise<Contents> {
-  const [cert, key, ca] = await Promise.all([
-    readPem(certFile),
-    readPem(keyFile),
-    clientCaFile === undefined ? undefined : readPem(clientCaFile),
-  ]);
+function readContents({ certFile, keyFile, clientCaFile }: TlsFilesOptions): Contents {
+  const [cert, key] = [readPem(certFile), readPem(keyFile)];
+  const ca = clientCaFile === undefined ? undefined : readPem(clientCaFile);
   const { validFrom, validTo } = certificatesOf(certFile, cert);
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
   if (to <= wallClock()) throw new Error(`the certificate in ${certFile} has expired (${validTo})`);
@@ -158,20 +155,12 @@ async function readContents({ certFile, keyFile, clientCaFile }: TlsFilesOptions
   return { cert, key, ca, expiresAt: to };
 }
 
-async function readPem(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
-  }
-}
-
 /** @throws Error unless it is one that can be used as it is */
-function requireKey(file: string, pem: Buffer): void {
+function requireKey(file: string, pem: string): void {
   try {
     createPrivateKey(pem);
   } catch (error) {
-    const isLocked = /ENCRYPTED/.test(pem.toString());
+    const isLocked = pem.includes('ENCRYPTED');
     throw new Error(isLocked ? `the key in ${file} has a passphrase; give it without` : `${file} has no key in PEM`, {
       cause: error,
     });
@@ -179,11 +168,8 @@ function requireKey(file: string, pem: Buffer): void {
 }
 
 /** The first certificate of a PEM file. @throws Error unless all can be read: Node leaves out the others */
-function certificatesOf(file: string, pem: Buffer): X509Certificate {
-  const blocks = pem
-    .toString()
-    .split(/(?=-----BEGIN )/)
-    .filter((block) => block.startsWith('-----BEGIN '));
+function certificatesOf(file: string, pem: string): X509Certificate {
+  const blocks = pem.split(/(?=-----BEGIN )/).filter((block) => block.startsWith('-----BEGIN '));
   try {
     const [first] = blocks.map((block) => new X509Certificate(block));
     if (first !== undefined) return first;

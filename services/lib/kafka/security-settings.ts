@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/load.js';
-import { secretReader } from '../config/secret-file.js';
+import { secretReader } from '../secret-file.js';
 import { type BrokerToken, readToken } from './token-file.js';
 
 export type SecurityConfig = Pick<

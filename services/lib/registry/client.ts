@@ -1,8 +1,8 @@
 import { checkSchema, UnusableSchema } from '../avro.js';
 import { Breaker, type BreakerState } from '../breaker.js';
 import type { Config } from '../config/load.js';
-import { secretReader } from '../config/secret-file.js';
 import type { Logger } from '../logging.js';
+import { secretReader } from '../secret-file.js';
 import { type ClientTlsFiles, ReloadedTls } from '../tls-client-files.js';
 import { tlsFault } from '../tls-errors.js';
 import { exchange } from './exchange.js';

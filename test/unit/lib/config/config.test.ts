@@ -9,8 +9,8 @@ import {
   loadConfig,
   missingForJwt,
 } from '../../../../services/lib/config/load.js';
-import { secretReader } from '../../../../services/lib/config/secret-file.js';
 import { type Variable, variables } from '../../../../services/lib/config/variables.js';
+import { secretReader } from '../../../../services/lib/secret-file.js';
 import { temporaryFolder } from '../../../support/cleanup.js';
 
 function problems(environment: Environment): readonly string[] {

@@ -106,14 +106,14 @@ test('what cannot be used is named', async (t) => {
   await folder.write(good);
   await read();
   await folder.write({ certificate: '' });
-  await assert.rejects(read(), /cert\.pem has no certificate in PEM/);
+  await assert.rejects(read(), /cert\.pem is empty/);
   const cut = good.certificate + localCertificates().certificate.slice(0, 200);
   await folder.write({ certificate: cut });
   await assert.rejects(read(), /cert\.pem has a certificate that is not whole/);
   await folder.write({ certificate: good.certificate, key: 'no key' });
-  await assert.rejects(read(), /key\.pem has no key in PEM/);
+  await assert.rejects(read(), /key\.pem is no PEM/);
   await folder.write({ key: '' });
-  await assert.rejects(read(), /key\.pem has no key in PEM/);
+  await assert.rejects(read(), /key\.pem is empty/);
   const locked = createPrivateKey(good.key).export({
     type: 'pkcs8',
     format: 'pem',
