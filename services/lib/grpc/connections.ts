@@ -38,11 +38,13 @@ const REQUEST_MS = 20_000;
 /** Reflection asks and is answered on one stream, as long as its client likes (server.ts bounds it). */
 const CONVERSATIONS = '/grpc.reflection.';
 /**
- * Calls that a client takes back on one connection: so many at once, and a second. nghttp2 stops to read at 1,000 and
- * 33 (CVE-2023-44487), and leaves the connection as it is.
+ * Calls that a client takes back on one connection: so many at once, and a second. nghttp2 takes 1,000 and 33 of any
+ * age, and sends GOAWAY (CVE-2023-44487). Node 20 cannot change that.
  */
 const RESETS_MAX = 800;
 const RESETS_PER_S = 30;
+/** Who has sent a whole request and waited longer met a deadline, or we ended the call: neither is a flood. */
+const WAITED_MS = 1000;
 /**
  * Bytes of one connection that are no requests, at once and a second: PING, SETTINGS, WINDOW_UPDATE and what nobody
  * knows. The client of 100,000 alerts a second sends a tenth of it.
@@ -62,8 +64,8 @@ interface Session {
   readonly socket: Socket;
   /** Calls whose request has not come whole, the oldest first, with when they began by performance.now(). */
   readonly receiving: Map<ServerHttp2Stream, number>;
-  /** Calls that began since the last look. */
-  begun: number;
+  /** Requests of which bytes may have come since the last look: those begun since, and those that were not whole. */
+  requests: number;
   resets: number;
   bytesRead: number;
   otherBytesLeft: number;
@@ -147,7 +149,7 @@ export class Connections {
     this.#sessions.set(session, {
       socket: session.socket,
       receiving: new Map(),
-      begun: 0,
+      requests: 0,
       resets: 0,
       bytesRead: 0,
       otherBytesLeft: OTHER_BYTES_MAX,
@@ -158,16 +160,21 @@ export class Connections {
     const session = stream.session as ServerHttp2Session | undefined;
     const known = session === undefined ? undefined : this.#sessions.get(session);
     if (known === undefined) return;
-    known.begun += 1;
+    known.requests += 1;
+    const since = performance.now();
     stream.once('close', () => {
-      known.receiving.delete(stream);
+      const isWhole = !known.receiving.delete(stream);
       if (stream.rstCode === http2.constants.NGHTTP2_NO_ERROR) return;
+      if (isWhole && performance.now() - since > WAITED_MS) return;
       known.resets += 1;
       if (known.resets > RESETS_MAX) this.#cut(session!, 'resets');
     });
     if (headers[':path']?.startsWith(CONVERSATIONS)) return;
-    known.receiving.set(stream, performance.now());
-    stream.once('end', () => known.receiving.delete(stream));
+    known.receiving.set(stream, since);
+    // One that is taken back ends too.
+    stream.once('end', () => {
+      if (!stream.closed) known.receiving.delete(stream);
+    });
   }
 
   async #look(): Promise<void> {
@@ -193,11 +200,11 @@ export class Connections {
     }
     known.resets = Math.max(0, known.resets - RESETS_PER_S * seconds);
     const { bytesRead } = known.socket;
-    const ofRequests = (known.begun + known.receiving.size) * (maxMessageBytes + HEADERS_BYTES);
+    const ofRequests = known.requests * (maxMessageBytes + HEADERS_BYTES);
     const others = Math.max(0, bytesRead - known.bytesRead - ofRequests);
     known.otherBytesLeft = Math.min(OTHER_BYTES_MAX, known.otherBytesLeft + OTHER_BYTES_PER_S * seconds) - others;
     known.bytesRead = bytesRead;
-    known.begun = 0;
+    known.requests = known.receiving.size;
     if (known.otherBytesLeft < 0) this.#cut(session, 'frames');
   }
 
@@ -205,6 +212,8 @@ export class Connections {
   #cut(session: ServerHttp2Session, bound: ConnectionBound): void {
     if (!this.#sessions.delete(session)) return;
     this.options.onRefused(bound);
-    session.destroy(new Error(`bounded: ${bound}`), http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    // Never within an event of the session: nghttp2 may be reading from it, and would go on in freed memory.
+    const end = () => session.destroy(new Error(`bounded: ${bound}`), http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    setImmediate(end);
   }
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import http2 from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import test, { type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import grpc from '@grpc/grpc-js';
 import { type ConnectionBound, Connections } from '../../../services/lib/grpc/connections.js';
@@ -71,7 +73,7 @@ async function flood(address: string, { begin = NO_BYTES, frame: next, atOnce = 
   for (let sent = 0; !isClosed; sent += atOnce) {
     if (socket.writableLength < 1_000_000)
       socket.write(Buffer.concat(Array.from({ length: atOnce }, (_, index) => next(sent + index))));
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await setTimeout(1);
   }
 }
 
@@ -89,7 +91,7 @@ class GoodClient {
     while (!this.#isEnding) {
       await this.api.call('GetUnreadCount', {}, { user: 'op1' });
       this.answered += 1;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await setTimeout(5);
     }
   }
 
@@ -125,11 +127,11 @@ test('a connection that floods is ended and counted, and others are answered mea
   assert.ok(grown < 150, `${grown.toFixed()} MB more`);
 });
 
-/** A server of one method, bounded. */
+/** A server of one method that answers and one that does not, bounded. */
 async function bounded(
   t: TestContext,
-  options: { handshakeMs?: number; requestMs?: number; perAddressMax?: number },
-): Promise<{ open: () => Socket; refusals: ConnectionBound[] }> {
+  options: { handshakeMs?: number; requestMs?: number; perAddressMax?: number } = {},
+): Promise<{ address: string; open: () => Socket; refusals: ConnectionBound[]; held: () => number }> {
   const server = new grpc.Server();
   defer(t, () => server.forceShutdown());
   const asIs = (bytes: Buffer) => bytes;
@@ -140,7 +142,12 @@ async function bounded(
     responseDeserialize: asIs,
   };
   const Get = { path: '/one.Service/Get', requestStream: false, responseStream: false, ...method };
-  server.addService({ Get }, { Get: (_call: unknown, done: grpc.sendUnaryData<Buffer>) => done(null, NO_BYTES) });
+  const Hold = { ...Get, path: '/one.Service/Hold' };
+  let held = 0;
+  server.addService(
+    { Get, Hold },
+    { Get: (_call: unknown, done: grpc.sendUnaryData<Buffer>) => done(null, NO_BYTES), Hold: () => (held += 1) },
+  );
   const port = await promisify(server.bindAsync.bind(server))('127.0.0.1:0', grpc.ServerCredentials.createInsecure());
   const refusals: ConnectionBound[] = [];
   const connections = new Connections(server, {
@@ -157,7 +164,40 @@ async function bounded(
     defer(t, () => socket.destroy());
     return socket;
   };
-  return { open, refusals };
+  return { address: `127.0.0.1:${port}`, open, refusals, held: () => held };
+}
+
+const HELLO = Buffer.concat([PREFACE, frame(FRAME.SETTINGS, 0, 0), frame(FRAME.SETTINGS, FLAG.ACK, 0)]);
+const MESSAGE = Buffer.alloc(5);
+const HOLD = requestOf('/one.Service/Hold');
+
+/** The frames of so many calls. */
+function calls(count: number, framesOf: (stream: number) => readonly Buffer[]): Buffer {
+  return Buffer.concat(Array.from({ length: count }, (_, index) => framesOf(2 * index + 1)).flat());
+}
+
+const begun = (stream: number, flags: number, message: Buffer) => [
+  frame(FRAME.HEADERS, FLAG.END_HEADERS, stream, HOLD),
+  frame(FRAME.DATA, flags, stream, message),
+];
+/** After which each connection has been looked at, and no call is young. */
+const LOOKED_MS = 1100;
+const takenBack = (stream: number) => [frame(FRAME.RST_STREAM, 0, stream, CANCEL)];
+
+/** Waits until a PING is answered, and so all that was written before it has been read. */
+async function pong(socket: Socket): Promise<void> {
+  let heard = NO_BYTES;
+  const answered = new Promise<void>((resolve, reject) => {
+    socket.on('data', (chunk) => {
+      heard = Buffer.concat([heard, chunk]);
+      for (let at = 0; at + 9 <= heard.length; at += 9 + heard.readUIntBE(at, 3))
+        if (heard[at + 3] === FRAME.PING) resolve();
+    });
+    socket.once('close', () => reject(new Error('the connection was ended')));
+  });
+  socket.write(ping());
+  await answered;
+  socket.removeAllListeners('data');
 }
 
 const closed = (socket: Socket) => {
@@ -193,6 +233,46 @@ test('a call whose request does not come is ended, and its connection goes on', 
   const answered = once(socket, 'data');
   socket.write(ping());
   assert.equal(((await answered) as [Buffer])[0][3], FRAME.PING);
+});
+
+test('calls that are ended and taken back together, later than they began, end their connection alone', async (t) => {
+  const { open, refusals } = await bounded(t);
+  const [flooding, good] = [open(), open()];
+  good.write(HELLO);
+  flooding.write(Buffer.concat([HELLO, calls(1000, (stream) => begun(stream, 0, MESSAGE.subarray(1)))]));
+  await pong(flooding);
+  flooding.write(calls(1000, (stream) => [frame(FRAME.DATA, FLAG.END_STREAM, stream), ...takenBack(stream)]));
+  await closed(flooding);
+  await pong(good);
+  assert.deepEqual(refusals, ['resets']);
+});
+
+test('a burst of deadlines leaves its connection as it is', async (t) => {
+  const { open, refusals, held } = await bounded(t);
+  const socket = open();
+  socket.write(Buffer.concat([HELLO, calls(950, (stream) => begun(stream, FLAG.END_STREAM, MESSAGE))]));
+  await untilTrue(() => held() === 950, { what: 'all calls are at work' });
+  await setTimeout(LOOKED_MS);
+  socket.write(calls(950, takenBack));
+  await pong(socket);
+  assert.deepEqual(refusals, []);
+});
+
+test('large requests that begin before a look at their connection and end before the next are no flood', async (t) => {
+  const { address, refusals } = await bounded(t);
+  const session = http2.connect(`http://${address}`);
+  defer(t, () => session.destroy());
+  const message = Buffer.alloc(600_000);
+  message.writeUInt32BE(message.length - 5, 1);
+  const headers = { ':method': 'POST', ':path': '/one.Service/Get', 'content-type': 'application/grpc' };
+  const requests = Array.from({ length: 4 }, () => session.request(headers));
+  for (const request of requests) request.write(message.subarray(0, 1000));
+  await setTimeout(LOOKED_MS);
+  const answers = requests.map((request) => once(request.resume(), 'end'));
+  for (const request of requests) request.end(message.subarray(1000));
+  await Promise.all(answers);
+  await setTimeout(LOOKED_MS);
+  assert.deepEqual([refusals, session.destroyed], [[], false]);
 });
 
 test('connections of one address are bounded where it is asked for', async (t) => {
