@@ -37,11 +37,11 @@ export function turnsByInbox<H extends Handlers<H>>(handlers: H): H {
   });
 }
 
-/** The same handlers, of which each caller has so many running about one inbox as `running` allows. */
+/** The same handlers, of which each caller has so many running about one inbox as `running` allows its owner. */
 export function boundedByInbox<H extends Handlers<H>>(handlers: H, running: RunningCalls): H {
   return wrapped(handlers, (handler) => async (request, call) => {
     const owner = inboxOwner(call.identity, request.userId);
-    const leave = running.enter(`inbox of ${owner} by ${callerKey(call.identity)}`);
+    const leave = running.enter(`inbox of ${owner} by ${callerKey(call.identity)}`, 1, owner);
     try {
       return await handler(request, call);
     } finally {

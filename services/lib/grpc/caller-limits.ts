@@ -15,7 +15,15 @@ export interface Limits {
   readonly streams: number;
 }
 
-const FIELDS = ['requestsPerS', 'alertsPerS', 'recipientsPerS', 'calls', 'streams'] as const;
+/** The least that a file may give. */
+const LEAST: Readonly<Record<keyof Limits, number>> = {
+  requestsPerS: 0,
+  alertsPerS: 0,
+  recipientsPerS: 0,
+  calls: 1,
+  streams: 1,
+};
+const FIELDS = Object.keys(LEAST);
 const KINDS = { services: 'service', users: 'user' } as const;
 
 export const RATES = ['requests', 'alerts', 'recipients'] as const;
@@ -108,9 +116,11 @@ function readExceptions(json: unknown): Exceptions {
       if (!SUBJECT.test(subject)) throw new Error(`'${subject}' in ${plural} is no name of 1 to 128 printable ASCII`);
       const name = `${plural}.${subject}`;
       const own = fieldsOf(name, limits, FIELDS);
-      for (const [field, value] of Object.entries(own))
-        if (!Number.isSafeInteger(value) || (value as number) < 0)
-          throw new Error(`${name}.${field} must be a whole number from 0, not ${JSON.stringify(value)}`);
+      for (const [field, value] of Object.entries(own)) {
+        const least = LEAST[field as keyof Limits];
+        if (!Number.isSafeInteger(value) || (value as number) < least)
+          throw new Error(`${name}.${field} must be a whole number from ${least}, not ${JSON.stringify(value)}`);
+      }
       exceptions.set(`${KINDS[plural as keyof typeof KINDS]} ${subject}`, own);
     }
   }

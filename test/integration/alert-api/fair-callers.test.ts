@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { alertService } from '../../../services/alert-api/alert-service.js';
 import { CreateBatcher } from '../../../services/alert-api/create-batcher.js';
@@ -14,6 +16,7 @@ import { upsertUsers } from '../../../services/store/directory.js';
 import { RecipientResolver, StaffedRulesCache } from '../../../services/store/recipient-resolver.js';
 import { alertRequest, asReceived, newAlert } from '../../support/alerts.js';
 import { failureOf } from '../../support/api.js';
+import { temporaryFolder } from '../../support/cleanup.js';
 import { defer } from '../../support/defer.js';
 import { storeDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
@@ -261,7 +264,16 @@ test('of the large requests of one caller a few are at work; the others wait unr
 });
 
 test('calls of one caller, one user and about one inbox are bounded; others are served, and the refusals are counted', async (t) => {
-  const cluster = await startTestCluster(t, { ...PATIENT, CALLS_PER_CALLER_MAX: '4', CALLS_PER_USER_MAX: '2' });
+  const folder = temporaryFolder();
+  defer(t, folder.remove);
+  const file = join(folder.path, 'limits.json');
+  writeFileSync(file, '{ "users": { "op2": { "calls": 4 } } }');
+  const cluster = await startTestCluster(t, {
+    ...PATIENT,
+    CALLS_PER_CALLER_MAX: '4',
+    CALLS_PER_USER_MAX: '2',
+    CALLER_LIMITS_FILE: file,
+  });
   await storeDirectory(cluster.store.database);
   const role = await cluster.start('alert-api');
   const api = cluster.api(role);
@@ -292,12 +304,14 @@ test('calls of one caller, one user and about one inbox are bounded; others are 
   const many = [read('three', 'op1'), read('three', 'op1')];
   await untilRunning(2);
   assert.equal((await failureOf(read('three', 'op1'))).details.reason, 'TOO_MANY_CALLS');
-  const others = [api.call('MarkAllRead', {}, { user: 'op1' }), read('three', 'op2')];
-  await untilRunning(4);
+  const own = () => api.call('MarkAllRead', {}, { user: 'op2' });
+  const others = [api.call('MarkAllRead', {}, { user: 'op1' }), read('three', 'op2'), own(), own(), own(), own()];
+  await untilRunning(8);
+  assert.equal((await failureOf(own())).details.reason, 'TOO_MANY_CALLS');
   await releaseUsers();
   await Promise.all([...many, ...others]);
   assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_caller'), 2);
-  assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_user'), 1);
+  assert.equal(await sample(role.http, 'ssom_grpc_refused_total', 'calls_of_user'), 2);
 });
 
 test('one caller in a loop of lists, or one inbox, does not take the connections from the others', async (t) => {

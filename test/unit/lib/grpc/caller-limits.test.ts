@@ -62,9 +62,11 @@ test('what is wrong with the file is said with its name', async (t) => {
     ],
     [
       '{ "services": { "payments": { "calls": -1 } } }',
-      /services\.payments\.calls must be a whole number from 0, not -1/,
+      /services\.payments\.calls must be a whole number from 1, not -1/,
     ],
-    ['{ "services": { "payments": { "calls": "7" } } }', /must be a whole number from 0, not "7"/],
+    ['{ "users": { "op01": { "streams": 0 } } }', /users\.op01\.streams must be a whole number from 1, not 0/],
+    ['{ "users": { "op01": { "alertsPerS": -1 } } }', /must be a whole number from 0, not -1/],
+    ['{ "services": { "payments": { "calls": "7" } } }', /must be a whole number from 1, not "7"/],
     ['{ "users": { "a\\n": {} } }', /is no name of 1 to 128 printable ASCII/],
     ['{ "services": 7 }', /services is no JSON object/],
   ];
