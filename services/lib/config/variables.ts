@@ -850,7 +850,7 @@ export const variables = {
   ),
   streamsPerCallerMax: integer(
     'STREAMS_PER_CALLER_MAX',
-    10_000,
+    20_000,
     [1, 1_000_000],
     'Streams that one caller holds at one gateway, whoever they are for; one more gets RESOURCE_EXHAUSTED.',
   ),
