@@ -1,5 +1,5 @@
 import { AlertError } from '../../domain/errors.js';
-import type { ClientCertificate } from '../grpc/client-certificate.js';
+import { type ClientCertificate, DNS_NAME, URI_NAME } from '../grpc/client-certificate.js';
 import { type Identity, SUBJECT } from '../grpc/identity.js';
 import type { Logger } from '../logging.js';
 import { wallClock } from '../wall-clock.js';
@@ -56,11 +56,12 @@ function readServices(json: unknown, known: readonly string[]): Services {
   return new Map(lines.map(([name, line]) => [nameOf(name), readService(name, line, known)]));
 }
 
-/** Compared as a whole. Of a DNS name the case does not count. */
+/** Compared as a whole, with names of its kind: what begins with a scheme is a URI. Of a DNS name the case does not count. */
 function nameOf(name: string): string {
-  if (!/^[\x21-\x7e]{1,2048}$/.test(name) || /[",*]/.test(name))
-    throw new Error(`'${name}' is no URI and no DNS name; each is compared as a whole, so there are no wildcards`);
-  return name.includes('://') ? name : name.toLowerCase();
+  const isPlain = /^[\x21-\x7e]{1,2048}$/.test(name) && !/[",*]/.test(name);
+  if (isPlain && URI_NAME.test(name)) return name;
+  if (isPlain && DNS_NAME.test(name)) return name.toLowerCase();
+  throw new Error(`'${name}' is no URI and no DNS name; each is compared as a whole, so there are no wildcards`);
 }
 
 function readService(name: string, line: unknown, known: readonly string[]): Service {

@@ -4,7 +4,7 @@ import { streamOf } from './reset-call.js';
 
 /** What a client has shown of itself in TLS, by an authority that we trust. */
 export interface ClientCertificate {
-  /** Its alternative names: URIs as they are, such as spiffe://ssom/payments, then DNS names. */
+  /** Its alternative names: URIs as they are, such as spiffe://ssom/payments, then DNS names, which have no colon. */
   readonly names: readonly string[];
   /** In milliseconds since 1970. */
   readonly expiresAt: number;
@@ -25,11 +25,15 @@ export function certificateOf(call: ServerInterceptingCallInterface): ClientCert
   return certificate;
 }
 
+/** What the names of each kind look like. None is of both, or one could pass for the other. */
+export const URI_NAME = /^[a-z][a-z0-9+.-]*:/i;
+export const DNS_NAME = /^[a-z0-9_.-]+$/i;
+
 const NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
 
 /**
  * Of Node's list of names, which puts those in quotes that could pass for several (CVE-2021-44532): nobody is known by
- * such a one, nor by anything of a list that reads otherwise.
+ * such a one, nor by one in the form of another kind, nor by anything of a list that reads otherwise.
  */
 export function alternativeNames(text = ''): string[] {
   const found: { kind: string; name: string }[] = [];
@@ -39,6 +43,7 @@ export function alternativeNames(text = ''): string[] {
     if (kind === undefined) return [];
     if (!name!.startsWith('"')) found.push({ kind, name: name! });
   }
-  const ofKind = (wanted: string) => found.filter(({ kind }) => kind === wanted).map(({ name }) => name);
-  return [...ofKind('URI'), ...ofKind('DNS').map((name) => name.toLowerCase())];
+  const ofKind = (wanted: string, form: RegExp) =>
+    found.filter(({ kind, name }) => kind === wanted && form.test(name)).map(({ name }) => name);
+  return [...ofKind('URI', URI_NAME), ...ofKind('DNS', DNS_NAME).map((name) => name.toLowerCase())];
 }

@@ -57,6 +57,7 @@ test('what is wrong with the file is said with its name', async (t) => {
     ['{', /services\.json: /],
     [[], /services\.json: it is no JSON object/],
     [{ 'spiffe://ssom/*': payments }, /there are no wildcards/],
+    [{ '1a:b': payments }, /is no URI and no DNS name/],
     [{ 'a b': payments }, /is no URI and no DNS name/],
     [{ a: { service: '', scopes: [] } }, /a\.service must be 1 to 128 printable/],
     [{ a: { service: 'x' } }, /a\.scopes must be a list/],
@@ -64,6 +65,20 @@ test('what is wrong with the file is said with its name', async (t) => {
     [{ a: { service: 'x', scopes: [], role: 1 } }, /a has the field 'role'; there are service, scopes/],
   ];
   for (const [contents, message] of wrong) await assert.rejects(identities(t, contents), message);
+});
+
+test('a name counts for its kind alone, and of a URI every letter does', async (t) => {
+  const known = await identities(t, {
+    'spiffe://ssom/payments': payments,
+    'billing.internal': { service: 'billing', scopes: [] },
+    'urn:Foo': { service: 'foo', scopes: [] },
+  });
+  const serviceOf = (text: string) => known.identityOf({ names: alternativeNames(text), expiresAt: LATER }).subject;
+  for (const text of ['DNS:spiffe://ssom/payments', 'URI:billing.internal', 'DNS:urn:Foo', 'URI:urn:foo'])
+    assert.throws(() => serviceOf(text), { reason: 'CERTIFICATE_UNKNOWN' }, text);
+  assert.equal(serviceOf('URI:spiffe://ssom/payments'), 'payments');
+  assert.equal(serviceOf('DNS:Billing.Internal'), 'billing');
+  assert.equal(serviceOf('URI:urn:Foo'), 'foo');
 });
 
 test('names that could pass for several are nobody’s', () => {
