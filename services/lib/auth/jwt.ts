@@ -8,7 +8,7 @@ import { SharedRoom } from '../shared-room.js';
 import { Turns } from '../turns.js';
 import { wallClock } from '../wall-clock.js';
 import { claimOf, isService, type ServiceRule } from './claims.js';
-import { KeySet, KeysUnavailable } from './key-set.js';
+import { type FoundKey, KeySet, KeysUnavailable } from './key-set.js';
 
 export interface JwtOptions {
   /** A file, or an http(s) URL. */
@@ -36,15 +36,29 @@ const SKEW_S = 30;
 const LENGTH_MAX = 16_384;
 /** Verified tokens, by their hash: some 300 bytes each. */
 const KEPT_MAX = 20_000;
-/** Signatures that are checked at once: libuv has four threads. */
-const AT_ONCE = 8;
+/**
+ * Signatures that are checked at once. Beside 2000 forged ES256 tokens that are always there, a good one of another
+ * address takes 1 to 3 ms on two busy cores (median); with 8 it takes 3 to 10, with 2 no less than with 4.
+ */
+const AT_ONCE = 4;
 /** Tokens that are being verified; one address has at most as much of it as stays free, so half of it alone. */
 export const VERIFYING_MAX = 20_000;
+/** Tokens of unknown keys that wait for the source of the keys, up to 5 s, beside those; shared in the same way. */
+const ASKING_MAX = 2000;
 const RETRY_MS = 500;
 
 interface Kept {
   readonly identity: Identity;
   readonly generation: number;
+}
+
+/** Where a token came from. */
+interface Origin {
+  /** Its address; the connection, where a token was good on it. */
+  readonly caller: string;
+  readonly peer: string;
+  /** Gives back the room that it has; to be called once. */
+  leave: () => void;
 }
 
 /** Whom a signed token (JWT, RFC 7519 and 9068) speaks for. */
@@ -54,7 +68,10 @@ export class JwtVerifier {
   /** By the token's hash: calls that bring the same one share its verification. */
   readonly #verifying = new Map<string, Promise<Identity>>();
   readonly #room = new SharedRoom(VERIFYING_MAX);
+  readonly #asking = new SharedRoom(ASKING_MAX);
   readonly #turns = new Turns(AT_ONCE);
+  /** Within an address, by connection: as many go on to the turns of addresses. */
+  readonly #turnsOfAddress = new Turns(AT_ONCE);
   /** Connections on which a token was good: they have turns of their own. */
   readonly #proven = new LRUCache<string, true>({ max: KEPT_MAX });
 
@@ -66,8 +83,8 @@ export class JwtVerifier {
   }
 
   /**
-   * @param peer the address and port that it came from. Those of one address take turns as one, so that it helps
-   * nobody to open a thousand connections, but for those on which a token was good
+   * @param peer the address and port that it came from. Addresses take turns, and within one its connections, so that it
+   * helps nobody to open a thousand; those on which a token was good have turns as if they were addresses
    * @returns at once for a token that was verified before
    * @throws AlertError UNAUTHENTICATED saying what is wrong with the token, UNAVAILABLE while there are no keys,
    * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if the caller has too many verified at once
@@ -90,15 +107,8 @@ export class JwtVerifier {
 
   #begin(token: string, hash: string, peer: string): Promise<Identity> {
     const caller = this.#proven.has(peer) ? peer : peer.replace(/:\d+$/, '');
-    if (this.#room.isFullFor(caller)) {
-      const message = `${this.#room.takenBy(caller)} tokens of this address are being verified; try again later`;
-      throw new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_TOKENS', message, { retryAfterMs: RETRY_MS });
-    }
-    const leave = this.#room.take(caller, 1);
-    const verifying = this.#check(token, hash, caller).finally(() => {
-      leave();
-      this.#verifying.delete(hash);
-    });
+    const leave = enter(this.#room, caller);
+    const verifying = this.#check(token, hash, { caller, peer, leave }).finally(() => this.#verifying.delete(hash));
     verifying.then(
       () => this.#proven.set(peer, true),
       () => this.#proven.delete(peer),
@@ -107,13 +117,11 @@ export class JwtVerifier {
     return verifying;
   }
 
-  async #check(token: string, hash: string, caller: string): Promise<Identity> {
+  async #check(token: string, hash: string, from: Origin): Promise<Identity> {
     const { issuers, audiences } = this.options;
     try {
-      // Before the turn: who names a key that nobody knows has to wait for its source, and holds up nobody else.
-      const { key, generation } = await this.keys.find(headerOf(token));
-      // What others wait for as well is not given up when one of them has gone: there is no signal.
-      const { payload } = await this.#turns.run('', caller, undefined, () =>
+      const { key, generation } = await this.#keyOf(headerOf(token), from);
+      const { payload } = await this.#inTurn(from, () =>
         jwtVerify(token, key, {
           issuer: [...issuers],
           audience: [...audiences],
@@ -129,7 +137,24 @@ export class JwtVerifier {
       return identity;
     } catch (error) {
       throw told(error as Error);
+    } finally {
+      from.leave();
     }
+  }
+
+  /** Before the turn, and in other room: who names a key that nobody knows waits for its source, and holds up nobody. */
+  async #keyOf(header: JWSHeaderParameters, from: Origin): Promise<FoundKey> {
+    const known = await this.keys.known(header);
+    if (known !== undefined) return known;
+    const leave = enter(this.#asking, from.caller);
+    from.leave();
+    from.leave = leave;
+    return this.keys.find(header);
+  }
+
+  /** What others wait for as well is not given up when one of them has gone: there is no signal. */
+  #inTurn<T>({ caller, peer }: Origin, work: () => Promise<T>): Promise<T> {
+    return this.#turnsOfAddress.run(caller, peer, undefined, () => this.#turns.run('', caller, undefined, work));
   }
 
   #identityOf(claims: JWTPayload): Identity {
@@ -148,6 +173,13 @@ export class JwtVerifier {
       expiresAt: (claims.exp! + SKEW_S) * 1000,
     };
   }
+}
+
+/** @returns leaves the room; to be called once @throws AlertError if the caller has as much of it as is left */
+function enter(room: SharedRoom, caller: string): () => void {
+  if (!room.isFullFor(caller)) return room.take(caller, 1);
+  const message = `${room.takenBy(caller)} tokens of this address are being verified; try again later`;
+  throw new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_TOKENS', message, { retryAfterMs: RETRY_MS });
 }
 
 /** Without a look at its signature: of our own token. */

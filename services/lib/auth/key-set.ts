@@ -80,6 +80,17 @@ export class KeySet {
     if (this.#find === undefined) await this.#ask();
   }
 
+  /** The key that a token says it is signed with, if it is here; nobody is asked. @throws JWKSMultipleMatchingKeys */
+  async known(header: JWSHeaderParameters): Promise<FoundKey | undefined> {
+    if (this.#find === undefined) return undefined;
+    try {
+      return await this.#look(header);
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey) return undefined;
+      throw error;
+    }
+  }
+
   /**
    * The key that a token says it is signed with. Whoever names an unknown one waits for the source's answer.
    * @throws KeysUnavailable; jose's JWKSNoMatchingKey and JWKSMultipleMatchingKeys

@@ -210,14 +210,12 @@ test('a key that is withdrawn counts no more, also where nobody comes with anoth
 });
 
 test('an address that has many tokens verified is told to come later, and others are served meanwhile', async (t) => {
-  const { key, keys, verifying } = await published(t);
+  const { key, verifying } = await published(t);
   const proven = '10.0.0.1:5000';
   await verifying.raw(await token(key, 'op01', 'inbox'), proven);
-  // The source hangs, so that whoever names an unknown key waits.
-  keys.answer = undefined;
-  t.mock.method(performance, 'now', laterBy(60_000));
+  const [good, other] = await Promise.all([token(key, 'op02', 'inbox'), token(key, 'op03', 'inbox')]);
   const body = part({ iss: ISSUER });
-  const head = part({ alg: 'ES256', kid: 'another' });
+  const head = part({ alg: 'ES256', kid: 'k1' });
   const flood: Promise<unknown>[] = [];
   let refused = 0;
   for (let count = 0; count < 12_000; count += 1) {
@@ -231,10 +229,48 @@ test('an address that has many tokens verified is told to come later, and others
     }
   }
   assert.equal(refused, 2000, 'it has half of the room');
-  const good = await token(key, 'op02', 'inbox');
   assert.throws(() => verifying.raw(good, '10.0.0.1:6000'), { reason: 'TOO_MANY_TOKENS' });
   assert.equal((await verifying.raw(good, proven)).subject, 'op02', 'a connection on which a token was good');
-  assert.equal((await verifying.raw(await token(key, 'op03', 'inbox'), '10.0.0.2:6000')).subject, 'op03');
+  assert.equal((await verifying.raw(other, '10.0.0.2:6000')).subject, 'op03');
+  await Promise.all(flood);
+});
+
+test('who names unknown keys locks nobody of the same address out, and waits in a room of their own', async (t) => {
+  const { key, keys, verifying } = await published(t);
+  await verifying.of(await token(key, 'op01', 'inbox'));
+  // The source hangs, so that whoever names an unknown key waits.
+  keys.answer = undefined;
+  t.mock.method(performance, 'now', laterBy(60_000));
+  const head = part({ alg: 'ES256', kid: 'another' });
+  const reasons: Promise<string>[] = [];
+  for (let count = 0; count < 12_000; count += 1) {
+    const answer = verifying.raw(`${head}.${part({ iss: ISSUER })}.${count}`, `10.0.0.1:${10_000 + count}`);
+    reasons.push(Promise.resolve(answer).then(String, ({ reason }: { reason: string }) => reason));
+    if (count % 1000 === 0) await new Promise(setImmediate);
+  }
+  await new Promise(setImmediate);
+  assert.equal((await verifying.raw(await token(key, 'op02', 'inbox'), '10.0.0.1:6000')).subject, 'op02');
+  const all = await Promise.all(reasons);
+  assert.deepEqual(
+    [all.filter((reason) => reason === 'TOO_MANY_TOKENS').length, new Set(all)],
+    [11_000, new Set(['TOKEN_SIGNATURE', 'TOO_MANY_TOKENS'])],
+  );
+});
+
+test('a connection waits for one token of each other connection of its address, not for all of them', async (t) => {
+  const { key, verifying } = await published(t);
+  await verifying.raw(await token(key, 'op01', 'inbox'), '10.0.0.9:1');
+  const good = await token(key, 'op02', 'inbox');
+  const head = part({ alg: 'ES256', kid: 'k1' });
+  let done = 0;
+  const flood = Array.from({ length: 5000 }, async (_, count) => {
+    await Promise.resolve(verifying.raw(`${head}.${part({ iss: ISSUER })}.${count}`, '10.0.0.1:1')).catch(
+      () => undefined,
+    );
+    done += 1;
+  });
+  assert.equal((await verifying.raw(good, '10.0.0.1:2')).subject, 'op02');
+  assert.ok(done < 500, `${done} of the other connection came first`);
   await Promise.all(flood);
 });
 
