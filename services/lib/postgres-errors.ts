@@ -64,7 +64,7 @@ const STATES: Readonly<Record<string, Judgement>> = {
   '25006': ['outage', 'the server became read-only: another one is the primary now, or will be'],
   '25P03': ['outage', 'the server ended our connection, since we were silent in a transaction'],
   '25P04': ['contention', 'the transaction took too long (transaction_timeout)'],
-  '42501': ['outage', 'we lack a right, which somebody must grant'],
+  '42501': ['outage', 'we lack a right, which somebody must grant; the breaker does not hear of it'],
   '42P01': ['outage', 'the tables are not made yet'],
   '42703': ['outage', 'a column is not made yet: a role runs before the migration'],
   '53400': ['contention', 'a limit for one statement, of its temporary files say: others go on'],

@@ -3,7 +3,16 @@ import type pg from 'pg';
 import { Breaker, type BreakerState } from './breaker.js';
 import type { Logger } from './logging.js';
 import { cancelStatement } from './postgres-cancel.js';
-import { CALL_ENDED, isConflict, isContention, isOutage, POOL_FULL, POSTGRESQL } from './postgres-errors.js';
+import {
+  CALL_ENDED,
+  INSUFFICIENT_PRIVILEGE,
+  isConflict,
+  isContention,
+  isOutage,
+  POOL_FULL,
+  POSTGRESQL,
+  sqlState,
+} from './postgres-errors.js';
 import { DatabaseEnding, isReadOnly, type PoolConfig, PostgresPools, type Row, type Work } from './postgres-pools.js';
 import { observe, requireFewBindings, type Statement, type StatementObserver } from './postgres-statement.js';
 import { backoffMs, wait } from './retry.js';
@@ -314,9 +323,9 @@ export class Database implements Queryable {
   }
 }
 
-/** What the breaker hears of: that this process ends says nothing of the server. */
+/** What the breaker hears of: that this process ends, or lacks a right to one table, says nothing of the server. */
 function isOutageOfServer(error: unknown): boolean {
-  return isOutage(error) && !(error instanceof DatabaseEnding);
+  return isOutage(error) && !(error instanceof DatabaseEnding) && sqlState(error) !== INSUFFICIENT_PRIVILEGE;
 }
 
 /** @throws `reason` when the signal aborts; the promise itself goes on */

@@ -68,6 +68,9 @@ export interface RuntimeOptions {
 export type RuntimeParts<Name extends keyof Runtime> = Pick<Runtime, Name>;
 
 const PROBE_INTERVAL_MS = 2000;
+/** Whether the account of who did what can be written. */
+const ACCOUNT = 'account';
+const GRANTS_INTERVAL_MS = 10_000;
 
 /**
  * What every role stands on: logger, telemetry, database, Kafka and the two servers. It is made without waiting for
@@ -183,7 +186,7 @@ export class Runtime {
       backends,
       { tracing, metrics, limits, certificates },
       logger,
-      new Set(optional),
+      new Set([...(optional ?? []), ACCOUNT]),
       roles,
       wrapProducer,
     );
@@ -264,11 +267,20 @@ export class Runtime {
         await this.database.probe();
         if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
         await this.database.query({ text: 'SELECT epoch FROM service_state' });
-        await requireGrants(this.database, this.role);
+        await requireGrants(this.database, this.role, 'alerts');
       }),
     );
+    this.#watchGrants(where, signal);
     this.#readiness.watch('postgresql', where, PROBE_INTERVAL_MS, signal, () =>
       sayingRefusal(() => withTimeout(this.database.probe(), PROBE_INTERVAL_MS * 2, 'PostgreSQL')),
+    );
+  }
+
+  /** What the account of who did what lacks shows, is logged once, and holds nothing up. */
+  #watchGrants(where: string, signal: AbortSignal): void {
+    this.#readiness.show(ACCOUNT, true, where);
+    this.#readiness.watch(ACCOUNT, where, GRANTS_INTERVAL_MS, signal, () =>
+      sayingRefusal(() => requireGrants(this.database, this.role, 'aside')),
     );
   }
 

@@ -1,6 +1,6 @@
 import type { Connection, Database, Queryable, Row } from '../lib/postgres.js';
 import { INSUFFICIENT_PRIVILEGE } from '../lib/postgres-errors.js';
-import { DATABASE_USERS, type DatabaseUser, grants, OWNER } from './grants.js';
+import { ASIDE, DATABASE_USERS, type DatabaseUser, FUNCTIONS, grantLines, grants, OWNER } from './grants.js';
 
 /*
  * The users of grants.ts in a database: `usersSql` makes them, which takes an administrator of PostgreSQL; `setGrants`
@@ -25,7 +25,7 @@ const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * SQL that makes the users without passwords, keeps everybody else out of the database and its schema, and makes one of
- * them the owner of the schema's tables. Doing it again changes nothing.
+ * them the owner of our tables, sequences and functions. Doing it again changes nothing.
  */
 export function usersSql(prefix: string): string {
   const owner = userName(prefix, OWNER);
@@ -35,6 +35,7 @@ export function usersSql(prefix: string): string {
       `  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ${literal(user)}) THEN CREATE ROLE ${quoted(user)} LOGIN; END IF;`,
   );
   const all = users.map(quoted).join(', ');
+  const objects = grantLines().map(({ object }) => literal(object));
   return `DO $$
 DECLARE object record;
 BEGIN
@@ -48,22 +49,30 @@ ${make.join('\n')}
   EXECUTE format('GRANT CREATE ON SCHEMA %I TO ${quoted(owner)}', current_schema());
   FOR object IN
     SELECT oid::regclass AS name FROM pg_class c
-    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'S', 'v', 'm')
+    WHERE relnamespace = current_schema()::regnamespace AND relname IN (${objects.join(', ')})
       AND relowner <> ${literal(owner)}::regrole
       -- The sequence of a column goes with its table.
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND c.relkind = 'S' AND d.deptype IN ('a', 'i'))
   LOOP
     EXECUTE format('ALTER TABLE %s OWNER TO ${quoted(owner)}', object.name);
   END LOOP;
+  FOR object IN
+    SELECT oid::regprocedure AS name FROM pg_proc
+    WHERE pronamespace = current_schema()::regnamespace AND proname IN (${FUNCTIONS.map(literal).join(', ')})
+      AND proowner <> ${literal(owner)}::regrole
+  LOOP
+    EXECUTE format('ALTER FUNCTION %s OWNER TO ${quoted(owner)}', object.name);
+  END LOOP;
 END $$;`;
 }
 
 /**
  * @param role of which everything is asked for that it may ever need
+ * @param part alerts: what their way needs; aside: the rest
  * @throws Error with the code of a refusal, if the user of these connections lacks any of it
  */
-export async function requireGrants(database: Queryable, role: string): Promise<void> {
-  const needed = grants().filter(({ user }) => user === role);
+export async function requireGrants(database: Queryable, role: string, part: 'alerts' | 'aside'): Promise<void> {
+  const needed = grants().filter(({ user, object }) => user === role && ASIDE.has(object) === (part === 'aside'));
   const { rows } = await database.query<{ user: string; lacks: string | null }>({
     text: `
       SELECT current_user AS user, string_agg(DISTINCT privilege || ' on ' || object, ', ') FILTER (WHERE NOT CASE

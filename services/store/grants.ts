@@ -19,6 +19,11 @@ const OWN_ALERTS = 'alert_id, caller, request_id, created_at';
 const CONTENT = 'kind, app_name, level, title, message, labels, source_id, occurred_at';
 const RECONCILED = 'completed_at, reconcile_at, reconcile_attempts';
 
+/** What remembering a dead letter sets, keeping its bytes until its topic takes it, and making room for another one. */
+const KEEPING =
+  'offset, alert_id, user_id, reason, place, record_key, record_value, record_headers, waits_for, due_at, attempts, ' +
+  'purged, created_at';
+
 /** By table: what GRANT says. `FOR UPDATE` needs UPDATE of a column, `ON CONFLICT DO UPDATE` needs SELECT as well. */
 const TABLES: Readonly<Record<string, Line>> = {
   service_state: {
@@ -72,16 +77,16 @@ const TABLES: Readonly<Record<string, Line>> = {
     reader: 'SELECT',
   },
   dead_letters: {
-    'alert-api': 'SELECT, INSERT, UPDATE',
+    'alert-api': 'SELECT, INSERT, UPDATE (reason, place, purged, record_headers)',
     fanout: 'SELECT, INSERT, UPDATE, DELETE',
-    delivery: 'SELECT, INSERT, UPDATE',
-    push: 'SELECT, INSERT, UPDATE',
+    delivery: `SELECT, INSERT, UPDATE (${KEEPING})`,
+    push: `SELECT, INSERT, UPDATE (${KEEPING})`,
     operator: 'SELECT, UPDATE (purged), DELETE',
     reader: 'SELECT',
   },
   devices: {
     'alert-api': 'SELECT, INSERT, UPDATE, DELETE',
-    push: 'SELECT, UPDATE, DELETE',
+    push: 'SELECT, UPDATE (refusals, refusals_in_row, own_refusals_in_row, refused_since, waits_until), DELETE',
     // All but the tokens, with which anybody who has our FCM credentials writes on people's phones.
     reader:
       'SELECT (device_id, user_id, platform, app_version, locale, registered_at, refreshed_at, refusals, refused_since, ' +
@@ -91,7 +96,7 @@ const TABLES: Readonly<Record<string, Line>> = {
   push_deliveries: {
     'alert-api': 'SELECT',
     fanout: 'SELECT (alert_id), DELETE',
-    push: 'SELECT, INSERT, UPDATE',
+    push: 'SELECT, INSERT, UPDATE (state, due_at, attempts, strikes, level, dismiss, sent_at, message_name, error)',
     reader: 'SELECT',
   },
   stream_presence: { 'stream-gateway': 'SELECT, INSERT, DELETE', push: 'SELECT', reader: 'SELECT' },
@@ -121,6 +126,12 @@ const SEQUENCES: Readonly<Record<string, Line>> = {
   schema_migrations_id_seq: {},
   schema_migrations_lock_index_seq: {},
 };
+
+/** What triggers call; who may write the table needs no right to them. */
+export const FUNCTIONS = ['number_audit_entry', 'refuse_audit_change'] as const;
+
+/** The account of who did what: alerts go their way without it. */
+export const ASIDE: ReadonlySet<string> = new Set(['audit_log', 'audit_seals', 'audit_chain', 'audit_entry_ids']);
 
 const ROLE_USERS = ['alert-api', 'fanout', 'delivery', 'push', 'stream-gateway'] as const satisfies RoleName[];
 export const DATABASE_USERS: readonly DatabaseUser[] = [...ROLE_USERS, 'standalone', 'operator', 'reader'];

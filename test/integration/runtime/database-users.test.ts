@@ -132,6 +132,7 @@ test('who administers PostgreSQL without being a superuser makes the users, and 
   const dba = Object.assign(new URL(url), { username: 'dba', password: 'dba' }).href;
   // What a role made itself, as before there were users.
   await migrate(dba, silentLogger());
+  await sql('CREATE TABLE of_others ()');
   const run = async (databaseUrl: string, ...args: string[]) => {
     const context = fakeContext({ environment: { DATABASE_URL: databaseUrl } });
     return { code: await main(args, context), out: context.out(), err: context.err() };
@@ -152,6 +153,12 @@ test('who administers PostgreSQL without being a superuser makes the users, and 
   await sql(`ALTER ROLE b_migrate PASSWORD 'm'`);
   const owner = Object.assign(new URL(url), { username: 'b_migrate', password: 'm' }).href;
   assert.deepEqual(await migrate(owner, silentLogger()), []);
+  const left = await sql(`
+    SELECT oid::regclass::text AS name FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S') AND relowner <> 'b_migrate'::regrole
+    UNION ALL SELECT proname FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace AND proowner <> 'b_migrate'::regrole`);
+  assert.deepEqual(left, [{ name: 'of_others' }], 'all of ours, functions as well, and nothing else');
   const set = await run(owner, 'database', 'grants', '--user-prefix', 'b_');
   assert.equal(set.code, 0, set.err);
   assert.match(set.out, /^GRANT SELECT, .*ON TABLE "service_state" TO "b_alert_api";$/m);
@@ -198,4 +205,27 @@ test('a right that is missing is named at the start and while it runs, is no rec
   await grant();
   await untilTrue(() => has(second), { what: 'the second alert' });
   assert.deepEqual(await sql('SELECT * FROM dead_letters'), []);
+});
+
+test('without rights to the account of who did what a role starts, names them, and serves', async (t) => {
+  const cluster = await startTestCluster(t);
+  const { sql } = cluster.store;
+  await sql('REVOKE INSERT ON audit_log FROM ssom_alert_api');
+  await sql('REVOKE USAGE ON SEQUENCE audit_entry_ids FROM ssom_alert_api');
+  const role = await cluster.start('alert-api');
+  const checked = async () => {
+    const response = await fetch(`http://${role.http}/readyz`);
+    const { checks } = (await response.json()) as { checks: Record<string, { ok: boolean; reason: string }> };
+    return { status: response.status, ...checks['account'] };
+  };
+  const lacks = /ssom_alert_api lacks .*INSERT on audit_log, USAGE on audit_entry_ids.*database grants/;
+  await untilTrue(async () => lacks.test((await checked()).reason ?? ''), { what: 'what it lacks' });
+  assert.equal((await checked()).status, 200);
+  assert.match(role.logged(), lacks);
+  // However often it is refused there: the breaker opens at five failures.
+  const { database } = role.runtime;
+  const write = () => database.query({ text: 'INSERT INTO audit_log DEFAULT VALUES' });
+  for (let attempt = 0; attempt < 10; attempt += 1) await assert.rejects(write(), { code: '42501' });
+  const alert = await cluster.api(role).call('CreateAlert', alertRequest());
+  assert.ok(alert.alert!.alertId > 0);
 });
