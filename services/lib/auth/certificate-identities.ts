@@ -56,7 +56,7 @@ function readServices(json: unknown, known: readonly string[]): Services {
   return new Map(lines.map(([name, line]) => [nameOf(name), readService(name, line, known)]));
 }
 
-/** Compared as a whole, with names of its kind: what begins with a scheme is a URI. Of a DNS name the case does not count. */
+/** Compared as a whole, with names of its kind: a URI begins with a scheme. Of a DNS name the case does not count. */
 function nameOf(name: string): string {
   const isPlain = /^[\x21-\x7e]{1,2048}$/.test(name) && !/[",*]/.test(name);
   if (isPlain && URI_NAME.test(name)) return name;

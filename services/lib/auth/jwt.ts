@@ -83,8 +83,8 @@ export class JwtVerifier {
   }
 
   /**
-   * @param peer the address and port that it came from. Addresses take turns, and within one its connections, so that it
-   * helps nobody to open a thousand; those on which a token was good have turns as if they were addresses
+   * @param peer the address and port that it came from. Addresses take turns, and within one its connections, so that
+   * it helps nobody to open a thousand; those on which a token was good have turns as if they were addresses
    * @returns at once for a token that was verified before
    * @throws AlertError UNAUTHENTICATED saying what is wrong with the token, UNAVAILABLE while there are no keys,
    * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if the caller has too many verified at once
@@ -142,7 +142,7 @@ export class JwtVerifier {
     }
   }
 
-  /** Before the turn, and in other room: who names a key that nobody knows waits for its source, and holds up nobody. */
+  /** Before the turn, in other room: who names a key that nobody knows waits for its source, and holds up nobody. */
   async #keyOf(header: JWSHeaderParameters, from: Origin): Promise<FoundKey> {
     const known = await this.keys.known(header);
     if (known !== undefined) return known;
