@@ -65,7 +65,7 @@ export function createAlertApi(runtime: Runtime): Service {
       refusal: () => database.breaker.refusal,
     },
   );
-  const reads = new AdminReads(runtime);
+  const reads = new AdminReads(runtime, 'reads_alert_api');
   const inbox = inboxService({ metrics, logger, tracing, publishing: () => publishing, reads });
   const { ListInbox, MarkRead, MarkUnread, DeleteFromInbox } = inbox;
   // MarkAllRead has a queue of its own, in which a run may take minutes; GetUnreadCount reads one row.

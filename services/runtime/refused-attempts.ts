@@ -1,6 +1,6 @@
 import type { AuditActor, AuditEntry } from '../domain/audit.js';
 import type { AlertError } from '../domain/errors.js';
-import { type RefusedCall, saidBy } from '../lib/grpc/call-origin.js';
+import { addressOf, type RefusedCall, saidBy } from '../lib/grpc/call-origin.js';
 import type { Logger } from '../lib/logging.js';
 import type { Database } from '../lib/postgres.js';
 import { withTimeout } from '../lib/retry.js';
@@ -151,9 +151,4 @@ export class RefusedAttempts {
 function toEntry({ actor, method, reason, attempts, since, until }: Group): AuditEntry {
   const details = { attempts, since: new Date(since).toISOString(), until: new Date(until).toISOString() };
   return { actor, action: 'call.refused', object: method, outcome: 'refused', reason, details };
-}
-
-/** An address without its port: `10.0.0.7` of `10.0.0.7:50123` and `::1` of `[::1]:50123`. */
-function addressOf(peer: string): string {
-  return /^\[?(.+?)\]?:\d+$/.exec(peer)?.[1] ?? peer;
 }

@@ -23,7 +23,7 @@ export function createStreamGateway(runtime: Runtime): Service {
   );
   metrics.queue('stream_openings', () => openings.waiting, config.streamsMax);
   metrics.gauge('ssom.presence.waiting', 'Users whose coming or going is still to be written.', () => presence.waiting);
-  const reads = new AdminReads(runtime);
+  const reads = new AdminReads(runtime, 'reads_stream_gateway');
   const definition = api.AlertStreamService.service;
   // Responses are serialised by the stream itself, around alerts that were serialised once for everybody.
   const passThrough = { StreamAlerts: { ...definition.StreamAlerts, responseSerialize: (bytes: Buffer) => bytes } };

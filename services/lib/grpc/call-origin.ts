@@ -39,3 +39,8 @@ export function callersTraceparent(metadata: Metadata): string | undefined {
   const values = metadata.get(TRACEPARENT);
   return values.length === 1 ? validTraceparent(values[0]!.toString()) : undefined;
 }
+
+/** An address without its port: `10.0.0.7` of `10.0.0.7:50123` and `::1` of `[::1]:50123`. */
+export function addressOf(peer: string): string {
+  return /^\[?(.+?)\]?:\d+$/.exec(peer)?.[1] ?? peer;
+}

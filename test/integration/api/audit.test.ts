@@ -4,7 +4,9 @@ import type { AuditAction } from '../../../services/domain/audit.js';
 import { AlertError } from '../../../services/domain/errors.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import type { Database } from '../../../services/lib/postgres.js';
+import type { CallContext } from '../../../services/lib/grpc/call-context.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
+import { AdminReads } from '../../../services/runtime/admin-reads.js';
 import { ENTRIES_PER_MINUTE, GROUPS_MAX, RefusedAttempts } from '../../../services/runtime/refused-attempts.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
 import type { StoredEntry } from '../../../services/store/audit.js';
@@ -173,6 +175,41 @@ test('what admins read is accounted for once a minute, before the answer, or is 
       ['payments', 'op2'],
       ['others', 'op1'],
     ],
+  );
+});
+
+const adminCall = (credential: string, peer: string) =>
+  ({
+    identity: { kind: 'service', subject: 'web', scopes: new Set(), credential },
+    peer,
+    said: { requestId: '', traceId: '' },
+  }) as unknown as CallContext;
+
+test('reads that come together share a statement; another credential or address has an entry of its own', async (t) => {
+  const { database, sql } = await createTestDatabase(t);
+  const metrics = new Metrics('test');
+  defer(t, () => metrics.close());
+  const reads = new AdminReads({ bulkDatabase: database, logger: silentLogger(), metrics }, 'reads');
+  const call = adminCall('jwt jti=1', '10.0.0.1:1');
+  await Promise.all(Array.from({ length: 2000 }, (_, n) => reads.note(call, 'stream.opened', `u${n}`)));
+  const [written] = await sql('SELECT count(*) AS entries, count(DISTINCT xmin::text) AS commits FROM audit_log');
+  assert.deepEqual(written, { entries: 2000, commits: 4 });
+
+  await reads.note(adminCall('jwt jti=1', '10.0.0.1:2'), 'stream.opened', 'u0');
+  await reads.note(adminCall('jwt jti=2', '10.0.0.1:2'), 'stream.opened', 'u0');
+  await reads.note(adminCall('jwt jti=1', '10.0.0.2:1'), 'stream.opened', 'u0');
+  const later = await sql('SELECT credential, peer FROM audit_log ORDER BY entry_id OFFSET 2000');
+  assert.deepEqual(later, [
+    { credential: 'jwt jti=2', peer: '10.0.0.1:2' },
+    { credential: 'jwt jti=1', peer: '10.0.0.2:1' },
+  ]);
+  // Beyond what may wait.
+  const flood = await Promise.allSettled(
+    Array.from({ length: 20_001 }, (_, n) => reads.note(call, 'inbox.read', `u${n}`)),
+  );
+  assert.deepEqual(
+    flood.flatMap((each) => (each.status === 'rejected' ? [(each.reason as AlertError).reason] : [])),
+    ['AUDIT_UNAVAILABLE'],
   );
 });
 
