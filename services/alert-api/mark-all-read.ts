@@ -1,5 +1,6 @@
 import type { InboxUpdate } from '../domain/alert.js';
 import type { CallContext } from '../lib/grpc/call-context.js';
+import { callerKey } from '../lib/grpc/identity.js';
 import { CallEnded } from '../lib/postgres.js';
 import { wait } from '../lib/retry.js';
 import { markAllRead } from '../store/inboxes.js';
@@ -16,8 +17,10 @@ export interface MarkedAll {
   readonly unreadCount: number;
 }
 
-/** One passage through an inbox, for all calls that came before it began. */
+/** One passage through an inbox, for all calls of one caller that came before it began. */
 interface Run {
+  /** To whom what it changes is accounted. */
+  readonly caller: string;
   hasBegun: boolean;
   callers: number;
   /** Aborts when none of its callers waits any more. */
@@ -26,24 +29,26 @@ interface Run {
 }
 
 /**
- * Calls of MarkAllRead. Of one inbox one runs at a time, and those that come meanwhile share the next. A run pauses
- * after each page as long as the page took, and ends when nobody waits for it any more.
+ * Calls of MarkAllRead. Of one inbox one runs at a time, and those of one caller that come meanwhile share a later one.
+ * A run pauses after each page as long as the page took, and ends when nobody waits for it any more.
  */
 export class MarkAllReads {
-  /** The latest run of each inbox. */
-  readonly #runs = new Map<string, Run>();
+  /** Of each inbox the run that is under way and those behind it, in their order. */
+  readonly #runs = new Map<string, Run[]>();
 
   /** @param onPage told of each page, once it is committed */
   constructor(private readonly onPage: (state: InboxUpdate, call: CallContext) => void) {}
 
   /** @returns how many this call changed: of those that share a run, the first one */
   async run(userId: string, call: CallContext): Promise<MarkedAll> {
-    const latest = this.#runs.get(userId);
-    const isShared = latest !== undefined && !latest.hasBegun && !latest.abandoned.signal.aborted;
-    const run = isShared ? latest : this.#begin(userId, latest, call);
+    const caller = callerKey(call.identity);
+    const shared = this.#runs
+      .get(userId)
+      ?.find((each) => each.caller === caller && !each.hasBegun && !each.abandoned.signal.aborted);
+    const run = shared ?? this.#begin(userId, caller, call);
     run.callers += 1;
     const { changed, unreadCount } = await this.#wait(run, call.signal);
-    return { changed: isShared ? 0 : changed, unreadCount };
+    return { changed: shared === undefined ? changed : 0, unreadCount };
   }
 
   #wait(run: Run, signal: AbortSignal): Promise<MarkedAll> {
@@ -59,7 +64,9 @@ export class MarkAllReads {
     });
   }
 
-  #begin(userId: string, before: Run | undefined, call: CallContext): Run {
+  #begin(userId: string, caller: string, call: CallContext): Run {
+    const runs = this.#runs.get(userId) ?? [];
+    const before = runs.at(-1);
     const abandoned = new AbortController();
     const work = async (): Promise<MarkedAll> => {
       if (before !== undefined) await Promise.all([before.result.catch(() => undefined), wait(INTERVAL_MS)]);
@@ -67,13 +74,16 @@ export class MarkAllReads {
       try {
         return await this.#markAll(userId, abandoned.signal, call);
       } finally {
-        if (this.#runs.get(userId) === run) this.#runs.delete(userId);
+        runs.splice(runs.indexOf(run), 1);
+        if (runs.length === 0) this.#runs.delete(userId);
       }
     };
-    const run: Run = { hasBegun: before === undefined, callers: 0, abandoned, result: Promise.resolve().then(work) };
+    const result = Promise.resolve().then(work);
+    const run: Run = { caller, hasBegun: before === undefined, callers: 0, abandoned, result };
     // Whoever waits for it may have gone.
     run.result.catch(() => undefined);
-    this.#runs.set(userId, run);
+    runs.push(run);
+    this.#runs.set(userId, runs);
     return run;
   }
 

@@ -9,6 +9,7 @@ import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
 import { assertLooksUp, type Explained, explaining } from '../../support/plans.js';
 import { createTestDatabase } from '../../support/postgres.js';
+import { entriesOf } from '../../support/audit.js';
 import { assertFoldEqualsInbox, collectStream, listWholeInbox } from '../../support/stream.js';
 import { patience, untilTrue } from '../../support/until-true.js';
 
@@ -36,8 +37,11 @@ async function setUp(t: TestContext, entries: number) {
     },
   };
   const markAllReads = new MarkAllReads(({ changes }) => void pages.push(changes.length));
-  const run = (signal: AbortSignal = new AbortController().signal) =>
-    markAllReads.run(USER, { signal, database, identity: { kind: 'user', subject: USER } } as unknown as CallContext);
+  const run = (signal: AbortSignal = new AbortController().signal, subject = USER) => {
+    const identity = { kind: 'user', subject, credential: 'dev' };
+    const call = { signal, database, identity, peer: '::1', said: { requestId: '', traceId: '' } };
+    return markAllReads.run(USER, call as unknown as CallContext);
+  };
   return { ...store, pages, run, runs: () => runs };
 }
 
@@ -53,6 +57,31 @@ test('calls that come while one runs share the next run; what they changed is to
   );
   assert.deepEqual(await run(), { changed: 0, unreadCount: 0 });
   assert.equal(runs(), 3);
+});
+
+test('an admin shares no run with the owner: what is marked for it is accounted to it', async (t) => {
+  const { database, run, pages, runs } = await setUp(t, 20_000);
+  const owners = [new AbortController(), new AbortController()];
+  const first = run(owners[0]!.signal);
+  await untilTrue(() => pages.length > 0, { what: 'the first page' });
+  const second = run(owners[1]!.signal);
+  const admins = [run(undefined, 'admin'), run(undefined, 'admin')];
+  for (const owner of owners) owner.abort();
+  await assert.rejects(first, { name: 'CallEnded' });
+  await assert.rejects(second, { name: 'CallEnded' });
+  const [one, other] = await Promise.all(admins);
+  assert.ok(one!.changed > 0);
+  assert.deepEqual([one!.unreadCount, other], [0, { changed: 0, unreadCount: 0 }]);
+  assert.equal(runs(), 3);
+  const entries = await entriesOf(database);
+  const marked = entries.map(({ actor, details }) => {
+    assert.equal(actor.subject, 'admin');
+    return Number(details['changed']);
+  });
+  assert.equal(
+    marked.reduce((sum, changed) => sum + changed, 0),
+    one!.changed,
+  );
 });
 
 test('a run ends when the last of its callers has gone; what was marked stays so, and the next call goes on', async (t) => {
