@@ -289,8 +289,8 @@ class ChainCheck {
   #broken = 0;
   #breaks: ChainBreak[] = [];
   readonly #changed: Changed[] = [];
-  /** What the last removal says of where the chain begins. */
-  #removal = headText({ entryId: 0, hash: GENESIS });
+  /** Whether a removal tells of where the chain begins. */
+  #isBeginTold: boolean;
   #hasKept: boolean;
 
   constructor(
@@ -298,6 +298,7 @@ class ChainCheck {
     private readonly kept: Head | undefined,
   ) {
     this.#link = chain.begins;
+    this.#isBeginTold = isSame(chain.begins, { entryId: 0, hash: GENESIS });
     this.#hasKept = kept === undefined || isSame(kept, chain.begins);
   }
 
@@ -344,11 +345,12 @@ class ChainCheck {
     this.#note(entryId, 'changed', 'it is not what was sealed');
   }
 
+  /** Any of them may tell it: whoever may only insert can add others, and makes no false alarm by that. */
   #noteRemoval({ fields }: Logged): void {
     const [action, details] = [fields[7], fields[11]];
     if (action !== 'audit.removed' || details === null || details === undefined) return;
     const { begins } = Object(JSON.parse(details)) as AuditDetails;
-    if (typeof begins === 'string') this.#removal = begins;
+    if (begins === headText(this.chain.begins)) this.#isBeginTold = true;
   }
 
   #note(entryId: number | string, kind: BreakKind, what: string): void {
@@ -362,7 +364,7 @@ class ChainCheck {
     const { begins, head } = this.chain;
     if (!isSame(this.#link, head))
       this.#note(head.entryId, 'ends', `the chain must end here, and ends at entry ${this.#link.entryId}`);
-    if (this.#removal !== headText(begins))
+    if (!this.#isBeginTold)
       this.#note(
         begins.entryId,
         'ends',

@@ -296,8 +296,17 @@ test('what is older than the retention leaves the beginning of the chain, which 
       UPDATE audit_chain SET (begins_after, begins_hash) = (SELECT entry_id, hash FROM audit_seals WHERE entry_id = 14);
       DELETE FROM audit_log WHERE entry_id <= 14; DELETE FROM audit_seals WHERE entry_id <= 14`);
   assert.deepEqual(kindsOf(await tampered(database, shorter)), ['ends 14']);
+  // Who may only insert tells of a removal that was none: that is believed by nobody.
+  for (const begins of ['5:00', headText(whole), 7]) {
+    const entry = { actor: SOMEBODY, object: '', outcome: 'done', reason: '', details: { begins } } as const;
+    await writeEntries(database, [{ ...entry, action: 'audit.removed' }]);
+  }
+  assert.equal((await verifyChain(database)).broken, 0);
+  await sealAll(database);
+  assert.equal((await verifyChain(database)).broken, 0);
+  assert.deepEqual(kindsOf(await tampered(database, shorter)), ['ends 14']);
   // A clock that is ahead removes nothing: the last entry is dated by another one.
-  assert.deepEqual(await sql('SELECT count(*) AS n FROM audit_seals'), [{ n: 11 }]);
+  assert.deepEqual(await sql('SELECT count(*) AS n FROM audit_seals'), [{ n: 14 }]);
 });
 
 test('rows are neither changed nor removed by who may only add them', async (t) => {
