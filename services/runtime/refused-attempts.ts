@@ -52,6 +52,8 @@ export class RefusedAttempts {
   #room = ENTRIES_PER_MINUTE;
   #roomAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
+  /** What is being written; never fails. */
+  #writing = Promise.resolve();
   #isClosed = false;
 
   constructor(private readonly deps: RefusedAttemptsDeps) {
@@ -99,7 +101,7 @@ export class RefusedAttempts {
 
   #writeLater(): void {
     if (this.#groups.size === 0 || this.#isClosed) return;
-    this.#timer ??= setTimeout(() => void this.#writeSome(), this.deps.gatherMs ?? GATHER_MS).unref();
+    this.#timer ??= setTimeout(() => (this.#writing = this.#writeSome()), this.deps.gatherMs ?? GATHER_MS).unref();
   }
 
   async #writeSome(): Promise<void> {
@@ -135,12 +137,13 @@ export class RefusedAttempts {
     }
   }
 
-  /** Writes what is left. */
+  /** Writes what is left, also of what is being written if that fails. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     try {
-      await withTimeout(this.write(ENTRIES_PER_MINUTE), FAREWELL_MS, 'accounting for refused attempts');
+      const written = this.#writing.then(() => this.write(ENTRIES_PER_MINUTE));
+      await withTimeout(written, FAREWELL_MS, 'accounting for refused attempts');
     } finally {
       if (this.#groups.size > 0)
         this.deps.logger.error({ groups: this.#groups.size }, 'refused attempts are not accounted for');
