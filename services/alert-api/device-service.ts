@@ -15,6 +15,7 @@ import type { AdminReads } from '../runtime/admin-reads.js';
 import { accountOf } from '../store/audit.js';
 import { type Device, listDevices, registerDevice, unregisterDevice } from '../store/devices.js';
 import { activeOwner } from './active-user.js';
+import { adminAccount } from './admin-account.js';
 
 /** FCM's are of some 140 characters. What is much shorter is none, and would be shown whole by its last characters. */
 const TOKEN = /^[\x21-\x7e]{20,4096}$/;
@@ -28,7 +29,8 @@ export function deviceService(reads: AdminReads): Handlers<DeviceServiceDefiniti
       const { identity, database } = call;
       const userId = await activeOwner(database, identity, request.userId);
       const account = accountOf(actorOf(call), 'device.registered', userId);
-      const device = await registerDevice(database, { userId, ...readDevice(request) }, account);
+      const renewal = adminAccount(call, 'device.registered', userId);
+      const device = await registerDevice(database, { userId, ...readDevice(request) }, account, renewal);
       // Made inactive since we looked.
       if (device === undefined) throw userInactive(userId);
       return { device: toMessage(device) };

@@ -8,7 +8,7 @@ export const AUDIT_ACTIONS = {
   'inbox.deleted': "entries of another's inbox were deleted",
   'stream.opened': "a stream of another's inbox was opened",
   'devices.read': "another's devices were listed",
-  'device.registered': 'a device was registered, or moved to another user',
+  'device.registered': 'a device was registered, moved to another user, or renewed by an admin',
   'device.unregistered': 'a device was removed',
   'dead-letters.redrive': 'dead letters are sent back to their topics',
   'dead-letters.purge': 'dead letters were given up for good',

@@ -1,7 +1,7 @@
 import type { AuditDetails } from '../domain/audit.js';
 import { DLQ_HEADER } from '../lib/kafka/dead-letters.js';
 import type { Database, Queryable } from '../lib/postgres.js';
-import { type Account, NO_ACCOUNT } from './audit.js';
+import type { Account } from './audit.js';
 import { OPEN } from './progress.js';
 
 /** Where a dead letter came from. */
@@ -294,7 +294,7 @@ export async function reopenAlerts(database: Queryable, alertIds: readonly numbe
 export async function purgeDeadLetters(
   database: Database,
   letters: readonly DeadLetterPlace[],
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): Promise<void> {
   await accounting(
     database,
@@ -313,7 +313,7 @@ export async function purgeDeadLetters(
 export async function forgetDeadLetters(
   database: Database,
   letters: readonly DeadLetterPlace[],
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): Promise<void> {
   await accounting(
     database,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DEVICE_PLATFORMS, type DevicePlatform } from '../domain/device.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
-import { type Account, NO_ACCOUNT } from './audit.js';
+import type { Account } from './audit.js';
 
 export function platformOfRank(rank: number): DevicePlatform {
   return DEVICE_PLATFORMS[rank - 1]!;
@@ -52,13 +52,15 @@ const hashOf = (token: string) => createHash('sha256').update(token).digest();
 
 /**
  * Adds a device or renews it. A token that another user had becomes a new device of this one. What is pushed to a
- * user's first device begins with the next change of the inbox. Renewing one's own is not accounted for.
+ * user's first device begins with the next change of the inbox.
+ * @param renewal accounts for a device that the user had already
  * @returns undefined if the user is not active
  */
 export async function registerDevice(
   database: Database,
   device: { userId: string; token: string; platform: DevicePlatform; appVersion: string; locale: string },
-  account: Account = NO_ACCOUNT,
+  account: Account,
+  renewal: Account,
 ): Promise<Device | undefined> {
   const { userId, token, platform, appVersion, locale } = device;
   return database.transaction(async (connection) => {
@@ -94,8 +96,8 @@ export async function registerDevice(
     );
     const { previous_user: previousUser, others, ...row } = rows[0]!;
     if (others >= DEVICES_MAX) await removeBeyondMax(connection, userId);
-    if (previousUser !== userId)
-      await account(connection, { deviceId: row.device_id, platform, previousUser: previousUser ?? '' });
+    const details = { deviceId: row.device_id, platform, previousUser: previousUser ?? '' };
+    await (previousUser === userId ? renewal : account)(connection, details);
     return toDevice(row);
   });
 }
@@ -115,7 +117,7 @@ export async function unregisterDevice(
   database: Database,
   userId: string,
   device: { deviceId: number } | { token: string },
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): Promise<boolean> {
   return database.transaction(async (connection) => {
     const { rows } = await connection.query<{ device_id: number }>(

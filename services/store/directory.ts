@@ -1,7 +1,7 @@
 import { firstOf } from '../domain/audit.js';
 import { Directory, type RoutingMatch, type RoutingRule, type StaffedRules } from '../domain/routing.js';
 import type { Connection, Database, Queryable, Row } from '../lib/postgres.js';
-import { type Account, NO_ACCOUNT } from './audit.js';
+import type { Account } from './audit.js';
 
 export interface User {
   readonly userId: string;
@@ -48,11 +48,7 @@ async function setVersion(connection: Connection, version: number): Promise<void
  * @returns the present version
  * @throws a unique violation of users_login if two users would share a GitHub login
  */
-export async function upsertUsers(
-  database: Database,
-  users: readonly User[],
-  account: Account = NO_ACCOUNT,
-): Promise<number> {
+export async function upsertUsers(database: Database, users: readonly User[], account: Account): Promise<number> {
   return database.transaction(async (connection) => {
     const version = await lockDirectory(connection);
     const values = [
@@ -93,7 +89,7 @@ export async function upsertUsers(
 export async function setRoutingRules(
   database: Database,
   rules: readonly RoutingRule[],
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): Promise<number> {
   return database.transaction(async (connection) => {
     const version = await lockDirectory(connection);

@@ -2,7 +2,7 @@ import { changeOfRank, type EntryChange, type InboxUpdate, type StoredAlert } fr
 import { firstOf } from '../domain/audit.js';
 import type { Database, Queryable, Row } from '../lib/postgres.js';
 import { type AlertFilter, type AlertRow, toStoredAlert } from './alerts.js';
-import { type Account, NO_ACCOUNT } from './audit.js';
+import type { Account } from './audit.js';
 
 /*
  * Every change of an inbox follows one pattern: lock the inbox row, give each changed row the next number of the user's
@@ -135,7 +135,7 @@ export function markRead(
   database: Database,
   userId: string,
   alertIds: readonly number[],
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): Promise<InboxUpdate> {
   return mutate(database, userId, alertIds, READ, account);
 }
@@ -144,7 +144,7 @@ export function markUnread(
   database: Database,
   userId: string,
   alertIds: readonly number[],
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): Promise<InboxUpdate> {
   return mutate(database, userId, alertIds, UNREAD, account);
 }
@@ -154,7 +154,7 @@ export function deleteFromInbox(
   database: Database,
   userId: string,
   alertIds: readonly number[],
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): Promise<InboxUpdate> {
   return mutate(database, userId, alertIds, DELETED, account);
 }
@@ -169,7 +169,7 @@ export function deleteFromInbox(
 export async function* markAllRead(
   database: Database,
   userId: string,
-  account: Account = NO_ACCOUNT,
+  account: Account,
 ): AsyncGenerator<InboxUpdate, number> {
   const { lastSequence: upTo, unreadCount } = await inboxPosition(database, userId);
   let unread = unreadCount;

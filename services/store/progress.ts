@@ -1,5 +1,5 @@
 import { type Database, type Queryable, WITHOUT_WAITING_FOR_THE_DISK } from '../lib/postgres.js';
-import { type Account, NO_ACCOUNT } from './audit.js';
+import type { Account } from './audit.js';
 
 /** SQL condition: retention has not closed the alert. */
 export const OPEN = 'alert_id > (SELECT closed_to FROM service_state)';
@@ -161,11 +161,7 @@ export async function countAlerts(database: Queryable, since: number): Promise<{
  * Has reconciliation look at all open alerts since then again, complete or not, as soon as it can.
  * @returns how many there are
  */
-export async function requestReconcile(
-  database: Database,
-  since: number,
-  account: Account = NO_ACCOUNT,
-): Promise<number> {
+export async function requestReconcile(database: Database, since: number, account: Account): Promise<number> {
   return database.transaction(async (connection) => {
     const { rowCount } = await connection.query(
       `UPDATE alert_progress SET completed_at = NULL, reconcile_at = now(), reconcile_attempts = 0

@@ -1,5 +1,5 @@
 import type { Database, Queryable } from '../lib/postgres.js';
-import { type Account, NO_ACCOUNT } from './audit.js';
+import type { Account } from './audit.js';
 
 /**
  * How far alert numbers and the directory's versions jump at a new epoch: 10,000 alerts a second for three years. 2^53,
@@ -18,7 +18,7 @@ export interface RenewedEpoch {
  * and no number of an alert or of the directory is given twice. A user's sequence goes on.
  * @throws when there is no room for another jump
  */
-export async function renewEpoch(database: Database, account: Account = NO_ACCOUNT): Promise<RenewedEpoch> {
+export async function renewEpoch(database: Database, account: Account): Promise<RenewedEpoch> {
   return database.transaction(async (connection) => {
     const before = await readEpoch(connection);
     const renewed = await beginEpoch(connection);

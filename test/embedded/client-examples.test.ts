@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { ROOT } from '../../services/lib/root.js';
+import { NO_ACCOUNT } from '../../services/store/audit.js';
 import { renewEpoch } from '../../services/store/state.js';
 import { type Consumer, installClient, packClient } from '../support/client-package.js';
 import { defer } from '../support/defer.js';
@@ -128,7 +129,7 @@ test('the examples of the READMEs do what they say', async (t) => {
     second.end();
     assert.doesNotMatch(await second.result(), /host-|forget/);
 
-    await renewEpoch(openDatabase(each, service.databaseUrl).database);
+    await renewEpoch(openDatabase(each, service.databaseUrl).database, NO_ACCOUNT);
     await service.restart();
     const third = start(each, 'stream');
     await third.until('live\n');

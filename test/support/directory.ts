@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { RoutingRule } from '../../services/domain/routing.js';
 import type { Database } from '../../services/lib/postgres.js';
 import { ROOT } from '../../services/lib/root.js';
+import { NO_ACCOUNT } from '../../services/store/audit.js';
 import { setRoutingRules, upsertUsers, type User } from '../../services/store/directory.js';
 import type { TestApi } from './api.js';
 
@@ -68,6 +69,6 @@ export async function storeDirectory(
   people: readonly User[] = SMALL_DIRECTORY,
   rules?: readonly RoutingRule[],
 ): Promise<void> {
-  await upsertUsers(database, people);
-  if (rules !== undefined) await setRoutingRules(database, rules);
+  await upsertUsers(database, people, NO_ACCOUNT);
+  if (rules !== undefined) await setRoutingRules(database, rules, NO_ACCOUNT);
 }

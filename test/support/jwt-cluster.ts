@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test';
+import { NO_ACCOUNT } from '../../services/store/audit.js';
 import { upsertUsers } from '../../services/store/directory.js';
 import { SMALL_DIRECTORY } from './directory.js';
 import { startTestCluster, type TestCluster } from './in-process.js';
@@ -13,6 +14,6 @@ export async function startJwtCluster(
   const keys = await KeyServer.start(t, key);
   const env = { AUTH_MODE: 'jwt', JWT_JWKS: keys.url, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE, ...more };
   const cluster = await startTestCluster(t, env);
-  await upsertUsers(cluster.store.database, SMALL_DIRECTORY);
+  await upsertUsers(cluster.store.database, SMALL_DIRECTORY, NO_ACCOUNT);
   return { cluster, key };
 }

@@ -3,6 +3,7 @@ import test from 'node:test';
 import { CreateBatcher } from '../../../services/alert-api/create-batcher.js';
 import { AlertError } from '../../../services/domain/errors.js';
 import { Tracing } from '../../../services/lib/telemetry/tracing.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { newAlert } from '../../support/alerts.js';
 import { user } from '../../support/directory.js';
@@ -38,7 +39,7 @@ test('requests that wait are bounded by their size as well as by their number', 
 
 test('a gateway takes STREAMS_MAX streams; one more is told to come back, and does when another has gone', async (t) => {
   const cluster = await startTestCluster(t, { STREAMS_MAX: '2' });
-  await upsertUsers(cluster.store.database, [user('op1', 'OPERATION')]);
+  await upsertUsers(cluster.store.database, [user('op1', 'OPERATION')], NO_ACCOUNT);
   const api = cluster.api(await cluster.start('stream-gateway'));
   const open = () => collectStream(t, api, { user: 'op1' });
   const first = await open().untilLive();

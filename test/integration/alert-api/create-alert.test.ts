@@ -7,6 +7,7 @@ import { AlertError } from '../../../services/domain/errors.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { insertAlerts, unreachedOf } from '../../../services/store/alerts.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { newAlert } from '../../support/alerts.js';
@@ -146,7 +147,7 @@ test('repeats inside a batch: one alert, and the one with another body is refuse
 
 test('those who are known get it, the others are named as they were given, in the answer, a replay and what is stored', async (t) => {
   const { database, sql } = await setUp(t);
-  await upsertUsers(database, [user('night1', 'NIGHT', { active: false })]);
+  await upsertUsers(database, [user('night1', 'NIGHT', { active: false })], NO_ACCOUNT);
   const { batcher } = batcherOn(database);
   const request = newAlert({
     requestId: 'r',
@@ -231,7 +232,7 @@ test('one refused request does not touch the others of its batch', async (t) => 
   );
   assert.deepEqual(await sql('SELECT count(*) AS n FROM alerts'), [{ n: 2 }]);
   // What was refused has not used its request id up.
-  await upsertUsers(database, [user('ghost', 'OPERATION')]);
+  await upsertUsers(database, [user('ghost', 'OPERATION')], NO_ACCOUNT);
   const later = await batcher.create(newAlert({ recipients: { userIds: ['ghost'] }, requestId: 'g' }));
   assert.equal(later.replayed, false);
 });
@@ -251,7 +252,7 @@ test('a replay gets the first answer even if a recipient has become inactive sin
   const { batcher } = batcherOn(database);
   const request = newAlert({ requestId: 'r', recipients: { userIds: ['op2'] } });
   const first = await batcher.create(request);
-  await upsertUsers(database, [user('op2', 'OPERATION', { active: false })]);
+  await upsertUsers(database, [user('op2', 'OPERATION', { active: false })], NO_ACCOUNT);
   assert.deepEqual(await batcher.create(request), { ...first, replayed: true });
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import type { Database } from '../../../services/lib/postgres.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { directoryVersion, setRoutingRules, upsertUsers } from '../../../services/store/directory.js';
 import { RecipientResolver } from '../../../services/store/recipient-resolver.js';
 import { newAlert } from '../../support/alerts.js';
@@ -28,13 +29,17 @@ test('an alert keeps the recipients of its version, whatever happens before its 
   const routed = await stored(database);
   const department = await stored(database, { recipients: { departments: ['OPERATION'] } });
   const named = await stored(database, { recipients: { userIds: ['op2'], githubLogins: ['core-one'] } });
-  await upsertUsers(database, [
-    user('op1', 'CHANNEL', { githubLogin: 'Op-One' }),
-    user('op2', 'OPERATION', { active: false }),
-    user('op9', 'OPERATION'),
-    user('core1', 'CORE_BANK', { githubLogin: 'renamed' }),
-  ]);
-  await setRoutingRules(database, [{ department: 'CHANNEL', match: 'ALL', appPattern: '' }]);
+  await upsertUsers(
+    database,
+    [
+      user('op1', 'CHANNEL', { githubLogin: 'Op-One' }),
+      user('op2', 'OPERATION', { active: false }),
+      user('op9', 'OPERATION'),
+      user('core1', 'CORE_BANK', { githubLogin: 'renamed' }),
+    ],
+    NO_ACCOUNT,
+  );
+  await setRoutingRules(database, [{ department: 'CHANNEL', match: 'ALL', appPattern: '' }], NO_ACCOUNT);
   assert.deepEqual(await recipientsOf(routed), ['core1', 'core2', 'ext1', 'op1', 'op2']);
   assert.deepEqual(await recipientsOf(department), ['op1', 'op2']);
   assert.deepEqual(await recipientsOf(named), ['core1', 'op2']);
@@ -46,10 +51,10 @@ test('an alert keeps the recipients of its version, whatever happens before its 
 test('every change makes one version, and one that changes nothing makes none', async (t) => {
   const { database } = await setUp(t);
   const version = await directoryVersion(database);
-  assert.equal(await upsertUsers(database, [user('op2', 'OPERATION')]), version);
-  assert.equal(await upsertUsers(database, [user('n1', 'X'), user('n2', 'X')]), version + 1);
-  assert.equal(await setRoutingRules(database, []), version + 2);
-  assert.equal(await setRoutingRules(database, []), version + 2);
+  assert.equal(await upsertUsers(database, [user('op2', 'OPERATION')], NO_ACCOUNT), version);
+  assert.equal(await upsertUsers(database, [user('n1', 'X'), user('n2', 'X')], NO_ACCOUNT), version + 1);
+  assert.equal(await setRoutingRules(database, [], NO_ACCOUNT), version + 2);
+  assert.equal(await setRoutingRules(database, [], NO_ACCOUNT), version + 2);
   assert.equal(await directoryVersion(database), version + 2);
 });
 
@@ -57,7 +62,7 @@ test('changes at once take their versions one after the other', async (t) => {
   const { database, sql } = await setUp(t);
   const version = await directoryVersion(database);
   const versions = await Promise.all(
-    Array.from({ length: 10 }, (_, index) => upsertUsers(database, [user(`p${index}`, 'P')])),
+    Array.from({ length: 10 }, (_, index) => upsertUsers(database, [user(`p${index}`, 'P')], NO_ACCOUNT)),
   );
   assert.deepEqual(
     versions.sort((a, b) => a - b),
@@ -72,15 +77,16 @@ test('a login that is taken refuses the whole change; swapping two within one ch
   const { database, sql } = await setUp(t);
   const version = await directoryVersion(database);
   await assert.rejects(
-    upsertUsers(database, [user('new', 'X'), user('op2', 'OPERATION', { githubLogin: 'OP-ONE' })]),
+    upsertUsers(database, [user('new', 'X'), user('op2', 'OPERATION', { githubLogin: 'OP-ONE' })], NO_ACCOUNT),
     /users_login/,
   );
   assert.equal(await directoryVersion(database), version);
   assert.deepEqual(await sql("SELECT 1 FROM users WHERE user_id = 'new'"), []);
-  await upsertUsers(database, [
-    user('op1', 'OPERATION', { githubLogin: 'core-one' }),
-    user('core1', 'CORE_BANK', { githubLogin: 'Op-One' }),
-  ]);
+  await upsertUsers(
+    database,
+    [user('op1', 'OPERATION', { githubLogin: 'core-one' }), user('core1', 'CORE_BANK', { githubLogin: 'Op-One' })],
+    NO_ACCOUNT,
+  );
   const alertId = await stored(database, { recipients: { githubLogins: ['op-one'] } });
   assert.deepEqual((await new RecipientResolver(database).recipientsOf([alertId])).get(alertId), ['core1']);
 });
@@ -89,7 +95,11 @@ test('alerts stored while the directory changes belong to one version, not to a 
   const { database } = await setUp(t);
   const change = async () => {
     for (let round = 0; round < 15; round += 1) {
-      await upsertUsers(database, [user('op1', round % 2 === 0 ? 'CHANNEL' : 'OPERATION', { githubLogin: 'Op-One' })]);
+      await upsertUsers(
+        database,
+        [user('op1', round % 2 === 0 ? 'CHANNEL' : 'OPERATION', { githubLogin: 'Op-One' })],
+        NO_ACCOUNT,
+      );
     }
   };
   const create = async () => {

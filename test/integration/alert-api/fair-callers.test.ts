@@ -12,6 +12,7 @@ import { Metrics } from '../../../services/lib/telemetry/metrics.js';
 import { Tracing } from '../../../services/lib/telemetry/tracing.js';
 import { EventLoopTurns } from '../../../services/lib/turns.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { RecipientResolver, StaffedRulesCache } from '../../../services/store/recipient-resolver.js';
 import { alertRequest, asReceived, newAlert } from '../../support/alerts.js';
@@ -113,6 +114,7 @@ test('an alert to hundreds of people is stored while the connections for bulk wo
   await upsertUsers(
     database,
     userIds.map((name) => user(name, 'OPERATION')),
+    NO_ACCOUNT,
   );
   let release: (() => void) | undefined;
   const released = new Promise<void>((resolve) => (release = resolve));
@@ -163,7 +165,7 @@ test('a batch that names somebody who has left is refused with a few statements,
   const { database: real } = await createTestDatabase(t);
   await storeDirectory(real);
   const { database, statements } = counted(real);
-  await upsertUsers(real, [{ ...user('left', 'OPERATION'), active: false }]);
+  await upsertUsers(real, [{ ...user('left', 'OPERATION'), active: false }], NO_ACCOUNT);
   const batcher = batcherOn(database);
   const request = (index: number) =>
     newAlert({ requestId: `r${index}`, recipients: { userIds: ['left', `no-${index}`] } });
@@ -202,7 +204,8 @@ test('the refusal names who was unknown to the insert, though somebody has come 
   let created: Promise<unknown> | undefined;
   const query: Database['query'] = async (statement) => {
     const answer = await database.query(statement);
-    if (statement.name === 'insert-alerts') await (created ??= upsertUsers(database, [user('new', 'OPERATION')]));
+    if (statement.name === 'insert-alerts')
+      await (created ??= upsertUsers(database, [user('new', 'OPERATION')], NO_ACCOUNT));
     return answer as never;
   };
   const batcher = batcherOn(querying(database, query));

@@ -80,21 +80,28 @@ test('who changes or reads what has an entry: by which credential, from where, a
   await api.call('MarkAllRead', {}, own);
   await collectStream(t, gateway, own, {}).untilLive();
   await api.call('UpsertUsers', { users: [user('new', 'CHANNEL')] }, admin);
-  // But its devices are; not that one is renewed.
+  // But its devices are; that one is renewed only where an admin does it.
   const device = { platform: 'DEVICE_PLATFORM_IOS', token: TOKEN } as const;
   await api.call('RegisterDevice', device, own);
   await api.call('RegisterDevice', device, own);
+  await api.call('RegisterDevice', { userId: 'op1', ...device }, admin);
 
   const entries = await entriesOf(cluster.store.database);
   const expected = [...acts, ...reads].map(([action, object]) => [action, object, 'done']);
-  assert.deepEqual(entries.map(told), [...expected, ['device.registered', 'op1', 'done']]);
-  for (const { actor } of entries.slice(0, -1)) {
+  assert.deepEqual(entries.map(told), [
+    ...expected,
+    ['device.registered', 'op1', 'done'],
+    ['device.registered', 'op1', 'done'],
+  ]);
+  const [registered] = entries.splice(-2, 1);
+  for (const { actor } of entries) {
     const { peer, ...rest } = actor;
     const credential = `jwt iss=${ISSUER} jti=j-7`;
     assert.deepEqual(rest, { kind: 'service', subject: 'payments', credential, requestId: 'r-42', traceId: TRACE });
     assert.match(peer, /^127\.0\.0\.1:\d+$/);
   }
-  assert.deepEqual([entries.at(-1)!.actor.kind, entries.at(-1)!.actor.subject], ['user', 'op1']);
+  assert.deepEqual([registered!.actor.kind, registered!.actor.subject], ['user', 'op1']);
+  assert.equal(entries.at(-1)!.details['previousUser'], 'op1');
   const { version, ...users } = entries[0]!.details;
   assert.equal(typeof version, 'number');
   assert.deepEqual(users, { changed: 1, inactive: 0, users: ['new'] });
@@ -300,4 +307,24 @@ test('refused calls that cannot be written wait, and are counted on', async (t) 
   await refused.close();
   const [entry, ...more] = await entriesOf(database);
   assert.deepEqual([entry?.actor.peer, entry?.details['attempts'], more], ['10.0.0.1', 2, []]);
+});
+
+test('what is being written when the process ends is waited for, and written again if that fails', async (t) => {
+  const { database } = await createTestDatabase(t);
+  let begin: () => void = () => undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const isBegun = new Promise<void>((resolve) => (begin = resolve));
+  const failure = new Promise<never>((_, reject) => (fail = reject));
+  let writes = 0;
+  const query: Database['query'] = (statement) => {
+    begin();
+    return (writes += 1) === 1 ? failure : database.query(statement);
+  };
+  const refused = attempts(t, { query } as Database, 1);
+  refused.note(attempt('10.0.0.1'), REFUSAL);
+  await isBegun;
+  const closed = refused.close();
+  setImmediate(() => fail(new Error('planted')));
+  await closed;
+  assert.deepEqual([(await entriesOf(database)).length, writes], [1, 2]);
 });

@@ -4,6 +4,7 @@ import type { EntryChange } from '../../../services/domain/alert.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { wait } from '../../../services/lib/retry.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { deliverToInboxes, type Delivery, missingDeliveries } from '../../../services/store/inbox-delivery.js';
 import {
   changesAfter,
@@ -50,7 +51,7 @@ async function deliver(database: Database, deliveries: readonly Delivery[]): Pro
 /** Marks all as read; what the pages changed together. */
 async function markAll(database: Database, userId: string): Promise<{ changes: EntryChange[]; unread: number }> {
   const changes: EntryChange[] = [];
-  const pages = markAllRead(database, userId);
+  const pages = markAllRead(database, userId, NO_ACCOUNT);
   for (let page = await pages.next(); ; page = await pages.next()) {
     if (page.done === true) return { changes, unread: page.value };
     changes.push(...page.value.changes);
@@ -128,8 +129,8 @@ test('a repeated batch has no effect and describes what is there now', async (t)
   const [a, b, c, d] = alertIds as [number, number, number, number];
   const batch = to('u1', a, b, c);
   await deliverToInboxes(database, batch);
-  await markRead(database, 'u1', [a]);
-  await deleteFromInbox(database, 'u1', [b]);
+  await markRead(database, 'u1', [a], NO_ACCOUNT);
+  await deleteFromInbox(database, 'u1', [b], NO_ACCOUNT);
   const before = await sql('SELECT * FROM alert_statuses ORDER BY alert_id');
   const again = await deliverToInboxes(database, batch);
   assert.equal(again.created, 0);
@@ -306,9 +307,9 @@ test('reading, unreading and deleting while alerts arrive: every number once, ev
         const userId = people[random(3)]!;
         const some = Array.from({ length: 1 + random(5) }, () => alertIds[random(alertIds.length)]!);
         return [
-          () => markRead(database, userId, some),
-          () => markUnread(database, userId, some),
-          () => deleteFromInbox(database, userId, some),
+          () => markRead(database, userId, some, NO_ACCOUNT),
+          () => markUnread(database, userId, some, NO_ACCOUNT),
+          () => deleteFromInbox(database, userId, some, NO_ACCOUNT),
           async () => ({ userId, ...(await markAll(database, userId)) }),
         ][[0, 0, 0, 1, 1, 2, 3][random(7)]!]!;
       });
@@ -356,7 +357,7 @@ test('mutations touch only what they apply to, and repeated ones nothing', async
   const { database, alertIds } = store;
   const [a, b, c] = alertIds as [number, number, number];
   await deliverToInboxes(database, [...to('u1', a, b), ...to('u2', a, b, c)]);
-  const read = await markRead(database, 'u1', [a, b, c, 12_345]);
+  const read = await markRead(database, 'u1', [a, b, c, 12_345], NO_ACCOUNT);
   assert.deepEqual(
     read.changes.map(({ alertId, sequence, change, isRead }) => [alertId, sequence, change, isRead]),
     [
@@ -365,12 +366,12 @@ test('mutations touch only what they apply to, and repeated ones nothing', async
     ],
   );
   assert.deepEqual([read.lastSequence, read.unreadCount], [4, 0]);
-  assert.deepEqual((await markRead(database, 'u1', [a, b])).changes, []);
-  assert.equal((await markUnread(database, 'u1', [a])).unreadCount, 1);
-  const deleted = await deleteFromInbox(database, 'u1', [a, b]);
+  assert.deepEqual((await markRead(database, 'u1', [a, b], NO_ACCOUNT)).changes, []);
+  assert.equal((await markUnread(database, 'u1', [a], NO_ACCOUNT)).unreadCount, 1);
+  const deleted = await deleteFromInbox(database, 'u1', [a, b], NO_ACCOUNT);
   assert.deepEqual([deleted.changes.length, deleted.unreadCount, deleted.lastSequence], [2, 0, 7]);
-  assert.deepEqual((await markUnread(database, 'u1', [a, b])).changes, []);
-  assert.deepEqual((await deleteFromInbox(database, 'u1', [a])).changes, []);
+  assert.deepEqual((await markUnread(database, 'u1', [a, b], NO_ACCOUNT)).changes, []);
+  assert.deepEqual((await deleteFromInbox(database, 'u1', [a], NO_ACCOUNT)).changes, []);
   // A user who has no inbox.
   assert.deepEqual(await markAll(database, 'u5'), { changes: [], unread: 0 });
   // Nobody else's inbox was touched.
@@ -398,8 +399,8 @@ test('changesAfter: pages while rows move past the page miss nothing and end at 
     if (page.changes.length < 4) break;
     if (pages < 6) {
       // Rows in front of and behind the cursor move to the end.
-      await markRead(database, 'u1', [alertIds[random(30)]!, alertIds[random(30)]!]);
-      await deleteFromInbox(database, 'u1', [alertIds[random(30)]!]);
+      await markRead(database, 'u1', [alertIds[random(30)]!, alertIds[random(30)]!], NO_ACCOUNT);
+      await deleteFromInbox(database, 'u1', [alertIds[random(30)]!], NO_ACCOUNT);
     }
   }
   assert.deepEqual(
@@ -429,7 +430,7 @@ test('changesAfter: pages while rows move past the page miss nothing and end at 
 test('changesAfter: many cursors in one statement get what each would get alone', async (t) => {
   const { database, alertIds } = await setUp(t, 6);
   await deliverToInboxes(database, [...to('u1', ...alertIds), ...to('u2', alertIds[0]!)]);
-  await markRead(database, 'u1', [alertIds[1]!]);
+  await markRead(database, 'u1', [alertIds[1]!], NO_ACCOUNT);
   const cursors = [
     { userId: 'u2', after: 0, limit: 5 },
     { userId: 'u1', after: 7, limit: 5 },
@@ -451,15 +452,15 @@ test('MarkAllRead marks what was there when it began, a page at a time; what com
   const { database, alertIds } = store;
   await fill(store, 'u1', 2600);
   const some = Array.from({ length: 300 }, (_, index) => alertIds[0]! + 1_000_000 + 1 + index * 7);
-  await markRead(database, 'u1', some);
-  await deleteFromInbox(database, 'u1', some.slice(0, 50));
-  const pages = markAllRead(database, 'u1');
+  await markRead(database, 'u1', some, NO_ACCOUNT);
+  await deleteFromInbox(database, 'u1', some.slice(0, 50), NO_ACCOUNT);
+  const pages = markAllRead(database, 'u1', NO_ACCOUNT);
   const changed: number[] = [];
   for (let page = await pages.next(); page.done !== true; page = await pages.next()) {
     assert.ok(page.value.changes.length <= 1000);
     if (changed.length === 0) {
       await deliver(database, to('u1', alertIds[0]!));
-      await markUnread(database, 'u1', [some[100]!, page.value.changes[0]!.alertId]);
+      await markUnread(database, 'u1', [some[100]!, page.value.changes[0]!.alertId], NO_ACCOUNT);
     }
     changed.push(...page.value.changes.map(({ alertId }) => alertId));
   }
@@ -490,14 +491,14 @@ test('who changes nothing does not wait for an inbox that somebody holds; who do
   const { database, alertIds, connect } = store;
   const [a, b] = alertIds as [number, number];
   await deliver(database, [...to('u1', a), ...to('u2', b)]);
-  await markRead(database, 'u1', [a]);
+  await markRead(database, 'u1', [a], NO_ACCOUNT);
   await connect().transaction(async (connection) => {
     await connection.query('SELECT 1 FROM inboxes FOR UPDATE');
     const startedAt = performance.now();
     assert.deepEqual(await markAll(database, 'u1'), { changes: [], unread: 0 });
-    assert.equal((await markRead(database, 'u1', [a, b])).lastSequence, 2);
-    assert.deepEqual((await markUnread(database, 'u1', [b])).changes, []);
-    assert.deepEqual((await deleteFromInbox(database, 'u1', [b])).changes, []);
+    assert.equal((await markRead(database, 'u1', [a, b], NO_ACCOUNT)).lastSequence, 2);
+    assert.deepEqual((await markUnread(database, 'u1', [b], NO_ACCOUNT)).changes, []);
+    assert.deepEqual((await deleteFromInbox(database, 'u1', [b], NO_ACCOUNT)).changes, []);
     assert.ok(performance.now() - startedAt < patience(1000));
     await assert.rejects(markAll(database, 'u2'), { code: '55P03' });
   });

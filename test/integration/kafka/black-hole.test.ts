@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { alertRequest } from '../../support/alerts.js';
 import { type CallError, failureOf, type TestApi } from '../../support/api.js';
@@ -58,7 +59,7 @@ function whileOpen(role: RunningRole, call: () => Promise<unknown>): Promise<Tim
 
 async function setUp(t: TestContext) {
   const { url, database } = await createTestDatabase(t);
-  await upsertUsers(database, [user('op1', 'OPERATION')]);
+  await upsertUsers(database, [user('op1', 'OPERATION')], NO_ACCOUNT);
   const target = new URL(url);
   const proxy = await TcpProxy.listen(Number(target.port));
   defer(t, () => proxy.close());

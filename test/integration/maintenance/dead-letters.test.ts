@@ -7,6 +7,7 @@ import type { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { DeadLetterKeeper } from '../../../services/maintenance/dead-letter-keeper.js';
 import type { Runtime } from '../../../services/runtime/runtime.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { loseAllDeadLetters, purgeDeadLetters, rememberDeadLetter } from '../../../services/store/dead-letters.js';
 import {
   deadLettersState,
@@ -53,7 +54,7 @@ test('a letter at the place of a purged one is not purged, unless it is the same
   const remember = (alertId: number | undefined, userId: string) =>
     rememberDeadLetter(database, { ...PLACE, alertId, userId, reason: 'r' }, { key: userId, value: Buffer.from('v') });
   const purge = async () => {
-    await purgeDeadLetters(database, [PLACE]);
+    await purgeDeadLetters(database, [PLACE], NO_ACCOUNT);
     await sql("UPDATE dead_letters SET created_at = now() - interval '1 day'");
   };
   const state = () =>

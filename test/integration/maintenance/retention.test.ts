@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { userAlertRecord } from '../../../services/events/records.js';
 import { Retention } from '../../../services/maintenance/retention.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { requestReconcile } from '../../../services/store/progress.js';
 import { beginRetention, closeAlerts } from '../../../services/store/retention.js';
 import { alertRequest } from '../../support/alerts.js';
@@ -64,7 +65,7 @@ test('what is older than the retention leaves inboxes and database, and nothing 
     assert.deepEqual(await store.sql(`SELECT 1 FROM ${table} WHERE alert_id <= ${second}`), []);
 
   // Of those that exist only the fourth is open.
-  assert.equal(await requestReconcile(store.database, 0), 1);
+  assert.equal(await requestReconcile(store.database, 0, NO_ACCOUNT), 1);
   const { producer, events } = await fanout.runtime.publishing(never);
   // 0 is no alert of any time.
   const again = [0, first, second, third, fourth].map((alertId) =>

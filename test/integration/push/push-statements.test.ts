@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { refuseDevices, relieveDevices, removeHopelessDevices } from '../../../services/store/device-refusals.js';
 import { pruneDevices, registerDevice } from '../../../services/store/devices.js';
 import { planPushes } from '../../../services/store/push-plans.js';
@@ -43,7 +44,12 @@ test('every statement of push looks rows up by an index, with the one plan that 
   assert.equal(await removeRows(watched, 'push_deliveries', [50, 51, 52], 2), 2);
   assert.equal(await removeRows(watched, 'push_deliveries', [50, 51, 52], 2), 1);
   await pruneDevices(watched, 1, 100);
-  await registerDevice(watched, { userId: 'u1', token: 'new', platform: 'ANDROID', appVersion: '', locale: '' });
+  await registerDevice(
+    watched,
+    { userId: 'u1', token: 'new', platform: 'ANDROID', appVersion: '', locale: '' },
+    NO_ACCOUNT,
+    NO_ACCOUNT,
+  );
 
   assertLooksUp(plans);
   assert.ok(plans.length >= 10);

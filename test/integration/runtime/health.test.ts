@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { RoleName } from '../../../services/domain/role-names.js';
 import { GrpcServer } from '../../../services/lib/grpc/server.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { alertRequest } from '../../support/alerts.js';
 import { ADMIN, failureOf } from '../../support/api.js';
@@ -117,7 +118,7 @@ test('who calls while the server shuts down is told to try again, whether the ca
   const { database, sql } = cluster.store;
   const role = await cluster.start('alert-api');
   const api = cluster.api(role);
-  await upsertUsers(database, [user('op1', 'OPERATION')]);
+  await upsertUsers(database, [user('op1', 'OPERATION')], NO_ACCOUNT);
   await api.call('CreateAlert', alertRequest());
   let release: () => void;
   const held = new Promise<void>((resolve) => (release = resolve));
@@ -169,7 +170,7 @@ test('while PostgreSQL takes no writes nothing is stored, readiness says why, an
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'ssom-alert'",
     );
   };
-  await upsertUsers(cluster.store.database, [user('op1', 'OPERATION')]);
+  await upsertUsers(cluster.store.database, [user('op1', 'OPERATION')], NO_ACCOUNT);
   await api.call('CreateAlert', alertRequest());
   await setReadOnly('on');
   await untilTrue(async () => (await get()).code === 503, { what: 'it is not ready' });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { streamingUsers } from '../../../services/store/presence.js';
 import { user } from '../../support/directory.js';
@@ -14,7 +15,7 @@ test('who holds a stream is known while it is held, at any gateway, and after Po
   const { database } = cluster.store;
   const first = await cluster.start('stream-gateway');
   const second = await cluster.start('stream-gateway');
-  await upsertUsers(database, [user('op1', 'OPERATION'), user('op2', 'OPERATION')]);
+  await upsertUsers(database, [user('op1', 'OPERATION'), user('op2', 'OPERATION')], NO_ACCOUNT);
   const present = async () => [...(await streamingUsers(database, ['op1', 'op2']))];
   const until = (users: string[], what: string) =>
     untilTrue(async () => (await present()).join() === users.join(), { what });
@@ -42,7 +43,7 @@ test('a gateway that died is forgotten when its lease ends', async (t) => {
   const cluster = await startTestCluster(t);
   const { database } = cluster.store;
   await cluster.start('stream-gateway');
-  await upsertUsers(database, [user('op1', 'OPERATION')]);
+  await upsertUsers(database, [user('op1', 'OPERATION')], NO_ACCOUNT);
   await cluster.store.sql(`
     WITH dead AS (INSERT INTO gateway_leases VALUES (gen_random_uuid(), now() + interval '1 second') RETURNING gateway)
     INSERT INTO stream_presence SELECT 'op1', gateway FROM dead`);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { createClient } from '../../../services/client/client.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { defer } from '../../support/defer.js';
 import { user } from '../../support/directory.js';
@@ -18,7 +19,7 @@ interface Gateway {
 /** Two gateways, the first of which the balancer's first connection goes to. */
 async function startGateways(t: TestContext, settings: Readonly<Record<string, string>>) {
   const cluster = await startTestCluster(t, settings);
-  await upsertUsers(cluster.store.database, [user('op1', 'OPERATION'), user('op2', 'OPERATION')]);
+  await upsertUsers(cluster.store.database, [user('op1', 'OPERATION'), user('op2', 'OPERATION')], NO_ACCOUNT);
   return { cluster, gateways: [await cluster.start('stream-gateway'), await cluster.start('stream-gateway')] };
 }
 

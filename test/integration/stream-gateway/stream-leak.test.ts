@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { upsertUsers } from '../../../services/store/directory.js';
 import { churn } from '../../labs/streams/churn.js';
 import { activeResources, HELD } from '../../labs/streams/leftovers.js';
@@ -32,6 +33,7 @@ async function leavesNothing(t: TestContext, { count, maxAgeMs }: Streams): Prom
   await upsertUsers(
     cluster.store.database,
     [...users, far].map((userId) => user(userId, 'X')),
+    NO_ACCOUNT,
   );
   await cluster.store.sql(...longInbox(far, 3000));
   const options = { address: gateway.address, users, far, concurrency: 16, aging: maxAgeMs !== undefined };

@@ -4,6 +4,7 @@ import { main } from '../../../services/cli/cli.js';
 import { inboxChangedRecord, userAlertRecord } from '../../../services/events/records.js';
 import type { OutgoingRecord } from '../../../services/lib/kafka/producer.js';
 import type { Publishing } from '../../../services/runtime/runtime.js';
+import { NO_ACCOUNT } from '../../../services/store/audit.js';
 import { deliverToInboxes } from '../../../services/store/inbox-delivery.js';
 import { readEpoch, renewEpoch } from '../../../services/store/state.js';
 import { alertRequest } from '../../support/alerts.js';
@@ -104,7 +105,7 @@ test('an epoch that is renewed while batches are delivered: each statement compa
   const before = await readEpoch(database);
   const delivered = await deliverToInboxes(database, [{ userId: 'a', alertId: 1, epoch: before }]);
   assert.deepEqual([delivered.created, delivered.otherEpoch, delivered.inboxes[0]!.epoch], [1, 0, before]);
-  const { epoch } = await renewEpoch(database);
+  const { epoch } = await renewEpoch(database, NO_ACCOUNT);
   const mixed = await deliverToInboxes(database, [
     { userId: 'a', alertId: 2, epoch: before },
     { userId: 'a', alertId: 3, epoch },
@@ -123,15 +124,15 @@ test('an epoch that is renewed while batches are delivered: each statement compa
 
 test('alert numbers jump at each renewal, beyond those in the table too, and never above 2^53', async (t) => {
   const { database, sql } = await createTestDatabase(t);
-  const first = await renewEpoch(database);
-  const second = await renewEpoch(database);
+  const first = await renewEpoch(database, NO_ACCOUNT);
+  const second = await renewEpoch(database, NO_ACCOUNT);
   assert.ok(second.alertIdsAbove - first.alertIdsAbove >= 1e12);
   assert.notEqual(second.epoch, first.epoch);
   const [next] = await sql<{ id: number }>("SELECT nextval('alert_ids') AS id");
   assert.equal(next!.id, second.alertIdsAbove + 1);
   const last = Number.MAX_SAFE_INTEGER - 1e12;
   await sql(`SELECT setval('alert_ids', ${last})`);
-  await assert.rejects(renewEpoch(database), /no room for another epoch/);
+  await assert.rejects(renewEpoch(database, NO_ACCOUNT), /no room for another epoch/);
   assert.equal(await readEpoch(database), second.epoch);
 });
 
