@@ -101,7 +101,9 @@ export class RefusedAttempts {
 
   #writeLater(): void {
     if (this.#groups.size === 0 || this.#isClosed) return;
-    this.#timer ??= setTimeout(() => (this.#writing = this.#writeSome()), this.deps.gatherMs ?? GATHER_MS).unref();
+    this.#timer ??= setTimeout(() => {
+      this.#writing = this.#writeSome();
+    }, this.deps.gatherMs ?? GATHER_MS).unref();
   }
 
   async #writeSome(): Promise<void> {

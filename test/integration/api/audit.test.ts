@@ -320,7 +320,7 @@ test('what is being written when the process ends is waited for, and written aga
     begin();
     return (writes += 1) === 1 ? failure : database.query(statement);
   };
-  const refused = attempts(t, { query } as Database, 1);
+  const refused = attempts(t, Object.assign(Object.create(database) as Database, { query }), 1);
   refused.note(attempt('10.0.0.1'), REFUSAL);
   await isBegun;
   const closed = refused.close();
