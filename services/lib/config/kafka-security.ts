@@ -74,27 +74,33 @@ function ofCertificate(config: Config): string[] {
   return missing(pair).map((name) => `${name}: is required with ${given(all).join(', ')}`);
 }
 
-/** librdkafka says of a file that it cannot use no more than "system lib". */
+/** Of those that are used. librdkafka says of a file that it cannot use no more than "system lib". */
 function ofFiles(config: Config): string[] {
-  const files = {
+  const authorities = {
     KAFKA_SSL_CA_LOCATION: config.kafkaSslCaLocation,
+    KAFKA_SASL_OAUTHBEARER_CA_LOCATION: config.kafkaOauthCaLocation,
+  };
+  const files = {
+    ...authorities,
     KAFKA_SSL_CERTIFICATE_LOCATION: config.kafkaSslCertificateLocation,
     KAFKA_SSL_KEY_LOCATION: config.kafkaSslKeyLocation,
-    KAFKA_SASL_OAUTHBEARER_CA_LOCATION: config.kafkaOauthCaLocation,
     KAFKA_SASL_OAUTHBEARER_TOKEN_FILE: config.kafkaOauthTokenFile,
   };
   return Object.entries(files).flatMap(([name, path]) => {
-    const problem = path === '' ? undefined : problemOfFile(path);
+    const isUsed = !name.startsWith('KAFKA_SSL_') || config.kafkaSecurityProtocol.endsWith('SSL');
+    const problem = path === '' || !isUsed ? undefined : problemOfFile(path, name in authorities);
     return problem === undefined ? [] : [`${name}: ${problem}`];
   });
 }
 
-function problemOfFile(path: string): string | undefined {
+/** @param mayBeFolder librdkafka takes a folder of authorities */
+function problemOfFile(path: string, mayBeFolder: boolean): string | undefined {
   const shown = `'${withoutSecrets(path)}'`;
   try {
     return readFileSync(path, 'utf8').trim() === '' ? `${shown} is empty` : undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EISDIR' && mayBeFolder) return undefined;
     return code === 'EISDIR' ? `${shown} is a folder; a file is wanted` : `cannot read ${shown} (${code})`;
   }
 }

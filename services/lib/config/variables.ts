@@ -208,7 +208,8 @@ export const variables = {
   kafkaSslCaLocation: text(
     'KAFKA_SSL_CA_LOCATION',
     '',
-    "PEM file of the brokers' certificate authority; empty: the system's. The broker's host is always verified.",
+    "PEM file of the brokers' certificate authority, or a folder of such files as `openssl rehash` names them; empty: " +
+      "the system's. The broker's host is always verified.",
     {
       librdkafka: 'ssl.ca.location',
     },

@@ -269,10 +269,15 @@ test('how brokers know us: what is missing, contradicts itself, or is no file', 
   assert.deepEqual(problems({ ...tls, ...certificate, KAFKA_SSL_KEY_LOCATION: pem }), []);
   const wrong = { none: /cannot read .*ENOENT/, empty: /is empty/, '': /is a folder; a file is wanted/ };
   for (const [name, reason] of Object.entries(wrong)) {
-    const found = problems({ ...tls, KAFKA_SSL_CA_LOCATION: join(folder.path, name) });
+    const key = { KAFKA_SSL_KEY_LOCATION: join(folder.path, name) };
+    const found = problems({ ...tls, ...certificate, ...key });
     assert.equal(found.length, 1);
     assert.match(found[0]!, reason);
   }
+  const authority = (path: string) => ({ KAFKA_SSL_CA_LOCATION: path });
+  assert.deepEqual(problems({ ...tls, ...authority(folder.path) }), [], 'a folder of authorities');
+  assert.deepEqual(named({ ...tls, ...authority(empty) }), ['KAFKA_SSL_CA_LOCATION']);
+  assert.deepEqual(problems(authority(empty)), [], 'it is not used without TLS');
   const oauth = 'KAFKA_SASL_OAUTHBEARER';
   assert.deepEqual(named({ [`${oauth}_TOKEN_FILE`]: pem }), [`${oauth}_TOKEN_FILE`]);
   const sasl = { KAFKA_SECURITY_PROTOCOL: 'SASL_SSL', KAFKA_SASL_MECHANISM: 'OAUTHBEARER' };
