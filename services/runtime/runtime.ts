@@ -20,6 +20,7 @@ import { Closers } from '../lib/lifecycle.js';
 import { createLogger, type Logger } from '../lib/logging.js';
 import { Database } from '../lib/postgres.js';
 import { whatToMend } from '../lib/postgres-errors.js';
+import { riskOfKafka } from '../lib/kafka/security-settings.js';
 import { RegistryClient, registryOptions, riskOfRegistry } from '../lib/registry/client.js';
 import { withTimeout } from '../lib/retry.js';
 import { Metrics } from '../lib/telemetry/metrics.js';
@@ -126,8 +127,9 @@ export class Runtime {
     );
     breakers.add('schema registry', this.registry.breaker);
     this.#certificates = certificates;
-    const risk = riskOfRegistry(backends.registryUrl, config);
-    if (risk !== undefined) logger.warn(risk);
+    const { brokers, registryUrl } = backends;
+    const ofKafka = config.profile === 'prod' ? riskOfKafka(brokers.bootstrapServers, config) : undefined;
+    for (const risk of [riskOfRegistry(registryUrl, config), ofKafka]) if (risk !== undefined) logger.warn(risk);
     this.#verifier = verifierBy(config, logger);
     const refusedAttempts = new RefusedAttempts({ database: this.bulkDatabase, logger, metrics });
     this.grpc = new GrpcServer({
@@ -154,7 +156,6 @@ export class Runtime {
     observeReadiness(metrics, readiness);
     observeSpans(metrics, tracing, config.spanQueueMax);
     observePool(metrics, this.database, config.databasePoolMax);
-    const { brokers } = backends;
     const { registry, alarms, database } = this;
     const kafka = { config, role, brokers, registry, logger, metrics, alarms, readiness, closers, wrapProducer };
     this.#kafka = new KafkaClients(kafka);

@@ -25,6 +25,8 @@ export type SecurityConfig = Pick<
 
 export type Settings = Record<string, string | number | boolean | (() => Promise<BrokerToken>)>;
 
+const THIS_MACHINE = /^(\w+:\/\/)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
+
 /** How brokers know us, and we them. Secrets that are files are read here, for each client anew. */
 export function securitySettings(config: SecurityConfig): Settings {
   const protocol = config.kafkaSecurityProtocol;
@@ -74,6 +76,17 @@ function secret(config: SecurityConfig, key: 'kafkaSaslPassword' | 'kafkaOauthCl
 }
 
 const unlessEmpty = (name: string, value: string): Settings => (value === '' ? {} : { [name]: value });
+
+/** What everybody on the way to brokers can read; undefined: nothing, or there is no way. */
+export function riskOfKafka(bootstrapServers: string, config: SecurityConfig): string | undefined {
+  const { kafkaSecurityProtocol: protocol, kafkaSaslMechanism: mechanism } = config;
+  const isThere = bootstrapServers.split(',').every((server) => THIS_MACHINE.test(server.trim()));
+  if (protocol.endsWith('SSL') || isThere) return undefined;
+  const secret = { PLAIN: 'KAFKA_SASL_PASSWORD and all records go', OAUTHBEARER: 'our token and all records go' };
+  const what = protocol === 'PLAINTEXT' ? undefined : secret[mechanism as keyof typeof secret];
+  const tls = protocol === 'PLAINTEXT' ? 'SSL' : 'SASL_SSL';
+  return `${what ?? 'all records go'} to Kafka at ${bootstrapServers} in clear: set KAFKA_SECURITY_PROTOCOL=${tls}`;
+}
 
 /** Whom brokers should take us for, as far as it is known here; for messages. */
 export function principalOf(config: SecurityConfig): string {
