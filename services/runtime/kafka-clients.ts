@@ -173,9 +173,12 @@ export class KafkaClients {
     return readiness.untilItWorks('kafka', brokers.bootstrapServers, signal, () => attempt().catch(sayingRefusal));
   }
 
-  /** While a client connects, and while it runs. Each repeats it, so it is logged now and then. */
+  /**
+   * Of one broker, which is not all of Kafka: whether that is there the probe decides. Each client repeats it, so it is
+   * logged now and then.
+   */
   readonly #noteRefusal = ({ message }: KafkaRefusal): void => {
-    this.deps.readiness.set('kafka', false, message);
+    this.deps.readiness.explain('kafka', message);
     if (message === this.#refusal.message && performance.now() < this.#refusal.at + REFUSAL_MS) return;
     this.#refusal = { message, at: performance.now() };
     this.deps.logger.error({ what: 'kafka', reason: message }, 'it refuses us');
@@ -223,7 +226,10 @@ export class KafkaClients {
       PROBE_INTERVAL_MS,
       signal,
       async () => {
+        const askedAt = performance.now();
         const remade = await watch.look();
+        for (const consumer of this.#metrics.consumers)
+          consumer.noteReadable((topic) => watch.allows('Read', topic), askedAt);
         const missing = watch.missing.map((topic) => `${topic} is not there`);
         const refused = [...this.#metrics.producers, ...this.#metrics.consumers].flatMap(({ refusals }) => refusals);
         const problems = [...new Set([...missing, ...watch.denied, ...refused])];

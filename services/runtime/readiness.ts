@@ -47,6 +47,11 @@ export class RoleReadiness {
     this.#say();
   }
 
+  /** Says why something is away that was away before; what is there stays so. */
+  explain(name: string, reason: string): void {
+    if (this.#checks.get(name)?.ok === false) this.set(name, false, reason);
+  }
+
   /** Shows something that does not decide whether the role is ready. */
   show(name: string, ok: boolean, reason: string): void {
     this.#checks.set(name, { ok, reason, required: false });

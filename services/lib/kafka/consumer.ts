@@ -223,6 +223,11 @@ export class Consumer {
     return reason === undefined ? [] : [reason];
   }
 
+  /** Forgets that it was denied its topics, if they all may be read as of `askedAt` (of performance.now()). */
+  noteReadable(mayRead: (topic: string) => boolean, askedAt: number): void {
+    if (this.#subscription.topics.every(mayRead)) this.#denials.noteReadable(askedAt);
+  }
+
   /** What it has handed out, and how far it is behind. */
   get progress(): Pick<ConsumerProgress, 'consumed' | 'lag' | 'fetchedBytes' | 'requestTimes'> {
     return this.#progress;

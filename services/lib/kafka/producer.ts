@@ -153,8 +153,7 @@ export class Producer {
   #watchConnection(client: Client): ConnectionFaults {
     const faults = new ConnectionFaults(this.brokers.bootstrapServers, this.config, (refusal) => {
       this.options.onRefusal?.(refusal);
-      // What it was made with may have been replaced: another one has what is there now.
-      if (client === this.#client) void this.#tryAnother(client);
+      if (client === this.#client) void this.#tryAnotherUnlessAnswered(client);
     });
     this.#faults.set(client, faults);
     client.on('event.log', faults.note);
@@ -380,6 +379,15 @@ export class Producer {
     await this.#compare(client).finally(() => (this.#comparing = false));
   }
 
+  /**
+   * What it was made with may have been replaced: another one has what is there now. Where one broker refuses us and
+   * others answer, the client stays.
+   */
+  async #tryAnotherUnlessAnswered(client: Client): Promise<void> {
+    if (this.#unansweredSince === undefined) await this.probe().catch(() => undefined);
+    if (this.#unansweredSince !== undefined && client === this.#client) await this.#tryAnother(client);
+  }
+
   async #compare(client: Client): Promise<void> {
     let another: Client;
     try {
@@ -387,7 +395,6 @@ export class Producer {
     } catch {
       return; // an outage: what is in flight is sent when it ends
     }
-    this.#unansweredSince ??= performance.now();
     // After an outage the old one may only have been slower to come back.
     await this.probe().catch(() => undefined);
     if (this.#unansweredSince === undefined)

@@ -35,6 +35,7 @@ export class TopicWatch {
   readonly #complained = new Set<string>();
   #missing: readonly string[] = [];
   #denied: readonly string[] = [];
+  #described: readonly Described[] = [];
   #admin: Admin | undefined;
   #failedLooks = 0;
   #asking = false;
@@ -68,6 +69,7 @@ export class TopicWatch {
     this.#failedLooks = 0;
     this.#noteMissing(this.topics.filter((topic) => !described.some(({ name }) => name === topic)));
     this.#noteDenied(described);
+    this.#described = described;
     for (const { name, id } of described) {
       const before = this.#ids.get(name);
       this.#ids.set(name, id);
@@ -84,6 +86,12 @@ export class TopicWatch {
   /** What we need and may not do, as of the last look. */
   get denied(): readonly string[] {
     return this.#denied;
+  }
+
+  /** Whether brokers told at the last look that we may do it. */
+  allows(operation: TopicNeed['operation'], topic: string): boolean {
+    const described = this.#described.find(({ name }) => name === topic);
+    return described?.operations?.includes(OPERATIONS[operation]) ?? false;
   }
 
   #noteDenied(described: readonly Described[]): void {
