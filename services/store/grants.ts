@@ -122,6 +122,7 @@ const SEQUENCES: Readonly<Record<string, Line>> = {
     fanout: 'USAGE, SELECT',
     'stream-gateway': 'USAGE',
     operator: 'USAGE, SELECT',
+    reader: 'SELECT',
   },
   schema_migrations_id_seq: {},
   schema_migrations_lock_index_seq: {},

@@ -11,7 +11,7 @@ export class KafkaDenial extends Error {
   override readonly name = 'KafkaDenial';
 }
 
-/** What a consumer is denied, until it reads, may read or has its place in the group: librdkafka says it once, and goes on. */
+/** What a consumer is denied, until it reads, may read or has its place in the group: librdkafka says it once. */
 export class Denials {
   #reason: string | undefined;
   #deniedAt = -Infinity;

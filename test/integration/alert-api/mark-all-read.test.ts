@@ -5,11 +5,11 @@ import type { CallContext } from '../../../services/lib/grpc/call-context.js';
 import { wait } from '../../../services/lib/retry.js';
 import { listInbox } from '../../../services/store/inboxes.js';
 import { alertRequest } from '../../support/alerts.js';
+import { entriesOf } from '../../support/audit.js';
 import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster } from '../../support/in-process.js';
 import { assertLooksUp, type Explained, explaining } from '../../support/plans.js';
 import { createTestDatabase } from '../../support/postgres.js';
-import { entriesOf } from '../../support/audit.js';
 import { assertFoldEqualsInbox, collectStream, listWholeInbox } from '../../support/stream.js';
 import { patience, untilTrue } from '../../support/until-true.js';
 

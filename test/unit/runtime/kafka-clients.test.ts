@@ -18,7 +18,7 @@ test('one broker that refuses us makes no role unready: a client that none lets 
   let attempts = 0;
   t.mock.method(Consumer, 'broadcast', async (...[, , , , given]: Parameters<typeof Consumer.broadcast>) => {
     options = given;
-    if (attempts++ > 0) return {} as Consumer;
+    if (attempts++ > 0) return {} as never;
     given.onRefusal!(new KafkaRefusal('broker 1 refuses user push'));
     assert.equal(reasonOf(), 'broker 1 refuses user push', 'at once, before connecting is given up');
     throw new KafkaRefusal('Kafka refuses user push');
