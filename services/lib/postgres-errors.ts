@@ -77,6 +77,8 @@ const STATES: Readonly<Record<string, Judgement>> = {
 
 export const READ_ONLY = '25006';
 export const INSUFFICIENT_PRIVILEGE = '42501';
+/** What a user is told who may not use the schema. */
+const NO_SCHEMA = '3F000';
 export const UNIQUE_VIOLATION = '23505';
 /** Somebody else held a row for longer than the lock time-out. */
 export const LOCK_NOT_AVAILABLE = '55P03';
@@ -182,7 +184,7 @@ export function whatToMend(error: unknown): string | undefined {
   if (state.startsWith('28') || (typeof message === 'string' && message.startsWith('SASL')))
     return "look at user and password in DATABASE_URL, and at the server's pg_hba.conf";
   if (state === '3D000') return 'make that database, or name another one in DATABASE_URL';
-  if (state === '42501')
+  if (state === INSUFFICIENT_PRIVILEGE || state === NO_SCHEMA)
     return 'run `ssom-alert database grants`, or name in DATABASE_URL the user that belongs to this role';
   if (state === '42P01' || state === '42703') return 'run `ssom-alert migrate`';
   return undefined;
