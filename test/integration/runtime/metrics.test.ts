@@ -23,7 +23,7 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   cause: /^(slow (fanout|delivery|stream|push)|lag of ssom-alert-consumer[a-z-]*)$/,
   change: /^(CREATED|READ|UNREAD|DELETED)$/,
   check:
-    /^(postgresql|kafka|schema registry|consumer group ssom-alert-consumer[a-z-]*|circuit breaker [a-z ]+|dead letters|schemas)$/,
+    /^(postgresql|kafka|schema registry|consumer group ssom-alert-consumer[a-z-]*|circuit breaker [a-z ]+|dead letters|schemas|account)$/,
   class: /^(poison|exhausted)$/,
   client: /^(producer-(single|bulk)|ssom-alert-consumer[a-z-]*)$/,
   consumer: /^(fcm|ssom-alert-consumer[a-z-]*)$/,
