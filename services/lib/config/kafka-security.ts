@@ -1,26 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { withoutSecrets } from '../secrets.js';
 
+export type SecurityVariable =
+  | 'kafkaSecurityProtocol'
+  | 'kafkaSaslMechanism'
+  | 'kafkaSaslUsername'
+  | 'kafkaSaslPassword'
+  | 'kafkaOauthTokenEndpointUrl'
+  | 'kafkaOauthClientId'
+  | 'kafkaOauthClientSecret'
+  | 'kafkaOauthScope'
+  | 'kafkaOauthCaLocation'
+  | 'kafkaOauthTokenFile'
+  | 'kafkaSslCaLocation'
+  | 'kafkaSslCertificateLocation'
+  | 'kafkaSslKeyLocation'
+  | 'kafkaSslKeyPassword';
+
 /** Of Config, whose module asks this one. */
-type Config = Readonly<
-  Record<
-    | 'kafkaSecurityProtocol'
-    | 'kafkaSaslMechanism'
-    | 'kafkaSaslUsername'
-    | 'kafkaSaslPassword'
-    | 'kafkaOauthTokenEndpointUrl'
-    | 'kafkaOauthClientId'
-    | 'kafkaOauthClientSecret'
-    | 'kafkaOauthScope'
-    | 'kafkaOauthCaLocation'
-    | 'kafkaOauthTokenFile'
-    | 'kafkaSslCaLocation'
-    | 'kafkaSslCertificateLocation'
-    | 'kafkaSslKeyLocation'
-    | 'kafkaSslKeyPassword',
-    string
-  >
->;
+type Config = Readonly<Record<SecurityVariable, string>>;
 type Named = Readonly<Record<string, string>>;
 
 /** What is wrong with how brokers are to know us, and we them. */

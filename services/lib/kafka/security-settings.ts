@@ -1,27 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { SecurityVariable } from '../config/kafka-security.js';
 import type { Config } from '../config/load.js';
 import { secretReader } from '../secret-file.js';
 import { type BrokerToken, readToken } from './token-file.js';
 
-export type SecurityConfig = Pick<
-  Config,
-  | 'kafkaSecurityProtocol'
-  | 'kafkaSaslMechanism'
-  | 'kafkaSaslUsername'
-  | 'kafkaSaslPassword'
-  | 'kafkaOauthTokenEndpointUrl'
-  | 'kafkaOauthClientId'
-  | 'kafkaOauthClientSecret'
-  | 'kafkaOauthScope'
-  | 'kafkaOauthCaLocation'
-  | 'kafkaOauthTokenFile'
-  | 'kafkaSslCaLocation'
-  | 'kafkaSslCertificateLocation'
-  | 'kafkaSslKeyLocation'
-  | 'kafkaSslKeyPassword'
-  | 'secretFiles'
->;
+export type SecurityConfig = Pick<Config, SecurityVariable | 'secretFiles'>;
 
 export type Settings = Record<string, string | number | boolean | (() => Promise<BrokerToken>)>;
 
