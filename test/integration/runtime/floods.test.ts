@@ -115,10 +115,13 @@ test('a connection that floods is ended and counted, and others are answered mea
   for (const [what, each] of Object.entries(FLOODS)) {
     await t.test(what, async () => {
       const good = new GoodClient(cluster.api(role));
-      const counted = await refused(each.bound);
+      // Node 24 ends some of them by itself, before we do.
+      const counts = async () =>
+        (await refused(each.bound)) + (each.bound === 'protocol' ? 0 : await refused('protocol'));
+      const counted = await counts();
       const answered = good.answered;
       await flood(role.address, each);
-      assert.equal(await refused(each.bound), counted + 1);
+      assert.equal(await counts(), counted + 1);
       await untilTrue(() => good.answered > answered, { what: 'the good one is answered' });
       await good.end();
     });
