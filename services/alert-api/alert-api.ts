@@ -55,7 +55,7 @@ export function createAlertApi(runtime: Runtime): Service {
   grpc.addService(
     api.AlertService.service,
     // The other two have the batcher's turns.
-    { ...alerts, ...turnsByCaller({ GetAlert, ListAlerts }) },
+    { ...alerts, ...turnsByCaller({ GetAlert, ListAlerts }, database.breaker) },
     {
       weights: { BatchCreateAlerts: ({ requests }: BatchCreateAlertsRequest__Output) => requests.length },
       costs: {
@@ -69,10 +69,10 @@ export function createAlertApi(runtime: Runtime): Service {
   const inbox = inboxService({ metrics, logger, tracing, publishing: () => publishing, reads });
   const { ListInbox, MarkRead, MarkUnread, DeleteFromInbox } = inbox;
   // MarkAllRead has a queue of its own, in which a run may take minutes; GetUnreadCount reads one row.
-  const inTurn = { ...inbox, ...turnsByInbox({ ListInbox, MarkRead, MarkUnread, DeleteFromInbox }) };
+  const inTurn = { ...inbox, ...turnsByInbox({ ListInbox, MarkRead, MarkUnread, DeleteFromInbox }, database.breaker) };
   grpc.addService(api.InboxService.service, { ...boundedByInbox(inTurn, grpc.users) });
-  grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService(reads)) });
-  grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ logger })) });
+  grpc.addService(api.DeviceService.service, { ...turnsByCaller(deviceService(reads), database.breaker) });
+  grpc.addService(api.DirectoryService.service, { ...turnsByCaller(directoryService({ logger }), database.breaker) });
 
   async function connectToKafka(signal: AbortSignal): Promise<void> {
     publishing = await runtime.publishing(signal);

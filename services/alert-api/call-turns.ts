@@ -1,4 +1,5 @@
 import { inboxOwner } from '../api/access.js';
+import type { Breaker } from '../lib/breaker.js';
 import { callerKey } from '../lib/grpc/identity.js';
 import type { RunningCalls } from '../lib/grpc/running-calls.js';
 import type { UnaryHandler } from '../lib/grpc/server.js';
@@ -16,9 +17,19 @@ function wrapped<H extends Handlers<H>>(handlers: H, wrap: (handler: AnyHandler)
   return Object.fromEntries(entries.map(([name, handler]) => [name, wrap(handler)])) as H;
 }
 
+/**
+ * While the database is away nobody waits for a turn: those who have theirs may hang until their time-outs. Who finds a
+ * turn free hears of it from the database.
+ */
+function turnsOf(breaker: Breaker): Turns {
+  const turns = new Turns(AT_WORK, () => breaker.refusal);
+  breaker.onOpen(() => turns.refuseWaiting(breaker.refusal!));
+  return turns;
+}
+
 /** The same handlers, of which each caller occupies a few at a time; what it calls beyond waits for its turn. */
-export function turnsByCaller<H extends Handlers<H>>(handlers: H): H {
-  const turns = new Turns(AT_WORK);
+export function turnsByCaller<H extends Handlers<H>>(handlers: H, breaker: Breaker): H {
+  const turns = turnsOf(breaker);
   return wrapped(handlers, (handler) => (request, call) => {
     const caller = callerKey(call.identity);
     return turns.run(caller, caller, call.signal, () => handler(request, call));
@@ -29,8 +40,8 @@ export function turnsByCaller<H extends Handlers<H>>(handlers: H): H {
  * The same by inbox: its changes wait for each other in PostgreSQL. Who calls beyond waits, its callers served in turn,
  * so that nobody keeps a user from the user's own inbox.
  */
-export function turnsByInbox<H extends Handlers<H>>(handlers: H): H {
-  const turns = new Turns(AT_WORK);
+export function turnsByInbox<H extends Handlers<H>>(handlers: H, breaker: Breaker): H {
+  const turns = turnsOf(breaker);
   return wrapped(handlers, (handler) => async (request, call) => {
     const owner = inboxOwner(call.identity, request.userId);
     return turns.run(owner, callerKey(call.identity), call.signal, () => handler(request, call));

@@ -1,18 +1,26 @@
 import { FairQueue } from './fair-queue.js';
 import { wait } from './retry.js';
 
+interface Waiting {
+  begin(): void;
+  refuse(reason: Error): void;
+}
+
 /** Lets work begin while less than so much runs; what comes beyond waits, its callers served in turn. */
 class Place {
-  readonly #waiting = new FairQueue<() => void>();
+  readonly #waiting = new FairQueue<Waiting>();
   #running = 0;
 
-  constructor(private readonly max: number) {}
+  constructor(
+    private readonly max: number,
+    private readonly refusal: () => Error | undefined,
+  ) {}
 
   get isEmpty(): boolean {
     return this.#running === 0;
   }
 
-  /** @throws the signal's reason if it aborts before the turn comes */
+  /** @throws the signal's reason if it aborts before the turn comes; why nobody may wait */
   enter(caller: string, signal: AbortSignal | undefined, cost: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#running < this.max) {
@@ -20,15 +28,26 @@ class Place {
         return resolve();
       }
       if (signal?.aborted) return reject(signal.reason as Error);
+      const refused = this.refusal();
+      if (refused !== undefined) return reject(refused);
       const gone = () => remove() && reject(signal!.reason as Error);
+      // A signal may outlive all that has waited with it.
+      const leave = () => signal?.removeEventListener('abort', gone);
       const begin = () => {
-        // A signal may outlive all that has waited with it.
-        signal?.removeEventListener('abort', gone);
+        leave();
         resolve();
       };
-      const remove = this.#waiting.push(caller, begin, cost);
+      const refuse = (reason: Error) => {
+        leave();
+        reject(reason);
+      };
+      const remove = this.#waiting.push(caller, { begin, refuse }, cost);
       signal?.addEventListener('abort', gone, { once: true });
     });
+  }
+
+  refuseWaiting(reason: Error): void {
+    for (const { refuse } of this.#waiting.drain()) refuse(reason);
   }
 
   leave(cost: number): void {
@@ -37,7 +56,7 @@ class Place {
       const next = this.#waiting.take();
       if (next === undefined) return;
       this.#running += next.cost;
-      next.item();
+      next.item.begin();
     }
   }
 }
@@ -48,12 +67,16 @@ class Place {
 export class Turns {
   readonly #places = new Map<string, Place>();
 
-  constructor(private readonly max: number) {}
+  /** @param refusal why nobody may wait at the moment; undefined: who comes beyond `max` waits */
+  constructor(
+    private readonly max: number,
+    private readonly refusal: () => Error | undefined = () => undefined,
+  ) {}
 
   /**
    * @param signal undefined: it waits as long as it has to
    * @param cost how much it is of what may run at once
-   * @throws what `work` throws; the signal's reason if it aborts before the turn comes
+   * @throws what `work` throws; the signal's reason if it aborts before the turn comes, or why nobody may wait
    */
   async run<T>(
     key: string,
@@ -62,7 +85,7 @@ export class Turns {
     work: () => Promise<T>,
     cost = 1,
   ): Promise<T> {
-    const place = this.#places.get(key) ?? new Place(this.max);
+    const place = this.#places.get(key) ?? new Place(this.max, this.refusal);
     this.#places.set(key, place);
     await place.enter(caller, signal, cost);
     try {
@@ -71,6 +94,11 @@ export class Turns {
       place.leave(cost);
       if (place.isEmpty) this.#places.delete(key);
     }
+  }
+
+  /** What waits for its turn waits no longer. */
+  refuseWaiting(reason: Error): void {
+    for (const place of this.#places.values()) place.refuseWaiting(reason);
   }
 }
 
@@ -82,7 +110,7 @@ const TIMER_MS = 1;
  * what others have sent.
  */
 export class EventLoopTurns {
-  readonly #place = new Place(1);
+  readonly #place = new Place(1, () => undefined);
   /** Milliseconds of pause that are to follow. */
   #owed = 0;
 

@@ -55,6 +55,24 @@ test('what has had its turn leaves nothing on its signal, and what has none wait
   assert.equal(await last, 'last');
 });
 
+test('nobody waits while there is a reason not to: who waits fails with it, and who comes unless a turn is free', async () => {
+  let refusal: Error | undefined;
+  const turns = new Turns(1, () => refusal);
+  const { signal } = new AbortController();
+  const { begun, run, finish } = workOn(turns);
+  const [at, ...waiting] = [run('a'), run('b', 'one', signal), run('c', 'another')];
+  refusal = new Error('the other side is away');
+  turns.refuseWaiting(refusal);
+  for (const one of [...waiting, run('d')]) await assert.rejects(one, refusal);
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+  await turns.run('another', 'one', NEVER, () => Promise.resolve());
+  refusal = undefined;
+  const after = run('e');
+  for (const name of ['a', 'e']) await finish(name);
+  await Promise.all([at, after]);
+  assert.deepEqual(begun, ['a', 'e']);
+});
+
 test('of one key the callers are served in turn: who has one waiting waits for one of the others', async () => {
   const { begun, run, finish } = workOn(new Turns(1));
   const all = ['a1', 'a2', 'a3', 'a4'].map((name) => run(name, 'a'));
