@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { AlertError } from '../../domain/errors.js';
 import { type Identity, SUBJECT } from '../grpc/identity.js';
 import type { Logger } from '../logging.js';
+import { wait } from '../retry.js';
 import { SharedRoom } from '../shared-room.js';
 import { Turns } from '../turns.js';
 import { wallClock } from '../wall-clock.js';
@@ -41,6 +42,8 @@ const KEPT_MAX = 20_000;
  * address takes 1 to 3 ms on two busy cores (median); with 8 it takes 3 to 10, with 2 no less than with 4.
  */
 const AT_ONCE = 4;
+/** How long the turn of a token that was refused lasts: so an address has some 200 a second of them. */
+const REFUSED_MS = 20;
 /** Tokens that are being verified; one address has at most as much of it as stays free, so half of it alone. */
 export const VERIFYING_MAX = 20_000;
 /** Tokens of unknown keys that wait for the source of the keys, up to 5 s, beside those; shared in the same way. */
@@ -154,7 +157,14 @@ export class JwtVerifier {
 
   /** What others wait for as well is not given up when one of them has gone: there is no signal. */
   #inTurn<T>({ caller, peer }: Origin, work: () => Promise<T>): Promise<T> {
-    return this.#turnsOfAddress.run(caller, peer, undefined, () => this.#turns.run('', caller, undefined, work));
+    return this.#turnsOfAddress.run(caller, peer, undefined, async () => {
+      try {
+        return await this.#turns.run('', caller, undefined, work);
+      } catch (error) {
+        await wait(REFUSED_MS);
+        throw error;
+      }
+    });
   }
 
   #identityOf(claims: JWTPayload): Identity {

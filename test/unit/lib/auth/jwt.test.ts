@@ -209,8 +209,42 @@ test('a key that is withdrawn counts no more, also where nobody comes with anoth
   await verifying.refuses(text, 'TOKEN_SIGNATURE', /does not publish/);
 });
 
+/** With its keys in a file, and with timers that end when told: an HTTP client would not stand that. */
+async function timed(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'ssom-keys-'));
+  defer(t, () => rm(folder, { recursive: true }));
+  const key = await signingKey('k1');
+  await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [key.jwk] }));
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  return { key, verifying: new Verifying({ jwks: join(folder, 'jwks.json') }) };
+}
+
+/** Lets timers end until it is settled. @returns how many times 20 ms that took */
+async function hastened(t: TestContext, promise: Promise<unknown>): Promise<number> {
+  let settled = false;
+  let ticks = 0;
+  void promise.finally(() => (settled = true));
+  for (; !settled; ticks += 1) {
+    t.mock.timers.tick(20);
+    await new Promise(setImmediate);
+  }
+  return ticks;
+}
+
+test('an address has few tokens a second that are refused, and another waits for none of them', async (t) => {
+  const { key, verifying } = await timed(t);
+  await verifying.raw(await token(key, 'op01', 'inbox'), '10.0.0.9:1');
+  const forged = (count: number) => `${part({ alg: 'ES256', kid: 'k1' })}.${part({ iss: ISSUER })}.${part({ count })}`;
+  const flood = Array.from({ length: 100 }, (_, count) =>
+    assert.rejects(async () => verifying.raw(forged(count), '10.0.0.1:1'), { reason: 'TOKEN_SIGNATURE' }),
+  );
+  assert.equal((await verifying.raw(await token(key, 'op02', 'inbox'), '10.0.0.2:1')).subject, 'op02');
+  const ticks = await hastened(t, Promise.all(flood));
+  assert.ok(ticks >= 24, `100 were refused within ${ticks * 20} ms`);
+});
+
 test('an address that has many tokens verified is told to come later, and others are served meanwhile', async (t) => {
-  const { key, verifying } = await published(t);
+  const { key, verifying } = await timed(t);
   const proven = '10.0.0.1:5000';
   await verifying.raw(await token(key, 'op01', 'inbox'), proven);
   const [good, other] = await Promise.all([token(key, 'op02', 'inbox'), token(key, 'op03', 'inbox')]);
@@ -232,7 +266,7 @@ test('an address that has many tokens verified is told to come later, and others
   assert.throws(() => verifying.raw(good, '10.0.0.1:6000'), { reason: 'TOO_MANY_TOKENS' });
   assert.equal((await verifying.raw(good, proven)).subject, 'op02', 'a connection on which a token was good');
   assert.equal((await verifying.raw(other, '10.0.0.2:6000')).subject, 'op03');
-  await Promise.all(flood);
+  await hastened(t, Promise.all(flood));
 });
 
 test('who names unknown keys locks nobody of the same address out, and waits in a room of their own', async (t) => {
@@ -258,7 +292,7 @@ test('who names unknown keys locks nobody of the same address out, and waits in 
 });
 
 test('a connection waits for one token of each other connection of its address, not for all of them', async (t) => {
-  const { key, verifying } = await published(t);
+  const { key, verifying } = await timed(t);
   await verifying.raw(await token(key, 'op01', 'inbox'), '10.0.0.9:1');
   const good = await token(key, 'op02', 'inbox');
   const head = part({ alg: 'ES256', kid: 'k1' });
@@ -269,9 +303,11 @@ test('a connection waits for one token of each other connection of its address, 
     );
     done += 1;
   });
-  assert.equal((await verifying.raw(good, '10.0.0.1:2')).subject, 'op02');
+  const found = Promise.resolve(verifying.raw(good, '10.0.0.1:2'));
+  await hastened(t, found);
+  assert.equal((await found).subject, 'op02');
   assert.ok(done < 500, `${done} of the other connection came first`);
-  await Promise.all(flood);
+  await hastened(t, Promise.all(flood));
 });
 
 test('while the source of the keys hangs, tokens of known keys are verified', async (t) => {
