@@ -163,10 +163,10 @@ interface Listen {
 }
 
 /** @throws Error saying what is wrong with which file. @returns undefined: gRPC is not encrypted */
-async function tlsFiles(config: Config, logger: Logger): Promise<TlsFiles | undefined> {
+function tlsFiles(config: Config, logger: Logger): TlsFiles | undefined {
   const { grpcTlsCertFile: certFile, grpcTlsKeyFile: keyFile, grpcTlsClientCaFile: clientCaFile } = config;
   if (certFile === '') return undefined;
-  return TlsFiles.read({ certFile, keyFile, ...(clientCaFile === '' ? {} : { clientCaFile }) }, logger);
+  return new TlsFiles({ certFile, keyFile, ...(clientCaFile === '' ? {} : { clientCaFile }) }, logger);
 }
 
 /** Opens the servers, runs the service until the signal aborts, and closes everything in the opposite order. */
@@ -190,7 +190,7 @@ async function serve(
     const http = await runtime.serveHttp(httpListen);
     let address: string | undefined;
     if (grpcListen !== undefined) {
-      const tls = await tlsFiles(config, logger);
+      const tls = tlsFiles(config, logger);
       const port = await grpc.listen(grpcListen, tls?.credentials);
       const untilEnd = AbortSignal.any([signal, ended.signal]);
       void tls?.watch(untilEnd);

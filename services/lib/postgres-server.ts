@@ -1,7 +1,8 @@
 import { type DatabaseUrl, parseDatabaseUrl } from './config/database-url.js';
 import type { Logger } from './logging.js';
-import { type SecretFiles, secretReader } from './secret-file.js';
-import { ReloadedTls } from './tls-client-files.js';
+import { ReadAgain } from './read-again.js';
+import { readSecretFile, type SecretFiles } from './secret-file.js';
+import { type ClientTls, readClientTls } from './tls-client-files.js';
 
 /** What pg is told of the server and of us. */
 export interface ServerOptions {
@@ -10,59 +11,46 @@ export interface ServerOptions {
   readonly ssl?: object | false;
 }
 
+interface Server {
+  readonly url: string;
+  readonly parsed: DatabaseUrl;
+  /** Undefined: without TLS. */
+  readonly tls: ReadAgain<ClientTls> | undefined;
+}
+
 /**
  * The server of DATABASE_URL, which may be a file: for each connection that is made the URL, and the files of
  * certificates that it names, are read again. While one cannot be used, what was there before is.
  */
 export class PostgresServer {
-  readonly #read: () => string;
-  #url = '';
-  #parsed: DatabaseUrl;
-  #tls: ReloadedTls | undefined;
-  /** Said last of what is wrong. */
-  #said: string | undefined;
+  readonly #server: ReadAgain<Server>;
 
   /** @throws Error saying what is wrong with the URL or a file that it names */
-  constructor(
-    given: string,
-    secretFiles: SecretFiles,
-    private readonly logger: Logger,
-  ) {
-    this.#read = secretReader(given, secretFiles['databaseUrl'], (problem) => this.#say(problem));
-    this.#parsed = this.#take(given);
-  }
-
-  #take(url: string): DatabaseUrl {
-    const parsed = parseDatabaseUrl(url);
-    const onProblem = (problem: Error) => this.#say(problem);
-    this.#tls =
-      parsed.mode === 'verify' || parsed.mode === 'no-verify' ? new ReloadedTls(parsed.files, onProblem) : undefined;
-    this.#url = url;
-    this.#parsed = parsed;
-    return parsed;
-  }
-
-  #say(problem: Error): void {
-    if (problem.message === this.#said) return;
-    this.#said = problem.message;
-    this.logger.error(
-      { reason: problem.message },
-      'DATABASE_URL cannot be used as it is now; what was there before is',
-    );
+  constructor(given: string, secretFiles: SecretFiles, logger: Logger) {
+    const file = secretFiles['databaseUrl'];
+    const read = (last: Server | undefined) => {
+      const url = last === undefined || file === undefined ? given : readSecretFile(file);
+      return url === last?.url ? last : readServer(url, logger);
+    };
+    this.#server = new ReadAgain({ what: 'DATABASE_URL', read }, logger);
   }
 
   /** For a connection that is made now. */
   get options(): ServerOptions {
-    const url = this.#read();
-    try {
-      if (url !== this.#url) this.#take(url);
-    } catch (error) {
-      this.#say(error as Error);
-    }
-    const { plain: connectionString, mode } = this.#parsed;
+    const { parsed, tls } = this.#server.look();
+    const { plain: connectionString, mode } = parsed;
     if (mode === undefined) return { connectionString };
-    if (this.#tls === undefined) return { connectionString, ssl: false };
+    if (tls === undefined) return { connectionString, ssl: false };
     // Of its own for each: pg hides the key in it.
-    return { connectionString, ssl: { ...this.#tls.now, rejectUnauthorized: mode === 'verify' } };
+    return { connectionString, ssl: { ...tls.look(), rejectUnauthorized: mode === 'verify' } };
   }
+}
+
+function readServer(url: string, logger: Logger): Server {
+  const parsed = parseDatabaseUrl(url);
+  const { mode, files } = parsed;
+  const what = 'what DATABASE_URL names in sslrootcert, sslcert and sslkey';
+  const read = (last: ClientTls | undefined) => readClientTls(files, last);
+  const isEncrypted = mode === 'verify' || mode === 'no-verify';
+  return { url, parsed, tls: isEncrypted ? new ReadAgain({ what, read }, logger) : undefined };
 }

@@ -172,9 +172,9 @@ export class Runtime {
     options: RuntimeOptions = {},
   ): Promise<Runtime> {
     const logger = options.logger ?? createLogger(config, role);
-    const limits = await CallerLimits.read(limitsBy(config), logger);
+    const limits = CallerLimits.read(limitsBy(config), logger);
     const { grpcTlsIdentitiesFile: file } = config;
-    const certificates = file === '' ? undefined : await CertificateIdentities.read(file, SCOPES, logger);
+    const certificates = file === '' ? undefined : new CertificateIdentities(file, SCOPES, logger);
     const resource = resourceOf(role);
     const tracing = await Tracing.start(config, resource, logger);
     const metrics = new Metrics(role, await metricsSender(config), resource, (metric, err) =>

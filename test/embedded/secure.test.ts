@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { main } from '../../services/cli/cli.js';
 import { createClient } from '../../services/client/client.js';
+import { type Variable, variables } from '../../services/lib/config/variables.js';
 import { ROOT } from '../../services/lib/root.js';
 import { alertRequest } from '../support/alerts.js';
+import { unprivileged } from '../support/as-nobody.js';
 import { localCertificates } from '../support/certificates.js';
 import { defer } from '../support/defer.js';
+import { cleanEnvironment } from '../support/role-process.js';
 import { startRole, startStandalone } from '../support/standalone.js';
 import { AUDIENCE, ISSUER, KeyServer, signingKey, token } from '../support/tokens.js';
 import { untilTrue } from '../support/until-true.js';
@@ -97,5 +101,27 @@ test('a role whose TLS files cannot be used says which, and ends', async (t) => 
     EMBEDDED_POSTGRES_PORT: '0',
   });
   assert.equal((await role.exited).code, 1);
-  assert.match(role.output, /the key in .*key and the certificate in .*certificate do not fit/);
+  assert.match(role.output, /the key in '.*key' and the certificate in '.*certificate' do not fit/);
+});
+
+test('a role whose user may not read the files of its secrets names each variable, its file and what to do', async (t) => {
+  const { secret } = await files(t, { secret: 'postgres://u:p@db/ssom' });
+  await chmod(secret!, unprivileged.uid === undefined ? 0 : 0o600);
+  const secrets = (Object.values(variables) as Variable<unknown>[]).filter((variable) => variable.secret === true);
+  const named = secrets.map(({ name }) => `${name}_FILE`);
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(ROOT, '.build', 'services', 'launch', 'main.js'), 'delivery'],
+    {
+      ...unprivileged,
+      cwd: '/',
+      encoding: 'utf8',
+      env: cleanEnvironment(Object.fromEntries(named.map((name) => [name, secret!]))),
+      timeout: 60_000,
+    },
+  );
+  assert.equal(status, 1, stderr);
+  const why = 'may not read it or enter its folder; change owner or mode';
+  for (const name of named)
+    assert.match(stderr, new RegExp(`^  ${name}: '${secret!}' cannot be read \\(EACCES\\): user \\d+ ${why}$`, 'm'));
 });

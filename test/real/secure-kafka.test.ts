@@ -209,7 +209,7 @@ describe('a Kafka that asks who one is', { skip: whySkip() }, () => {
   async function assertTold(user: Principal, rights: readonly Right[]): Promise<void> {
     const { brokers, config: own } = clientOf(user, byPassword);
     const handlers = { 'event.error': () => undefined, error: () => undefined };
-    const admin = RdKafka.AdminClient.create(adminSettings(brokers, own, 'told'), handlers);
+    const admin = RdKafka.AdminClient.create(adminSettings(brokers, own, 'told', silentLogger()), handlers);
     try {
       const options = { timeout: 20_000, includeAuthorizedOperations: true };
       type Told = { name: string; error?: { code: number }; authorizedOperations?: number[] };

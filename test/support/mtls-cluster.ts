@@ -27,7 +27,7 @@ export async function startMtlsCluster(
     GRPC_TLS_CLIENT_CA_FILE: await file('ca.pem', certificates.authority),
     GRPC_TLS_IDENTITIES_FILE: await file('services.json', JSON.stringify(services)),
   };
-  const tls = await TlsFiles.read(
+  const tls = new TlsFiles(
     {
       certFile: env.GRPC_TLS_CERT_FILE,
       keyFile: env.GRPC_TLS_KEY_FILE,

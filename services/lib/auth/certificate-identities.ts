@@ -1,9 +1,9 @@
 import { AlertError } from '../../domain/errors.js';
 import { type ClientCertificate, DNS_NAME, URI_NAME } from '../grpc/client-certificate.js';
 import { type Identity, SUBJECT } from '../grpc/identity.js';
+import { fieldsOf, JsonFile } from '../json-file.js';
 import type { Logger } from '../logging.js';
 import { wallClock } from '../wall-clock.js';
-import { fieldsOf, WatchedFile } from '../watched-file.js';
 
 type Service = Pick<Identity, 'subject' | 'scopes'>;
 type Services = ReadonlyMap<string, Service>;
@@ -16,15 +16,14 @@ const TOLD_MAX = 3;
  * `{ "spiffe://ssom/payments": { "service": "payments", "scopes": ["alerts:create"] } }` by alternative names.
  */
 export class CertificateIdentities {
-  private constructor(private readonly services: WatchedFile<Services>) {}
+  readonly #services: JsonFile<Services>;
 
   /**
    * @param scopes those that there are
    * @throws Error naming the file, and what is wrong with it
    */
-  static async read(file: string, scopes: readonly string[], logger: Logger): Promise<CertificateIdentities> {
-    const parse = (json: unknown) => readServices(json, scopes);
-    return new CertificateIdentities(await WatchedFile.read(file, parse, logger));
+  constructor(file: string, scopes: readonly string[], logger: Logger) {
+    this.#services = new JsonFile(file, (json) => readServices(json, scopes), logger);
   }
 
   /**
@@ -32,7 +31,7 @@ export class CertificateIdentities {
    * @throws AlertError UNAUTHENTICATED: none has one (CERTIFICATE_UNKNOWN), or it has expired (CERTIFICATE_EXPIRED)
    */
   identityOf({ names, expiresAt }: ClientCertificate): Identity {
-    const name = names.find((each) => this.services.current.has(each));
+    const name = names.find((each) => this.#services.current.has(each));
     if (name === undefined) {
       const told = names.length === 0 ? 'which has no URI or DNS name' : names.slice(0, TOLD_MAX).join(', ');
       const message = `no service is known by this client's certificate: ${told}; send a token, or have it added to the file`;
@@ -42,12 +41,12 @@ export class CertificateIdentities {
       const message = `the certificate of ${name} has expired since this connection was made; connect again with a new one`;
       throw new AlertError('UNAUTHENTICATED', 'CERTIFICATE_EXPIRED', message);
     }
-    return { kind: 'service', ...this.services.current.get(name)!, credential: `mtls ${name}`, expiresAt };
+    return { kind: 'service', ...this.#services.current.get(name)!, credential: `mtls ${name}`, expiresAt };
   }
 
   /** Looks for other contents of the file until the signal aborts. */
   watch(signal: AbortSignal): Promise<void> {
-    return this.services.watch(signal);
+    return this.#services.watch(signal);
   }
 }
 

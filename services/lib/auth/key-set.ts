@@ -8,6 +8,7 @@ import {
   type JWSHeaderParameters,
 } from 'jose';
 import type { Logger } from '../logging.js';
+import { unreadable } from '../read-file.js';
 import { withTimeout } from '../retry.js';
 
 export interface KeySetOptions {
@@ -163,7 +164,10 @@ export class KeySet {
   async #read(): Promise<string> {
     const { source, timeoutMs = TIMEOUT_MS } = this.options;
     if (!/^https?:/.test(source)) {
-      const bytes = await withTimeout(readFile(source), timeoutMs, 'reading the file');
+      const reading = readFile(source).catch((error: unknown) => {
+        throw unreadable(source, error);
+      });
+      const bytes = await withTimeout(reading, timeoutMs, 'reading the file');
       return checkSize(bytes, bytes.length);
     }
     const response = await fetch(source, {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readText } from '../read-file.js';
 import { withoutSecrets } from '../secrets.js';
 
 export type SecurityVariable =
@@ -93,13 +93,11 @@ function ofFiles(config: Config): string[] {
 
 /** @param mayBeFolder librdkafka takes a folder of authorities */
 function problemOfFile(path: string, mayBeFolder: boolean): string | undefined {
-  const shown = `'${withoutSecrets(path)}'`;
   try {
-    return readFileSync(path, 'utf8').trim() === '' ? `${shown} is empty` : undefined;
+    return readText(path).trim() === '' ? `'${withoutSecrets(path)}' is empty` : undefined;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EISDIR' && mayBeFolder) return undefined;
-    return code === 'EISDIR' ? `${shown} is a folder; a file is wanted` : `cannot read ${shown} (${code})`;
+    const { message, cause } = error as Error & { cause?: NodeJS.ErrnoException };
+    return cause?.code === 'EISDIR' && mayBeFolder ? undefined : withoutSecrets(message);
   }
 }
 

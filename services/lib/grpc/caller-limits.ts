@@ -1,6 +1,6 @@
 import type { AlertError } from '../../domain/errors.js';
+import { fieldsOf, JsonFile } from '../json-file.js';
 import type { Logger } from '../logging.js';
-import { fieldsOf, WatchedFile } from '../watched-file.js';
 import { callerKey, type Identity, SUBJECT } from './identity.js';
 import { Rate } from './rate.js';
 
@@ -51,7 +51,7 @@ export class CallerLimits {
 
   private constructor(
     private readonly options: CallerLimitsOptions,
-    private readonly exceptions: WatchedFile<Exceptions> | undefined,
+    private readonly exceptions: JsonFile<Exceptions> | undefined,
   ) {
     const rate = (what: RateName) =>
       new Rate({
@@ -64,9 +64,9 @@ export class CallerLimits {
   }
 
   /** @throws Error naming the file, and what is wrong with it */
-  static async read(options: CallerLimitsOptions, logger: Logger): Promise<CallerLimits> {
+  static read(options: CallerLimitsOptions, logger: Logger): CallerLimits {
     const { file } = options;
-    return new CallerLimits(options, file === '' ? undefined : await WatchedFile.read(file, readExceptions, logger));
+    return new CallerLimits(options, file === '' ? undefined : new JsonFile(file, readExceptions, logger));
   }
 
   /** Of a caller by its key. */

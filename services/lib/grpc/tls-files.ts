@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { every } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
-import { readPem } from '../pem-file.js';
+import { ReadAgain } from '../read-again.js';
+import { readPem } from '../read-file.js';
 import { wallClock } from '../wall-clock.js';
 import { HANDSHAKE_MS } from './connections.js';
 
@@ -37,8 +37,6 @@ const SECURITY: SecureContextOptions = {
   honorCipherOrder: true,
 };
 
-/** How often the files are looked at. */
-const LOOK_MS = 10_000;
 /** A certificate that is left as it is for so long before its end is warned of, once a day. */
 const WARN_MS = 14 * 86_400_000;
 const WARN_EVERY_MS = 86_400_000;
@@ -70,89 +68,69 @@ function contextOf({ cert, key, ca }: Contents): SecureContextOptions {
  * not taken.
  */
 export class TlsFiles {
-  readonly #credentials: FileCredentials;
-  /** Said last of what is wrong. */
-  #problem: string | undefined;
+  readonly credentials: ServerCredentials;
+  readonly #files: ReadAgain<Contents>;
   #warnedAt = -Infinity;
 
-  private constructor(
+  /** @throws Error saying which file is wrong, and how */
+  constructor(
     private readonly options: TlsFilesOptions,
     private readonly logger: Logger,
-    private contents: Contents,
   ) {
-    this.#credentials = new FileCredentials(contents);
-  }
-
-  /** @throws Error saying which file is wrong, and how */
-  static async read(options: TlsFilesOptions, logger: Logger): Promise<TlsFiles> {
-    return new TlsFiles(options, logger, readContents(options));
+    const what = 'what GRPC_TLS_CERT_FILE, GRPC_TLS_KEY_FILE and GRPC_TLS_CLIENT_CA_FILE name';
+    const read = (last: Contents | undefined) => {
+      this.#warn(last);
+      return readContents(options, last);
+    };
+    this.#files = new ReadAgain({ what, read, onChange: (contents) => credentials.replace(contents) }, logger);
+    const credentials = new FileCredentials(this.#files.current);
+    this.credentials = credentials;
   }
 
   /** When the certificate is valid no more, in milliseconds since 1970. */
   get expiresAt(): number {
-    return this.contents.expiresAt;
+    return this.#files.current.expiresAt;
   }
 
-  get credentials(): ServerCredentials {
-    return this.#credentials;
+  look(): void {
+    this.#files.look();
   }
 
   /** Looks for other files until the signal aborts. */
-  async watch(signal: AbortSignal): Promise<void> {
-    await every(
-      LOOK_MS,
-      signal,
-      async () => {
-        this.#warn();
-        await this.look();
-      },
-      (error) => {
-        if (error.message !== this.#problem)
-          this.logger.error({ err: error }, 'the TLS files cannot be used; those of before are');
-        this.#problem = error.message;
-      },
-    );
+  watch(signal: AbortSignal): Promise<void> {
+    return this.#files.watch(signal);
   }
 
-  #warn(): void {
+  /** Of the certificate that is used. */
+  #warn(used: Contents | undefined): void {
+    if (used === undefined) return;
     const now = wallClock();
-    if (this.expiresAt - now > WARN_MS || now < this.#warnedAt + WARN_EVERY_MS) return;
+    if (used.expiresAt - now > WARN_MS || now < this.#warnedAt + WARN_EVERY_MS) return;
     this.#warnedAt = now;
-    const days = Math.floor((this.expiresAt - now) / 86_400_000);
+    const days = Math.floor((used.expiresAt - now) / 86_400_000);
     this.logger.warn(
       { file: this.options.certFile, days },
       'the TLS certificate expires soon; put a new one in its place',
     );
   }
-
-  /** @throws Error saying which file is wrong, and how: what was read before is used */
-  async look(): Promise<void> {
-    const found = readContents(this.options);
-    this.#problem = undefined;
-    const { cert, key, ca } = this.contents;
-    const isSame = found.cert === cert && found.key === key && found.ca === ca;
-    if (isSame) return;
-    this.contents = found;
-    this.#credentials.replace(found);
-    this.logger.info({ expiresAt: new Date(found.expiresAt).toISOString() }, 'new TLS files are used');
-  }
 }
 
-function readContents({ certFile, keyFile, clientCaFile }: TlsFilesOptions): Contents {
+function readContents({ certFile, keyFile, clientCaFile }: TlsFilesOptions, last: Contents | undefined): Contents {
   const [cert, key] = [readPem(certFile), readPem(keyFile)];
   const ca = clientCaFile === undefined ? undefined : readPem(clientCaFile);
   const { validFrom, validTo } = certificatesOf(certFile, cert);
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
-  if (to <= wallClock()) throw new Error(`the certificate in ${certFile} has expired (${validTo})`);
-  if (from > wallClock()) throw new Error(`the certificate in ${certFile} is not valid yet (from ${validFrom})`);
+  if (to <= wallClock()) throw new Error(`the certificate in '${certFile}' has expired (${validTo})`);
+  if (from > wallClock()) throw new Error(`the certificate in '${certFile}' is not valid yet (from ${validFrom})`);
   if (ca !== undefined) certificatesOf(clientCaFile!, ca);
   requireKey(keyFile, key);
   try {
     createSecureContext({ cert, key, ca });
   } catch (error) {
-    throw new Error(`the key in ${keyFile} and the certificate in ${certFile} do not fit`, { cause: error });
+    throw new Error(`the key in '${keyFile}' and the certificate in '${certFile}' do not fit`, { cause: error });
   }
-  return { cert, key, ca, expiresAt: to };
+  const isSame = cert === last?.cert && key === last.key && ca === last.ca;
+  return isSame ? last : { cert, key, ca, expiresAt: to };
 }
 
 /** @throws Error unless it is one that can be used as it is */
@@ -161,9 +139,12 @@ function requireKey(file: string, pem: string): void {
     createPrivateKey(pem);
   } catch (error) {
     const isLocked = pem.includes('ENCRYPTED');
-    throw new Error(isLocked ? `the key in ${file} has a passphrase; give it without` : `${file} has no key in PEM`, {
-      cause: error,
-    });
+    throw new Error(
+      isLocked ? `the key in '${file}' has a passphrase; give it without` : `'${file}' has no key in PEM`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -174,7 +155,7 @@ function certificatesOf(file: string, pem: string): X509Certificate {
     const [first] = blocks.map((block) => new X509Certificate(block));
     if (first !== undefined) return first;
   } catch (error) {
-    throw new Error(`${file} has a certificate that is not whole, or no PEM`, { cause: error });
+    throw new Error(`'${file}' has a certificate that is not whole, or no PEM`, { cause: error });
   }
-  throw new Error(`${file} has no certificate in PEM`);
+  throw new Error(`'${file}' has no certificate in PEM`);
 }

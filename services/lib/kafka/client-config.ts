@@ -1,4 +1,5 @@
 import type { Config } from '../config/load.js';
+import type { Logger } from '../logging.js';
 import { RECORD_BYTES } from './record-bytes.js';
 import { type SecurityConfig, securitySettings, type Settings } from './security-settings.js';
 
@@ -26,11 +27,11 @@ export interface Brokers {
   readonly inProcess: boolean;
 }
 
-function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settings {
+function common(brokers: Brokers, config: KafkaConfig, clientId: string, logger: Logger): Settings {
   return {
     'bootstrap.servers': brokers.bootstrapServers,
     'client.id': clientId,
-    ...securitySettings(config),
+    ...securitySettings(config, logger),
     'allow.auto.create.topics': brokers.inProcess,
     // librdkafka's defaults reach 10 s between tries; a broker that is back should be noticed at once.
     'reconnect.backoff.ms': 100,
@@ -46,14 +47,14 @@ function common(brokers: Brokers, config: KafkaConfig, clientId: string): Settin
   };
 }
 
-export function adminSettings(brokers: Brokers, config: KafkaConfig, clientId: string): Settings {
-  return common(brokers, config, clientId);
+export function adminSettings(brokers: Brokers, config: KafkaConfig, clientId: string, logger: Logger): Settings {
+  return common(brokers, config, clientId, logger);
 }
 
 /** Settings of a producer that loses nothing, keeps order and places keys as Java does. */
-export function producerSettings(brokers: Brokers, config: KafkaConfig, clientId: string): Settings {
+export function producerSettings(brokers: Brokers, config: KafkaConfig, clientId: string, logger: Logger): Settings {
   return {
-    ...common(brokers, config, clientId),
+    ...common(brokers, config, clientId, logger),
     acks: -1,
     'enable.idempotence': true,
     // librdkafka's own default is CRC32, which places keys elsewhere than Java's clients.
@@ -74,9 +75,15 @@ export function producerSettings(brokers: Brokers, config: KafkaConfig, clientId
   };
 }
 
-export function consumerSettings(brokers: Brokers, config: KafkaConfig, clientId: string, groupId: string): Settings {
+export function consumerSettings(
+  brokers: Brokers,
+  config: KafkaConfig,
+  clientId: string,
+  groupId: string,
+  logger: Logger,
+): Settings {
   return {
-    ...common(brokers, config, clientId),
+    ...common(brokers, config, clientId, logger),
     'group.id': groupId,
     'enable.auto.commit': false,
     'enable.auto.offset.store': false,

@@ -49,7 +49,7 @@ export class ConsumerClient {
     // One that was replaced may still call back.
     const isCurrent = () => this.isCurrent(native);
     const settings = {
-      ...consumerSettings(brokers, config, options.clientId, options.groupId),
+      ...consumerSettings(brokers, config, options.clientId, options.groupId, logger),
       ...(options.fetchMinBytes === undefined ? {} : { 'fetch.min.bytes': options.fetchMinBytes }),
     };
     const listeners: NativeListeners = {

@@ -116,7 +116,8 @@ export class Producer {
   }
 
   async #connect(): Promise<Client> {
-    const client = new RdKafka.Producer(producerSettings(this.brokers, this.config, this.options.clientId));
+    const settings = producerSettings(this.brokers, this.config, this.options.clientId, this.logger);
+    const client = new RdKafka.Producer(settings);
     const faults = this.#watchConnection(client);
     let lastError: Error | undefined;
     client.on('event.error', (error) => {

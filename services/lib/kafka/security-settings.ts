@@ -2,7 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { SecurityVariable } from '../config/kafka-security.js';
 import type { Config } from '../config/load.js';
-import { secretReader } from '../secret-file.js';
+import type { Logger } from '../logging.js';
+import type { SecretFiles } from '../secret-file.js';
+import { secretReader } from '../secret-reader.js';
 import { type BrokerToken, readToken } from './token-file.js';
 
 export type SecurityConfig = Pick<Config, SecurityVariable | 'secretFiles'>;
@@ -12,33 +14,33 @@ export type Settings = Record<string, string | number | boolean | (() => Promise
 const THIS_MACHINE = /^(\w+:\/\/)?(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
 
 /** How brokers know us, and we them. Secrets that are files are read here, for each client anew. */
-export function securitySettings(config: SecurityConfig): Settings {
+export function securitySettings(config: SecurityConfig, logger: Logger): Settings {
   const protocol = config.kafkaSecurityProtocol;
   return {
     'security.protocol': protocol.toLowerCase(),
-    ...(protocol.endsWith('SSL') ? tlsSettings(config) : {}),
-    ...(protocol.startsWith('SASL') ? saslSettings(config) : {}),
+    ...(protocol.endsWith('SSL') ? tlsSettings(config, logger) : {}),
+    ...(protocol.startsWith('SASL') ? saslSettings(config, logger) : {}),
   };
 }
 
-function tlsSettings(config: SecurityConfig): Settings {
+function tlsSettings(config: SecurityConfig, logger: Logger): Settings {
   return {
     'enable.ssl.certificate.verification': true,
     'ssl.endpoint.identification.algorithm': 'https',
     ...unlessEmpty('ssl.ca.location', config.kafkaSslCaLocation),
     ...unlessEmpty('ssl.certificate.location', config.kafkaSslCertificateLocation),
     ...unlessEmpty('ssl.key.location', config.kafkaSslKeyLocation),
-    ...unlessEmpty('ssl.key.password', secret(config, 'kafkaSslKeyPassword')),
+    ...unlessEmpty('ssl.key.password', secret(config, 'kafkaSslKeyPassword', logger)),
   };
 }
 
-function saslSettings(config: SecurityConfig): Settings {
+function saslSettings(config: SecurityConfig, logger: Logger): Settings {
   const mechanism = { 'sasl.mechanism': config.kafkaSaslMechanism };
   if (config.kafkaSaslMechanism !== 'OAUTHBEARER')
     return {
       ...mechanism,
       'sasl.username': config.kafkaSaslUsername,
-      'sasl.password': secret(config, 'kafkaSaslPassword'),
+      'sasl.password': secret(config, 'kafkaSaslPassword', logger),
     };
   const { kafkaOauthTokenFile: file } = config;
   if (file !== '')
@@ -49,14 +51,29 @@ function saslSettings(config: SecurityConfig): Settings {
     'sasl.oauthbearer.method': 'oidc',
     'sasl.oauthbearer.token.endpoint.url': config.kafkaOauthTokenEndpointUrl,
     'sasl.oauthbearer.client.id': config.kafkaOauthClientId,
-    'sasl.oauthbearer.client.secret': secret(config, 'kafkaOauthClientSecret'),
+    'sasl.oauthbearer.client.secret': secret(config, 'kafkaOauthClientSecret', logger),
     ...unlessEmpty('sasl.oauthbearer.scope', config.kafkaOauthScope),
     ...unlessEmpty('https.ca.location', config.kafkaOauthCaLocation),
   };
 }
 
-function secret(config: SecurityConfig, key: 'kafkaSaslPassword' | 'kafkaOauthClientSecret' | 'kafkaSslKeyPassword') {
-  return secretReader(config[key], config.secretFiles[key])();
+const SECRETS = {
+  kafkaSaslPassword: 'KAFKA_SASL_PASSWORD',
+  kafkaOauthClientSecret: 'KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET',
+  kafkaSslKeyPassword: 'KAFKA_SSL_KEY_PASSWORD',
+} as const;
+type SecretName = keyof typeof SECRETS;
+
+/** Of one process: its clients share them, so that what is wrong with a file is said once. */
+const readers = new WeakMap<SecretFiles, Map<SecretName, () => string>>();
+
+function secret(config: SecurityConfig, name: SecretName, logger: Logger): string {
+  const { secretFiles } = config;
+  const known = readers.get(secretFiles) ?? new Map<SecretName, () => string>();
+  readers.set(secretFiles, known);
+  const read = known.get(name) ?? secretReader(SECRETS[name], config[name], secretFiles[name], logger);
+  known.set(name, read);
+  return read();
 }
 
 const unlessEmpty = (name: string, value: string): Settings => (value === '' ? {} : { [name]: value });

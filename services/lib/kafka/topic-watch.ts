@@ -152,7 +152,7 @@ export class TopicWatch {
 
   #create(): Admin {
     const note = (error: unknown) => this.logger.debug({ err: error }, 'the Kafka admin client reports an error');
-    const settings = adminSettings(this.brokers, this.config, this.clientId);
+    const settings = adminSettings(this.brokers, this.config, this.clientId, this.logger);
     const { oauthbearer_token_refresh_cb: read } = settings;
     if (typeof read === 'function') {
       this.#awaitsToken = true;

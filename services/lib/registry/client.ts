@@ -2,8 +2,9 @@ import { checkSchema, UnusableSchema } from '../avro.js';
 import { Breaker, type BreakerState } from '../breaker.js';
 import type { Config } from '../config/load.js';
 import type { Logger } from '../logging.js';
-import { secretReader } from '../secret-file.js';
-import { type ClientTlsFiles, ReloadedTls } from '../tls-client-files.js';
+import { ReadAgain } from '../read-again.js';
+import { secretReader } from '../secret-reader.js';
+import { type ClientTls, type ClientTlsFiles, readClientTls } from '../tls-client-files.js';
 import { tlsFault } from '../tls-errors.js';
 import { exchange } from './exchange.js';
 
@@ -31,18 +32,13 @@ export type RegistryConfig = Pick<
 
 /** What the configuration says of it; what it gives as files is read for each request. */
 export function registryOptions(url: string, config: RegistryConfig, logger: Logger): RegistryOptions {
-  const said = new Set<string>();
-  const onProblem = (problem: Error) => {
-    if (said.has(problem.message)) return;
-    said.add(problem.message);
-    logger.error({ reason: problem.message }, 'a secret for the schema registry cannot be read; the last one is used');
-  };
-  const { secretFiles } = config;
+  const secret = (variable: string, key: 'schemaRegistryPassword' | 'schemaRegistryToken') =>
+    secretReader(variable, config[key], config.secretFiles[key], logger);
   return {
     url,
     username: config.schemaRegistryUsername,
-    password: secretReader(config.schemaRegistryPassword, secretFiles['schemaRegistryPassword'], onProblem),
-    token: secretReader(config.schemaRegistryToken, secretFiles['schemaRegistryToken'], onProblem),
+    password: secret('SCHEMA_REGISTRY_PASSWORD', 'schemaRegistryPassword'),
+    token: secret('SCHEMA_REGISTRY_TOKEN', 'schemaRegistryToken'),
     tls: {
       ca: config.schemaRegistryCaFile || undefined,
       cert: config.schemaRegistryCertFile || undefined,
@@ -102,7 +98,7 @@ export class RegistryUnavailable extends Error {
 /** The part of Confluent's REST API that we use; the same against the in-process registry, Apicurio and Confluent's. */
 export class RegistryClient {
   readonly #base: string;
-  readonly #tls: ReloadedTls;
+  readonly #tls: ReadAgain<ClientTls>;
   readonly #timeoutMs: number;
   /** Around what consumers ask while they work; setting up has its own patience. */
   readonly breaker: Breaker;
@@ -119,9 +115,9 @@ export class RegistryClient {
     });
     this.#base = options.url.replace(/\/+$/, '');
     this.#timeoutMs = options.timeoutMs ?? 5000;
-    this.#tls = new ReloadedTls(options.tls ?? {}, (problem) =>
-      logger.debug({ err: problem }, 'the certificates for the schema registry are those of before'),
-    );
+    const { tls = {} } = options;
+    const what = 'SCHEMA_REGISTRY_CA_FILE, _CERT_FILE and _KEY_FILE';
+    this.#tls = new ReadAgain({ what, read: (last) => readClientTls(tls, last) }, logger);
   }
 
   get #headers(): Record<string, string> {
@@ -247,7 +243,7 @@ export class RegistryClient {
     const given = body === undefined ? undefined : JSON.stringify(body);
     const headers = { ...this.#headers, ...(given === undefined ? {} : { 'content-type': 'application/json' }) };
     const request = { method, headers, body: given, timeoutMs: this.#timeoutMs, answerMax: ANSWER_MAX };
-    const { status, text } = await exchange(new URL(this.#base + path), { ...request, tls: this.#tls.now }).catch(
+    const { status, text } = await exchange(new URL(this.#base + path), { ...request, tls: this.#tls.look() }).catch(
       (error: Error & { code?: string }) => {
         const fault = tlsFault(error);
         const why = error.code ?? error.name;

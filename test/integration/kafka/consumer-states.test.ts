@@ -157,7 +157,7 @@ test('every call of a client is answered or refused, in whatever state it is', a
   const unattended = watchProcess(t);
   const brokers = await startBroker(t);
   const make = (at: Brokers) => {
-    const settings = consumerSettings(at, config, 'test', `test-${randomUUID()}`);
+    const settings = consumerSettings(at, config, 'test', `test-${randomUUID()}`, silentLogger());
     const deaf = {
       onArrival: () => undefined,
       onRebalance: () => undefined,
@@ -205,7 +205,7 @@ test('every call of a client is answered or refused, in whatever state it is', a
 test('a client that is closed while it opens ends when it has opened', async (t) => {
   const opened = watchClients(t);
   const brokers = await startBroker(t);
-  const settings = consumerSettings(brokers, config, 'test', `test-${randomUUID()}`);
+  const settings = consumerSettings(brokers, config, 'test', `test-${randomUUID()}`, silentLogger());
   const deaf = {
     onArrival: () => undefined,
     onRebalance: () => undefined,

@@ -77,7 +77,7 @@ async function serve(t: TestContext, create: () => Promise<never>): Promise<{ ad
     connectionsMax: 10,
     connectionsPerAddressMax: 0,
     callsPerConnectionMax: 100,
-    limits: await limitsOf(),
+    limits: limitsOf(),
   });
   const deps = { batcher: { create }, computations: new EventLoopTurns(), metrics };
   server.addService(api.AlertService.service, { ...alertService(deps as unknown as AlertServiceDeps) });

@@ -16,7 +16,7 @@ async function identities(t: TestContext, contents: unknown): Promise<Certificat
   defer(t, () => rm(folder, { recursive: true }));
   const file = join(folder, 'services.json');
   await writeFile(file, typeof contents === 'string' ? contents : JSON.stringify(contents));
-  return CertificateIdentities.read(file, SCOPES, silentLogger());
+  return new CertificateIdentities(file, SCOPES, silentLogger());
 }
 
 const payments = { service: 'payments', scopes: ['alerts:create'] };
@@ -54,8 +54,8 @@ test('a certificate is the service of the first of its names that has a line, co
 
 test('what is wrong with the file is said with its name', async (t) => {
   const wrong: [unknown, RegExp][] = [
-    ['{', /services\.json: /],
-    [[], /services\.json: it is no JSON object/],
+    ['{', /services\.json': /],
+    [[], /services\.json': it is no JSON object/],
     [{ 'spiffe://ssom/*': payments }, /there are no wildcards/],
     [{ '1a:b': payments }, /is no URI and no DNS name/],
     [{ 'a b': payments }, /is no URI and no DNS name/],

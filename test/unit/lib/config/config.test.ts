@@ -10,8 +10,9 @@ import {
   missingForJwt,
 } from '../../../../services/lib/config/load.js';
 import { type Variable, variables } from '../../../../services/lib/config/variables.js';
-import { secretReader } from '../../../../services/lib/secret-file.js';
+import { secretReader } from '../../../../services/lib/secret-reader.js';
 import { temporaryFolder } from '../../../support/cleanup.js';
+import { logLines } from '../../../support/log-lines.js';
 
 function problems(environment: Environment): readonly string[] {
   try {
@@ -267,7 +268,7 @@ test('how brokers know us: what is missing, contradicts itself, or is no file', 
   assert.deepEqual(named({ ...tls, ...certificate }), ['KAFKA_SSL_KEY_LOCATION']);
   assert.deepEqual(named({ ...tls, KAFKA_SSL_KEY_LOCATION: pem }), ['KAFKA_SSL_CERTIFICATE_LOCATION']);
   assert.deepEqual(problems({ ...tls, ...certificate, KAFKA_SSL_KEY_LOCATION: pem }), []);
-  const wrong = { none: /cannot read .*ENOENT/, empty: /is empty/, '': /is a folder; a file is wanted/ };
+  const wrong = { none: /cannot be read \(ENOENT\)/, empty: /is empty/, '': /is a folder, and must be a file/ };
   for (const [name, reason] of Object.entries(wrong)) {
     const key = { KAFKA_SSL_KEY_LOCATION: join(folder.path, name) };
     const found = problems({ ...tls, ...certificate, ...key });
@@ -308,14 +309,18 @@ test('the file of a secret is read again; what was there stays while it cannot b
   const file = join(folder.path, 'password');
   writeFileSync(file, 'first\n');
   const { kafkaSaslPassword, secretFiles } = loadConfig({ KAFKA_SASL_PASSWORD_FILE: file });
-  const told: string[] = [];
-  const read = secretReader(kafkaSaslPassword, secretFiles['kafkaSaslPassword'], ({ message }) => told.push(message));
+  const { logger, lines } = logLines();
+  const read = secretReader('KAFKA_SASL_PASSWORD', kafkaSaslPassword, secretFiles['kafkaSaslPassword'], logger);
   assert.equal(read(), 'first');
   writeFileSync(file, 'second\r\n');
   assert.equal(read(), 'second');
   writeFileSync(file, '');
-  assert.equal(read(), 'second');
-  assert.deepEqual(told, [`'${file}' is empty`]);
+  for (let times = 0; times < 3; times += 1) assert.equal(read(), 'second');
+  const problems = lines.filter(({ level }) => level === 50);
+  assert.deepEqual(
+    problems.map(({ reason, msg }) => [reason, msg]),
+    [[`'${file}' is empty`, 'KAFKA_SASL_PASSWORD_FILE cannot be used as it is now; what was there before is']],
+  );
   assert.deepEqual(loadConfig({ KAFKA_SASL_PASSWORD: 'x' }).secretFiles, {});
   writeFileSync(file, 'postgres://u@db/ssom');
   assert.deepEqual(loadConfig({ DATABASE_URL_FILE: file }, { databaseUrl: 'postgres://x/y' }).secretFiles, {});
@@ -330,9 +335,9 @@ test('a file that holds no secret is refused by its name, and says what is wrong
     return path;
   };
   const wrong: [file: string, reason: RegExp][] = [
-    [folder.path, /cannot read '.*' \(EISDIR\): it is a folder, and must be a file/],
-    [join(folder.path, 'none'), /cannot read '.*none' \(ENOENT\): there is none/],
-    [join(file('file', 'x'), 'below'), /cannot read '.*below' \(ENOTDIR\)/],
+    [folder.path, /'.*' cannot be read \(EISDIR\): it is a folder, and must be a file/],
+    [join(folder.path, 'none'), /'.*none' cannot be read \(ENOENT\): there is none/],
+    [join(file('file', 'x'), 'below'), /'.*below' cannot be read \(ENOTDIR\)/],
     [file('empty', ''), /'.*empty' is empty/],
     [file('blank', ' \n\n'), /'.*blank' is empty/],
     [file('large', Buffer.alloc(10_000_000, 'x')), /'.*large' has more than 65536 bytes and is no file of a secret/],

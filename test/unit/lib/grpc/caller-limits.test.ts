@@ -4,8 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { Identity } from '../../../../services/lib/grpc/identity.js';
-import { silentLogger } from '../../../../services/lib/logging.js';
-import { WatchedFile } from '../../../../services/lib/watched-file.js';
 import { defer } from '../../../support/defer.js';
 import { limitsOf } from '../../../support/limits.js';
 
@@ -26,7 +24,7 @@ const as = (kind: Identity['kind'], subject: string): Identity => ({
 
 test('a file gives some callers other limits; a service and a user of one name are two', async (t) => {
   const file = await fileWith(t, '{ "services": { "payments": { "alertsPerS": 7, "calls": 3 } }, "users": {} }');
-  const limits = await limitsOf({ alertsPerS: 100, calls: 50 }, 1000, file);
+  const limits = limitsOf({ alertsPerS: 100, calls: 50 }, 1000, file);
   assert.deepEqual([limits.of('service payments').alertsPerS, limits.of('service payments').calls], [7, 3]);
   assert.equal(limits.of('user payments').alertsPerS, 100);
   assert.equal(limits.take(as('service', 'payments'), { alerts: 7 }), undefined);
@@ -43,7 +41,7 @@ test('a file gives some callers other limits; a service and a user of one name a
 });
 
 test('of two rates nothing is taken if one of them refuses', async () => {
-  const limits = await limitsOf({ alertsPerS: 10, recipientsPerS: 10 });
+  const limits = limitsOf({ alertsPerS: 10, recipientsPerS: 10 });
   const one = as('service', 'one');
   assert.equal(limits.take(one, { recipients: 10 }), undefined);
   for (let count = 0; count < 20; count += 1)
@@ -53,8 +51,8 @@ test('of two rates nothing is taken if one of them refuses', async () => {
 
 test('what is wrong with the file is said with its name', async (t) => {
   const wrong: [string, RegExp][] = [
-    ['', /limits\.json: Unexpected end of JSON input/],
-    ['[]', /limits\.json: it is no JSON object/],
+    ['', /limits\.json': Unexpected end of JSON input/],
+    ['[]', /limits\.json': it is no JSON object/],
     ['{ "payments": {} }', /it has the field 'payments'; there are services, users/],
     [
       '{ "services": { "payments": { "alerts": 7 } } }',
@@ -70,23 +68,8 @@ test('what is wrong with the file is said with its name', async (t) => {
     ['{ "users": { "a\\n": {} } }', /is no name of 1 to 128 printable ASCII/],
     ['{ "services": 7 }', /services is no JSON object/],
   ];
-  for (const [text, message] of wrong) await assert.rejects(limitsOf({}, 1000, await fileWith(t, text)), message);
-  await assert.rejects(limitsOf({}, 1000, await fileWith(t, ' '.repeat(1_048_577))), /1048577 bytes, of at most/);
-  await assert.rejects(limitsOf({}, 1000, join(tmpdir(), 'no-such-file')), /no-such-file cannot be read \(ENOENT\)/);
-});
-
-test('a file that is replaced is used; one that cannot be is not, and what it said before is', async (t) => {
-  const file = await fileWith(t, '1');
-  const watched = await WatchedFile.read(file, (json) => Number(json), silentLogger());
-  await writeFile(file, '2');
-  await watched.look();
-  assert.equal(watched.current, 2);
-  await writeFile(file, '{');
-  await assert.rejects(watched.look(), /limits\.json: /);
-  await rm(file);
-  await assert.rejects(watched.look(), /cannot be read \(ENOENT\)/);
-  assert.equal(watched.current, 2);
-  await writeFile(file, '3');
-  await watched.look();
-  assert.equal(watched.current, 3);
+  const refused = (file: string, message: RegExp) => assert.throws(() => limitsOf({}, 1000, file), message);
+  for (const [text, message] of wrong) refused(await fileWith(t, text), message);
+  refused(await fileWith(t, ' '.repeat(1_048_577)), /more than 1048576 bytes and is no file of settings/);
+  refused(join(tmpdir(), 'no-such-file'), /no-such-file' cannot be read \(ENOENT\): there is none/);
 });

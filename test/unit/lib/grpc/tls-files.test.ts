@@ -8,9 +8,10 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'n
 import type grpc from '@grpc/grpc-js';
 import { type AlertClient, type ClientOptions, createClient } from '../../../../services/client/client.js';
 import { TlsFiles } from '../../../../services/lib/grpc/tls-files.js';
-import { type Logger, silentLogger } from '../../../../services/lib/logging.js';
+import { silentLogger } from '../../../../services/lib/logging.js';
 import { type Certificates, chainedCertificates, localCertificates } from '../../../support/certificates.js';
 import { defer } from '../../../support/defer.js';
+import { logLines } from '../../../support/log-lines.js';
 import { closeAfter, fakeService, type StreamCall } from '../../client/fake-service.js';
 
 class Folder {
@@ -69,14 +70,14 @@ test('files that are replaced are used for new connections, and those that stand
   const folder = await Folder.make(t);
   const [old, next] = [localCertificates(), localCertificates()];
   await folder.write(old);
-  const files = await TlsFiles.read(folder.options, silentLogger());
+  const files = new TlsFiles(folder.options, silentLogger());
   const address = await serve(t, files);
   const client = connect(t, address, old.authority);
   assert.ok(await answers(client));
   const stream = client.streamAlerts({ reconnect: false })[Symbol.asyncIterator]();
   assert.equal(await nextToken(stream), 'r1');
   await folder.write(next);
-  await files.look();
+  files.look();
   assert.ok(await answers(connect(t, address, next.authority)));
   await refuses(connect(t, address, old.authority));
   streams.at(-1)!.write({ changes: [], resumeToken: 'r2' });
@@ -88,32 +89,37 @@ test('a pair of which one file was replaced is not taken', async (t) => {
   const folder = await Folder.make(t);
   const [old, next] = [localCertificates(), localCertificates()];
   await folder.write(old);
-  const files = await TlsFiles.read(folder.options, silentLogger());
+  const { logger, lines } = logLines();
+  const files = new TlsFiles(folder.options, logger);
   const address = await serve(t, files);
   await folder.write({ certificate: next.certificate });
-  await assert.rejects(files.look(), /the key in .*key\.pem and the certificate in .*cert\.pem do not fit/);
+  files.look();
+  assert.match(
+    String(lines.at(-1)?.['reason']),
+    /the key in '.*key\.pem' and the certificate in '.*cert\.pem' do not fit/,
+  );
   assert.ok(await answers(connect(t, address, old.authority)));
   await folder.write({ key: next.key });
-  await files.look();
+  files.look();
   assert.ok(await answers(connect(t, address, next.authority)));
 });
 
 test('what cannot be used is named', async (t) => {
   const folder = await Folder.make(t);
   const good = localCertificates();
-  const read = () => TlsFiles.read(folder.options, silentLogger());
-  await assert.rejects(read(), /cert\.pem cannot be read \(ENOENT\)/);
+  const wrong = (message: RegExp) => assert.throws(() => new TlsFiles(folder.options, silentLogger()), message);
+  wrong(/cert\.pem' cannot be read \(ENOENT\)/);
   await folder.write(good);
-  await read();
+  assert.ok(new TlsFiles(folder.options, silentLogger()));
   await folder.write({ certificate: '' });
-  await assert.rejects(read(), /cert\.pem is empty/);
+  wrong(/cert\.pem' is empty/);
   const cut = good.certificate + localCertificates().certificate.slice(0, 200);
   await folder.write({ certificate: cut });
-  await assert.rejects(read(), /cert\.pem has a certificate that is not whole/);
+  wrong(/cert\.pem' has a certificate that is not whole/);
   await folder.write({ certificate: good.certificate, key: 'no key' });
-  await assert.rejects(read(), /key\.pem is no PEM/);
+  wrong(/key\.pem' is no PEM/);
   await folder.write({ key: '' });
-  await assert.rejects(read(), /key\.pem is empty/);
+  wrong(/key\.pem' is empty/);
   const locked = createPrivateKey(good.key).export({
     type: 'pkcs8',
     format: 'pem',
@@ -121,16 +127,16 @@ test('what cannot be used is named', async (t) => {
     passphrase: 'x',
   });
   await folder.write({ key: locked as string });
-  await assert.rejects(read(), /the key in .*key\.pem has a passphrase; give it without/);
+  wrong(/the key in '.*key\.pem' has a passphrase; give it without/);
   await folder.write({ key: localCertificates().key });
-  await assert.rejects(read(), /do not fit/);
+  wrong(/do not fit/);
   await folder.write(localCertificates({ from: '20200101', to: '20210101' }));
-  await assert.rejects(read(), /the certificate in .*cert\.pem has expired \(Jan  1 .* 2021 GMT\)/);
+  wrong(/the certificate in '.*cert\.pem' has expired \(Jan  1 .* 2021 GMT\)/);
   await folder.write(localCertificates({ from: '21000101', to: '21100101' }));
-  await assert.rejects(read(), /the certificate in .*cert\.pem is not valid yet \(from Jan  1 .* 2100 GMT\)/);
+  wrong(/the certificate in '.*cert\.pem' is not valid yet \(from Jan  1 .* 2100 GMT\)/);
   await mkdir(folder.file('folder'));
   const options = { ...folder.options, keyFile: folder.file('folder') };
-  await assert.rejects(TlsFiles.read(options, silentLogger()), /folder cannot be read \(EISDIR\)/);
+  assert.throws(() => new TlsFiles(options, silentLogger()), /folder' cannot be read \(EISDIR\)/);
 });
 
 test('with an authority of clients, who has no certificate of it does not get in', async (t) => {
@@ -139,7 +145,7 @@ test('with an authority of clients, who has no certificate of it does not get in
   await folder.write(ours);
   const clientCaFile = folder.file('ca.pem');
   await writeFile(clientCaFile, ours.authority);
-  const files = await TlsFiles.read({ ...folder.options, clientCaFile }, silentLogger());
+  const files = new TlsFiles({ ...folder.options, clientCaFile }, silentLogger());
   const address = await serve(t, files);
   const as = ({ client }: Certificates) => connect(t, address, { ...client, authorities: ours.authority });
   assert.ok(await answers(as(ours)));
@@ -153,47 +159,13 @@ test('a server that leaves out what is between its certificate and the authority
   const folder = await Folder.make(t);
   const { root, between, certificate, key } = chainedCertificates();
   await folder.write({ certificate: certificate + between, key });
-  const files = await TlsFiles.read(folder.options, silentLogger());
+  const files = new TlsFiles(folder.options, silentLogger());
   const address = await serve(t, files);
   assert.ok(await answers(connect(t, address, root)));
   await refuses(connect(t, address.replace('localhost', '127.0.0.1'), root));
   await folder.write({ certificate });
-  await files.look();
+  files.look();
   await refuses(connect(t, address, root));
-});
-
-test('files that stay wrong are complained of once, and again when something else is wrong', async (t) => {
-  const folder = await Folder.make(t);
-  const good = localCertificates();
-  await folder.write(good);
-  const complaints: string[] = [];
-  const logger = {
-    warn: () => undefined,
-    info: () => undefined,
-    error: ({ err }: { err: Error }) => complaints.push(err.message),
-  };
-  const files = await TlsFiles.read(folder.options, logger as unknown as Logger);
-  t.mock.timers.enable({ apis: ['setTimeout'] });
-  const ended = new AbortController();
-  let looks = 0;
-  const look = files.look.bind(files);
-  t.mock.method(files, 'look', () => look().finally(() => (looks += 1)));
-  const watching = files.watch(ended.signal);
-  const lookAgain = async (times: number) => {
-    const until = looks + times;
-    while (looks < until) {
-      t.mock.timers.tick(11_000);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  };
-  await folder.write({ certificate: '' });
-  await lookAgain(5);
-  assert.equal(complaints.length, 1, complaints.join());
-  await folder.write({ certificate: localCertificates().certificate });
-  await lookAgain(5);
-  assert.equal(complaints.length, 2, complaints.join());
-  ended.abort();
-  await watching;
 });
 
 /** Shakes hands. @returns the protocol and cipher, or the code of what came instead */
@@ -218,7 +190,7 @@ const agreed = (socket: TLSSocket) => `${socket.getProtocol()} ${socket.getCiphe
 test('less than TLS 1.2, ciphers without forward secrecy or authentication, and HTTP/1.1 are refused', async (t) => {
   const folder = await Folder.make(t);
   await folder.write(localCertificates());
-  const files = await TlsFiles.read(folder.options, silentLogger());
+  const files = new TlsFiles(folder.options, silentLogger());
   const address = await serve(t, files);
   const h2 = { ALPNProtocols: ['h2'] };
   const tls12 = { ...h2, maxVersion: 'TLSv1.2' } as const;
@@ -243,6 +215,6 @@ test('less than TLS 1.2, ciphers without forward secrecy or authentication, and 
   };
   await judge();
   await folder.write(localCertificates());
-  await files.look();
+  files.look();
   await judge();
 });
