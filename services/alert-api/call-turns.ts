@@ -1,8 +1,8 @@
 import { inboxOwner } from '../api/access.js';
 import type { Breaker } from '../lib/breaker.js';
+import type { UnaryHandler } from '../lib/grpc/calls.js';
 import { callerKey } from '../lib/grpc/identity.js';
 import type { RunningCalls } from '../lib/grpc/running-calls.js';
-import type { UnaryHandler } from '../lib/grpc/server.js';
 import { Turns } from '../lib/turns.js';
 
 /** Calls of one key that are at work: less than there are connections for bulk work, which others want as well. */

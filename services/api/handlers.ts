@@ -1,5 +1,5 @@
 import type { MethodDefinition } from '@grpc/proto-loader';
-import type { UnaryHandler } from '../lib/grpc/server.js';
+import type { UnaryHandler } from '../lib/grpc/calls.js';
 import type { Methods } from './protos.js';
 
 /** The handlers of a service's unary methods, with the types that its generated definition says. */

@@ -1,57 +1,35 @@
-import { setMaxListeners } from 'node:events';
-import grpc, { type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
+import grpc from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { AlertError } from '../../domain/errors.js';
+import type { AlertError } from '../../domain/errors.js';
 import type { Logger } from '../logging.js';
 import type { Database } from '../postgres.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { ATTR } from '../telemetry/names.js';
-import { StatementSpans } from '../telemetry/statements.js';
-import { failSpan, type Span, SpanKind, traceparentOf, type Tracing } from '../telemetry/tracing.js';
+import type { Tracing } from '../telemetry/tracing.js';
 import type { EventLoopTurns } from '../turns.js';
 import { Admission } from './admission.js';
-import { CallContext } from './call-context.js';
-import { callersTraceparent, type RefusedCall } from './call-origin.js';
+import type { RefusedCall } from './call-origin.js';
 import type { Amounts, CallerLimits } from './caller-limits.js';
-import { CONNECTION_BOUNDS, Connections } from './connections.js';
+import { Calls, type Guard, type StreamHandler, type UnaryHandler } from './calls.js';
+import { Connections } from './connections.js';
 import { addHealth } from './health.js';
 import { type Authenticate, callerKey, type Identity } from './identity.js';
-import { LargeRequests, leavingLargeUnread, UnreadRequest } from './large-requests.js';
+import { LargeRequests, leavingLargeUnread } from './large-requests.js';
 import { OpenStreams } from './open-streams.js';
+import { type Bound, Refusals } from './refusals.js';
 import { RunningCalls } from './running-calls.js';
-import { toStatus } from './status.js';
 
 // A port that is taken is reported by listen(); grpc-js would print a line of its own as well.
 grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-
-/** Codes that say that we failed; the others are the caller's business and no errors of a server's span. */
-const SERVER_ERRORS: ReadonlySet<grpc.status> = new Set([
-  grpc.status.UNKNOWN,
-  grpc.status.DEADLINE_EXCEEDED,
-  grpc.status.UNIMPLEMENTED,
-  grpc.status.INTERNAL,
-  grpc.status.UNAVAILABLE,
-  grpc.status.DATA_LOSS,
-]);
-
-export type UnaryHandler<Request, Response> = (request: Request, call: CallContext) => Promise<Response>;
-export type StreamHandler<Request, Response> = (
-  call: ServerWritableStream<Request, Response>,
-  context: CallContext,
-) => void | Promise<void>;
 
 export interface GrpcServerDeps {
   readonly logger: Logger;
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly authenticate: Authenticate;
-  /**
-   * What looks, by the identity, whether a call of a method may go on, and throws an AlertError if not.
-   * @throws Error for a method that nobody has thought of
-   */
-  readonly guard: (path: string) => (identity: Identity) => void;
+  /** @throws Error for a method that nobody has thought of */
+  readonly guard: (path: string) => Guard;
   /** Told of each call that is answered with an AlertError. */
   readonly onRefused?: (call: RefusedCall, error: AlertError) => void;
   readonly database: Database;
@@ -76,23 +54,6 @@ export interface ServiceOptions {
   readonly refusal?: () => Error | undefined;
 }
 
-interface MethodOptions {
-  readonly guard: (identity: Identity) => void;
-  readonly weigh: (request: never) => number;
-  readonly costOf: ((request: never) => Amounts) | undefined;
-  readonly refusal: () => Error | undefined;
-}
-
-/** What is bounded, so that others have room. */
-const BOUNDS = [
-  'calls_of_caller',
-  'calls_of_user',
-  'large_requests',
-  'health_watches',
-  'reflections',
-  ...CONNECTION_BOUNDS,
-] as const;
-type Bound = (typeof BOUNDS)[number];
 /**
  * These need no identity and take 11 KB each. A client that looks after health watches each service, a tool reflects
  * once.
@@ -100,25 +61,14 @@ type Bound = (typeof BOUNDS)[number];
 const HEALTH_WATCHES = { prefix: '/grpc.health.v1.Health/Watch', perConnection: 20, max: 1000 };
 const REFLECTIONS = { prefix: '/grpc.reflection.', perConnection: 10, max: 100 };
 
-type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
-
 const ONE_REQUEST: Amounts = { requests: 1 };
-/** The least that a request costs which says so, for when it is not decoded yet. */
-const ONE_ALERT: Amounts = { alerts: 1 };
-
-/** What calls are refused with, or cut off, while the process ends: another instance may be asked at once. */
-const shuttingDown = (message: string) =>
-  new AlertError('UNAVAILABLE', 'SHUTTING_DOWN', message, { retryAfterMs: 200 });
 /** How long the answers of calls that are cut off may take. */
 const FAREWELL_MS = 200;
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- grpc-js types a service by its untyped methods
 type Definition = grpc.ServiceDefinition<any>;
 
-/**
- * A gRPC server with health and reflection. Every handler is wrapped once: it gets the caller's identity, a span that
- * continues the caller's trace, and one translation of errors (CallContext.translate).
- */
+/** A gRPC server with health and reflection, of services whose calls `Calls` serves. */
 export class GrpcServer {
   readonly #server: grpc.Server;
   readonly #health: HealthImplementation;
@@ -130,15 +80,13 @@ export class GrpcServer {
   readonly #watches: OpenStreams;
   readonly #reflections: OpenStreams;
   readonly #admission: Admission;
-  readonly #refusals = new Map<Bound, number>(BOUNDS.map((bound) => [bound, 0]));
-  /** Of the calls that run, to be aborted when they are cut off. */
-  readonly #running = new Set<AbortController>();
+  readonly #calls: Calls;
+  readonly #refusals = new Refusals();
   #connections: Connections | undefined;
-  #isEnding = false;
 
   constructor(private readonly deps: GrpcServerDeps) {
-    const refused = (bound: Bound) => () => this.#refused(bound);
     const { limits } = deps;
+    const refused = (bound: Bound) => this.#refusals.counterOf(bound);
     const callsOf = (kind: Identity['kind']) => (subject: string) => limits.of(callerKey({ kind, subject })).calls;
     this.#callers = new RunningCalls({
       max: callsOf('service'),
@@ -146,6 +94,7 @@ export class GrpcServer {
       onRefused: refused('calls_of_caller'),
     });
     this.users = new RunningCalls({ max: callsOf('user'), of: 'user', onRefused: refused('calls_of_user') });
+    const callsOfKind = ({ kind }: Identity) => (kind === 'user' ? this.users : this.#callers);
     this.#large = new LargeRequests(refused('large_requests'));
     this.#watches = new OpenStreams({ ...HEALTH_WATCHES, onRefused: refused('health_watches') });
     this.#reflections = new OpenStreams({ ...REFLECTIONS, onRefused: refused('reflections') });
@@ -153,8 +102,13 @@ export class GrpcServer {
       ...deps,
       isOurs: (path) => this.#services.includes(path.split('/')[1]!),
       refusal: (identity, isStream) =>
-        (isStream ? undefined : this.#callsOf(identity).refusal(identity.subject)) ??
-        limits.take(identity, ONE_REQUEST),
+        (isStream ? undefined : callsOfKind(identity).refusal(identity.subject)) ?? limits.take(identity, ONE_REQUEST),
+    });
+    this.#calls = new Calls({
+      ...deps,
+      identityOf: (metadata) => this.#admission.identityOf(metadata),
+      callsOf: callsOfKind,
+      large: this.#large,
     });
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': deps.maxMessageBytes,
@@ -169,10 +123,6 @@ export class GrpcServer {
     this.#health = new HealthImplementation({ '': 'NOT_SERVING' });
     addHealth(this.#server, this.#health, (service) => service === '' || this.#services.includes(service));
     if (deps.reflected !== undefined) new ReflectionService(deps.reflected).addToServer(this.#server);
-  }
-
-  #refused(bound: Bound): void {
-    this.#refusals.set(bound, this.#refusals.get(bound)! + 1);
   }
 
   /** Adds a service; handlers by method name, all of them. */
@@ -190,8 +140,8 @@ export class GrpcServer {
       const guard = this.deps.guard(method.path);
       methods[name] = method.responseStream ? method : leavingLargeUnread(method);
       implementation[name] = method.responseStream
-        ? this.#stream(method.path, handler as StreamHandler<unknown, unknown>, guard)
-        : this.#unary(method.path, handler as UnaryHandler<unknown, unknown>, {
+        ? this.#calls.stream(method.path, handler as StreamHandler<unknown, unknown>, guard)
+        : this.#calls.unary(method.path, handler as UnaryHandler<unknown, unknown>, {
             guard,
             weigh: weights[name] ?? (() => 1),
             costOf: costs[name],
@@ -240,7 +190,7 @@ export class GrpcServer {
       max: connectionsMax,
       perAddressMax: connectionsPerAddressMax,
       maxMessageBytes,
-      onRefused: (bound) => this.#refused(bound),
+      onRefused: (bound) => this.#refusals.count(bound),
     });
     this.#connections = connections;
     metrics.gauge('ssom.grpc.connections', 'Connections of gRPC clients.', () => connections.open);
@@ -248,9 +198,9 @@ export class GrpcServer {
     metrics.queue('health_watches', () => this.#watches.open, HEALTH_WATCHES.max);
     metrics.queue('large_requests', () => this.#large.bytes.taken, this.#large.bytes.max);
     metrics.queue('reflections', () => this.#reflections.open, REFLECTIONS.max);
-    metrics.gauge('ssom.grpc.calls', 'Unary calls, and openings of streams, that run.', () => this.#running.size);
+    metrics.gauge('ssom.grpc.calls', 'Unary calls, and openings of streams, that run.', () => this.#calls.running);
     metrics.total('ssom.grpc.refused', 'Calls, streams and connections that were refused, by the bound.', () =>
-      [...this.#refusals, ...this.#overRate()].map(([bound, value]) => ({ value, attributes: { bound } })),
+      [...this.#refusals.counts, ...this.#overRate()].map(([bound, value]) => ({ value, attributes: { bound } })),
     );
   }
 
@@ -260,7 +210,7 @@ export class GrpcServer {
 
   /** Refuses calls and streams from now on; those that run go on. */
   refuseCalls(): void {
-    this.#isEnding = true;
+    this.#calls.refuse();
     this.setServing(false);
   }
 
@@ -274,8 +224,7 @@ export class GrpcServer {
     await new Promise<void>((resolve) => {
       let timer = setTimeout(() => {
         onGraceOver();
-        const reason = shuttingDown('this server shuts down, and the call took longer than it may; try again');
-        for (const running of this.#running) running.abort(reason);
+        this.#calls.abort();
         timer = setTimeout(() => {
           this.#server.forceShutdown();
           resolve();
@@ -287,152 +236,4 @@ export class GrpcServer {
       });
     });
   }
-
-  #unary(
-    path: string,
-    handler: UnaryHandler<unknown, unknown>,
-    options: MethodOptions,
-  ): grpc.handleUnaryCall<unknown, unknown> {
-    return (call, callback) => {
-      const started = performance.now();
-      const running = this.#begin(call);
-      const context = this.#open(path, call, running.signal);
-      const finish = (status: grpc.status) => {
-        this.#running.delete(running);
-        this.deps.metrics.rpc(path, status, performance.now() - started);
-      };
-      if (context instanceof AlertError) {
-        finish(toStatus(context).code);
-        return callback(toStatus(context));
-      }
-      this.#serve(context, call.request, options, (request) => handler(request, context)).then(
-        (response) => {
-          succeed(context.span);
-          finish(grpc.status.OK);
-          callback(null, response);
-        },
-        (error: Error) => {
-          const status = this.#failed(error, context);
-          finish(status.code);
-          callback(status);
-        },
-      );
-    };
-  }
-
-  #callsOf({ kind }: Identity): RunningCalls {
-    return kind === 'user' ? this.users : this.#callers;
-  }
-
-  async #serve<T>(
-    context: CallContext,
-    given: unknown,
-    { guard, weigh, costOf, refusal }: MethodOptions,
-    work: (request: unknown) => Promise<T>,
-  ): Promise<T> {
-    const { identity, signal } = context;
-    const { limits } = this.deps;
-    guard(identity);
-    const serve = (request: unknown) =>
-      this.#bounded(context, weigh(request as never), () => {
-        const refused = costOf === undefined ? undefined : limits.take(identity, costOf(request as never));
-        if (refused !== undefined) throw refused;
-        return work(request);
-      });
-    if (!(given instanceof UnreadRequest)) return serve(given);
-    const refused = () => refusal() ?? (costOf === undefined ? undefined : limits.refusal(identity, ONE_ALERT));
-    return this.#large.run(callerKey(identity), given, signal, serve, refused);
-  }
-
-  /** Runs a call, unless its caller has as many running as it may. */
-  async #bounded<T>({ identity }: CallContext, weight: number, work: () => Promise<T>): Promise<T> {
-    const leave = this.#callsOf(identity).enter(identity.subject, weight);
-    try {
-      return await work();
-    } finally {
-      leave();
-    }
-  }
-
-  #stream(
-    path: string,
-    handler: StreamHandler<unknown, unknown>,
-    guard: (identity: Identity) => void,
-  ): grpc.handleServerStreamingCall<unknown, unknown> {
-    return (call) => {
-      const running = this.#begin(call);
-      const context = this.#open(path, call, running.signal);
-      if (context instanceof AlertError) {
-        this.#running.delete(running);
-        return void call.emit('error', toStatus(context));
-      }
-      // The span of a stream is its opening: a stream may live for days.
-      const opened = async () => {
-        guard(context.identity);
-        await handler(call, context);
-      };
-      opened()
-        .then(
-          () => succeed(context.span),
-          (error: Error) => call.emit('error', this.#failed(error, context)),
-        )
-        .finally(() => this.#running.delete(running));
-    };
-  }
-
-  /** What a call that failed ends with. */
-  #failed(error: Error, context: CallContext) {
-    if (error instanceof AlertError) this.deps.onRefused?.(context.refused, error);
-    return statusOf(error, context);
-  }
-
-  /** What ends when nobody waits for the call any more. */
-  #begin(call: Call): AbortController {
-    const running = new AbortController();
-    // Each item of a batch listens.
-    setMaxListeners(0, running.signal);
-    this.#running.add(running);
-    const gone = () => new AlertError('CANCELLED', 'CALL_ENDED', 'the caller has gone, or its deadline is over');
-    // Also fires after an answer, when nobody listens any more.
-    call.once('cancelled', () => this.#running.has(running) && running.abort(gone()));
-    return running;
-  }
-
-  #open(path: string, call: Call, signal: AbortSignal): CallContext | AlertError {
-    const { tracing } = this.deps;
-    if (this.#isEnding) return shuttingDown('this server shuts down; try again');
-    const identity = this.#admission.identityOf(call.metadata);
-    if (identity === undefined)
-      return new AlertError('UNAUTHENTICATED', 'NO_IDENTITY', 'the caller could not be identified');
-    const peer = call.getPeer();
-    const { metadata } = call;
-    if (!tracing.enabled) return new CallContext(path, identity, peer, metadata, signal, this.deps);
-    const method = path.slice(1);
-    const span = tracing.startCall(method, {
-      kind: SpanKind.SERVER,
-      parent: callersTraceparent(call.metadata),
-      attributes: { [ATTR.rpcSystem]: 'grpc', [ATTR.rpcMethod]: method },
-    });
-    const traceparent = traceparentOf(span);
-    const statements = span.isRecording() ? new StatementSpans(tracing, traceparent) : undefined;
-    return new CallContext(path, identity, peer, metadata, signal, this.deps, span, traceparent, statements);
-  }
-}
-
-/** What a call that failed ends with; its span ends as well. */
-function statusOf(error: Error, call: CallContext) {
-  const status = toStatus(call.translate(error));
-  const { span } = call;
-  if (span?.isRecording() === true) {
-    span.setAttribute(ATTR.rpcStatus, grpc.status[status.code]);
-    if (SERVER_ERRORS.has(status.code)) failSpan(span, error);
-    else span.end();
-  }
-  return status;
-}
-
-function succeed(span: Span | undefined): void {
-  if (span?.isRecording() !== true) return;
-  span.setAttribute(ATTR.rpcStatus, 'OK');
-  span.end();
 }
