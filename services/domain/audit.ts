@@ -15,6 +15,7 @@ export const AUDIT_ACTIONS = {
   'reconcile.request': 'alerts are to be looked at again',
   'epoch.renew': 'a new epoch was begun',
   'call.refused': 'calls were refused, as often as the details say',
+  'connection.refused': 'connections were refused in their TLS handshake, as often as the details say',
   'audit.removed': 'entries of this account were removed because of their age',
 } as const;
 export type AuditAction = keyof typeof AUDIT_ACTIONS;

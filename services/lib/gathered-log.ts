@@ -4,7 +4,7 @@ const INTERVAL_MS = 1000;
 
 /**
  * Warnings of one kind that come in crowds (600 lines in two seconds when Kafka was recreated): the first at once, then
- * one a second with the newest's fields and the count since the last.
+ * one an interval with the newest's fields and the count since the last.
  */
 export class GatheredLog {
   #untold = 0;
@@ -16,6 +16,12 @@ export class GatheredLog {
     private readonly logger: Pick<Logger, 'warn'>,
     private readonly message: string,
     private readonly counted: string,
+    private readonly options: {
+      /** Default 1 s. */
+      readonly intervalMs?: number;
+      /** Called when an interval has passed in which there was nothing to tell. */
+      readonly onQuiet?: () => void;
+    } = {},
   ) {}
 
   /** @param fields asked for only if the line is written */
@@ -34,9 +40,11 @@ export class GatheredLog {
     this.logger.warn({ ...this.#newest(), [this.counted]: this.#untold }, this.message);
     this.#untold = 0;
     this.#newest = () => ({});
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#untold > 0) this.#write();
-    }, INTERVAL_MS).unref();
+      else this.options.onQuiet?.();
+    }, this.options.intervalMs ?? INTERVAL_MS).unref();
   }
 }

@@ -5,13 +5,13 @@ export interface Certificates extends Pair {
   /** A client's; the others are a server's, on localhost. */
   readonly client: Pair;
   /** Another client's, by a URI. */
-  readonly clientNamed: (uri: string) => Pair;
+  readonly clientNamed: (uri: string, validity?: Validity) => Pair;
 }
 
 /** An authority of our own, and certificates of it for a server on localhost and for a client; all PEM. */
 export function localCertificates(validity?: Validity): Certificates {
   const authority = createAuthority();
-  const clientNamed = (uri: string) => issueCertificate(authority, 'client', { uri: [uri] }, validity);
+  const clientNamed = (uri: string, its = validity) => issueCertificate(authority, 'client', { uri: [uri] }, its);
   return {
     authority: authority.certificate,
     ...issueCertificate(authority, 'localhost', { dns: ['localhost'] }, validity),

@@ -7,6 +7,7 @@ import http2, {
 import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Server } from '@grpc/grpc-js';
+import { Handshakes, type RefusedHandshake } from './handshakes.js';
 
 /** What of a connection is bounded. */
 export const CONNECTION_BOUNDS = [
@@ -31,6 +32,7 @@ export interface ConnectionsOptions {
   /** From a call's headers to the end of its request; default 20 s. */
   readonly requestMs?: number;
   readonly onRefused: (bound: ConnectionBound) => void;
+  readonly onRefusedHandshake: (refused: RefusedHandshake) => void;
 }
 
 export const HANDSHAKE_MS = 10_000;
@@ -80,6 +82,8 @@ interface Listeners {
  * has no public way to what it listens with, which are HTTP/2 servers of Node.
  */
 export class Connections {
+  /** Those of TLS. */
+  readonly handshakes: Handshakes;
   readonly #listeners: Listeners['http2Servers'];
   readonly #ofAddress = new Map<string, number>();
   readonly #sessions = new Map<ServerHttp2Session, Session>();
@@ -90,6 +94,7 @@ export class Connections {
     server: Server,
     private readonly options: ConnectionsOptions,
   ) {
+    this.handshakes = new Handshakes(options.onRefusedHandshake);
     this.#listeners = (server as unknown as Listeners).http2Servers;
     for (const listener of this.#listeners.keys()) this.#bound(listener);
     this.#looking = setInterval(() => void this.#look(), LOOK_MS).unref();
@@ -109,6 +114,7 @@ export class Connections {
     listener.maxConnections = max;
     listener.on('drop', () => onRefused('connections'));
     listener.on('connection', (socket: Socket) => this.#count(socket));
+    this.handshakes.watch(listener);
     // TLS has its own time for the handshake (tls-files.ts).
     listener.on('tlsClientError', ({ code }: NodeJS.ErrnoException) => {
       if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') onRefused('handshakes');

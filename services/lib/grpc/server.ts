@@ -13,6 +13,7 @@ import type { RefusedCall } from './call-origin.js';
 import type { Amounts, CallerLimits } from './caller-limits.js';
 import { Calls, type Guard, type StreamHandler, type UnaryHandler } from './calls.js';
 import { Connections } from './connections.js';
+import type { RefusedHandshake } from './handshakes.js';
 import { addHealth } from './health.js';
 import { type Authenticate, callerKey, type Identity } from './identity.js';
 import { LargeRequests, leavingLargeUnread } from './large-requests.js';
@@ -32,6 +33,8 @@ export interface GrpcServerDeps {
   readonly guard: (path: string) => Guard;
   /** Told of each call that is answered with an AlertError. */
   readonly onRefused?: (call: RefusedCall, error: AlertError) => void;
+  /** Told of each connection that is refused in its TLS handshake. */
+  readonly onRefusedHandshake?: (refused: RefusedHandshake) => void;
   readonly database: Database;
   /** What reflection tells, in the form that @grpc/reflection reads; undefined: there is none. */
   readonly reflected: PackageDefinition | undefined;
@@ -191,6 +194,7 @@ export class GrpcServer {
       perAddressMax: connectionsPerAddressMax,
       maxMessageBytes,
       onRefused: (bound) => this.#refusals.count(bound),
+      onRefusedHandshake: (refused) => this.deps.onRefusedHandshake?.(refused),
     });
     this.#connections = connections;
     metrics.gauge('ssom.grpc.connections', 'Connections of gRPC clients.', () => connections.open);
@@ -201,6 +205,9 @@ export class GrpcServer {
     metrics.gauge('ssom.grpc.calls', 'Unary calls, and openings of streams, that run.', () => this.#calls.running);
     metrics.total('ssom.grpc.refused', 'Calls, streams and connections that were refused, by the bound.', () =>
       [...this.#refusals.counts, ...this.#overRate()].map(([bound, value]) => ({ value, attributes: { bound } })),
+    );
+    metrics.total('ssom.grpc.handshakes.failed', 'TLS handshakes of clients that failed, by the reason.', () =>
+      [...connections.handshakes.failed].map(([reason, value]) => ({ value, attributes: { reason } })),
     );
   }
 

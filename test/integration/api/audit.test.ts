@@ -7,7 +7,7 @@ import { silentLogger } from '../../../services/lib/logging.js';
 import type { Database } from '../../../services/lib/postgres.js';
 import { Metrics } from '../../../services/lib/telemetry/metrics.js';
 import { AdminReads } from '../../../services/runtime/admin-reads.js';
-import { ENTRIES_PER_MINUTE, GROUPS_MAX, RefusedAttempts } from '../../../services/runtime/refused-attempts.js';
+import { CALLS, RefusedAttempts } from '../../../services/runtime/refused-attempts.js';
 import { insertAlerts } from '../../../services/store/alerts.js';
 import type { StoredEntry } from '../../../services/store/audit.js';
 import { deliverToInboxes } from '../../../services/store/inbox-delivery.js';
@@ -273,10 +273,10 @@ const attempt = (host: string) => ({
 test('a flood of refused calls from everywhere adds few entries, and every attempt is counted', async (t) => {
   const { database, sql } = await createTestDatabase(t);
   const refused = attempts(t, database, 100);
-  const hosts = GROUPS_MAX + 500;
+  const hosts = CALLS.groupsMax + 500;
   const started = performance.now();
   for (let n = 0; n < 20_000; n += 1)
-    refused.note(attempt(`10.0.${Math.floor((n % hosts) / 256)}.${n % 256}`), REFUSAL);
+    refused.noteCall(attempt(`10.0.${Math.floor((n % hosts) / 256)}.${n % 256}`), REFUSAL);
   const perAttemptMs = (performance.now() - started) / 20_000;
   assert.ok(perAttemptMs < 0.5, `${perAttemptMs} ms an attempt`);
   const count = async () =>
@@ -286,10 +286,10 @@ test('a flood of refused calls from everywhere adds few entries, and every attem
       )
     )[0]!;
   await untilTrue(async () => (await count()).n > 0, { what: 'the first entries' });
-  assert.equal((await count()).n, ENTRIES_PER_MINUTE);
-  await refused.write(GROUPS_MAX + 1);
+  assert.equal((await count()).n, CALLS.entriesPerMinute);
+  await refused.calls.write(CALLS.groupsMax + 1);
   const all = await count();
-  assert.deepEqual([all.n <= GROUPS_MAX + 1, all.attempts], [true, 20_000]);
+  assert.deepEqual([all.n <= CALLS.groupsMax + 1, all.attempts], [true, 20_000]);
   const [others] = await sql("SELECT object, actor, peer FROM audit_log WHERE reason = 'TOO_MANY_GROUPS'");
   assert.deepEqual(others, { object: '', actor: '', peer: '' });
   await refused.close();
@@ -298,11 +298,11 @@ test('a flood of refused calls from everywhere adds few entries, and every attem
 test('refused calls that cannot be written wait, and are counted on', async (t) => {
   const { database, sql } = await createTestDatabase(t);
   const refused = attempts(t, database);
-  refused.note(attempt('10.0.0.1'), REFUSAL);
+  refused.noteCall(attempt('10.0.0.1'), REFUSAL);
   await sql('ALTER TABLE audit_log ADD CONSTRAINT planted CHECK (false) NOT VALID');
-  await assert.rejects(refused.write(10), /planted/);
-  refused.note(attempt('10.0.0.1'), REFUSAL);
-  refused.note(attempt('[::1]'), new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', 'no attempt'));
+  await assert.rejects(refused.calls.write(10), /planted/);
+  refused.noteCall(attempt('10.0.0.1'), REFUSAL);
+  refused.noteCall(attempt('[::1]'), new AlertError('RESOURCE_EXHAUSTED', 'TOO_MANY_CALLS', 'no attempt'));
   await sql('ALTER TABLE audit_log DROP CONSTRAINT planted');
   await refused.close();
   const [entry, ...more] = await entriesOf(database);
@@ -321,7 +321,7 @@ test('what is being written when the process ends is waited for, and written aga
     return (writes += 1) === 1 ? failure : database.query(statement);
   };
   const refused = attempts(t, Object.assign(Object.create(database) as Database, { query }), 1);
-  refused.note(attempt('10.0.0.1'), REFUSAL);
+  refused.noteCall(attempt('10.0.0.1'), REFUSAL);
   await isBegun;
   const closed = refused.close();
   setImmediate(() => fail(new Error('planted')));

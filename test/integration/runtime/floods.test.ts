@@ -157,6 +157,7 @@ async function bounded(
     max: 100,
     perAddressMax: 0,
     maxMessageBytes: 1_048_576,
+    onRefusedHandshake: () => undefined,
     onRefused: (bound) => refusals.push(bound),
     ...options,
   });
