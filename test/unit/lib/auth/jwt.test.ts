@@ -277,7 +277,7 @@ test('who names unknown keys locks nobody of the same address out, and waits in 
   t.mock.method(performance, 'now', laterBy(60_000));
   const head = part({ alg: 'ES256', kid: 'another' });
   const reasons: Promise<string>[] = [];
-  for (let count = 0; count < 12_000; count += 1) {
+  for (let count = 0; count < 3000; count += 1) {
     const answer = verifying.raw(`${head}.${part({ iss: ISSUER })}.${count}`, `10.0.0.1:${10_000 + count}`);
     reasons.push(Promise.resolve(answer).then(String, ({ reason }: { reason: string }) => reason));
     if (count % 1000 === 0) await new Promise(setImmediate);
@@ -287,7 +287,7 @@ test('who names unknown keys locks nobody of the same address out, and waits in 
   const all = await Promise.all(reasons);
   assert.deepEqual(
     [all.filter((reason) => reason === 'TOO_MANY_TOKENS').length, new Set(all)],
-    [11_000, new Set(['TOKEN_SIGNATURE', 'TOO_MANY_TOKENS'])],
+    [2000, new Set(['TOKEN_SIGNATURE', 'TOO_MANY_TOKENS'])],
   );
 });
 
