@@ -1,72 +1,33 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
-import { holdThread } from '../lifecycle.js';
 import type { Logger } from '../logging.js';
-import { backoffMs, wait } from '../retry.js';
-import { type Brokers, type KafkaConfig, producerSettings } from './client-config.js';
+import { wait } from '../retry.js';
+import type { Brokers, KafkaConfig } from './client-config.js';
 import { type BatchMeans, batchMeans, type ClientStatistics, NO_REQUESTS, requestTimes } from './client-statistics.js';
-import { ConnectionFaults, type KafkaRefusal } from './connection-faults.js';
-import { hear } from './hear.js';
-import { Batch, EachBatch, type Outcome } from './publish-batch.js';
+import type { OutgoingHeader, OutgoingRecord } from './outgoing-record.js';
+import { ProducerClient, type ProducerOptions } from './producer-client.js';
+import { Batch, EachBatch } from './publish-batch.js';
+import { notTaken, PublishFailed } from './publish-failed.js';
 import { principalOf } from './security-settings.js';
-import { likelyCause, TopicRefusals } from './topic-refusals.js';
+import { TopicRefusals } from './topic-refusals.js';
+import { UnacknowledgedWatch } from './unacknowledged-watch.js';
 
-/** One header: an object with one property, as a record that was read has them. */
-export type OutgoingHeader = Readonly<Record<string, Buffer | string>>;
+export type { OutgoingHeader, OutgoingRecord } from './outgoing-record.js';
+export { PublishFailed } from './publish-failed.js';
 
-export interface OutgoingRecord {
-  readonly topic: string;
-  readonly key: string | Buffer | null;
-  readonly value: Buffer | null;
-  /** Names may be repeated. */
-  readonly headers?: readonly OutgoingHeader[] | undefined;
-}
-
-/** Records were not acknowledged. They may have been written all the same. */
-export class PublishFailed extends Error {
-  /** Whether it is the record's fault, so that it fails again. */
-  readonly permanent: boolean;
-
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.name = 'PublishFailed';
-    this.permanent = PERMANENT.has((options?.cause as { code?: number } | undefined)?.code ?? 0);
-  }
-}
-
-const { ERR__QUEUE_FULL: QUEUE_FULL, ERR__FATAL: FATAL } = RdKafka.CODES.ERRORS;
-const PERMANENT: ReadonlySet<number> = new Set([
-  RdKafka.CODES.ERRORS.ERR_MSG_SIZE_TOO_LARGE,
-  RdKafka.CODES.ERRORS.ERR_INVALID_RECORD,
-]);
+const { ERR__QUEUE_FULL: QUEUE_FULL } = RdKafka.CODES.ERRORS;
 
 const CLUSTER_DENIED = /cluster authorization failed/i;
 
 /** Publishers that may wait for room in librdkafka's queue; one more fails at once. */
 export const WAITING_MAX = 1000;
 
-/** One that is replaced again within this time waits as long before. */
-const REPLACED_AGAIN_MS = 5000;
-
-/** Records that are unacknowledged for so long make their client suspect. */
-const STALL_MS = 20_000;
-
-type Client = InstanceType<typeof RdKafka.Producer>;
-
-export interface ProducerOptions {
-  readonly clientId: string;
-  /** How long connecting may take. */
-  readonly timeoutMs?: number;
-  /** Told why brokers do not let us in, every 5 s while it lasts. */
-  readonly onRefusal?: ((refusal: KafkaRefusal) => void) | undefined;
-}
-
 /**
  * Publishes records with acks from all in-sync replicas, in order, and without duplicates as long as one client lives.
  * The raw client is used because it delivers 240k records/s where the promise API delivers 93-127k.
  */
 export class Producer {
-  /** Undefined while a new client is made in place of one that broke for good. */
-  #client: Client | undefined;
+  readonly #client: ProducerClient;
+  readonly #watch: UnacknowledgedWatch;
   /** Publishers wait here, in their order, while librdkafka's queue is full. */
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
@@ -77,27 +38,28 @@ export class Producer {
   #requestTimes = NO_REQUESTS;
   /** Of each topic, as of when something was last sent to it. */
   readonly #batches = new Map<string, BatchMeans>();
-  /** What was the oldest at the last look, while brokers answered. */
-  #suspect: Batch | undefined;
-  #watchdog: NodeJS.Timeout | undefined;
-  /** Since when no broker has answered this client, by performance.now(); undefined: one has, or was not asked. */
-  #unansweredSince: number | undefined;
   readonly #refusals = new TopicRefusals();
   readonly #open = new Set<Batch>();
-  /** Why a client has no connection. */
-  readonly #faults = new WeakMap<Client, ConnectionFaults>();
-  #comparing = false;
-  #replacedAt = -Infinity;
   /** Brokers give no number to who may write nothing, and no record is taken without. */
   #mayWriteNothing = false;
   #closed = false;
 
   private constructor(
-    private readonly brokers: Brokers,
+    brokers: Brokers,
     private readonly config: KafkaConfig,
     private readonly logger: Logger,
-    private readonly options: ProducerOptions,
-  ) {}
+    options: ProducerOptions,
+  ) {
+    this.#client = new ProducerClient(brokers, config, logger, options, {
+      onReport: (topic, error) => this.#noteReport(topic, error),
+      onStatistics: (json) => this.#readStatistics(json),
+      onError: ({ message }) => {
+        if (CLUSTER_DENIED.test(message)) this.#mayWriteNothing = true;
+      },
+      onReplaced: (reason) => this.#abandon(reason),
+    });
+    this.#watch = new UnacknowledgedWatch(this.#client, this.#open);
+  }
 
   /**
    * Connects.
@@ -110,56 +72,9 @@ export class Producer {
     options: ProducerOptions,
   ): Promise<Producer> {
     const producer = new Producer(brokers, config, logger, options);
-    producer.#client = await producer.#connect();
-    producer.#watchdog = setInterval(() => void producer.#watch(), STALL_MS / 2).unref();
+    await producer.#client.open();
+    producer.#watch.begin();
     return producer;
-  }
-
-  async #connect(): Promise<Client> {
-    const settings = producerSettings(this.brokers, this.config, this.options.clientId, this.logger);
-    const client = new RdKafka.Producer(settings);
-    const faults = this.#watchConnection(client);
-    let lastError: Error | undefined;
-    client.on('event.error', (error) => {
-      lastError = error as unknown as Error;
-      if (CLUSTER_DENIED.test(lastError.message)) this.#mayWriteNothing = true;
-      this.#noteFatal(client, lastError);
-      this.logger.debug({ err: error }, 'the Kafka producer reports an error');
-    });
-    client.on('event.stats', (stats: { message: string }) =>
-      hear(this.logger, 'statistics', () => {
-        if (client === this.#client) this.#readStatistics(stats.message);
-      }),
-    );
-    client.on('delivery-report', (error, report) =>
-      hear(this.logger, 'delivery report', () => {
-        const failure = error as unknown as Error | null | undefined;
-        // Those of a client that was replaced have been counted as failed.
-        if (client === this.#client) this.#noteReport(report.topic, failure);
-        this.#noteFatal(client, failure);
-        (report.opaque as Outcome).settleOne(failure);
-      }),
-    );
-    await new Promise<void>((resolve, reject) => {
-      client.connect({ timeout: this.options.timeoutMs ?? 3000 }, (error) => {
-        if (error === null || error === undefined) return resolve();
-        // The client has closed itself by then; its disconnect() would throw.
-        reject(faults.explain('no Kafka broker answered', lastError ?? error));
-      });
-    });
-    client.setPollInBackground(true);
-    return client;
-  }
-
-  #watchConnection(client: Client): ConnectionFaults {
-    const faults = new ConnectionFaults(this.brokers.bootstrapServers, this.config, (refusal) => {
-      this.options.onRefusal?.(refusal);
-      if (client === this.#client) void this.#tryAnotherUnlessAnswered(client);
-    });
-    this.#faults.set(client, faults);
-    client.on('event.log', faults.note);
-    (client as NodeJS.EventEmitter).on('error', faults.noteToken);
-    return faults;
   }
 
   #noteReport(topic: string, error: Error | null | undefined): void {
@@ -168,7 +83,7 @@ export class Producer {
     if (error === null || error === undefined) {
       this.#sent += 1;
       this.#mayWriteNothing = false;
-      this.#unansweredSince = undefined;
+      this.#client.noteAnswer();
     } else this.#failed += 1;
   }
 
@@ -179,44 +94,12 @@ export class Producer {
     for (const [topic, means] of batchMeans(statistics)) this.#batches.set(topic, means);
   }
 
-  /** The event alone is not enough: after a broker answered "out of order sequence number" it never came. */
-  #noteFatal(client: Client, error: unknown): void {
-    if ((error as { code?: number } | null | undefined)?.code === FATAL) void this.#replace(client, error as Error);
-  }
-
-  /**
-   * A fatal error ends an idempotent producer for good: a cluster that was wiped no longer knows its sequence numbers.
-   * A new client takes its place; what was in flight fails, and its publishers try again.
-   * @param successor connected already; without it one is connected, however often it takes
-   */
-  async #replace(broken: Client, reason: Error, successor?: Client): Promise<void> {
-    if (this.#client !== broken || this.#closed) {
-      hear(this.logger, 'replacement', () => successor?.disconnect(holdThread()));
-      return;
-    }
-    this.#client = undefined;
-    this.#unansweredSince = undefined;
-    this.logger.error({ err: reason }, 'the Kafka producer is replaced');
-    // It throws for one that has closed itself.
-    hear(this.logger, 'replacement', () => broken.disconnect(holdThread()));
+  /** What a client was handed that is used no more is heard of no more. */
+  #abandon(reason: Error): void {
     for (const batch of this.#open) batch.abandon(reason);
     this.#failed += this.#inFlight;
     this.#inFlight = 0;
     this.#queued = 0;
-    this.#client = successor;
-    const isAgain = performance.now() < this.#replacedAt + REPLACED_AGAIN_MS;
-    this.#replacedAt = performance.now();
-    if (isAgain && successor === undefined) await wait(REPLACED_AGAIN_MS);
-    for (let attempt = 0; !this.#closed && this.#client === undefined; attempt += 1) {
-      try {
-        const client = await this.#connect();
-        if (this.#closed) client.disconnect(holdThread());
-        else this.#client = client;
-      } catch (error) {
-        this.logger.warn({ err: error }, 'the Kafka producer could not be replaced yet');
-        await wait(200 + backoffMs(attempt, 200, 5000));
-      }
-    }
   }
 
   /**
@@ -224,7 +107,7 @@ export class Producer {
    * again.
    */
   async renew(reason: Error): Promise<void> {
-    if (this.#client !== undefined) await this.#replace(this.#client, reason);
+    await this.#client.renew(reason);
   }
 
   /** Records that were handed over and not acknowledged yet, and publishers that wait for room. */
@@ -263,9 +146,7 @@ export class Producer {
       await batch.done;
     } catch (error) {
       const topics = [...new Set(records.map(({ topic }) => topic))].join(', ');
-      throw new PublishFailed(`Kafka did not take the records of ${topics}: ${reasonOf(error as Error)}`, {
-        cause: error,
-      });
+      throw notTaken(`the records of ${topics}`, error as Error);
     } finally {
       this.#open.delete(batch);
     }
@@ -294,10 +175,7 @@ export class Producer {
     }
     return batch.failures.map((error, index) => {
       const cause = error === null ? (failure ?? new Error('nothing was heard of it')) : error;
-      if (cause === undefined) return undefined;
-      return new PublishFailed(`Kafka did not take the record of ${records[index]!.topic}: ${reasonOf(cause)}`, {
-        cause,
-      });
+      return cause === undefined ? undefined : notTaken(`the record of ${records[index]!.topic}`, cause);
     });
   }
 
@@ -314,14 +192,15 @@ export class Producer {
     for (let index = from; index < records.length; index += 1) {
       const record = records[index]!;
       try {
-        if (this.#client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
+        const client = this.#client.native;
+        if (client === undefined || this.#closed) throw new Error('the Kafka producer is not connected');
         const { topic, value, key, headers } = record;
         const outcome = batch.outcomeOf(index);
-        this.#client.produce(topic, null, solid(value), solid(key), null, outcome, headers as OutgoingHeader[]);
+        client.produce(topic, null, solid(value), solid(key), null, outcome, headers as OutgoingHeader[]);
         this.#inFlight += 1;
       } catch (error) {
         if ((error as { code?: number }).code === QUEUE_FULL) return index;
-        if (this.#client !== undefined) this.#noteFatal(this.#client, error);
+        this.#client.noteFatal(error);
         this.#failed += 1;
         batch.outcomeOf(index).settleOne(error as Error);
       }
@@ -344,80 +223,9 @@ export class Producer {
     release();
   }
 
-  /**
-   * After a cluster was wiped, librdkafka ignores some leaders as outdated, again and again. Brokers that answer while
-   * old records stay unacknowledged give that away; that others are acknowledged says nothing.
-   */
-  async #watch(): Promise<void> {
-    const client = this.#client;
-    const [oldest] = this.#open;
-    if (client === undefined) return;
-    if (this.#unansweredSince !== undefined) {
-      if (performance.now() < this.#unansweredSince + STALL_MS) return;
-      return this.#tryAnother(client);
-    }
-    if (oldest === undefined || performance.now() < oldest.heardAt + STALL_MS) return;
-    try {
-      await this.probe();
-    } catch {
-      return; // an outage, or this client alone: the next look tells
-    }
-    // Brokers that have just come back are given until the next look.
-    const again = this.#suspect === oldest;
-    this.#suspect = oldest;
-    if (!again || !this.#open.has(oldest) || performance.now() < oldest.heardAt + STALL_MS) return;
-    await this.#replace(client, new Error(`records stay unacknowledged for ${STALL_MS} ms although brokers answer`));
-  }
-
-  /**
-   * After all brokers had been away one client of ten never found them again, not even for metadata, while its
-   * connections stood; one whose password was replaced never does. A new client tells that from an outage, and takes
-   * its place.
-   */
-  async #tryAnother(client: Client): Promise<void> {
-    if (this.#comparing) return;
-    this.#comparing = true;
-    await this.#compare(client).finally(() => (this.#comparing = false));
-  }
-
-  /**
-   * What it was made with may have been replaced: another one has what is there now. Where one broker refuses us and
-   * others answer, the client stays.
-   */
-  async #tryAnotherUnlessAnswered(client: Client): Promise<void> {
-    if (this.#unansweredSince === undefined) await this.probe().catch(() => undefined);
-    if (this.#unansweredSince !== undefined && client === this.#client) await this.#tryAnother(client);
-  }
-
-  async #compare(client: Client): Promise<void> {
-    let another: Client;
-    try {
-      another = await this.#connect();
-    } catch {
-      return; // an outage: what is in flight is sent when it ends
-    }
-    // After an outage the old one may only have been slower to come back.
-    await this.probe().catch(() => undefined);
-    if (this.#unansweredSince === undefined)
-      return hear(this.logger, 'comparison', () => another.disconnect(holdThread()));
-    await this.#replace(client, new Error('no broker answers this client, but another'), another);
-  }
-
   /** @throws if no broker answers in 3 s */
-  async probe(): Promise<void> {
-    const client = this.#client;
-    if (client === undefined) throw new Error('the Kafka producer is being replaced');
-    await new Promise<void>((resolve, reject) => {
-      client.getMetadata({ timeout: 3000, allTopics: false }, (error) => {
-        const answered = error === null || error === undefined;
-        if (client === this.#client)
-          this.#unansweredSince = answered ? undefined : (this.#unansweredSince ?? performance.now());
-        const faults = this.#faults.get(client)!;
-        if (!answered) return reject(faults.explain('no Kafka broker answers', error));
-        faults.clear();
-        resolve();
-      });
-    });
+  probe(): Promise<void> {
+    return this.#client.probe();
   }
 
   /** Waits up to `timeoutMs` for what is in flight, then disconnects. */
@@ -428,23 +236,9 @@ export class Producer {
     if (this.#inFlight > 0)
       this.logger.warn({ records: this.#inFlight }, 'the Kafka producer closes with records in flight');
     this.#closed = true;
-    clearInterval(this.#watchdog);
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      if (this.#client === undefined) return resolve();
-      const released = holdThread();
-      this.#client.disconnect(() => {
-        released();
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    this.#watch.end();
+    await this.#client.close(timeoutMs);
   }
-}
-
-function reasonOf(error: Error): string {
-  const cause = likelyCause(error);
-  return cause === undefined ? error.message : `${error.message} (${cause})`;
 }
 
 /** No bytes, which the client would now and then take for null: a buffer of its own that is empty may point nowhere. */
