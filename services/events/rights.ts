@@ -22,8 +22,6 @@ interface Grant {
   readonly create?: readonly Place[];
   readonly readGroups?: readonly Group[];
   readonly describeGroups?: readonly Group[];
-  /** Whoever connects a producer, and writes nothing. */
-  readonly idempotentWrite?: true;
 }
 
 const TOPICS = ['topicAlertCreated', 'topicUserAlert', 'topicInboxChange'] as const;
@@ -53,7 +51,6 @@ const BY_ROLE = {
     ...SEES,
     read: ['topicInboxChange', 'topicAlertCreated'],
     describeGroups: ['broadcast'],
-    idempotentWrite: true,
   },
 } as const satisfies Record<RoleName, Grant>;
 
@@ -69,11 +66,11 @@ export type Principal = ProcessName | keyof typeof BY_HAND;
 const GRANTS: Readonly<Record<Exclude<Principal, typeof STANDALONE>, Grant>> = { ...BY_ROLE, ...BY_HAND };
 export const PRINCIPALS: readonly Principal[] = [...PROCESS_NAMES, 'migrate', 'operator'];
 
-export type Operation = 'Read' | 'Write' | 'Describe' | 'Create' | 'DescribeConfigs' | 'IdempotentWrite';
+export type Operation = 'Read' | 'Write' | 'Describe' | 'Create' | 'DescribeConfigs';
 
 /** One ACL. */
 export interface Right {
-  readonly resource: 'topic' | 'group' | 'cluster';
+  readonly resource: 'topic' | 'group';
   readonly name: string;
   readonly operation: Operation;
 }
@@ -84,12 +81,12 @@ type Names = TopicConfig & Pick<Config, 'consumerGroup'>;
 export function rightsOf(principal: Principal, config: Names): Right[] {
   const grants = principal === STANDALONE ? Object.values<Grant>(BY_ROLE) : [GRANTS[principal]];
   const rights = grants.flatMap((grant) => rightsIn(grant, config));
-  const has = ({ resource, name }: Right, ...operations: Operation[]) =>
-    rights.some((right) => right.resource === resource && right.name === name && operations.includes(right.operation));
-  const kept = rights.filter((right) => {
-    if (right.operation === 'Describe') return !has(right, 'Read', 'Write');
-    return right.operation !== 'IdempotentWrite' || !rights.some(({ operation }) => operation === 'Write');
-  });
+  const isImplied = ({ resource, name, operation }: Right) =>
+    operation === 'Describe' &&
+    rights.some(
+      (right) => right.resource === resource && right.name === name && /^(Read|Write)$/.test(right.operation),
+    );
+  const kept = rights.filter((right) => !isImplied(right));
   return [...new Map(kept.map((right) => [`${right.resource} ${right.name} ${right.operation}`, right])).values()];
 }
 
@@ -106,9 +103,6 @@ function rightsIn(grant: Grant, config: Names): Right[] {
     ...topics('DescribeConfigs', grant.create),
     ...groups('Read', grant.readGroups),
     ...groups('Describe', grant.describeGroups),
-    ...(grant.idempotentWrite
-      ? [{ resource: 'cluster', name: 'kafka-cluster', operation: 'IdempotentWrite' } as const]
-      : []),
   ];
 }
 

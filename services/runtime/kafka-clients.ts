@@ -1,5 +1,4 @@
 import { type Events, openEvents, registerSchemas } from '../events/events.js';
-import { isPrincipal, rightsOf } from '../events/rights.js';
 import type { Config } from '../lib/config/load.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
 import { KafkaRefusal } from '../lib/kafka/connection-faults.js';
@@ -7,16 +6,17 @@ import { Consumer, type ConsumerOptions, type IncomingRecord } from '../lib/kafk
 import { GroupLag, type WatchedGroup } from '../lib/kafka/group-lag.js';
 import { KafkaMetrics } from '../lib/kafka/kafka-metrics.js';
 import { type OutgoingRecord, Producer } from '../lib/kafka/producer.js';
-import { type TopicNeed, TopicWatch } from '../lib/kafka/topic-watch.js';
 import { type Closers, every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import type { RegistryClient } from '../lib/registry/client.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
+import { UnderWay } from '../lib/under-way.js';
 import type { Alarms, Processed } from './alarms.js';
 import { describeRecord } from './describe-records.js';
 import { watchMembership } from './group-readiness.js';
 import { Refused, type RoleReadiness } from './readiness.js';
 import { SchemaWatch } from './schema-watch.js';
+import { watchTopics } from './topic-readiness.js';
 
 /** What publishing needs; it comes when Kafka and the registry have answered. */
 export interface Publishing {
@@ -53,10 +53,12 @@ const BULK_LINGER_MS = 5;
 const BULK_BATCH_SIZE = 131_072;
 const PROBE_INTERVAL_MS = 5000;
 const GROUP_LAG_INTERVAL_MS = 10_000;
-/** The same refusal is logged once in this time. */
-const REFUSAL_MS = 30_000;
-/** The name under which /readyz shows whether the topics exist. */
-const TOPICS_CHECK = 'topics';
+/** As long as connecting may take. */
+const CONNECT_MS = 3500;
+
+interface Client {
+  close(): Promise<void>;
+}
 
 /**
  * The Kafka clients of a process: each is waited for, seen in metrics and /readyz, replaced when topics were recreated,
@@ -64,15 +66,38 @@ const TOPICS_CHECK = 'topics';
  */
 export class KafkaClients {
   readonly #metrics: KafkaMetrics;
-  #publishing: Promise<Publishing> | undefined;
   /** What records are read with; undefined until the registry has answered. */
   #events: Events | undefined;
+  #opening: Promise<Events> | undefined;
+  #publishing: Promise<Publishing> | undefined;
   #bulkProducer: Promise<Producer> | undefined;
-  /** The last one that was logged. */
-  #refusal = { message: '', at: 0 };
+  /** Who is asked whether brokers are there: the producer, where there is one. */
+  #asked: Producer | Consumer | undefined;
+  readonly #connecting = new UnderWay();
+  readonly #readers: Client[] = [];
+  readonly #producers: Client[] = [];
 
   constructor(private readonly deps: KafkaClientsDeps) {
     this.#metrics = new KafkaMetrics(deps.metrics);
+    deps.closers.add('Kafka clients', () => this.#close());
+  }
+
+  /** Waits until the schema registry answers. @throws the signal's reason */
+  events(signal: AbortSignal): Promise<Events> {
+    this.#opening ??= this.#open(signal);
+    return this.#opening;
+  }
+
+  async #open(signal: AbortSignal): Promise<Events> {
+    const { config, registry, readiness } = this.deps;
+    const schemas = new SchemaWatch(this.deps);
+    const events = await readiness.untilItWorks('schema registry', registry.url, signal, async () => {
+      if (config.setUpAtStart) await registerSchemas(config, registry);
+      return openEvents(config, registry, schemas.note);
+    });
+    this.#events = events;
+    void schemas.run(events, signal);
+    return events;
   }
 
   /** Waits until the schema registry and Kafka answer; all callers share one producer. @throws the signal's reason */
@@ -82,25 +107,29 @@ export class KafkaClients {
   }
 
   async #connect(signal: AbortSignal): Promise<Publishing> {
-    const { config, role, brokers, registry, logger, readiness, closers } = this.deps;
-    const schemas = new SchemaWatch(this.deps);
-    const events = await readiness.untilItWorks('schema registry', registry.url, signal, async () => {
-      if (config.setUpAtStart) await registerSchemas(config, registry);
-      return openEvents(config, registry, schemas.note);
-    });
-    this.#events = events;
-    void schemas.run(events, signal);
+    const { config, role, brokers, logger } = this.deps;
+    const events = await this.events(signal);
     const producer = await this.#untilKafkaAnswers(signal, () =>
       Producer.connect(brokers, config, logger, { clientId: `ssom-${role}`, onRefusal: this.#noteRefusal }),
     );
-    closers.add('producer', () => producer.close());
-    readiness.watch('kafka', brokers.bootstrapServers, PROBE_INTERVAL_MS, signal, () =>
-      producer.probe().catch(sayingRefusal),
-    );
+    this.#producers.push(producer);
+    this.#watchBrokers(producer, signal);
     this.#metrics.addProducer('single', producer);
-    // The in-process broker cannot lose its topics, and takes no such questions.
-    if (!brokers.inProcess) this.#watchTopics(Object.values(events.topics), signal);
     return { producer: this.#wrapped(producer), events };
+  }
+
+  /** From the first client on that is connected. */
+  #watchBrokers(client: Producer | Consumer, signal: AbortSignal): void {
+    const { brokers, readiness } = this.deps;
+    const isFirst = this.#asked === undefined;
+    if (isFirst || client instanceof Producer) this.#asked = client;
+    if (!isFirst) return;
+    readiness.watch('kafka', brokers.bootstrapServers, PROBE_INTERVAL_MS, signal, () =>
+      this.#asked!.probe().catch(sayingRefusal),
+    );
+    // The in-process broker cannot lose its topics, and takes no such questions.
+    if (brokers.inProcess) return;
+    this.#readers.push(watchTopics({ ...this.deps, clients: this.#metrics }, PROBE_INTERVAL_MS, signal));
   }
 
   /** Publishes by the producer that fits the number of records. All callers share both. @throws the signal's reason */
@@ -115,7 +144,7 @@ export class KafkaClients {
    * all processes together. A single alert would pay for it with 5 ms a hop.
    */
   #connectBulk(signal: AbortSignal): Promise<Producer> {
-    const { config, role, brokers, logger, closers } = this.deps;
+    const { config, role, brokers, logger } = this.deps;
     this.#bulkProducer ??= this.#untilKafkaAnswers(signal, async () => {
       const bulk = {
         ...config,
@@ -123,8 +152,9 @@ export class KafkaClients {
         producerBatchSize: Math.max(BULK_BATCH_SIZE, config.producerBatchSize),
       };
       const options = { clientId: `ssom-${role}-bulk`, onRefusal: this.#noteRefusal };
-      const producer = await Producer.connect(brokers, bulk, logger, options);
-      closers.add('bulk producer', () => producer.close());
+      return Producer.connect(brokers, bulk, logger, options);
+    }).then((producer) => {
+      this.#producers.push(producer);
       this.#metrics.addProducer('bulk', producer);
       return this.#wrapped(producer);
     });
@@ -147,7 +177,7 @@ export class KafkaClients {
     const consumer = await this.#untilKafkaAnswers(signal, () =>
       Consumer.subscribe(brokers, config, logger, topics, all),
     );
-    this.#keep(consumer, topics, groupId);
+    this.#keep(consumer, groupId, signal);
     void watchMembership(readiness, consumer, groupId, signal);
     return consumer;
   }
@@ -164,25 +194,23 @@ export class KafkaClients {
     const consumer = await this.#untilKafkaAnswers(signal, () =>
       Consumer.broadcast(brokers, config, logger, topics, options),
     );
-    this.#keep(consumer, topics, groupId);
+    this.#keep(consumer, groupId, signal);
     return consumer;
   }
 
-  #untilKafkaAnswers<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+  #untilKafkaAnswers<T extends Client>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     const { readiness, brokers } = this.deps;
-    return readiness.untilItWorks('kafka', brokers.bootstrapServers, signal, () => attempt().catch(sayingRefusal));
+    const connect = async () => {
+      const client = await attempt().catch(sayingRefusal);
+      if (!signal.aborted) return client;
+      await client.close();
+      throw signal.reason as Error;
+    };
+    return readiness.untilItWorks('kafka', brokers.bootstrapServers, signal, () => this.#connecting.track(connect()));
   }
 
-  /**
-   * Of one broker, which is not all of Kafka: whether that is there the probe decides. Each client repeats it, so it is
-   * logged now and then.
-   */
-  readonly #noteRefusal = ({ message }: KafkaRefusal): void => {
-    this.deps.readiness.explain('kafka', message);
-    if (message === this.#refusal.message && performance.now() < this.#refusal.at + REFUSAL_MS) return;
-    this.#refusal = { message, at: performance.now() };
-    this.deps.logger.error({ what: 'kafka', reason: message }, 'it refuses us');
-  };
+  /** Of one broker, which is not all of Kafka: whether that is there the probe decides. */
+  readonly #noteRefusal = ({ message }: KafkaRefusal): void => this.deps.readiness.refused('kafka', message);
 
   #optionsOf(groupId: string): ConsumerOptions {
     const { role, alarms } = this.deps;
@@ -199,9 +227,10 @@ export class KafkaClients {
     };
   }
 
-  #keep(consumer: Consumer, topics: readonly string[], groupId: string): void {
-    this.deps.closers.add(`consumer of ${topics.join(', ')}`, () => consumer.close());
+  #keep(consumer: Consumer, groupId: string, signal: AbortSignal): void {
+    this.#readers.push(consumer);
     this.#metrics.addConsumer(groupId, consumer);
+    this.#watchBrokers(consumer, signal);
   }
 
   /** What is to be said of records: a trace, and the alerts as far as they can be read. */
@@ -214,45 +243,13 @@ export class KafkaClients {
     };
   }
 
-  /**
-   * Replaces all clients at once when topics were recreated: each of them would find out by itself, one hop after the
-   * other.
-   */
-  #watchTopics(topics: readonly string[], signal: AbortSignal): void {
-    const { config, role, brokers, logger, closers, readiness } = this.deps;
-    const watch = new TopicWatch(brokers, config, logger, `ssom-${role}-topics`, topics, needsOf(role, config));
-    closers.add('topic watch', () => watch.close());
-    void every(
-      PROBE_INTERVAL_MS,
-      signal,
-      async () => {
-        const askedAt = performance.now();
-        const remade = await watch.look();
-        for (const consumer of this.#metrics.consumers)
-          consumer.noteReadable((topic) => watch.allows('Read', topic), askedAt);
-        const missing = watch.missing.map((topic) => `${topic} is not there`);
-        const refused = [...this.#metrics.producers, ...this.#metrics.consumers].flatMap(({ refusals }) => refusals);
-        const problems = [...new Set([...missing, ...watch.denied, ...refused])];
-        // Each role needs some of them, so that no one decides alone whether it is ready.
-        if (problems.length > 0) readiness.show(TOPICS_CHECK, false, problems.join('; '));
-        else readiness.show(TOPICS_CHECK, true, topics.join(', '));
-        if (remade.length === 0) return;
-        const reason = `recreated: ${remade.join(', ')}`;
-        // Not awaited: one that cannot be replaced yet keeps nobody from noticing the next topic.
-        for (const producer of this.#metrics.producers) void producer.renew(new Error(reason));
-        for (const consumer of this.#metrics.consumers) if (consumer.reads(remade)) void consumer.renew(reason);
-      },
-      (error) => logger.debug({ err: error }, 'topics could not be looked at'),
-    );
-  }
-
   /** Shows how far groups are behind, also those of which no consumer runs. */
   observeGroups(groups: readonly WatchedGroup[], signal: AbortSignal): void {
-    const { config, role, brokers, logger, metrics, closers } = this.deps;
+    const { config, role, brokers, logger, metrics } = this.deps;
     // The in-process broker ends with its consumers, and takes no such questions.
     if (brokers.inProcess) return;
     const groupLag = new GroupLag(brokers, config, logger, `ssom-${role}-groups`, groups);
-    closers.add('group lag', () => groupLag.close());
+    this.#readers.push(groupLag);
     metrics.gauge('ssom.kafka.group.lag', 'Records that a group has not committed, as the broker sees it.', () =>
       groupLag.lags.map(({ group, topic, partition, lag }) => ({
         value: lag,
@@ -266,14 +263,21 @@ export class KafkaClients {
       (error) => logger.debug({ err: error }, 'the lag of groups could not be seen'),
     );
   }
-}
 
-/** What a role reads and writes of the topics that are watched; what it is denied of others shows when it does it. */
-function needsOf(role: string, config: Config): TopicNeed[] {
-  if (!isPrincipal(role)) return [];
-  return rightsOf(role, config).flatMap(({ resource, name: topic, operation }) =>
-    resource === 'topic' && (operation === 'Read' || operation === 'Write') ? [{ topic, operation }] : [],
-  );
+  /**
+   * All that read at once, then all that publish. One that still connects, by TLS above all, would end the process with
+   * SIGSEGV: it is waited for.
+   */
+  async #close(): Promise<void> {
+    await this.#closeAll([...this.#readers, { close: () => this.#connecting.over(CONNECT_MS) }]);
+    await this.#closeAll(this.#producers);
+  }
+
+  async #closeAll(clients: readonly { close(): Promise<unknown> }[]): Promise<void> {
+    for (const each of await Promise.allSettled(clients.map((client) => client.close())))
+      if (each.status === 'rejected')
+        this.deps.logger.error({ err: each.reason as Error }, 'a Kafka client could not be closed');
+  }
 }
 
 /** @throws Refused if brokers are there and let us not in, else the error */

@@ -1,6 +1,7 @@
 import type { Readiness } from '../lib/http.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
+import { RepeatedRefusals } from '../lib/repeated-refusals.js';
 import { untilItWorks } from '../lib/retry.js';
 
 /** Something is there and refuses us: it stays so until somebody mends what the message names. */
@@ -18,6 +19,9 @@ function isRefusal(error: Error & { refusesUs?: boolean }): boolean {
  */
 export class RoleReadiness {
   readonly #checks = new Map<string, Readiness>();
+  readonly #refusals = new Map<string, RepeatedRefusals>();
+  /** What was said to be away, and not to be there again. */
+  readonly #missed = new Set<string>();
   readonly #starting: Set<string>;
   #isEnding = false;
   #said = false;
@@ -47,9 +51,13 @@ export class RoleReadiness {
     this.#say();
   }
 
-  /** Says why something is away that was away before; what is there stays so. */
-  explain(name: string, reason: string): void {
-    if (this.#checks.get(name)?.ok === false) this.set(name, false, reason);
+  /** A part of something refuses us. It is in the log; in a check only where all of it is away. */
+  refused(name: string, reason: string): void {
+    const isThere = this.#checks.get(name)?.ok ?? false;
+    if (!isThere) this.set(name, false, reason);
+    // While other parts answer that ends no refusal of this one.
+    if (this.#isNews(isThere ? `a part of ${name}` : name, reason))
+      this.logger.error({ what: name, reason }, 'it refuses us');
   }
 
   /** Shows something that does not decide whether the role is ready. */
@@ -111,11 +119,13 @@ export class RoleReadiness {
       onFailure: (error, waitMs) => {
         this.set(what, false, error.message);
         const reason = error.message;
-        if (isRefusal(error)) this.logger.error({ what, where, reason, waitMs }, 'it refuses us; trying again');
-        else this.logger.warn({ what, where, reason, waitMs }, 'not there yet; trying again');
+        if (!isRefusal(error)) this.logger.warn({ what, where, reason, waitMs }, 'not there yet; trying again');
+        else if (this.#isNews(what, reason))
+          this.logger.error({ what, where, reason, waitMs }, 'it refuses us; trying again');
       },
     });
     this.set(what, true, where);
+    this.#found(what);
     return result;
   }
 
@@ -139,10 +149,26 @@ export class RoleReadiness {
   #report(what: string, where: string, error: Error | undefined): void {
     const before = this.#checks.get(what)?.ok ?? false;
     this.set(what, error === undefined, error?.message ?? where);
-    if (before && error !== undefined) {
-      if (isRefusal(error)) this.logger.error({ what, reason: error.message }, 'it refuses us now');
-      else this.logger.warn({ what, reason: error.message }, 'it went away');
-    }
-    if (!before && error === undefined) this.logger.info({ what }, 'it is back');
+    if (error === undefined) return this.#found(what);
+    const reason = error.message;
+    if (before) this.#missed.add(what);
+    if (isRefusal(error)) {
+      if (this.#isNews(what, reason)) this.logger.error({ what, reason }, 'it refuses us now');
+    } else if (before) this.logger.warn({ what, reason }, 'it went away');
+  }
+
+  /** Whether a refusal is not the one that came with the try before. */
+  #isNews(what: string, reason: string): boolean {
+    const refusals = this.#refusals.get(what) ?? new RepeatedRefusals();
+    this.#refusals.set(what, refusals);
+    return refusals.note(reason);
+  }
+
+  /** What was said of it before holds no more; where nothing was, there is nothing to say. */
+  #found(what: string): void {
+    const refusals = this.#refusals.get(what)?.end() ?? 0;
+    const wasMissed = this.#missed.delete(what);
+    if (refusals > 0) this.logger.info({ what, refusals }, 'it lets us in now');
+    else if (wasMissed) this.logger.info({ what }, 'it is back');
   }
 }

@@ -1,6 +1,7 @@
 import { devIdentity, jwtIdentity } from '../api/access.js';
 import { reflectedFiles } from '../api/reflection.js';
 import { requireOneOf, SCOPES, scopesOf } from '../api/scopes.js';
+import type { Events } from '../events/events.js';
 import { broadcastGroup, GROUP_ROLES, groupOf, type GroupRole } from '../events/groups.js';
 import { CertificateIdentities } from '../lib/auth/certificate-identities.js';
 import { readServiceRules, words } from '../lib/auth/claims.js';
@@ -284,6 +285,11 @@ export class Runtime {
     this.#readiness.watch(ACCOUNT, where, GRANTS_INTERVAL_MS, signal, () =>
       sayingRefusal(() => requireGrants(this.database, this.role, 'aside')),
     );
+  }
+
+  /** What records are read with. Waits until the schema registry answers. @throws the signal's reason */
+  events(signal: AbortSignal): Promise<Events> {
+    return this.#kafka.events(signal);
   }
 
   /**

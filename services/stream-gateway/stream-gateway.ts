@@ -35,7 +35,7 @@ export function createStreamGateway(runtime: Runtime): Service {
       await runtime.databaseReady(signal);
       // Without Kafka streams go on, a few seconds behind, by comparing with PostgreSQL.
       const followKafka = async () => {
-        const { events } = await runtime.publishing(signal);
+        const events = await runtime.events(signal);
         const { alertCreated, inboxChange } = events.topics;
         // Streams may be live already: what came for them before will not be brought.
         const compare = () => void hub.compare(signal);

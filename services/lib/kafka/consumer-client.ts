@@ -1,7 +1,8 @@
 import type { Logger } from '../logging.js';
+import { RepeatedRefusals } from '../repeated-refusals.js';
 import { backoffMs, wait, withTimeout } from '../retry.js';
 import { type Brokers, consumerSettings, type KafkaConfig } from './client-config.js';
-import { ConnectionFaults, type KafkaRefusal } from './connection-faults.js';
+import { ConnectionFaults, KafkaRefusal } from './connection-faults.js';
 import type { PartitionOffset } from './incoming-record.js';
 import { NativeConsumer, type NativeListeners } from './native-consumer.js';
 
@@ -137,6 +138,7 @@ export class ConsumerClient {
 
   async #putAnother(begin: () => Promise<void> | void): Promise<void> {
     const stalled = this.#native;
+    const refusals = new RepeatedRefusals();
     this.#replaced += 1;
     this.#native = this.#create();
     // It may never answer. Its group membership ends with its session.
@@ -147,7 +149,8 @@ export class ConsumerClient {
         await begin();
         break;
       } catch (error) {
-        this.logger.warn({ err: error }, 'the Kafka consumer could not be replaced yet');
+        if (!(error instanceof KafkaRefusal) || refusals.note(error.message))
+          this.logger.warn({ err: error }, 'the Kafka consumer could not be replaced yet');
         void this.#native.close();
         await wait(200 + backoffMs(attempt, 200, 5000));
         if (!this.#isClosed) this.#native = this.#create();

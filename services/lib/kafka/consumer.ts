@@ -318,6 +318,11 @@ export class Consumer {
     this.#pauses.park(record, ms);
   }
 
+  /** @throws if no broker answers in 3 s */
+  probe(): Promise<void> {
+    return this.#client.native.probe();
+  }
+
   /** Partition numbers of a topic. @throws if it does not exist or no broker answers */
   async partitionsOf(topic: string): Promise<number[]> {
     return partitionsOf(this.#client, topic);
@@ -397,10 +402,10 @@ export class Consumer {
   async close(): Promise<void> {
     if (this.#client.isClosed) return;
     await withTimeout(this.#commits.flush(), LAST_COMMIT_MS, 'the last commit').catch(() => undefined);
-    this.#subscription.end();
+    const ended = this.#subscription.end();
     const closed = this.#client.close(CLOSE_MS);
     this.#arrivals.interrupt();
-    await closed;
+    await Promise.all([ended, closed]);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Logger } from '../logging.js';
-import { withTimeout } from '../retry.js';
+import { UnderWay } from '../under-way.js';
 import type { Brokers, KafkaConfig } from './client-config.js';
 import { Consumer } from './consumer.js';
 import { UnknownTopic } from './topic-offsets.js';
@@ -32,7 +32,7 @@ export class GroupLag {
   #lags: readonly PartitionLag[] = [];
   #failedLooks = 0;
   #closed = false;
-  #looking: Promise<void> | undefined;
+  readonly #looks = new UnderWay();
 
   constructor(
     private readonly brokers: Brokers,
@@ -49,9 +49,7 @@ export class GroupLag {
 
   /** @throws if no broker answers or a topic does not exist */
   look(): Promise<void> {
-    const look = this.#look();
-    this.#looking = look.catch(() => undefined);
-    return look;
+    return this.#looks.track(this.#look());
   }
 
   async #look(): Promise<void> {
@@ -111,8 +109,7 @@ export class GroupLag {
   /** A client that still connects, by TLS above all, would end the process with SIGSEGV: a look is waited for. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#looking !== undefined)
-      await withTimeout(this.#looking, CLOSE_MS, 'the lag of groups').catch(() => undefined);
+    await this.#looks.over(CLOSE_MS);
     await Promise.all([...this.#observers.values()].map((observer) => observer.close()));
   }
 }

@@ -39,6 +39,7 @@ const ASSIGN = RdKafka.CODES.ERRORS.ERR__ASSIGN_PARTITIONS;
 const FATAL = RdKafka.CODES.ERRORS.ERR__FATAL;
 /** How long a broker may take to answer. */
 const REQUEST_MS = 5000;
+const PROBE_MS = 3000;
 
 /**
  * One client of librdkafka, and the only place that calls it. Called in a wrong state it throws now and then, or ends
@@ -47,6 +48,8 @@ const REQUEST_MS = 5000;
 export class NativeConsumer {
   readonly #raw: Raw;
   #state: State = 'new';
+  /** Settles when it is connected, or is gone. */
+  #opening: Promise<void> | undefined;
   #lastError: Error | undefined;
   readonly #onFatal: (error: Error) => void;
   readonly #onError: (error: Error) => void;
@@ -98,19 +101,24 @@ export class NativeConsumer {
   async open(timeoutMs: number): Promise<void> {
     if (this.#state !== 'new') throw new Error(`the Kafka consumer is ${this.#state} already`);
     this.#state = 'opening';
+    let isOver!: () => void;
+    this.#opening = new Promise((resolve) => (isOver = resolve));
     await new Promise<void>((resolve, reject) => {
       this.#raw.connect({ timeout: timeoutMs }, (error) => {
         const failed = error !== null && error !== undefined;
+        const wasClosed = this.#state === 'closed';
         if (this.#state === 'opening') this.#state = failed ? 'failed' : 'open';
-        if (this.#state === 'open') return resolve();
-        const what = 'no Kafka broker answered';
-        reject(
-          failed ? this.faults.explain(what, this.#lastError ?? error) : new Error(`${what} before it was closed`),
-        );
-        // It has disconnected itself; this ends its callbacks. One that was closed meanwhile did not know that it was
-        // open.
+        if (this.#state === 'open') resolve();
+        else {
+          const what = 'no Kafka broker answered';
+          const before = new Error(`${what} before it was closed`);
+          reject(failed ? this.faults.explain(what, this.#lastError ?? error) : before);
+        }
+        // It has disconnected itself; this ends its callbacks.
         if (failed) this.#raw.disconnect();
-        else if (this.#state === 'closed') void this.#disconnect();
+        // One that was closed meanwhile did not know that it was open.
+        if (wasClosed && !failed) void this.#disconnect().then(isOver);
+        else isOver();
       });
     });
   }
@@ -119,9 +127,11 @@ export class NativeConsumer {
    * Resolves when it has left its group and is gone; it may never answer, and holds a thread of libuv's pool meanwhile.
    */
   async close(): Promise<void> {
-    if (this.#state === 'open') {
-      await this.#disconnect();
-    } else if (this.#state !== 'closing') this.#state = 'closed';
+    if (this.#state === 'open') return this.#disconnect();
+    if (this.#state === 'closing') return;
+    this.#state = 'closed';
+    // One that still connects, by TLS above all, would end the process with SIGSEGV.
+    await this.#opening;
   }
 
   #disconnect(): Promise<void> {
@@ -210,6 +220,16 @@ export class NativeConsumer {
   /** Committed positions of its group, as they come. @throws unless it is open, or if no broker answers */
   committed(partitions: readonly TopicPartition[]): Promise<(TopicPartition & { readonly offset?: number })[]> {
     return this.#ask((raw, done) => raw.committed(partitions as never, REQUEST_MS, done as never));
+  }
+
+  /** @throws unless it is open, or if no broker answers in 3 s; where one refuses us, that */
+  async probe(): Promise<void> {
+    try {
+      await this.#ask<unknown>((raw, done) => void raw.getMetadata({ timeout: PROBE_MS, allTopics: false }, done));
+    } catch (error) {
+      throw this.faults.explain('no Kafka broker answers', error as Error);
+    }
+    this.faults.clear();
   }
 
   /** @throws unless it is open, or if no broker answers */

@@ -97,9 +97,10 @@ export class Subscription {
       .finally(() => (this.#asking = false));
   }
 
-  /** The client is watched no more. */
-  end(): void {
+  /** The client is watched no more. Resolves when nobody is asked about it any more. */
+  async end(): Promise<void> {
     clearInterval(this.#watchdog);
     this.reading.ends.end();
+    await this.reading.waiting.close();
   }
 }

@@ -1,16 +1,19 @@
 import { RdKafka } from '@confluentinc/kafka-javascript';
 import type { Logger } from '../logging.js';
 import { withTimeout } from '../retry.js';
+import { UnderWay } from '../under-way.js';
 import { adminSettings, type Brokers, type KafkaConfig } from './client-config.js';
 import { principalOf } from './security-settings.js';
 
 const REQUEST_MS = 3000;
+/** As long as a look may take whose request was not answered. */
+const CLOSE_MS = 3500;
 /** So many failed looks in a row may be the client's: after an outage one may find no broker again (see Producer). */
 const FAILED_LOOKS = 4;
-const UNKNOWN_TOPIC = RdKafka.CODES.ERRORS.ERR_UNKNOWN_TOPIC_OR_PART;
+const { ERR_UNKNOWN_TOPIC_OR_PART: UNKNOWN_TOPIC, ERR_TOPIC_AUTHORIZATION_FAILED: DENIED } = RdKafka.CODES.ERRORS;
 
 /** By their numbers in Kafka's protocol; the client's types lack them. */
-const OPERATIONS = { Read: 3, Write: 4 } as const;
+const OPERATIONS = { Read: 3, Write: 4, Describe: 8 } as const;
 
 export interface TopicNeed {
   readonly topic: string;
@@ -18,10 +21,12 @@ export interface TopicNeed {
 }
 
 type Admin = ReturnType<typeof RdKafka.AdminClient.create>;
+type Answer = Parameters<NonNullable<Parameters<Admin['describeTopics']>[2]>>[1][number];
 
 interface Described {
   readonly name: string;
-  readonly id: string;
+  /** Undefined: we may not describe it, whether it exists or not. */
+  readonly id: string | undefined;
   /** What we may do with it; undefined: that is not told. */
   readonly operations: readonly number[] | undefined;
 }
@@ -39,6 +44,7 @@ export class TopicWatch {
   #admin: Admin | undefined;
   #failedLooks = 0;
   #asking = false;
+  readonly #looks = new UnderWay();
   #awaitsToken = false;
 
   constructor(
@@ -55,14 +61,18 @@ export class TopicWatch {
    * The topics whose id is another one than at the last look.
    * @throws if no broker answers; a topic that does not exist at the moment keeps its id
    */
-  async look(): Promise<string[]> {
+  look(): Promise<string[]> {
+    return this.#looks.track(this.#look());
+  }
+
+  async #look(): Promise<string[]> {
     const remade: string[] = [];
     const described = await this.#describe().catch((error: unknown) => {
       this.#failedLooks += 1;
       // While it is being asked it is not let go: that would wait for the answer, and nothing else would run.
       if (this.#failedLooks >= FAILED_LOOKS && !this.#asking) {
         this.#failedLooks = 0;
-        this.close();
+        this.#letGo();
       }
       throw error;
     });
@@ -71,6 +81,7 @@ export class TopicWatch {
     this.#noteDenied(described);
     this.#described = described;
     for (const { name, id } of described) {
+      if (id === undefined) continue;
       const before = this.#ids.get(name);
       this.#ids.set(name, id);
       if (before !== undefined && before !== id) remade.push(name);
@@ -78,7 +89,7 @@ export class TopicWatch {
     return remade;
   }
 
-  /** Topics that did not exist at the last look, or may not be described. */
+  /** Topics that did not exist at the last look. */
   get missing(): readonly string[] {
     return this.#missing;
   }
@@ -112,10 +123,7 @@ export class TopicWatch {
   #noteMissing(missing: readonly string[]): void {
     for (const topic of missing) {
       if (this.#missing.includes(topic)) continue;
-      this.logger.error(
-        { topic },
-        'a topic does not exist, or may not be described; deploy/kafka/create-topics.sh makes it',
-      );
+      this.logger.error({ topic }, 'a topic does not exist; deploy/kafka/create-topics.sh makes it');
     }
     for (const topic of this.#missing)
       if (!missing.includes(topic)) this.logger.info({ topic }, 'the topic exists again');
@@ -136,14 +144,10 @@ export class TopicWatch {
           this.#asking = false;
           if (error) return reject(error);
           for (const topic of topics) this.#noteError(topic);
-          const found = topics.filter((topic) => topic.error === undefined && topic.partitions.length > 0);
-          resolve(
-            found.map(({ name, topicId, authorizedOperations }) => ({
-              name,
-              operations: authorizedOperations,
-              id: `${topicId.mostSignificantBits} ${topicId.leastSignificantBits}`,
-            })),
+          const found = topics.filter(({ error: problem, partitions }) =>
+            problem === undefined ? partitions.length > 0 : problem.code === DENIED,
           );
+          resolve(found.map(toDescribed));
         },
       );
     });
@@ -168,16 +172,32 @@ export class TopicWatch {
     return RdKafka.AdminClient.create(settings, { 'event.error': note, error: note });
   }
 
-  /** Without the right to describe a topic nothing is noticed: said once. */
+  /** Of what cannot be described nothing is noticed: said once. */
   #noteError({ name, error }: { name: string; error?: { code: number; message: string } }): void {
     if (error === undefined || error.code === UNKNOWN_TOPIC || this.#complained.has(name)) return;
+    if (error.code === DENIED && this.needs.some(({ topic }) => topic === name)) return;
     this.#complained.add(name);
     this.logger.warn({ topic: name, reason: error.message }, 'whether a topic was recreated cannot be seen');
   }
 
   /** A look after it takes a new client. */
-  close(): void {
+  #letGo(): void {
     this.#admin?.disconnect();
     this.#admin = undefined;
   }
+
+  /** To let a client go that is being asked would wait for the answer, and nothing else would run. */
+  async close(): Promise<void> {
+    await this.#looks.over(CLOSE_MS);
+    this.#letGo();
+  }
+}
+
+function toDescribed({ name, error, topicId, authorizedOperations }: Answer): Described {
+  if (error?.code === DENIED) return { name, id: undefined, operations: [] };
+  return {
+    name,
+    operations: authorizedOperations,
+    id: `${topicId.mostSignificantBits} ${topicId.leastSignificantBits}`,
+  };
 }

@@ -1,3 +1,4 @@
+import { UnderWay } from '../under-way.js';
 import type { ConsumerClient } from './consumer-client.js';
 import type { ConsumerPauses } from './consumer-pauses.js';
 import type { ConsumerProgress } from './consumer-progress.js';
@@ -12,10 +13,14 @@ export interface Observer {
   close(): Promise<void>;
 }
 
+/** As long as another client may take to connect. */
+const CLOSE_MS = 3500;
+
 /** Looks again and again for partitions that have records which were not handed out. */
 export class WaitingRecords {
   /** Positions at the last look. */
   #lookedAt: ReadonlyMap<string, number> = new Map();
+  readonly #underWay = new UnderWay();
 
   constructor(
     private readonly client: ConsumerClient,
@@ -28,23 +33,29 @@ export class WaitingRecords {
   async look(): Promise<Waiting> {
     const still = this.#standingStill();
     if (still.length === 0) return { partitions: [], beyondTheEnd: false };
-    const observer = await this.observe();
-    try {
-      return await this.#waitingAmong(still, observer);
-    } finally {
-      await observer.close();
-    }
+    return this.#byObserver((observer) => this.#waitingAmong(still, observer));
   }
 
   /** Whether brokers answer a client that knows nothing of them yet. */
   async answers(): Promise<boolean> {
-    try {
+    return this.#byObserver(() => Promise.resolve(true)).catch(() => false);
+  }
+
+  #byObserver<T>(ask: (observer: Observer) => Promise<T>): Promise<T> {
+    const asked = async () => {
       const observer = await this.observe();
-      await observer.close();
-      return true;
-    } catch {
-      return false;
-    }
+      try {
+        return await ask(observer);
+      } finally {
+        await observer.close();
+      }
+    };
+    return this.#underWay.track(asked());
+  }
+
+  /** Waits for who is being asked. */
+  async close(): Promise<void> {
+    await this.#underWay.over(CLOSE_MS);
   }
 
   /** Who has moved since the last look does not stand still; a busy consumer costs nothing. */

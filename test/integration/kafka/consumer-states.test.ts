@@ -7,6 +7,7 @@ import { loadConfig } from '../../../services/lib/config/load.js';
 import { type Brokers, consumerSettings } from '../../../services/lib/kafka/client-config.js';
 import { ConnectionFaults } from '../../../services/lib/kafka/connection-faults.js';
 import { Consumer, type IncomingRecord } from '../../../services/lib/kafka/consumer.js';
+import { ConsumerClient } from '../../../services/lib/kafka/consumer-client.js';
 import { startEmbeddedBroker } from '../../../services/lib/kafka/embedded-broker.js';
 import { NativeConsumer } from '../../../services/lib/kafka/native-consumer.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
@@ -71,6 +72,24 @@ function emitAll(raw: Raw, state: string): void {
   // ERR__ASSIGN_PARTITIONS and ERR__REVOKE_PARTITIONS.
   for (const code of [-175, -174]) global.rebalance_cb.call(raw, { code }, [PARTITION]);
 }
+
+test('who closes a client that still connects waits until that is over', async () => {
+  const events = {
+    onArrival: () => undefined,
+    onRebalance: () => undefined,
+    onStatistics: () => undefined,
+    onFatal: () => undefined,
+    onRefusal: () => undefined,
+  };
+  const options = { clientId: 'test', groupId: 'test', timeoutMs: 300 };
+  const client = new ConsumerClient(AWAY, config, silentLogger(), options, events);
+  let isOver = false;
+  const opening = client.open().finally(() => (isOver = true));
+  opening.catch(() => undefined);
+  await client.close(10_000);
+  assert.equal(isOver, true);
+  await assert.rejects(opening, /no Kafka broker answered/);
+});
 
 test('no event of a client ends the process, in whatever state it is', async (t) => {
   const opened = watchClients(t);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { pino } from 'pino';
 import { silentLogger } from '../../../services/lib/logging.js';
-import { RoleReadiness } from '../../../services/runtime/readiness.js';
+import { Refused, RoleReadiness } from '../../../services/runtime/readiness.js';
+import { untilTrue } from '../../support/until-true.js';
 
 function readinessOf(roles: readonly string[], optional: readonly string[] = []) {
   const said: boolean[] = [];
@@ -62,4 +64,54 @@ test('whoever waits for a role that is told to end hears why', async () => {
   const ready = readiness.whenReady(controller.signal);
   controller.abort(new Error('SIGTERM'));
   await assert.rejects(ready, /SIGTERM/);
+});
+
+test('a refusal that comes with each try is said once for each cause, and how often it came when it is over', async (t) => {
+  const logged: Record<string, unknown>[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line) as never) });
+  const readiness = new RoleReadiness(logger, new Set(), ['push'], () => undefined);
+  const ended = new AbortController();
+  t.after(() => ended.abort());
+  const said = () => logged.splice(0).map(({ msg, reason, refusals }) => [msg, reason, refusals].filter(Boolean));
+  const answers = ['wrong password (33 ms)', 'wrong password (41 ms)', 'no such user', 'wrong password (7 ms)'];
+  await readiness.untilItWorks('kafka', 'here', ended.signal, async () => {
+    const refusal = answers.shift();
+    if (refusal !== undefined) throw new Refused(refusal);
+  });
+  assert.deepEqual(said(), [
+    ['it refuses us; trying again', 'wrong password (33 ms)'],
+    ['it refuses us; trying again', 'no such user'],
+    ['it lets us in now', 4],
+  ]);
+
+  let probes = 0;
+  let state: 'there' | 'away' | 'refusing' = 'there';
+  readiness.watch('kafka', 'here', 5, ended.signal, async () => {
+    probes += 1;
+    if (state === 'refusing') throw new Refused('wrong password');
+    if (state === 'away') throw new Error('no answer');
+  });
+  // Another client of the same thing waits for it, too.
+  readiness.set('kafka', false, 'waiting for here');
+  const looks = async (next: typeof state) => {
+    state = next;
+    const before = probes;
+    await untilTrue(() => probes >= before + 3, { what: 'three looks' });
+    return said();
+  };
+  assert.deepEqual(await looks('there'), [], 'at a first start nothing is back');
+  assert.deepEqual(await looks('away'), [['it went away', 'no answer']]);
+  assert.deepEqual(await looks('refusing'), [['it refuses us now', 'wrong password']]);
+  assert.deepEqual(
+    (await looks('there')).map(([msg]) => msg),
+    ['it lets us in now'],
+  );
+  readiness.refused('kafka', 'broker 2: wrong password');
+  assert.equal(said().length, 1);
+  readiness.refused('kafka', 'broker 2: wrong password');
+  assert.deepEqual(await looks('there'), [], 'that the others answer ends no refusal of one broker');
+  readiness.refused('kafka', 'broker 2: wrong password');
+  assert.deepEqual(said(), []);
+  assert.deepEqual(await looks('away'), [['it went away', 'no answer']]);
+  assert.deepEqual(await looks('there'), [['it is back']]);
 });

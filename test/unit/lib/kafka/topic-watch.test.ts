@@ -34,7 +34,37 @@ test('a topic that does not exist is named, once, and said to be there again', a
   existing.set('user-alert-topic', 2n);
   assert.deepEqual(await watch.look(), ['user-alert-topic'], 'recreated');
   assert.deepEqual([watch.missing, lines()], [[], ['30 user-alert-topic']]);
-  watch.close();
+  await watch.close();
+});
+
+test('a right that is missing is named, also where not even that the topic exists may be known', async (t) => {
+  const [described, hidden] = ['user-alert-topic', 'user-alert-topic-dlq'];
+  const topicId = { mostSignificantBits: 0n, leastSignificantBits: 1n };
+  const describeTopics = (_names: string[], _options: object, done: (error: null, topics: object[]) => void) =>
+    done(null, [
+      { name: described, partitions: [0], topicId, authorizedOperations: [3, 8] },
+      { name: hidden, partitions: [], error: { code: 29, message: 'Topic authorization failed' } },
+    ]);
+  t.mock.method(RdKafka.AdminClient, 'create', () => ({ describeTopics, disconnect: () => undefined }) as never);
+  const brokers = { bootstrapServers: 'nowhere', inProcess: false };
+  const config = loadConfig({
+    KAFKA_SECURITY_PROTOCOL: 'SASL_SSL',
+    KAFKA_SASL_USERNAME: 'd',
+    KAFKA_SASL_PASSWORD: 'p',
+  });
+  const needs = [
+    { topic: described, operation: 'Read' },
+    { topic: described, operation: 'Write' },
+    { topic: hidden, operation: 'Write' },
+  ] as const;
+  const watch = new TopicWatch(brokers, config, pino({ level: 'silent' }), 'test', [described, hidden], needs);
+  assert.deepEqual(await watch.look(), []);
+  assert.deepEqual(watch.missing, []);
+  assert.deepEqual(watch.denied, [
+    `user d has no right to Write ${described}`,
+    `user d has no right to Write ${hidden}`,
+  ]);
+  await watch.close();
 });
 
 test('a client that finds no broker any more is replaced', async (t) => {
@@ -64,5 +94,5 @@ test('a client that finds no broker any more is replaced', async (t) => {
   for (let look = 0; look < 4; look += 1) await assert.rejects(watch.look(), /Timed out/);
   assert.deepEqual(await watch.look(), []);
   assert.equal(made, 2);
-  watch.close();
+  await watch.close();
 });
