@@ -226,6 +226,9 @@ export interface Topic {
 /** Those of a secured broker that have no rights before ACLs give them some. */
 export const PRINCIPALS: readonly string[];
 
+/** A token of the stack's issuer, which a secured broker believes unless the claims say otherwise; for a year. */
+export function issuerToken(folder: string, subject: string, claims?: Record<string, unknown>): string;
+
 /** Writes into a secured stack's folder what the service needs: `grpc.pem`, `grpc-key.pem` and `self-alerts.token`. */
 export function serviceSecrets(folder: string): Promise<void>;
 

@@ -5,7 +5,7 @@ export { startKafka, startKafkaCluster } from './kafka.mjs';
 export { startRegistry } from './registry.mjs';
 export { startJaeger } from './jaeger.mjs';
 export { startCollector } from './collector.mjs';
-export { PRINCIPALS } from './secure-kafka.mjs';
+export { issuerToken, PRINCIPALS } from './secure-kafka.mjs';
 export { serviceSecrets, serviceToken } from './secure-service.mjs';
 export { startPostgres } from './postgres.mjs';
 export { alertTopics, createTopics, readDescription, wrongSettings } from './topics.mjs';

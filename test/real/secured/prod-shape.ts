@@ -1,66 +1,51 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
+import { it, type TestContext } from 'node:test';
 import { parseEnv } from 'node:util';
-import {
-  createTopics,
-  freePorts,
-  serviceSecrets,
-  serviceToken,
-  startJaeger,
-  startKafka,
-  startPostgres,
-  startRegistry,
-} from '#stack';
-import { main } from '../../services/cli/cli.js';
-import { type AlertClient, createClient } from '../../services/client/client.js';
-import { ROLE_NAMES } from '../../services/domain/role-names.js';
-import { PRINCIPALS, rightsOf } from '../../services/events/rights.js';
-import { loadConfig } from '../../services/lib/config/load.js';
-import { ROOT } from '../../services/lib/root.js';
-import { defer } from '../support/defer.js';
-import { grant } from '../support/kafka-acls.js';
-import { alertFor, inboxOf } from '../support/people.js';
-import { newToken, startPushTarget } from '../support/push.js';
-import { type Environment, type RoleProcess, Roles } from '../support/role-process.js';
-import { DOWNLOADS, privateStart, stackFolder, whySkip } from '../support/stack.js';
-import { untilTrue } from '../support/until-true.js';
-import { fakeContext } from '../unit/cli/fake-context.js';
+import { createTopics, freePorts, serviceToken } from '#stack';
+import { main } from '../../../services/cli/cli.js';
+import { type AlertClient, createClient } from '../../../services/client/client.js';
+import { ROLE_NAMES } from '../../../services/domain/role-names.js';
+import { PRINCIPALS, rightsOf } from '../../../services/events/rights.js';
+import { loadConfig } from '../../../services/lib/config/load.js';
+import { ROOT } from '../../../services/lib/root.js';
+import { defer } from '../../support/defer.js';
+import { alertFor, inboxOf } from '../../support/people.js';
+import { newToken, startPushTarget } from '../../support/push.js';
+import { type Environment, type RoleProcess, Roles } from '../../support/role-process.js';
+import { DOWNLOADS } from '../../support/stack.js';
+import { untilTrue } from '../../support/until-true.js';
+import { fakeContext } from '../../unit/cli/fake-context.js';
+import type { SecuredStack } from './stack.js';
 
 const EXAMPLE = parseEnv(readFileSync(join(ROOT, 'deploy', 'prod.env'), 'utf8')) as Environment;
 
 /** Everything as deploy/prod.env has it, but for ports and places. */
 class Production {
   private constructor(
-    readonly folder: string,
-    readonly jaegerUrl: string,
+    private readonly stack: SecuredStack,
     /** By the ports of the example. */
     private readonly ports: Readonly<Record<string, number>>,
   ) {}
 
-  static async start(t: TestContext): Promise<Production> {
-    const place = stackFolder();
-    defer(t, () => place.remove());
-    const folder = join(place.path, 'secure');
-    const options = { ...privateStart(place.path), port: 0, secure: { folder } };
-    // The authority is made by the first, and the others find it.
-    const kafka = await startKafka({ ...options, controllerPort: 0, mtlsPort: 0, heap: '-Xmx256m' });
-    defer(t, () => kafka.stop());
-    const [postgres, registry, jaeger, [grpc = 0]] = await Promise.all([
-      startPostgres(options),
-      startRegistry(options),
-      startJaeger({ ...options, ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } }),
-      freePorts(1),
-      serviceSecrets(folder),
-    ]);
-    for (const each of [postgres, registry, jaeger]) defer(t, () => each.stop());
+  static async start(stack: SecuredStack): Promise<Production> {
+    const { kafka, registry, jaeger, folder } = stack;
     const commandConfig = join(folder, 'admin.properties');
     await createTopics({ bootstrap: kafka.bootstrap, downloads: DOWNLOADS, commandConfig });
     const config = loadConfig({});
-    for (const user of PRINCIPALS) await grant(kafka, folder, user, rightsOf(user, config));
+    for (const user of PRINCIPALS) await stack.asAdmin.grant(user, rightsOf(user, config));
+    const [grpc = 0] = await freePorts(1);
     const ports = { 9092: kafka.port, 8081: registry.port, 50051: grpc, 4317: jaeger.ports['otlpGrpc']! };
-    return new Production(folder, jaeger.url, ports);
+    return new Production(stack, ports);
+  }
+
+  get folder(): string {
+    return this.stack.folder;
+  }
+
+  get jaegerUrl(): string {
+    return this.stack.jaeger.url;
   }
 
   /** What the example says to a role. */
@@ -78,7 +63,7 @@ class Production {
   }
 
   file(name: string): string {
-    return join(this.folder, name);
+    return this.stack.file(name);
   }
 
   token(subject: string, scope: string, isService = false): string {
@@ -101,8 +86,12 @@ class Production {
   }
 }
 
-test('every role with PROFILE=prod and the documented variables: the whole way', { skip: whySkip() }, async (t) => {
-  const prod = await Production.start(t);
+export function testProduction(stackOf: () => SecuredStack): void {
+  it('every role with PROFILE=prod and the documented variables: the whole way', (t) => theWholeWay(t, stackOf()));
+}
+
+async function theWholeWay(t: TestContext, stack: SecuredStack): Promise<void> {
+  const prod = await Production.start(stack);
   const { folder } = prod;
   // As an operator sets it up.
   await prod.command(['database', 'users'], { DATABASE_URL_FILE: prod.file('admin.database-url') });
@@ -170,7 +159,7 @@ test('every role with PROFILE=prod and the documented variables: the whole way',
   await untilTrue(
     async () => {
       const { data } = (await (await fetch(`${prod.jaegerUrl}/api/services`)).json()) as { data: string[] | null };
-      return (data?.length ?? 0) >= ROLE_NAMES.length;
+      return ROLE_NAMES.every((role) => data?.includes(`ssom-${role}`));
     },
     { what: 'the spans of every role', timeoutMs: 30_000 },
   );
@@ -192,4 +181,4 @@ test('every role with PROFILE=prod and the documented variables: the whole way',
   const logs = Object.values(all).map(({ output }) => output);
   for (const secret of prod.secrets())
     assert.ok(!logs.some((log) => log.includes(secret)), `a secret of ${folder} is in a log`);
-});
+}

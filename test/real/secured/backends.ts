@@ -1,39 +1,19 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
-import { certificateFiles, startJaeger, startRegistry } from '#stack';
-import { loadConfig } from '../../services/lib/config/load.js';
-import { silentLogger } from '../../services/lib/logging.js';
-import { RegistryClient, registryOptions } from '../../services/lib/registry/client.js';
-import { resourceOf } from '../../services/lib/telemetry/resource.js';
-import { Tracing } from '../../services/lib/telemetry/tracing.js';
-import { defer } from '../support/defer.js';
-import { privateStart, stackFolder, whySkip } from '../support/stack.js';
-import { untilTrue } from '../support/until-true.js';
+import { it } from 'node:test';
+import { loadConfig } from '../../../services/lib/config/load.js';
+import { silentLogger } from '../../../services/lib/logging.js';
+import { RegistryClient, registryOptions } from '../../../services/lib/registry/client.js';
+import { resourceOf } from '../../../services/lib/telemetry/resource.js';
+import { Tracing } from '../../../services/lib/telemetry/tracing.js';
+import { defer } from '../../support/defer.js';
+import { untilTrue } from '../../support/until-true.js';
+import type { SecuredStack } from './stack.js';
 
 const SCHEMA = '{"type":"record","name":"E","fields":[{"name":"id","type":"long"}]}';
 
-async function secured(t: TestContext) {
-  const folder = stackFolder();
-  defer(t, () => folder.remove());
-  const file = (name: string) => join(folder.path, 'secure', name);
-  const start = { ...privateStart(folder.path), secure: { folder: file('') } };
-  return { file, start };
-}
-
-test(
-  'the real registry, by TLS and with a password; who has none, or believes another authority, gets nothing',
-  { skip: whySkip() },
-  async (t) => {
-    const { file, start } = await secured(t);
-    const registry = await startRegistry({ ...start, port: 0 });
-    defer(t, () => registry.stop());
-    const right = {
-      SCHEMA_REGISTRY_URL: registry.url,
-      SCHEMA_REGISTRY_CA_FILE: file('ca.pem'),
-      SCHEMA_REGISTRY_USERNAME: 'ssom',
-      SCHEMA_REGISTRY_PASSWORD_FILE: file('registry.password'),
-    };
+export function testBackends(stackOf: () => SecuredStack): void {
+  it('the real registry takes who has a password and believes its authority, and nobody else', async (t) => {
+    const { registry, registryEnvironment: right } = stackOf();
     const ask = async (environment: Record<string, string>) => {
       const config = loadConfig(environment);
       const client = new RegistryClient(
@@ -54,21 +34,18 @@ test(
       await ask({ ...plain, SCHEMA_REGISTRY_URL: registry.url.replace('https:', 'http:') }),
       /did not answer/,
     );
-  },
-);
+  });
 
-test(
-  'the real Jaeger takes spans by TLS from who has a certificate, and from nobody else',
-  { skip: whySkip() },
-  async (t) => {
-    const { file, start } = await secured(t);
-    const jaeger = await startJaeger({ ...start, ports: { query: 0, otlpGrpc: 0, otlpHttp: 0 } });
-    defer(t, () => jaeger.stop());
-    const { certificate, key } = await certificateFiles(file(''), 'delivery');
-    const own = { OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: certificate, OTEL_EXPORTER_OTLP_CLIENT_KEY: key };
+  it('the real Jaeger takes spans by TLS from who has a certificate, and from nobody else', async () => {
+    const stack = stackOf();
+    const { jaeger } = stack;
+    const own = {
+      OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: stack.file('delivery.pem'),
+      OTEL_EXPORTER_OTLP_CLIENT_KEY: stack.file('delivery-key.pem'),
+    };
     const send = async (service: string, environment: Record<string, string>) => {
       const variables = {
-        OTEL_EXPORTER_OTLP_CERTIFICATE: file('ca.pem'),
+        OTEL_EXPORTER_OTLP_CERTIFICATE: stack.file('ca.pem'),
         OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
         ...environment,
       };
@@ -92,5 +69,5 @@ test(
       ((await (await fetch(`${jaeger.url}/api/services`)).json()) as { data: string[] | null }).data;
     await untilTrue(async () => (await known())?.length === 2, { what: 'the two services' });
     assert.deepEqual((await known())!.toSorted(), ['ssom-by-grpc', 'ssom-by-http']);
-  },
-);
+  });
+}
