@@ -7,7 +7,7 @@
 //   npm test -- --no-checks         the tests alone
 //
 // Tests below test/real need Kafka, PostgreSQL and their like as they run in production, and have the machine to
-// themselves: one file at a time, last. All others bring what they need and run two files at a time.
+// themselves: one file at a time, last. All others bring what they need and run three files at a time.
 // With CI=true a skipped test counts as a failed one: there everything is installed, so nothing has a reason to skip.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -209,7 +209,7 @@ async function main() {
     const more = await runTests(heading, these, limits);
     for (const key of /** @type {const} */ (['passed', 'failed', 'skipped'])) counts[key] += more[key];
   };
-  await run('tests', ['unit', 'embedded'], { concurrency: 2, timeoutMs: TIMEOUT_MS.embedded });
+  await run('tests', ['unit', 'embedded'], { concurrency: 3, timeoutMs: TIMEOUT_MS.embedded });
   await run('tests against the real stack', ['real'], { concurrency: 1, timeoutMs: TIMEOUT_MS.real });
 
   if (only === 'checks') {

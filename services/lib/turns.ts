@@ -2,8 +2,8 @@ import { FairQueue } from './fair-queue.js';
 import { wait } from './retry.js';
 
 interface Waiting {
-  begin(): void;
-  refuse(reason: Error): void;
+  readonly begin: () => void;
+  readonly refuse: (reason: Error) => void;
 }
 
 /** Lets work begin while less than so much runs; what comes beyond waits, its callers served in turn. */
