@@ -78,6 +78,8 @@ test('roles that are told to end while they connect to Kafka end in order, whate
       disturb();
       const before = broker.met;
       const ending = ROLES.map((role) => roles.start(role, environment));
+      // One that is told to end before it listens for that is killed by it; another may have connected twice by then.
+      await Promise.all(ending.map((role) => role.listening()));
       await untilTrue(() => broker.met >= before + ROLES.length, { what: 'all connect', intervalMs: 2 });
       const codes = await Promise.all(ending.map((role) => role.stop()));
       assert.deepEqual(codes, [0, 0], `a broker that ${what}: ${ending.map(({ output }) => output).join('\n')}`);
