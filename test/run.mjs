@@ -72,6 +72,10 @@ const CHECKS = [
     name: 'packages (lock, licences)',
     command: [process.execPath, join(ROOT, 'deploy', 'tools', 'check-packages.mjs')],
   },
+  {
+    name: 'what was released (protos, schemas, migrations)',
+    command: [process.execPath, join(ROOT, 'deploy', 'release', 'check.mjs')],
+  },
   { name: 'documents (links, tables)', command: [process.execPath, join(ROOT, 'deploy', 'tools', 'check-docs.mjs')] },
 ];
 
