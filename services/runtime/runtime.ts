@@ -41,6 +41,9 @@ import { type Identify, Triages } from './triages.js';
 
 export type { Publish, Publishing } from './kafka-clients.js';
 
+/** How long a role that starts asks for tables that others hold, before it says so and tries again. */
+const SET_UP_MS = 3000;
+
 /** Where the three things outside are. */
 export interface Backends {
   readonly databaseUrl: string;
@@ -268,7 +271,7 @@ export class Runtime {
     await this.#readiness.untilItWorks('postgresql', where, signal, () =>
       sayingRefusal(async () => {
         await this.database.probe();
-        if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger);
+        if (this.config.setUpAtStart) await migrate(this.backends.databaseUrl, this.logger, { patienceMs: SET_UP_MS });
         await this.database.query({ text: 'SELECT epoch FROM service_state' });
         await requireGrants(this.database, this.role, 'alerts');
       }),

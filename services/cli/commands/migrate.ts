@@ -1,5 +1,6 @@
 import type { ForeignVersion } from '../../events/events.js';
 import type { Config } from '../../lib/config/load.js';
+import type { Logger } from '../../lib/logging.js';
 import { type AddCommands, examples } from '../command.js';
 import { type Context, FAILED, OK, print, say, UsageError } from '../context.js';
 import { count, oneLine } from '../views/text.js';
@@ -7,6 +8,7 @@ import { count, oneLine } from '../views/text.js';
 interface MigrateFlags {
   readonly databaseOnly?: boolean;
   readonly schemasOnly?: boolean;
+  readonly back?: boolean;
 }
 
 export const addMigrate: AddCommands = (program, context, done) => {
@@ -19,25 +21,32 @@ export const addMigrate: AddCommands = (program, context, done) => {
     )
     .option('--database-only', 'leave the schema registry alone')
     .option('--schemas-only', 'leave the database alone')
+    .option('--back', 'take the last migration of the database back, if nothing is lost by it; schemas stay')
     .addHelpText(
       'after',
       examples(
         'PROFILE=dev ssom-alert migrate',
         'PROFILE=prod DATABASE_URL_FILE=/run/secrets/db ssom-alert migrate --database-only',
+        'PROFILE=prod DATABASE_URL_FILE=/run/secrets/db ssom-alert migrate --back',
       ),
     )
     .action(async (flags: MigrateFlags) => done(await migrateCommand(context, flags)));
 };
 
-async function migrateCommand(context: Context, { databaseOnly, schemasOnly }: MigrateFlags): Promise<number> {
+async function migrateCommand(context: Context, { databaseOnly, schemasOnly, back }: MigrateFlags): Promise<number> {
   if (databaseOnly && schemasOnly)
     throw new UsageError('--database-only and --schemas-only leave nothing to do; give one');
+  if (back && schemasOnly)
+    throw new UsageError('--back is about the database, which --schemas-only leaves alone; give one');
   const { loadConfig } = await import('../../lib/config/load.js');
   const config = loadConfig(context.environment);
   const missing = [
     schemasOnly !== true && config.databaseUrl === '' ? 'DATABASE_URL' : '',
     // Without a registry of its own the embedded profile runs one in its process, and a database alone can be meant.
-    databaseOnly !== true && config.schemaRegistryUrl === '' && (schemasOnly || config.profile === 'prod')
+    databaseOnly !== true &&
+    back !== true &&
+    config.schemaRegistryUrl === '' &&
+    (schemasOnly || config.profile === 'prod')
       ? 'SCHEMA_REGISTRY_URL'
       : '',
   ].filter((name) => name !== '');
@@ -47,30 +56,48 @@ async function migrateCommand(context: Context, { databaseOnly, schemasOnly }: M
     say(context, `For others set PROFILE=dev or prod, or ${missing.join(', ')}.`);
     return FAILED;
   }
+  if (back) {
+    await migrateBack(context, config);
+    return OK;
+  }
   if (schemasOnly !== true) await migrateDatabase(context, config);
   if (databaseOnly !== true) await migrateSchemas(context, config);
   return OK;
 }
 
 async function migrateDatabase(context: Context, { databaseUrl }: Config): Promise<void> {
-  const [{ migrate }, { silentLogger }] = await Promise.all([
-    import('../../store/migrate.js'),
-    import('../../lib/logging.js'),
-  ]);
-  const where = new URL(databaseUrl);
-  const name = `${where.host}${where.pathname}`;
-  let applied: string[];
+  const { migrate } = await import('../../store/migrate.js');
+  const applied = await inDatabase(databaseUrl, 'could not be migrated', migrate);
+  const what =
+    applied.length === 0 ? 'was up to date' : `${count(applied.length, 'migration')} applied: ${applied.join(', ')}`;
+  await print(context, `database ${nameOf(databaseUrl)}: ${what}`);
+}
+
+async function migrateBack(context: Context, { databaseUrl }: Config): Promise<void> {
+  const { migrateBack: back } = await import('../../store/migrate.js');
+  const name = await inDatabase(databaseUrl, 'stays as it is', back);
+  await print(context, `database ${nameOf(databaseUrl)}: ${name} was taken back`);
+}
+
+const nameOf = (databaseUrl: string) => {
+  const { host, pathname } = new URL(databaseUrl);
+  return `${host}${pathname}`;
+};
+
+async function inDatabase<T>(
+  databaseUrl: string,
+  what: string,
+  work: (url: string, logger: Logger) => Promise<T>,
+): Promise<T> {
+  const { silentLogger } = await import('../../lib/logging.js');
   try {
-    applied = await migrate(databaseUrl, silentLogger());
+    return await work(databaseUrl, silentLogger());
   } catch (error) {
     const { code, message } = error as { code?: string; message?: string };
-    throw new Error(`the database ${name} could not be migrated: ${message || code || String(error)}`, {
+    throw new Error(`the database ${nameOf(databaseUrl)} ${what}: ${message || code || String(error)}`, {
       cause: error,
     });
   }
-  const what =
-    applied.length === 0 ? 'was up to date' : `${count(applied.length, 'migration')} applied: ${applied.join(', ')}`;
-  await print(context, `database ${name}: ${what}`);
 }
 
 async function migrateSchemas(context: Context, config: Config): Promise<void> {

@@ -64,6 +64,20 @@ export async function up(knex: Knex): Promise<void> {
   `);
 }
 
-export async function down(): Promise<void> {
-  throw new Error('0016-audit-log cannot be undone; restore a backup');
+/** Only while nothing was written down: what is in the account is nowhere else. */
+export async function down(knex: Knex): Promise<void> {
+  await knex.raw('LOCK TABLE audit_log, audit_seals, audit_chain IN ACCESS EXCLUSIVE MODE');
+  const { rows } = await knex.raw<{ rows: unknown[] }>(
+    'SELECT 1 FROM audit_chain WHERE head_id > 0 OR EXISTS (SELECT FROM audit_log)',
+  );
+  if (rows.length > 0)
+    throw new Error(
+      '0016-audit-log cannot be undone: the account of who did what has entries, which are kept nowhere else. ' +
+        'The roles of the release before run on these tables as they are',
+    );
+  await knex.raw(`
+    DROP TABLE audit_log, audit_seals, audit_chain;
+    DROP FUNCTION number_audit_entry, refuse_audit_change;
+    DROP SEQUENCE audit_entry_ids;
+  `);
 }

@@ -533,6 +533,7 @@ test('a command line that is wrong exits with 2 and says why', async () => {
     ['inbox read --user u', /missing required argument 'id'/],
     ['inbox list --user u --address localhost', /must be host:port/],
     ['migrate --database-only --schemas-only', /give one/],
+    ['migrate --back --schemas-only', /give one/],
   ];
   for (const [args, why] of wrong) {
     const context = fakeContext();
