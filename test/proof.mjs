@@ -18,6 +18,8 @@ const PARTS = [
   { name: 'reconnects', script: 'reconnects/run.js', args: ['--json', join(FOLDER, 'reconnects.json')] },
   { name: 'push', script: 'push/run.js', args: ['--json', join(FOLDER, 'push.json')] },
   { name: 'backlog', script: 'backlog/run.js', args: ['--json', join(FOLDER, 'backlog.json')] },
+  { name: 'rolling', script: 'rolling/run.js', args: ['--json', join(FOLDER, 'rolling.json')] },
+  { name: 'tables', script: 'tables/run.js', args: ['--json', join(FOLDER, 'tables.json')] },
   { name: 'streams', script: 'streams/run.js', args: ['--json', join(FOLDER, 'streams.json')] },
 ];
 

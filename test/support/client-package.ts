@@ -23,6 +23,15 @@ export async function packClient(t: TestContext): Promise<string> {
   );
 }
 
+/** The main file of the package, as it was packed, beside the checkout's packages. */
+export async function packedClient(): Promise<{ module: string; remove: () => void }> {
+  const { path, remove } = temporaryFolder('ssom-package-');
+  const folder = join(path, 'client');
+  symlinkSync(NODE_MODULES, join(path, 'node_modules'));
+  await run(process.execPath, [join(ROOT, 'deploy', 'tools', 'pack-client.mjs'), folder]);
+  return { module: join(folder, 'package', 'client', 'index.js'), remove };
+}
+
 /** A program's folder with nothing in it but the installed package. */
 export class Consumer {
   constructor(readonly folder: string) {}

@@ -27,9 +27,13 @@ export async function runFaults(faults: readonly Fault[], options: RunOptions): 
   } finally {
     await run.close();
   }
-  // What ended badly is known only now.
-  const json = { ...report, found: Object.fromEntries(run.findings.counts), details: run.findings.details };
-  return { fine: run.findings.total === 0, text: summary(json), markdown: toMarkdown(json), json };
+  return reportOf(run, report);
+}
+
+/** Once the run is closed: what ended badly is known only then. */
+export function reportOf({ findings }: FaultRun, report: FaultReport): Report {
+  const json = { ...report, found: Object.fromEntries(findings.counts), details: findings.details };
+  return { fine: findings.total === 0, text: summary(json), markdown: toMarkdown(json), json };
 }
 
 function summary(report: FaultReport): string {

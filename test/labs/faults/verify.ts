@@ -24,6 +24,7 @@ export interface Scene {
   readonly traffic: Traffic;
   readonly arrivals: Arrivals;
   readonly archive: Archive;
+  readonly accountIsPartial: boolean;
 }
 
 /** A record that nobody can decode is among the dead letters within this. */

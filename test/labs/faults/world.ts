@@ -34,6 +34,8 @@ export interface WorldOptions {
   readonly environment?: Environment;
   /** What a role runs instead of services/launch/main.js. */
   readonly entry?: (role: RoleName) => string | undefined;
+  /** Makes the tables, before the roles start. Without it they do so themselves. */
+  readonly makeTables?: (world: World) => Promise<void>;
   /** Does something to the tables, before there is traffic. */
   readonly prepare?: (world: World) => Promise<void>;
   readonly log: (line: string) => void;
@@ -50,8 +52,9 @@ export class Slot {
   constructor(
     readonly role: RoleName,
     readonly name: string,
-    readonly environment: Environment,
-    private readonly entry: string | undefined,
+    public environment: Environment,
+    /** What its next process runs; undefined: the service of this checkout. */
+    public entry: string | undefined,
   ) {}
 
   /** @param more added to the environment of this process alone */
@@ -139,6 +142,7 @@ export class World {
     this.#stack = stack;
     this.fcm = fcm;
     await this.createTopics();
+    await this.options.makeTables?.(this);
     await this.#placeRoles(bootstrap as Record<Listener, string>);
     log('starting the roles');
     await Promise.all(this.slots.map((slot) => slot.start()));
@@ -344,11 +348,22 @@ export class World {
     await rm(this.#pgdata, { recursive: true });
     await rename(`${this.#pgdata}.copy`, this.#pgdata);
     await this.startPostgres();
-    await promisify(execFile)(process.execPath, [SSOM_ALERT, 'epoch', 'renew', '--yes'], {
-      env: { PATH: process.env['PATH'], PROFILE: 'dev', DATABASE_URL: this.postgres.url },
-    });
+    await this.command('epoch', 'renew', '--yes');
     this.renewals += 1;
     this.networks.postgres.heal();
+  }
+
+  /** Of this checkout's command line, past the proxies. @returns what it printed */
+  async command(...args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(process.execPath, [SSOM_ALERT, ...args], {
+      env: {
+        PATH: process.env['PATH'],
+        PROFILE: 'dev',
+        DATABASE_URL: this.postgres.url,
+        SCHEMA_REGISTRY_URL: this.registry.url,
+      },
+    });
+    return stdout;
   }
 
   /** Where PostgreSQL has its files. */
