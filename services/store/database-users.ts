@@ -9,6 +9,9 @@ import { ASIDE, DATABASE_USERS, type DatabaseUser, FUNCTIONS, grantLines, grants
 
 /* eslint-disable sql/constants -- PostgreSQL takes no parameters for names of users; userName lets only words through */
 
+/** How often a table that somebody holds is asked for. */
+const OWNER_TRIES = 5;
+
 const PREFIX_FORM = /^[a-z_][a-z0-9_]{0,39}$/;
 
 /** What a user of PostgreSQL is called: `ssom_` and the role. @throws Error if such a name cannot be had */
@@ -25,7 +28,8 @@ const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * SQL that makes the users without passwords, keeps everybody else out of the database and its schema, and makes one of
- * them the owner of our tables, sequences and functions. Doing it again changes nothing.
+ * them the owner of our tables, sequences and functions. Doing it again changes nothing. It is a statement of its own, in no
+ * transaction.
  */
 export function usersSql(prefix: string): string {
   const owner = userName(prefix, OWNER);
@@ -37,7 +41,9 @@ export function usersSql(prefix: string): string {
   const all = users.map(quoted).join(', ');
   const objects = grantLines().map(({ object }) => literal(object));
   return `DO $$
-DECLARE object record;
+DECLARE
+  object record;
+  held text;
 BEGIN
 ${make.join('\n')}
   -- Who is no superuser must be one of those to whom it gives tables.
@@ -47,15 +53,31 @@ ${make.join('\n')}
   EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC, ${all}', current_schema());
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO ${all}', current_schema());
   EXECUTE format('GRANT CREATE ON SCHEMA %I TO ${quoted(owner)}', current_schema());
-  FOR object IN
-    SELECT oid::regclass AS name FROM pg_class c
-    WHERE relnamespace = current_schema()::regnamespace AND relname IN (${objects.join(', ')})
-      AND relowner <> ${literal(owner)}::regrole
-      -- The sequence of a column goes with its table.
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND c.relkind = 'S' AND d.deptype IN ('a', 'i'))
-  LOOP
-    EXECUTE format('ALTER TABLE %s OWNER TO ${quoted(owner)}', object.name);
+  COMMIT;
+  -- One table at a time, and each for half a second: roles that run meanwhile wait behind it, and use several.
+  FOR tries IN 1..${OWNER_TRIES} LOOP
+    held := NULL;
+    FOR object IN
+      SELECT oid::regclass AS name FROM pg_class c
+      WHERE relnamespace = current_schema()::regnamespace AND relname IN (${objects.join(', ')})
+        AND relowner <> ${literal(owner)}::regrole
+        -- The sequence of a column goes with its table.
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND c.relkind = 'S' AND d.deptype IN ('a', 'i'))
+    LOOP
+      PERFORM set_config('lock_timeout', '500ms', true);
+      BEGIN
+        EXECUTE format('ALTER TABLE %s OWNER TO ${quoted(owner)}', object.name);
+      EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        held := object.name;
+      END;
+      COMMIT;
+    END LOOP;
+    EXIT WHEN held IS NULL;
+    PERFORM pg_sleep(0.5);
   END LOOP;
+  IF held IS NOT NULL THEN
+    RAISE 'a transaction, such as a backup, holds the table %; try again when it is over', held USING ERRCODE = 'lock_not_available';
+  END IF;
   FOR object IN
     SELECT oid::regprocedure AS name FROM pg_proc
     WHERE pronamespace = current_schema()::regnamespace AND proname IN (${FUNCTIONS.map(literal).join(', ')})

@@ -20,7 +20,7 @@ describe('the last release beside this one', { skip: whySkip() }, () => {
     try {
       await run.client(own.module, 'this-client-last-service');
       await run.migrate();
-      await run.order(UPGRADE);
+      await run.inOneGo('all roles to this release', UPGRADE.steps);
       await run.client(release.client, 'last-client-this-service');
       await run.step({ role: 'delivery', to: 'last' });
       const { alerts, userAlerts } = await run.finish();

@@ -333,6 +333,7 @@ export class Traffic {
 
   async close(): Promise<void> {
     this.#stopping = true;
+    for (const each of [this.probe, this.poison, this.intruder]) each.stop();
     this.callers.close();
     await Promise.all(this.streams.map((stream) => stream.close()));
     this.poison.close();

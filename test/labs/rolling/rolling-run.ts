@@ -78,17 +78,32 @@ export class RollingRun {
     }
   }
 
-  async step({ role, to, half = false }: Step): Promise<void> {
+  step(step: Step): Promise<void> {
+    const { role, to, half = false } = step;
+    const name = `${role} ${half ? 'in part ' : ''}to ${to === 'last' ? 'the last' : 'this'} release`;
+    return this.inOneGo(name, [step]);
+  }
+
+  /** Several steps, one after the other: only after the last one is it waited until all has arrived. */
+  async inOneGo(name: string, steps: readonly Step[]): Promise<void> {
     await this.faults.do({
-      name: `${role} ${half ? 'in part ' : ''}to ${to === 'last' ? 'the last' : 'this'} release`,
-      disturbs: [role],
+      name,
+      disturbs: steps.map(({ role }) => role),
       run: async (stage) => {
-        const slots = stage.world.of(role).filter(({ entry }) => entry !== this.#entry(to));
-        const lastAt = await rollRole(stage, role, (slot) => this.#place(slot, to), half ? slots.slice(0, 1) : slots);
-        await checkAll(stage);
+        let lastAt = Date.now();
+        await stage.traffic.callers.repeatedWhile(async () => {
+          for (const step of steps) lastAt = await this.#roll(stage, step);
+        });
         return lastAt;
       },
     });
+  }
+
+  async #roll(stage: Stage, { role, to, half = false }: Step): Promise<number> {
+    const slots = stage.world.of(role).filter(({ entry }) => entry !== this.#entry(to));
+    const lastAt = await rollRole(stage, role, (slot) => this.#place(slot, to), half ? slots.slice(0, 1) : slots);
+    await checkAll(stage);
+    return lastAt;
   }
 
   #entry(version: Version): string | undefined {
