@@ -171,6 +171,30 @@ test('who administers PostgreSQL without being a superuser makes the users, and 
   assert.match(excess.err, /b_push is a member of b_migrate/);
 });
 
+const WAITING = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
+
+test('the owner changes beside roles that run, of a table that somebody holds once it is free', async (t) => {
+  const { url, sql } = await createTestDatabase(t);
+  const holder = new pg.Client({ connectionString: url });
+  await holder.connect();
+  defer(t, () => holder.end());
+  await holder.query('BEGIN');
+  await holder.query('LOCK TABLE alerts IN ACCESS SHARE MODE');
+  const held = await sql(usersSql('c_')).then(
+    () => 'done',
+    (error: Error) => error.message,
+  );
+  assert.match(held, /holds the table alerts; try again/);
+  const owners = (name: string) =>
+    sql(`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tableowner = $1`, [name]);
+  assert.deepEqual(await owners('ssom_migrate'), [{ name: 'alerts' }]);
+  const changing = sql(usersSql('c_'));
+  await untilTrue(async () => (await sql(WAITING)).length > 0, { what: 'it waits for the table' });
+  await holder.query('COMMIT');
+  await changing;
+  assert.deepEqual(await owners('ssom_migrate'), []);
+});
+
 test('a right that is missing is named at the start and while it runs, is no record’s fault, and is waited for', async (t) => {
   const cluster = await startTestCluster(t);
   const { sql } = cluster.store;
