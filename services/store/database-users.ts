@@ -28,8 +28,8 @@ const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * SQL that makes the users without passwords, keeps everybody else out of the database and its schema, and makes one of
- * them the owner of our tables, sequences and functions. Doing it again changes nothing. It is a statement of its own, in no
- * transaction.
+ * them the owner of our tables, sequences and functions. Doing it again changes nothing. It is one statement, which
+ * must not run within a transaction.
  */
 export function usersSql(prefix: string): string {
   const owner = userName(prefix, OWNER);
