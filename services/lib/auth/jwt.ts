@@ -42,7 +42,7 @@ const KEPT_MAX = 20_000;
  * address takes 1 to 3 ms on two busy cores (median); with 8 it takes 3 to 10, with 2 no less than with 4.
  */
 const AT_ONCE = 4;
-/** How long the turn of a token that was refused lasts: so an address has some 200 a second of them. */
+/** How long the turn lasts that a token takes to be refused: so an address has some 200 a second of them. */
 const REFUSED_MS = 20;
 /** Tokens that are being verified; one address has at most as much of it as stays free, so half of it alone. */
 export const VERIFYING_MAX = 20_000;
@@ -93,8 +93,6 @@ export class JwtVerifier {
    * RESOURCE_EXHAUSTED with RetryInfo (TOO_MANY_TOKENS) if the caller has too many verified at once
    */
   verify(token: string, peer: string): Identity | Promise<Identity> {
-    if (token.length > LENGTH_MAX)
-      throw refusal('TOKEN_MALFORMED', `has ${token.length} characters, of at most ${LENGTH_MAX}`);
     const hash = createHash('sha256').update(token).digest('base64');
     // A key that is withdrawn counts no more, also where nobody comes with a new token.
     this.keys.refresh();
@@ -123,6 +121,8 @@ export class JwtVerifier {
   async #check(token: string, hash: string, from: Origin): Promise<Identity> {
     const { issuers, audiences } = this.options;
     try {
+      if (token.length > LENGTH_MAX)
+        throw refusal('TOKEN_MALFORMED', `has ${token.length} characters, of at most ${LENGTH_MAX}`);
       const { key, generation } = await this.#keyOf(headerOf(token), from);
       const { payload } = await this.#inTurn(from, () =>
         jwtVerify(token, key, {
@@ -139,7 +139,9 @@ export class JwtVerifier {
       if (generation === this.keys.generation) this.#kept.set(hash, { identity, generation });
       return identity;
     } catch (error) {
-      throw told(error as Error);
+      const refused = told(error as Error);
+      if (refused instanceof AlertError && refused.code === 'UNAUTHENTICATED') await this.#linger(from);
+      throw refused;
     } finally {
       from.leave();
     }
@@ -157,14 +159,12 @@ export class JwtVerifier {
 
   /** What others wait for as well is not given up when one of them has gone: there is no signal. */
   #inTurn<T>({ caller, peer }: Origin, work: () => Promise<T>): Promise<T> {
-    return this.#turnsOfAddress.run(caller, peer, undefined, async () => {
-      try {
-        return await this.#turns.run('', caller, undefined, work);
-      } catch (error) {
-        await wait(REFUSED_MS);
-        throw error;
-      }
-    });
+    return this.#turnsOfAddress.run(caller, peer, undefined, () => this.#turns.run('', caller, undefined, work));
+  }
+
+  /** Whatever is wrong with a token, also where no signature was checked: to refuse a call costs as much. */
+  #linger({ caller, peer }: Origin): Promise<void> {
+    return this.#turnsOfAddress.run(caller, peer, undefined, () => wait(REFUSED_MS));
   }
 
   #identityOf(claims: JWTPayload): Identity {

@@ -234,13 +234,29 @@ async function hastened(t: TestContext, promise: Promise<unknown>): Promise<numb
 test('an address has few tokens a second that are refused, and another waits for none of them', async (t) => {
   const { key, verifying } = await timed(t);
   await verifying.raw(await token(key, 'op01', 'inbox'), '10.0.0.9:1');
-  const forged = (count: number) => `${part({ alg: 'ES256', kid: 'k1' })}.${part({ iss: ISSUER })}.${part({ count })}`;
-  const flood = Array.from({ length: 100 }, (_, count) =>
-    assert.rejects(async () => verifying.raw(forged(count), '10.0.0.1:1'), { reason: 'TOKEN_SIGNATURE' }),
+  const made = (count: number, kid: string) =>
+    `${part({ alg: 'ES256', kid })}.${part({ iss: ISSUER })}.${part({ count })}`;
+  const noSubject = await Promise.all(
+    Array.from({ length: 100 }, (_, count) => token(key, '', 'inbox', { claims: { count } })),
   );
-  assert.equal((await verifying.raw(await token(key, 'op02', 'inbox'), '10.0.0.2:1')).subject, 'op02');
-  const ticks = await hastened(t, Promise.all(flood));
-  assert.ok(ticks >= 24, `100 were refused within ${ticks * 20} ms`);
+  const bad: Record<string, readonly [(count: number) => string, reason: string]> = {
+    'a forged signature': [(count) => made(count, 'k1'), 'TOKEN_SIGNATURE'],
+    'an unknown key': [(count) => made(count, 'another'), 'TOKEN_SIGNATURE'],
+    'what is no token': [(count) => `x${count}`, 'TOKEN_MALFORMED'],
+    'more than any token': [(count) => `${count}`.padEnd(17_000, 'x'), 'TOKEN_MALFORMED'],
+    'a subject that is none': [(count) => noSubject[count]!, 'TOKEN_SUBJECT'],
+  };
+  for (const [what, [text, reason]] of Object.entries(bad)) {
+    const flood = Array.from({ length: 100 }, (_, count) =>
+      assert.rejects(async () => verifying.raw(text(count), '10.0.0.1:1'), { reason }, what),
+    );
+    assert.equal(
+      (await verifying.raw(await token(key, `of ${what}`.replaceAll(' ', '-'), 'inbox'), '10.0.0.2:1')).kind,
+      'user',
+    );
+    const ticks = await hastened(t, Promise.all(flood));
+    assert.ok(ticks >= 24, `${what}: 100 were refused within ${ticks * 20} ms`);
+  }
 });
 
 test('an address that has many tokens verified is told to come later, and others are served meanwhile', async (t) => {
