@@ -108,9 +108,9 @@ export class Breaker {
     this.#openListeners.push(listener);
   }
 
-  /** What a call is refused with while it is open; undefined while one may be tried. */
+  /** What a call is refused with while it is open, or another call tries the other side; undefined: it may be made. */
   get refusal(): CircuitOpen | undefined {
-    if (this.#state !== 'open') return undefined;
+    if (this.shownState !== 'open') return undefined;
     // One error while it is open: who is refused a hundred times logs it once.
     this.#refusal ??= new CircuitOpen(this.options.what);
     return this.#refusal;

@@ -60,12 +60,15 @@ test('it is shown as open while the call that tries it hangs, and as half open w
 
   await tried();
   assert.equal(breaker.shownState, 'half-open', 'nobody calls');
+  const refuses = () => breaker.refusal !== undefined;
+  assert.equal(refuses(), false, 'one may try it');
   const trial = assert.rejects(breaker.run(hangs), away);
   assert.equal(breaker.shownState, 'open');
   await assert.rejects(
     breaker.run(() => Promise.resolve()),
     CircuitOpen,
   );
+  assert.equal(refuses(), true, 'so nobody waits to be refused');
   ends[0]!(away);
   await trial;
   assert.equal(breaker.shownState, 'open');
