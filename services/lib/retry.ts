@@ -32,8 +32,8 @@ export async function withTimeout<T>(promise: Promise<T>, ms: number, what: stri
 }
 
 /**
- * Tries until it works or the signal aborts; `onFailure` hears of every failure. Waits between tries are jittered, from
- * about 0.2 s up to `capMs`.
+ * Tries until it works or the signal aborts; `onFailure` hears of every failure before that. Waits between tries are
+ * jittered, from about 0.2 s up to `capMs`.
  * @throws the signal's reason when aborted
  */
 export async function untilItWorks<T>(
@@ -45,6 +45,7 @@ export async function untilItWorks<T>(
     try {
       return await attempt();
     } catch (error) {
+      options.signal.throwIfAborted();
       const cap = options.capMs ?? 3000;
       // At least a quarter of the step: a start that waits for a service must not spin through lucky zeros.
       const ms = Math.min(cap, 200 * 2 ** Math.min(count, 10)) / 4 + backoffMs(count, 150, (cap * 3) / 4);

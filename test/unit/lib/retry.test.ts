@@ -60,3 +60,13 @@ test('untilItWorks ends with the reason of its signal', async () => {
   });
   await assert.rejects(running, /shutdown/);
 });
+
+test('untilItWorks tells of no failure that comes because its signal aborts', async () => {
+  const controller = new AbortController();
+  const giveUp = () => {
+    controller.abort(new Error('shutdown'));
+    return Promise.reject(new Error('given up'));
+  };
+  const onFailure = (error: Error) => assert.fail(`${error.message} is told`);
+  await assert.rejects(untilItWorks(giveUp, { signal: controller.signal, onFailure }), /shutdown/);
+});
