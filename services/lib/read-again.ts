@@ -43,12 +43,12 @@ export class ReadAgain<T> {
     const { what, read, onChange } = this.source;
     try {
       const found = read(this.#current);
-      this.#problem = undefined;
       if (found !== this.#current) {
-        this.#current = found;
         onChange?.(found);
+        this.#current = found;
         this.logger.info({ what }, `${what} has changed, and is used`);
       }
+      this.#problem = undefined;
     } catch (error) {
       const { message } = error as Error;
       if (message !== this.#problem)

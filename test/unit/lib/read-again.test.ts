@@ -58,6 +58,20 @@ test('a file that is replaced is used; of one that cannot be it is said once why
   assert.deepEqual(used, Array(2).fill(`'${file}' has changed, and is used`));
 });
 
+test('what others cannot use is not used, and tried again', () => {
+  const { logger, lines } = logLines();
+  let reads = 0;
+  let isUsable = false;
+  const onChange = () => {
+    if (!isUsable) throw new Error('it cannot be taken');
+  };
+  const counted = new ReadAgain({ what: 'a count', read: () => (reads += 1), onChange }, logger);
+  assert.deepEqual([counted.look(), counted.look(), counted.current], [1, 1, 1]);
+  assert.deepEqual(problemsOf(lines), ['it cannot be taken']);
+  isUsable = true;
+  assert.deepEqual([counted.look(), counted.current], [4, 4]);
+});
+
 test('what is watched is looked at until it ends', async (t) => {
   let reads = 0;
   const counted = new ReadAgain({ what: 'a count', read: () => (reads += 1) }, logLines().logger);
