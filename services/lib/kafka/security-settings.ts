@@ -64,11 +64,12 @@ const SECRETS = {
 } as const;
 type SecretName = keyof typeof SECRETS;
 
-/** Of one process: its clients share them, so that what is wrong with a file is said once. */
+/** Of files, for all clients of a process, so that what is wrong with one is said once. */
 const readers = new WeakMap<SecretFiles, Map<SecretName, () => string>>();
 
 function secret(config: SecurityConfig, name: SecretName, logger: Logger): string {
   const { secretFiles } = config;
+  if (secretFiles[name] === undefined) return config[name];
   const known = readers.get(secretFiles) ?? new Map<SecretName, () => string>();
   readers.set(secretFiles, known);
   const read = known.get(name) ?? secretReader(SECRETS[name], config[name], secretFiles[name], logger);
