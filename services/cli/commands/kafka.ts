@@ -157,6 +157,6 @@ function removalsOf(acls: readonly ListedAcl[]): string[] {
 }
 
 /** As xargs and shells take it for one. */
-const word = (text: string) => text.replace(/[^\w.:*@/-]/g, (character) => `\\${character}`);
+const word = (text: string) => text.replace(/[^\w.:*@/-]/gu, (character) => `\\${character}`);
 
 const optionFor = ({ resource, name }: Right) => `--${resource} ${name}`;
