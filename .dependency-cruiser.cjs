@@ -40,8 +40,18 @@ module.exports = {
       ['^services/(store|domain|lib)/'],
       'SQL: neither Kafka records nor gRPC services.',
     ),
-    only('events', '^services/events/', ['^services/(events|domain|lib)/'], 'Topics and records: no SQL.'),
-    only('gen', '^services/gen/', ['^services/gen/'], 'What is generated from the protos needs nothing of ours.'),
+    only(
+      'events',
+      '^services/events/',
+      ['^services/(events|domain|lib)/', '^services/gen/events\\.ts$'],
+      'Topics and records: no SQL.',
+    ),
+    only(
+      'gen',
+      '^services/gen/',
+      ['^services/gen/'],
+      'What is generated from protos and schemas needs nothing of ours.',
+    ),
     only(
       'api',
       '^services/api/',

@@ -1,10 +1,11 @@
-// Generates services/gen from the proto files. With --check it changes nothing and fails if they differ.
+// Generates services/gen from protos and schemas. With --check it changes nothing and fails if they differ.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import { eventTypes } from '../schemas/generate-types.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = join(root, 'services/gen');
@@ -89,6 +90,8 @@ writeFileSync(
     `export const DEFINITIONS = ${JSON.stringify(definitions.toJSON(), undefined, 1)} as object as INamespace;\n`,
 );
 
+writeFileSync(join(out, 'events.ts'), eventTypes(join(root, 'schemas')));
+
 if (check) {
   const read = (dir) =>
     new Map(
@@ -102,7 +105,9 @@ if (check) {
     (file) => fresh.get(file) !== kept.get(file),
   );
   if (differing.length > 0) {
-    console.error(`services/gen is not what proto/ says; run: npm run generate\n  ${differing.join('\n  ')}`);
+    console.error(
+      `services/gen is not what proto/ and schemas/ say; run: npm run generate\n  ${differing.join('\n  ')}`,
+    );
     process.exit(1);
   }
 }

@@ -291,7 +291,7 @@ class FanoutLoop {
     return {
       record,
       alertId: event.alertId,
-      epoch: event.epoch ?? 0,
+      epoch: event.epoch,
       recipients,
       next: 0,
       since: take.since,

@@ -76,7 +76,8 @@ export class PushDeadLetters {
     const { sequence, isRead } = entry!;
     const traceparent = alert?.traceparent ?? '';
     const changes = [{ sequence, alertId, type: 'CREATED' as const, isRead, traceparent }];
-    return inboxChangedRecord(this.#events, { userId, lastSequence: sequence, unreadCount, changes });
+    // A push does not know of which epoch its number is: whoever reads the letter takes it as it is.
+    return inboxChangedRecord(this.#events, { userId, lastSequence: sequence, unreadCount, changes, epoch: 0 });
   }
 }
 

@@ -170,7 +170,7 @@ export class AlertStream {
   /** A change of the user's inbox came by Kafka. Its alerts are in the cache, if they could be loaded. */
   push(event: InboxChangedEvent): void {
     if (this.#ended) return;
-    const isOther = (event.epoch ?? 0) !== 0 && event.epoch !== this.epoch;
+    const isOther = event.epoch !== 0 && event.epoch !== this.epoch;
     if (isOther || event.lastSequence < this.#cursor) return this.#host.suspect(this);
     this.#receive(event);
   }

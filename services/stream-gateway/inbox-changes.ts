@@ -148,7 +148,7 @@ export class InboxChanges {
 }
 
 /** Whether it is of another epoch than all of these streams; they refuse it themselves. */
-function isOfNone({ epoch = 0 }: InboxChangedEvent, streams: ReadonlySet<AlertStream>): boolean {
+function isOfNone({ epoch }: InboxChangedEvent, streams: ReadonlySet<AlertStream>): boolean {
   return epoch !== 0 && [...streams].every((stream) => stream.epoch !== epoch);
 }
 

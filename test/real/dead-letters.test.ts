@@ -71,13 +71,17 @@ describe('dead letters on the real stack', { skip: whySkip() }, () => {
     const alertId = first!.alert!.alertId;
     // What no consumer can handle: bytes that are no Avro, a schema that nobody registered, a user and an alert that do
     // not exist.
-    const unknownSchema = Buffer.from(userAlert.encode({ alertId, userId: 'letters-1' }));
+    const unknownSchema = Buffer.from(userAlert.encode({ alertId, userId: 'letters-1', epoch: 0 }));
     unknownSchema.writeUInt32BE(987_654, 1);
     await producer.publish([
       { topic: TOPIC, key: 'garbage', value: Buffer.from([0, 0, 0, 0]), headers: [{ own: Buffer.from([1, 255]) }] },
       { topic: TOPIC, key: 'unknown-schema', value: unknownSchema },
-      { topic: TOPIC, key: 'newcomer', value: userAlert.encode({ alertId, userId: 'newcomer' }) },
-      { topic: TOPIC, key: 'letters-1', value: userAlert.encode({ alertId: 999_999_999, userId: 'letters-1' }) },
+      { topic: TOPIC, key: 'newcomer', value: userAlert.encode({ alertId, userId: 'newcomer', epoch: 0 }) },
+      {
+        topic: TOPIC,
+        key: 'letters-1',
+        value: userAlert.encode({ alertId: 999_999_999, userId: 'letters-1', epoch: 0 }),
+      },
     ]);
     await client.createAlert(
       alertFor(

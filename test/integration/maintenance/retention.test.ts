@@ -69,7 +69,7 @@ test('what is older than the retention leaves inboxes and database, and nothing 
   const { producer, events } = await fanout.runtime.publishing(never);
   // 0 is no alert of any time.
   const again = [0, first, second, third, fourth].map((alertId) =>
-    userAlertRecord(events, { userId: 'op2', alertId }, undefined),
+    userAlertRecord(events, { userId: 'op2', alertId, epoch: 0 }, undefined),
   );
   await producer.publish(again);
   // The last record of the same partition is there, so the others were handled before.

@@ -42,9 +42,11 @@ test('an alarm names the alerts and the trace of the records of every topic, so 
     { ...change, alertId: 7, traceparent: '' },
     { ...change, alertId: 8, traceparent: TRACEPARENT },
   ];
-  const inboxChange = received(inboxChangedRecord(events, { userId: 'op1', lastSequence: 2, unreadCount: 2, changes }));
+  const inboxChange = received(
+    inboxChangedRecord(events, { userId: 'op1', lastSequence: 2, unreadCount: 2, changes, epoch: 0 }),
+  );
   assert.deepEqual(about(inboxChange, inboxChange), { alertIds: [7, 8], traceId: TRACE });
-  const userAlert = received(userAlertRecord(events, { alertId: 9, userId: 'op1' }, undefined), [
+  const userAlert = received(userAlertRecord(events, { alertId: 9, userId: 'op1', epoch: 0 }, undefined), [
     { traceparent: TRACEPARENT },
   ]);
   assert.deepEqual(about(userAlert), { alertIds: [9], traceId: TRACE });

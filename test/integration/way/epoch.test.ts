@@ -84,7 +84,7 @@ test('delivery sets aside what is of another epoch, and takes what does not know
   const alertId = alert!.alertId;
   await publish(cluster, (epoch, events) => [
     userAlertRecord(events, { alertId, userId: 'op1', epoch: epoch + 1 }, undefined),
-    userAlertRecord(events, { alertId, userId: 'op2' }, undefined),
+    userAlertRecord(events, { alertId, userId: 'op2', epoch: 0 }, undefined),
     userAlertRecord(events, { alertId, userId: 'core1', epoch }, undefined),
   ]);
   for (const user of ['op2', 'core1', 'ext1'])
@@ -162,7 +162,7 @@ test('delivery refuses a record whose key is another user; it holds up neither o
   await cluster.start('delivery');
   const { alert } = await api.call('CreateAlert', alertRequest({ recipients: { userIds: ['core1'] } }));
   await publish(cluster, (_, events) => [
-    { ...userAlertRecord(events, { alertId: alert!.alertId, userId: 'op2' }, undefined), key: 'op1' },
+    { ...userAlertRecord(events, { alertId: alert!.alertId, userId: 'op2', epoch: 0 }, undefined), key: 'op1' },
   ]);
   const letters = () => cluster.store.sql<{ reason: string }>('SELECT reason, alert_id, user_id FROM dead_letters');
   const [letter] = await untilTrue(async () => ((await letters()).length > 0 ? letters() : undefined), {

@@ -28,7 +28,9 @@ test('one record that cannot be delivered fails in its own trace; the others of 
   const fine = alertIds.map((alertId) => ({ alertId, userId: 'op1', ...callersTrace() }));
   const impossible = alertIds.map((alertId) => ({ alertId: alertId + 1_000_000, userId: 'op1', ...callersTrace() }));
   const mixed = fine.flatMap((each, index) => [each, impossible[index]!]);
-  await producer.publish(mixed.map((each) => userAlertRecord(events, each, traceHeaders(each.traceparent))));
+  await producer.publish(
+    mixed.map((each) => userAlertRecord(events, { ...each, epoch: 0 }, traceHeaders(each.traceparent))),
+  );
   // All lie in one partition in front of it, so that some share a batch.
   await cluster.start('delivery');
   for (const { traceId } of impossible) {
@@ -68,6 +70,7 @@ test('hand-outs to streams that were slow or failed are kept beyond the ordinary
       lastSequence: 1,
       unreadCount: 1,
       changes: [{ alertId, sequence: 1, type: 'CREATED', isRead: false, traceparent }],
+      epoch: 0,
     },
     streams: new Set(['a stream']),
     topic: 'inbox-change-topic',
@@ -131,7 +134,7 @@ test('a redrive is in the trace of its alert, behind the dead letter', async (t)
   const { alert } = await api.call('CreateAlert', alertRequest());
   const { traceId, traceparent } = callersTrace();
   const { producer, events } = await role.runtime.publishing(AbortSignal.timeout(5000));
-  const delivery = { alertId: alert!.alertId, userId: 'new-here' };
+  const delivery = { alertId: alert!.alertId, userId: 'new-here', epoch: 0 };
   await producer.publish([userAlertRecord(events, delivery, traceHeaders(traceparent))]);
   await untilSpan(traced, 'send user-alert-topic-dlq', (span) => span.traceId === traceId);
   await loadDirectory(api, [{ ...users('new', 1, 'OPERATION')[0]!, userId: 'new-here' }]);

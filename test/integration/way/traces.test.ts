@@ -211,7 +211,9 @@ test('a dead letter is in the trace of its alert', async (t) => {
   const delivery = await cluster.start('delivery');
   const { traceId, traceparent } = callersTrace();
   const { producer, events } = await delivery.runtime.publishing(AbortSignal.timeout(5000));
-  await producer.publish([userAlertRecord(events, { alertId: 4711, userId: 'nobody' }, traceHeaders(traceparent))]);
+  await producer.publish([
+    userAlertRecord(events, { alertId: 4711, userId: 'nobody', epoch: 0 }, traceHeaders(traceparent)),
+  ]);
   const letter = await untilSpan(traced, 'send user-alert-topic-dlq', (span) => span.traceId === traceId);
   assert.equal(letter.failed, true);
   assert.equal(letter.attributes['ssom.alert.id'], 4711);

@@ -81,7 +81,7 @@ export async function fillUserAlerts(
 
 function recordsOf(events: Events, alertId: number, count: number) {
   return Array.from({ length: count }, (_, index) =>
-    userAlertRecord(events, { alertId, userId: userId(index) }, undefined),
+    userAlertRecord(events, { alertId, userId: userId(index), epoch: 0 }, undefined),
   );
 }
 

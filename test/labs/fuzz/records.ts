@@ -98,7 +98,7 @@ function anyValue(topic: Topic, random: Random, material: Material): { kind: str
 /** A record as the service writes it; `name` gives the texts and user ids that are wanted instead of sound ones. */
 function encoded(topic: Topic, random: Random, { events }: Material, alertId: number, name?: () => string): Buffer {
   if (topic === 'userAlert') {
-    const event: UserAlertEvent = { alertId, userId: name?.() ?? random.pick(PROBES) };
+    const event: UserAlertEvent = { alertId, userId: name?.() ?? random.pick(PROBES), epoch: 0 };
     return events.userAlert.encode(event);
   }
   if (topic === 'inboxChange') return events.inboxChanged.encode(inboxChange(random, alertId, name));
@@ -116,6 +116,7 @@ function encoded(topic: Topic, random: Random, { events }: Material, alertId: nu
     directoryVersion: random.pick([0, 1, 2, 1_000_000, -1]),
     recipientsNamed: random.chance(0.8),
     namedRecipients: random.chance(0.7) ? { userIds: [name?.() ?? random.pick(PROBES)], departments: [] } : null,
+    epoch: 0,
   };
   return events.alertCreated.encode(event);
 }
@@ -127,6 +128,7 @@ function inboxChange(random: Random, alertId: number, name?: () => string): Inbo
     userId: name?.() ?? random.pick(VICTIMS),
     lastSequence,
     unreadCount: random.pick([0, 1, -1, 2 ** 31 - 1]),
+    epoch: 0,
     changes: Array.from({ length: random.pick([0, 1, 3]) }, (_, index) => ({
       sequence: lastSequence - index,
       alertId,

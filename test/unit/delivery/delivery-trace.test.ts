@@ -31,7 +31,7 @@ test('a delivery that fails again and again has a dozen spans; the one that succ
   const { traceId, traceparent } = callersTrace();
   const record = recordOf(traceparent, Date.now() - 60_000);
   const attempt = (deliver: () => Promise<typeof DONE>) =>
-    traces.begin([{ record, event: { alertId: 17, userId: 'op1' } }]).follow(deliver);
+    traces.begin([{ record, event: { alertId: 17, userId: 'op1', epoch: 0 } }]).follow(deliver);
   const away = () => Promise.reject(new Error('PostgreSQL is away'));
   for (let count = 0; count < 400; count += 1) await assert.rejects(attempt(away));
   await attempt(() => Promise.resolve(DONE));
@@ -52,8 +52,8 @@ test('a record that cannot be delivered, and that nobody records, leaves the oth
   const { tracing, receiver } = await startTracing(t);
   const [recorded, unrecorded] = [callersTrace(), callersTrace('00')];
   const trace = tracesOf(tracing).begin([
-    { record: recordOf(recorded.traceparent), event: { alertId: 17, userId: 'op1' } },
-    { record: recordOf(unrecorded.traceparent), event: { alertId: 18, userId: 'op1' } },
+    { record: recordOf(recorded.traceparent), event: { alertId: 17, userId: 'op1', epoch: 0 } },
+    { record: recordOf(unrecorded.traceparent), event: { alertId: 18, userId: 'op1', epoch: 0 } },
   ]);
   const impossible = [{ delivery: { alertId: 18, userId: 'op1' }, reason: 'there is no such alert' }];
   await trace.follow(() => Promise.resolve({ ...DONE, impossible }));

@@ -25,6 +25,7 @@ const EVENT: AlertCreatedEvent = {
   directoryVersion: 1,
   recipientsNamed: true,
   namedRecipients: { userIds: ['kim'], departments: [] },
+  epoch: 0,
 };
 
 const record = (key: string | null, value: Buffer | null) => ({ key, value }) as unknown as IncomingRecord;
@@ -32,7 +33,14 @@ const record = (key: string | null, value: Buffer | null) => ({ key, value }) as
 test('an announced alert is handed out once, whole', () => {
   const announced = new AnnouncedAlerts(NEWEST);
   announced.add(record('7', NEWEST.encode(EVENT)));
-  const { alertKind: kind, directoryVersion: _, recipientsNamed: __, namedRecipients: ___, ...rest } = EVENT;
+  const {
+    alertKind: kind,
+    directoryVersion: _,
+    recipientsNamed: __,
+    namedRecipients: ___,
+    epoch: ____,
+    ...rest
+  } = EVENT;
   const taken = announced.take(7)!;
   // Labels have no prototype, so that one of any name is kept.
   assert.deepEqual({ ...taken, labels: { ...taken.labels } }, { ...rest, kind });
