@@ -67,6 +67,10 @@ const CHECKS = [
   },
   { name: 'protocol (buf lint)', command: [bin('buf'), 'lint'], config: ['buf.yaml', 'proto/buf.yaml'] },
   { name: 'generated types are current', command: npmRun('generate', '--check') },
+  {
+    name: 'schemas (every pair of versions, rules)',
+    command: [process.execPath, join(ROOT, 'deploy', 'tools', 'setup', 'ssom-alert.mjs'), 'schemas', 'check'],
+  },
   { name: 'generated docs are current', command: npmRun('docs:check') },
   {
     name: 'packages (lock, licences)',

@@ -17,6 +17,7 @@ import { addKafka } from './commands/kafka.js';
 import { addMigrate } from './commands/migrate.js';
 import { addRepair } from './commands/repair.js';
 import { addRun } from './commands/run.js';
+import { addSchemas } from './commands/schemas.js';
 import { addTop } from './commands/top.js';
 import { type Context, FAILED, OK, say, TRY_AGAIN, USAGE, UsageError } from './context.js';
 import { describeError, isOfTls, messageOf } from './views/problems.js';
@@ -66,6 +67,7 @@ function createProgram(context: Context, done: (code: number) => void): Command 
   for (const add of [
     addRun,
     addMigrate,
+    addSchemas,
     addDatabase,
     addDirectory,
     addAlerts,

@@ -1,6 +1,6 @@
 import type { RoleName } from '../domain/role-names.js';
 import type { Config } from '../lib/config/load.js';
-import type { TopicConfig } from './events.js';
+import type { TopicConfig } from './schemas/files.js';
 
 /** Who reads which topic as members of a group, whose name is KAFKA_CONSUMER_GROUP and this ending. */
 export const GROUPS = {

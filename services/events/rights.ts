@@ -1,8 +1,8 @@
 import { PROCESS_NAMES, type ProcessName, type RoleName, STANDALONE } from '../domain/role-names.js';
 import type { Config } from '../lib/config/load.js';
 import { dlqTopicOf } from '../lib/kafka/dead-letters.js';
-import type { TopicConfig } from './events.js';
 import { broadcastGroup, deadLetterGroup, GROUP_ROLES, groupOf, type GroupRole, OPERATOR_GROUP } from './groups.js';
+import { TOPIC_KEYS, type TopicConfig, type TopicKey } from './schemas/files.js';
 
 /**
  * What each principal may do in Kafka, and nothing else: `ssom-alert kafka acls`, the table in SECURITY.md and what a
@@ -10,7 +10,7 @@ import { broadcastGroup, deadLetterGroup, GROUP_ROLES, groupOf, type GroupRole, 
  * ids.
  */
 
-type Topic = keyof TopicConfig;
+type Topic = TopicKey;
 type Place = Topic | `${Topic}-dlq`;
 type Group = GroupRole | 'broadcast' | 'deadLetters' | 'operator';
 
@@ -24,7 +24,7 @@ interface Grant {
   readonly describeGroups?: readonly Group[];
 }
 
-const TOPICS = ['topicAlertCreated', 'topicUserAlert', 'topicInboxChange'] as const;
+const TOPICS = TOPIC_KEYS;
 const DEAD = TOPICS.map((topic) => `${topic}-dlq` as const);
 /** Whether they are there is looked at by every role. */
 const SEES = { describe: TOPICS };

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { PROCESS_NAMES, type ProcessName, ROLE_NAMES, STANDALONE } from '../domain/role-names.js';
 import { manyLines } from '../domain/text.js';
 import { GROUP_ROLES, groupOf } from '../events/groups.js';
+import { problemsOfWriteVersions } from '../events/schemas/meaning.js';
 import {
   type Config,
   ConfigError,
@@ -74,6 +75,7 @@ function missingFor(name: ProcessName, config: Config): string[] {
   const servesGrpc = config.grpcListen !== '' || roles.some(({ grpcListen }) => grpcListen !== undefined);
   return [
     ...missingBackends(name, config),
+    ...problemsOfWriteVersions(config.schemaWriteVersions),
     ...(servesGrpc ? missingForJwt(config) : []),
     ...roles.flatMap((role) => role.problemsOf?.(config) ?? []),
   ];

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { topicsOf } from '../events/schemas/files.js';
 import type { Config } from '../lib/config/load.js';
 import { startEmbeddedBroker } from '../lib/kafka/embedded-broker.js';
 import { Closers, type Service } from '../lib/lifecycle.js';
@@ -23,7 +24,7 @@ export interface EmbeddedBackends {
 export async function startEmbeddedBackends(config: Config, logger: Logger): Promise<EmbeddedBackends> {
   const closers = new Closers(logger);
   const { kafkaBootstrapServers } = config;
-  const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
+  const topics = topicsOf(config);
   try {
     const startDatabase = async () => {
       if (config.databaseUrl !== '') return config.databaseUrl;

@@ -1,4 +1,5 @@
-import { type Events, openEvents, registerSchemas } from '../events/events.js';
+import { type Events, openEvents } from '../events/events.js';
+import { registerSchemas } from '../events/schemas/register.js';
 import type { Config } from '../lib/config/load.js';
 import type { Brokers } from '../lib/kafka/client-config.js';
 import { KafkaRefusal } from '../lib/kafka/connection-faults.js';

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import type { ServerCredentials } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import type { RoleName } from '../../services/domain/role-names.js';
-import { registerSchemas } from '../../services/events/events.js';
+import { registerSchemas } from '../../services/events/schemas/register.js';
 import { ROLES } from '../../services/launch/roles.js';
 import { startEmbeddedBackends } from '../../services/launch/standalone.js';
 import { type Config, loadConfig } from '../../services/lib/config/load.js';

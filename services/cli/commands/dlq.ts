@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AuditAction } from '../../domain/audit.js';
 import { OPERATOR_GROUP } from '../../events/groups.js';
+import { topicsOf } from '../../events/schemas/files.js';
 import type { DeadLetter } from '../../lib/kafka/dead-letter-topic.js';
 import type { IncomingRecord } from '../../lib/kafka/incoming-record.js';
 import type { Producer as KafkaProducer } from '../../lib/kafka/producer.js';
@@ -170,7 +171,7 @@ async function withTools(context: Context, work: (tools: Tools) => Promise<numbe
     clientId: 'ssom-alert-dlq',
     groupId: OPERATOR_GROUP,
   });
-  const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
+  const topics = topicsOf(config);
   const accountOf = (action: AuditAction) => audit.accountOf(operator(), action);
   let producer: KafkaProducer | undefined;
   /** Those in PostgreSQL, then those in the topic, each once. */

@@ -1,4 +1,4 @@
-import type { ForeignVersion } from '../../events/events.js';
+import type { ForeignVersion } from '../../events/schemas/register.js';
 import type { Config } from '../../lib/config/load.js';
 import type { Logger } from '../../lib/logging.js';
 import { type AddCommands, examples } from '../command.js';
@@ -109,7 +109,7 @@ async function migrateSchemas(context: Context, config: Config): Promise<void> {
     return;
   }
   const [{ findForeign, registerSchemas }, { RegistryClient, registryOptions }, { silentLogger }] = await Promise.all([
-    import('../../events/events.js'),
+    import('../../events/schemas/register.js'),
     import('../../lib/registry/client.js'),
     import('../../lib/logging.js'),
   ]);

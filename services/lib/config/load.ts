@@ -26,7 +26,7 @@ export class ConfigError extends Error {
 }
 
 const PREFIXES =
-  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_REGISTRY_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|AUDIT_|CALLER_|CREATE_|RELAY_|AUTH_|JWT_|GRPC_TLS_|GRPC_REFLECTION|PUSH_|FCM_|TRACE_)/;
+  /^(KAFKA_|DATABASE_|ALERT_|SCHEMA_(?:REGISTRY|WRITE)_|EMBEDDED_|STREAM_|OUTBOX_|RECONCILE_|AUDIT_|CALLER_|CREATE_|RELAY_|AUTH_|JWT_|GRPC_TLS_|GRPC_REFLECTION|PUSH_|FCM_|TRACE_)/;
 /** Not the service's: the Kafka scripts of deploy/ read the first ones, Kubernetes sets the others for its services. */
 const FOREIGN =
   /^KAFKA_(HEAP_OPTS|JVM_PERFORMANCE_OPTS|OPTS|COMMAND_CONFIG|PORT|MTLS_PORT|CONTROLLER_PORT|REPLICATION_FACTOR)$|_SERVICE_(HOST|PORT(_.*)?)$|_PORT(_\d+_TCP.*)?$/;
@@ -152,10 +152,12 @@ function contradictions(config: Config): string[] {
       'OTEL_METRICS_EXPORTER: otlp needs OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
     );
   }
-  const topics = [config.topicAlertCreated, config.topicUserAlert, config.topicInboxChange];
-  if (new Set(topics).size < topics.length) {
-    problems.push('KAFKA_TOPIC_ALERT_CREATED, KAFKA_TOPIC_USER_ALERT, KAFKA_TOPIC_INBOX_CHANGE: must differ');
-  }
+  const topics = Object.entries(variables).filter(([key]) => key.startsWith('topic')) as [
+    keyof Config,
+    { name: string },
+  ][];
+  if (new Set(topics.map(([key]) => config[key])).size < topics.length)
+    problems.push(`${topics.map(([, { name }]) => name).join(', ')}: must differ`);
   if (config.authMode === 'dev' && config.authDevRemote === 'refuse' && !isLoopback(config.grpcListen)) {
     problems.push(
       `GRPC_LISTEN: '${config.grpcListen}' is reachable from outside, and AUTH_MODE=dev believes whatever a caller ` +

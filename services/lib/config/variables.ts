@@ -550,6 +550,13 @@ export const variables = {
     [100, 3_600_000],
     "How often a role compares the schema ids that it writes with the registry's, which may have been lost or restored.",
   ),
+  schemaWriteVersions: matching(
+    'SCHEMA_WRITE_VERSIONS',
+    '',
+    /^([a-zA-Z0-9._-]+-value:[1-9]\d*(,|$))*$/,
+    'pairs of a folder below schemas/ and a version, such as alert-created-topic-value:4,user-alert-topic-value:2',
+    'Versions to write instead of the newest ones, by folder: an earlier one, or one that changes a meaning, once every reader knows it (schemas/README.md). Empty: the newest whose meaning did not change.',
+  ),
 
   setUpAtStart: flag(
     'SET_UP_AT_START',

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import test, { type TestContext } from 'node:test';
-import { registerSchemas } from '../../../services/events/events.js';
+import { registerSchemas } from '../../../services/events/schemas/register.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
 import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
@@ -113,6 +113,9 @@ test('records with an id of before: dead letters that hold up nothing, seen in /
   const alertApi = await cluster.start('alert-api', { config: { schemaRegistryCheckIntervalMs: NEVER } });
   const api = cluster.api(alertApi);
   await loadDirectory(api);
+  // It needs no registry to be ready: it must have its ids, and have compared them for the last time.
+  const hasCompared = async () => ((await schemasCheck(alertApi.http)) as Check | undefined)?.ok === true;
+  await untilTrue(hasCompared, { what: 'the ids of alert-api' });
   await registry.lose();
   const fanout = await cluster.start('fanout');
   await cluster.start('delivery');
