@@ -3,6 +3,7 @@ import type { Config } from '../../lib/config/load.js';
 import type { RegistryClient } from '../../lib/registry/client.js';
 import { readSchemas, type SchemaFolder, SCHEMAS, subjectOf, type TopicConfig } from './files.js';
 import { readWriteVersions, writtenVersion } from './meaning.js';
+import { findId } from './register.js';
 
 export interface ListedVersion {
   /** Of the file; null: only the registry has it. */
@@ -53,13 +54,18 @@ async function versionsOf(
 ): Promise<Omit<ListedVersion, 'isWritten'>[]> {
   if (registry === undefined || subject === undefined)
     return versions.map(({ version }) => ({ version, id: null, registered: null, state: '' }));
-  const others = new Map((await registry.versions(subject)).map((each) => [canonicalSchema(each.schema), each]));
-  const files = versions.map(({ version, text }) => {
-    const found = others.get(text);
-    others.delete(text);
-    if (found === undefined) return { version, id: null, registered: null, state: 'not registered' as const };
-    return { version, id: found.id, registered: found.version, state: 'registered' as const };
-  });
+  const registered = await registry.versions(subject);
+  const others = new Map(registered.map((each) => [canonicalSchema(each.schema), each]));
+  const files = await Promise.all(
+    versions.map(async (file) => {
+      const id = await findId(subject, file, registry);
+      others.delete(file.text);
+      const found = registered.find((each) => each.id === id);
+      if (found === undefined)
+        return { version: file.version, id: null, registered: null, state: 'not registered' as const };
+      return { version: file.version, id: found.id, registered: found.version, state: 'registered' as const };
+    }),
+  );
   const foreign = [...others.values()].map(({ id, version }) => ({
     version: null,
     id,

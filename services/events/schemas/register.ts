@@ -90,7 +90,12 @@ async function findKnown(
   return known;
 }
 
-async function findId(subject: string, { text }: SchemaFile, registry: RegistryClient): Promise<number | undefined> {
+/** By what the registry takes for the same: to Apicurio a version that differs in docs alone is the one before. */
+export async function findId(
+  subject: string,
+  { text }: SchemaFile,
+  registry: RegistryClient,
+): Promise<number | undefined> {
   try {
     return await registry.find(subject, text);
   } catch (error) {
@@ -167,7 +172,8 @@ export async function refuseRivals(folders: readonly RegisteredFolder[], registr
       ...each,
       schema: canonicalSchema(each.schema),
     }));
-    const own = registered.find(({ schema }) => schema === newest.text)?.version ?? Infinity;
+    const ownId = await findId(subject, newest, registry);
+    const own = registered.find((each) => each.id === ownId)?.version ?? Infinity;
     const known = new Set(versions.flatMap(({ record }) => namesIn(record)));
     for (const { version, id, schema } of registered) {
       const theirs = JSON.parse(schema) as RecordSchema;
