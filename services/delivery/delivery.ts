@@ -54,7 +54,7 @@ export function createDelivery(runtime: Runtime): Service {
   async function handle(records: readonly IncomingRecord[], patient: boolean): Promise<Handled> {
     const started = performance.now();
     const { events } = publishing!;
-    const { read, refused } = await readEach(records, (record) => readUserAlert(events, record));
+    const { read, refused, held } = await readEach(records, (record) => readUserAlert(events, record));
     const deliveries = read.map(({ event }) => event);
     const trace = traces.begin(read, started);
     const result = await trace.follow(async (statements) => {
@@ -72,7 +72,7 @@ export function createDelivery(runtime: Runtime): Service {
     setAside(otherEpoch);
     batchSize.record(records.length);
     batchDuration.record((performance.now() - started) / 1000);
-    return { refused: [...refused, ...impossibleOf(read, result)], held: heldOf(read, result) };
+    return { refused: [...refused, ...impossibleOf(read, result)], held: [...held, ...heldOf(read, result)] };
   }
 
   /** A record that is a dead letter may be unreadable; its key is the user then. If the two disagree it is nobody's. */

@@ -1,4 +1,4 @@
-import { AvroCodec, type UnusableSchema } from '../lib/avro.js';
+import { AvroCodec, type SchemaNews } from '../lib/avro.js';
 import type { Config } from '../lib/config/load.js';
 import { type RegistryClient, RegistryError } from '../lib/registry/client.js';
 import type { AlertCreatedEvent, InboxChangedEvent, UserAlertEvent } from './event-types.js';
@@ -24,9 +24,14 @@ const TOPIC_OF = {
 } as const satisfies Record<Exclude<keyof Events, 'topics'>, TopicKey>;
 
 /** @throws SchemaNotRegistered if the registry does not have it */
-async function findId(registry: RegistryClient, subject: string, schema: string): Promise<number> {
+async function findId(
+  registry: RegistryClient,
+  subject: string,
+  schema: string,
+  find: 'find' | 'findKnown' = 'find',
+): Promise<number> {
   try {
-    return await registry.find(subject, schema);
+    return await registry[find](subject, schema);
   } catch (error) {
     if (!(error instanceof RegistryError) || error.status !== 404) throw error;
     throw new SchemaNotRegistered(subject, registry.url, error);
@@ -70,25 +75,38 @@ export async function renewIds(
   return renewed.map(({ subject }) => subject);
 }
 
+/** Who is told of what records say of their schemas, for each subject. */
+export interface EventsNews {
+  readonly onUnread?: SchemaNews['onUnread'];
+  /** Fields of a subject that are enums, before anything is read, and then each value that was not known. */
+  readonly onUnknownSymbol?: (subject: string, field: string, values: number) => void;
+}
+
 /**
  * Finds the ids of the schemas that we write: the newest, but where SCHEMA_WRITE_VERSIONS or a change of meaning holds
- * an earlier one (schemas/meaning.ts). Afterwards the registry is asked for versions that others wrote, and now
- * and then for ours (renewIds).
- * @param onUnusable told of records whose schema cannot be had
+ * an earlier one (schemas/meaning.ts). While the registry is away they are those of the cache on disk, if there is one.
+ * Afterwards the registry is asked for versions that others wrote, and now and then for ours (renewIds).
  * @throws SchemaNotRegistered, saying how to do it
  */
 export async function openEvents(
   config: EventsConfig,
   registry: RegistryClient,
-  onUnusable?: (error: UnusableSchema) => void,
+  { onUnread, onUnknownSymbol }: EventsNews = {},
 ): Promise<Events> {
   const held = readWriteVersions(config.schemaWriteVersions);
   const codec = async <T>(key: TopicKey): Promise<AvroCodec<T>> => {
     const versions = readVersions(FOLDERS[key]);
     const newest = versions.at(-1)!.text;
     const written = writtenVersion({ name: FOLDERS[key], versions }, held).text;
-    const id = await findId(registry, `${config[key]}-value`, written);
-    return new AvroCodec<T>(newest, id, (writer) => registry.schemaById(writer), onUnusable, written);
+    const subject = `${config[key]}-value`;
+    const id = await findId(registry, subject, written, 'findKnown');
+    const news = {
+      ...(onUnread === undefined ? {} : { onUnread }),
+      onUnknownSymbol: (field: string) => onUnknownSymbol?.(subject, field, 1),
+    };
+    const made = new AvroCodec<T>(newest, id, (writer) => registry.schemaById(writer), news, written);
+    for (const field of made.enums) onUnknownSymbol?.(subject, field, 0);
+    return made;
   };
   return {
     topics: {

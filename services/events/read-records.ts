@@ -1,6 +1,7 @@
-import { type AvroCodec, UndecodableRecord } from '../lib/avro.js';
+import { type AvroCodec, UnavailableSchema, UndecodableRecord } from '../lib/avro.js';
 import type { IncomingRecord } from '../lib/kafka/consumer.js';
 import { PoisonRecord } from '../lib/kafka/poison-record.js';
+import { keyOf as lineOf } from '../lib/kafka/set-aside.js';
 import type { Logger } from '../lib/logging.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import type { AlertCreatedEvent, InboxChangedEvent, UserAlertEvent } from './event-types.js';
@@ -10,8 +11,8 @@ import type { Events } from './events.js';
  * Records as their consumers read them. The key decides the partition, and who reads a topic may look at nothing else:
  * so a record whose key names another alert or user than its value is nobody's, and refused.
  *
- * All throw a PoisonRecord for bytes that no schema fits or a key that is another; other errors when the registry is
- * away.
+ * All throw a PoisonRecord for bytes that no schema fits or a key that is another; UnavailableSchema for a schema that is
+ * not known yet when the registry is away.
  */
 
 /** Of alert-created-topic; the key is the alert. */
@@ -29,24 +30,34 @@ export function readInboxChanged({ inboxChanged }: Events, record: IncomingRecor
   return read(inboxChanged, record, ({ userId }) => userId);
 }
 
-/** Records with what they say, and those that say nothing that can be understood. */
+/** Records with what they say, those that say nothing that can be understood, and those that cannot be read now. */
 export interface ReadRecords<T> {
   readonly read: { readonly record: IncomingRecord; readonly event: T }[];
   readonly refused: PoisonRecord[];
+  /** Of a schema for which the registry cannot be asked now, and what follows of their keys. */
+  readonly held: IncomingRecord[];
 }
 
-/** Reads each record by one of the above. @throws other errors when the registry is away */
+/** Reads each record by one of the above. */
 export async function readEach<T>(
   records: readonly IncomingRecord[],
   reader: (record: IncomingRecord) => Promise<T>,
 ): Promise<ReadRecords<T>> {
-  const result: ReadRecords<T> = { read: [], refused: [] };
+  const result: ReadRecords<T> = { read: [], refused: [], held: [] };
+  const waiting = new Set<string>();
   for (const record of records) {
+    if (waiting.size > 0 && waiting.has(lineOf(record))) {
+      result.held.push(record);
+      continue;
+    }
     try {
       result.read.push({ record, event: await reader(record) });
     } catch (error) {
-      if (!(error instanceof PoisonRecord)) throw error;
-      result.refused.push(error);
+      if (error instanceof PoisonRecord) result.refused.push(error);
+      else if (error instanceof UnavailableSchema) {
+        waiting.add(lineOf(record));
+        result.held.push(record);
+      } else throw error;
     }
   }
   return result;

@@ -203,9 +203,9 @@ class FanoutLoop {
     const resolved = new Map<IncomingRecord, Resolved>();
     const take = this.#traces.take(records);
     const resolve = async (some: readonly IncomingRecord[]) => {
-      const { found, refused } = await this.#resolve(some, take);
+      const { found, refused, held } = await this.#resolve(some, take);
       for (const [record, recipients] of found) resolved.set(record, recipients);
-      return { refused, held: [] };
+      return { refused, held };
     };
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -229,7 +229,7 @@ class FanoutLoop {
     }
   }
 
-  /** Makes jobs of what was resolved; from a suspect on its partition is set aside and comes again. */
+  /** Makes jobs of what was resolved; from one that has to wait on its partition is set aside and comes again. */
   #accept(
     consumer: Consumer,
     records: readonly IncomingRecord[],
@@ -259,7 +259,7 @@ class FanoutLoop {
   }
 
   async #resolve(records: readonly IncomingRecord[], { statements }: Take) {
-    const { read, refused } = await readEach(records, (record) => readAlertCreated(this.events, record));
+    const { read, refused, held } = await readEach(records, (record) => readAlertCreated(this.events, record));
     const { resolver, epoch } = this.known;
     const others = await epoch.others(read.map(({ event }) => event.epoch));
     const known = read.filter(({ event }) => !others.has(event.epoch));
@@ -280,7 +280,7 @@ class FanoutLoop {
         refused.push(new PoisonRecord(record, new Error(`alert ${event.alertId} does not exist`)));
       else found.set(record, { event, recipients: list });
     }
-    return { found, refused };
+    return { found, refused, held };
   }
 
   #job(record: IncomingRecord, event: AlertCreatedEvent, recipients: readonly string[], take: Take): Job {

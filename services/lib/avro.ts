@@ -1,4 +1,9 @@
-import avsc from 'avsc';
+import type avsc from 'avsc';
+import { enumFields, parseSchema, resolverOf } from './avro-types.js';
+import { UnavailableSchema, UndecodableRecord, UnusableSchema } from './schema-errors.js';
+import { WriterReaders } from './writer-readers.js';
+
+export { UnavailableSchema, UndecodableRecord, UnusableSchema } from './schema-errors.js';
 
 /** The first byte of a record in Confluent's wire format; the schema's id follows in 4 bytes, big-endian. */
 const MAGIC = 0;
@@ -6,128 +11,17 @@ const HEADER_BYTES = 5;
 /** All but long messages fit. */
 const SCRATCH_BYTES = 1024;
 
-/** A record that cannot be decoded, now or ever. */
-export class UndecodableRecord extends Error {
-  readonly canRetry = false;
-
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'UndecodableRecord';
-  }
-}
-
-/**
- * A record names a schema that the registry does not know, or that is none of ours: its writer's fault, as after the
- * registry was lost or restored. What it says of an alert or a user is not known.
- */
-export class UnusableSchema extends UndecodableRecord {
-  constructor(
-    readonly schemaId: number,
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-    this.name = 'UnusableSchema';
-  }
+/** Who is told of what records say of their schemas. */
+export interface SchemaNews {
+  /** Of records whose schema cannot be had: never, or now. */
+  readonly onUnread?: (error: UnusableSchema | UnavailableSchema) => void;
+  /** Of each value of an enum that was read as its default, as its symbol is not known. */
+  readonly onUnknownSymbol?: (field: string) => void;
 }
 
 /** A schema as text: JSON with its keys in the order of the file, white space removed. */
 export function canonicalSchema(text: string): string {
   return JSON.stringify(JSON.parse(text));
-}
-
-/** What reads the bytes of one record; avsc does not declare it. */
-interface Tap {
-  readonly buf: Buffer;
-  readonly pos: number;
-  readLong(): number;
-  skipLong(): void;
-  readString(): string;
-  skipString(): void;
-}
-
-interface ItemType {
-  _read(tap: Tap): unknown;
-  _skip(tap: Tap): void;
-}
-
-/**
- * Goes through a list or a map. avsc reads as many items as it is told, past the record's end: one wrong byte took all
- * memory. No item of ours has less than a byte, so more items than bytes are a lie.
- */
-function eachItem(tap: Tap, take: () => void): void {
-  let left = tap.buf.length;
-  for (let count = tap.readLong(); count !== 0; count = tap.readLong()) {
-    if (count < 0) {
-      count = -count;
-      tap.skipLong(); // the block's size in bytes
-    }
-    if (!(count <= left)) throw new Error('a list of more items than the record has bytes');
-    left -= count;
-    for (; count > 0; count -= 1) {
-      if (tap.pos > tap.buf.length) throw new Error('truncated buffer');
-      take();
-    }
-  }
-}
-
-Object.assign(avsc.types.ArrayType.prototype, {
-  _read(this: { itemsType: ItemType }, tap: Tap): unknown[] {
-    const items: unknown[] = [];
-    eachItem(tap, () => items.push(this.itemsType._read(tap)));
-    return items;
-  },
-  _skip(this: { itemsType: ItemType }, tap: Tap): void {
-    eachItem(tap, () => this.itemsType._skip(tap));
-  },
-});
-
-Object.assign(avsc.types.MapType.prototype, {
-  _read(this: { valuesType: ItemType }, tap: Tap): Record<string, unknown> {
-    // Without a prototype: a key `__proto__` is a key like any other.
-    const values = Object.create(null) as Record<string, unknown>;
-    eachItem(tap, () => {
-      const key = tap.readString();
-      values[key] = this.valuesType._read(tap);
-    });
-    return values;
-  },
-  _skip(this: { valuesType: ItemType }, tap: Tap): void {
-    eachItem(tap, () => {
-      tap.skipString();
-      this.valuesType._skip(tap);
-    });
-  },
-});
-
-/** Keys of a schema whose value is a type's name, a type, or a list of them. */
-const HOLDS_TYPES = new Set(['type', 'items', 'values', 'fields']);
-
-/**
- * Avro compares names without their namespace (Schema Resolution), avsc with it: a schema in another one could not be
- * read as ours. So types are made without, unless two of a schema would have the same name then.
- */
-function parseSchema(text: string): avsc.Type {
-  const schema = JSON.parse(text) as avsc.Schema;
-  try {
-    return avsc.Type.forSchema(withoutNamespaces(schema) as avsc.Schema, { noAnonymousTypes: false });
-  } catch {
-    return avsc.Type.forSchema(schema, { noAnonymousTypes: false });
-  }
-}
-
-function withoutNamespaces(schema: unknown): unknown {
-  if (typeof schema === 'string') return schema.slice(schema.lastIndexOf('.') + 1);
-  if (Array.isArray(schema)) return schema.map(withoutNamespaces);
-  if (typeof schema !== 'object' || schema === null) return schema;
-  return Object.fromEntries(
-    Object.entries(schema)
-      .filter(([key]) => key !== 'namespace')
-      .map(([key, value]: [string, unknown]) => {
-        const isName = key === 'name' || key === 'aliases';
-        return [key, isName || HOLDS_TYPES.has(key) ? withoutNamespaces(value) : value];
-      }),
-  );
 }
 
 /** What reads records of one writer's schema; no resolver: it is the reader's own. */
@@ -157,10 +51,8 @@ export class AvroCodec<T> {
   readonly #type: avsc.Type;
   /** What is written, if that is another version than is read. */
   readonly #writer: Writer | undefined;
-  readonly #readers = new Map<number, Promise<Reader>>();
-  readonly #ready = new Map<number, Reader>();
-  /** What ids meant before the registry had others; they stand in records still. */
-  readonly #former = new Map<number, Reader>();
+  readonly #enumFields: ReadonlyMap<string, string>;
+  readonly #readers = new WriterReaders<Reader>((id) => this.#load(id));
   #schemaId = 0;
   /** Where records are written: the header, and the last one behind it. */
   readonly #scratch = Buffer.alloc(SCRATCH_BYTES);
@@ -169,18 +61,18 @@ export class AvroCodec<T> {
    * @param schema the reader's schema
    * @param schemaId the id in the registry of what is written
    * @param fetchSchema asks the registry for another writer's schema
-   * @param onUnusable told of records whose schema cannot be had
    * @param written the schema that is written, an earlier version perhaps; values are of the reader's all the same
    */
   constructor(
     readonly schema: string,
     schemaId: number,
     private readonly fetchSchema: (id: number) => Promise<string>,
-    private readonly onUnusable: (error: UnusableSchema) => void = () => undefined,
+    private readonly news: SchemaNews = {},
     readonly written = schema,
   ) {
     this.#type = parseSchema(schema);
     this.#writer = written === schema ? undefined : writerOf(this.#type, parseSchema(written));
+    this.#enumFields = enumFields(schema);
     this.#scratch.writeUInt8(MAGIC, 0);
     this.#use(schemaId);
   }
@@ -196,17 +88,20 @@ export class AvroCodec<T> {
     return fields?.some(({ name }) => name === field) ?? false;
   }
 
+  /** Fields that are enums, whose symbols may be unknown. */
+  get enums(): string[] {
+    return [...this.#enumFields.values()];
+  }
+
   /** The registry has other ids now: writes with this one, and asks again for what the others mean. */
   takeId(schemaId: number): void {
-    for (const [id, reader] of this.#ready) this.#former.set(id, reader);
-    this.#ready.clear();
-    this.#readers.clear();
+    this.#readers.askAgain();
     this.#use(schemaId);
   }
 
   #use(schemaId: number): void {
     this.#schemaId = schemaId;
-    this.#ready.set(schemaId, { type: this.#type, resolver: this.#writer?.back });
+    this.#readers.own = { id: schemaId, reader: { type: this.#type, resolver: this.#writer?.back } };
     this.#scratch.writeUInt32BE(schemaId, 1);
   }
 
@@ -228,16 +123,16 @@ export class AvroCodec<T> {
 
   /**
    * Decodes a record, by whichever version it was written.
-   * @throws UndecodableRecord for bytes that no schema fits; other errors when the registry is away
+   * @throws UndecodableRecord for bytes that no schema fits; UnavailableSchema while the registry is away
    */
   async decode(bytes: Buffer | null): Promise<T> {
     const id = this.#writerOf(bytes);
-    return this.#decodeWith(this.#ready.get(id) ?? (await this.#reader(id)), bytes!);
+    return this.#decodeWith(this.#readers.known(id) ?? (await this.#readers.get(id)), bytes!);
   }
 
   /** Decodes at once if the writer's schema is known already; undefined if it must be asked for. */
   decodeKnown(bytes: Buffer | null): T | undefined {
-    const reader = this.#ready.get(this.#writerOf(bytes));
+    const reader = this.#readers.known(this.#writerOf(bytes));
     return reader === undefined ? undefined : this.#decodeWith(reader, bytes!);
   }
 
@@ -261,37 +156,24 @@ export class AvroCodec<T> {
     }
   }
 
-  #reader(id: number) {
-    let reader = this.#readers.get(id);
-    if (reader === undefined) {
-      reader = this.#load(id);
-      this.#readers.set(id, reader);
-      // A failure is not remembered: the registry may only be away.
-      reader.then(
-        (loaded) => this.#ready.set(id, loaded),
-        () => this.#readers.delete(id),
-      );
-    }
-    return reader;
-  }
-
   async #load(id: number): Promise<Reader> {
     try {
       const schema = await this.fetchSchema(id);
       return this.#readerOf(id, schema);
     } catch (error) {
-      if (!(error instanceof UnusableSchema)) throw error;
-      const former = this.#former.get(id);
+      const failure = error instanceof UnusableSchema ? error : new UnavailableSchema(id, error as Error);
+      const former = error instanceof UnusableSchema ? this.#readers.former(id) : undefined;
       if (former !== undefined) return former;
-      this.onUnusable(error);
-      throw error;
+      this.news.onUnread?.(failure);
+      throw failure;
     }
   }
 
   #readerOf(id: number, schema: string): Reader {
+    const onUnknown = (name: string) => this.news.onUnknownSymbol?.(this.#enumFields.get(name) ?? name);
     try {
       const type = parseSchema(schema);
-      return { type, resolver: this.#type.createResolver(type) };
+      return { type, resolver: resolverOf(this.#type, type, onUnknown) };
     } catch (error) {
       throw new UnusableSchema(id, `schema ${id} cannot be read as ours`, { cause: error });
     }

@@ -76,13 +76,13 @@ export class PushPlanner {
 
   /** Handles a batch of records. */
   async handle(events: Events, records: readonly IncomingRecord[]): Promise<Handled> {
-    const { read, refused } = await readEach(records, (record) => readInboxChanged(events, record));
+    const { read, refused, held } = await readEach(records, (record) => readInboxChanged(events, record));
     const others = await this.#epoch.others(read.map(({ event }) => event.epoch));
     const known = read.filter(({ event }) => !others.has(event.epoch));
     this.#setAside(read.length - known.length);
     for (const { record, event } of known) if (isRedriven(record)) await this.#retry(record, event);
     await this.#plan([...new Set(known.map(({ event }) => event.userId))]);
-    return { refused, held: [] };
+    return { refused, held };
   }
 
   async #plan(users: readonly string[]): Promise<void> {

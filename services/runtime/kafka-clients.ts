@@ -10,6 +10,7 @@ import { type OutgoingRecord, Producer } from '../lib/kafka/producer.js';
 import { type Closers, every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
 import type { RegistryClient } from '../lib/registry/client.js';
+import { isRegistryAway } from '../lib/registry/errors.js';
 import type { Metrics } from '../lib/telemetry/metrics.js';
 import { UnderWay } from '../lib/under-way.js';
 import type { Alarms, Processed } from './alarms.js';
@@ -93,8 +94,8 @@ export class KafkaClients {
     const { config, registry, readiness } = this.deps;
     const schemas = new SchemaWatch(this.deps);
     const events = await readiness.untilItWorks('schema registry', registry.url, signal, async () => {
-      if (config.setUpAtStart) await registerSchemas(config, registry);
-      return openEvents(config, registry, schemas.note);
+      if (config.setUpAtStart) await registerSchemas(config, registry).catch(unlessAway);
+      return openEvents(config, registry, schemas.news);
     });
     this.#events = events;
     void schemas.run(events, signal);
@@ -279,6 +280,11 @@ export class KafkaClients {
       if (each.status === 'rejected')
         this.deps.logger.error({ err: each.reason as Error }, 'a Kafka client could not be closed');
   }
+}
+
+/** While the registry is away nothing can be registered; whether we know enough all the same opening shows. */
+function unlessAway(error: unknown): void {
+  if (!isRegistryAway(error)) throw error;
 }
 
 /** @throws Refused if brokers are there and let us not in, else the error */

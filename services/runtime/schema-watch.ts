@@ -1,5 +1,5 @@
-import { type Events, renewIds, SchemaNotRegistered } from '../events/events.js';
-import type { UnusableSchema } from '../lib/avro.js';
+import { type Events, type EventsNews, renewIds, SchemaNotRegistered } from '../events/events.js';
+import { type UnavailableSchema, UnusableSchema } from '../lib/avro.js';
 import type { Config } from '../lib/config/load.js';
 import { every } from '../lib/lifecycle.js';
 import type { Logger } from '../lib/logging.js';
@@ -16,7 +16,7 @@ interface SchemaWatchDeps {
 }
 
 const CHECK = 'schemas';
-/** For how long a record with an unusable schema shows. */
+/** For how long a record whose schema cannot be had shows. */
 const SHOWN_MS = 120_000;
 /** Records with unusable schemas have the registry asked at most so often. */
 const ASK_AGAIN_MS = 1000;
@@ -27,8 +27,9 @@ const ASK_AGAIN_MS = 1000;
  */
 export class SchemaWatch {
   readonly #renewed;
+  readonly #unknownSymbols;
   #events: Events | undefined;
-  #unusable: { readonly error: UnusableSchema; readonly at: number } | undefined;
+  #unread: { readonly error: UnusableSchema | UnavailableSchema; readonly at: number } | undefined;
   #askedAt = -Infinity;
   /** It lets us in no more. */
   #refusal: Error | undefined;
@@ -38,16 +39,28 @@ export class SchemaWatch {
       'ssom.schema.renewed',
       'Schemas that had another id in the registry than records were written with; the new one is written since.',
     );
+    this.#unknownSymbols = deps.metrics.counter(
+      'ssom.schema.unknown_symbols',
+      "Values of an enum that were read as its default, as a writer's symbol is not known here.",
+      [],
+    );
   }
 
-  /** A record names a schema that cannot be had. */
-  note = (error: UnusableSchema): void => {
+  /** What records say of their schemas. */
+  readonly news: EventsNews = {
+    onUnread: (error) => this.#note(error),
+    onUnknownSymbol: (subject, field, values) => this.#unknownSymbols.add(values, { subject, field }),
+  };
+
+  #note(error: UnusableSchema | UnavailableSchema): void {
     const now = performance.now();
-    this.#unusable = { error, at: now };
+    if (this.#unread?.error.message !== error.message)
+      this.deps.logger.warn({ schemaId: error.schemaId, reason: error.message }, 'records cannot be read');
+    this.#unread = { error, at: now };
     this.#show(undefined);
     if (this.#events === undefined || now - this.#askedAt < ASK_AGAIN_MS) return;
     void this.#ask(this.#events).catch((failure: Error) => this.#report(failure));
-  };
+  }
 
   async run(events: Events, signal: AbortSignal): Promise<void> {
     this.#events = events;
@@ -86,12 +99,17 @@ export class SchemaWatch {
 
   #show(ownFault: SchemaNotRegistered | undefined): void {
     const { readiness, registry } = this.deps;
-    const unusable = this.#unusable;
-    const isRecent = unusable !== undefined && performance.now() - unusable.at < SHOWN_MS;
-    const others = isRecent
-      ? `records name a schema that cannot be had: ${unusable.error.message}. Their writer has to take up the registry's ids`
-      : undefined;
+    const unread = this.#unread;
+    const isRecent = unread !== undefined && performance.now() - unread.at < SHOWN_MS;
+    const others = isRecent ? remedyOf(unread.error) : undefined;
     const reason = ownFault?.message ?? this.#refusal?.message ?? others;
     readiness.show(CHECK, reason === undefined, reason ?? registry.url);
   }
+}
+
+function remedyOf(error: UnusableSchema | UnavailableSchema): string {
+  const what = `records name a schema that cannot be had: ${error.message}`;
+  return error instanceof UnusableSchema
+    ? `${what}. Their writer has to take up the registry's ids`
+    : `${what}. They wait until the registry answers; the others go on`;
 }

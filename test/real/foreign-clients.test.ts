@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -9,6 +8,7 @@ import type { TestApi } from '../support/api.js';
 import { temporaryFolder } from '../support/cleanup.js';
 import { defer } from '../support/defer.js';
 import { loadDirectory, user } from '../support/directory.js';
+import { ForeignTool, whySkipTool } from '../support/foreign-tool.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { startStandalone } from '../support/standalone.js';
 import { untilTrue } from '../support/until-true.js';
@@ -25,50 +25,6 @@ interface SeenResponse {
   readonly changes: readonly { type: string; sequence: number; alertId: number; title: string; isRead: boolean }[];
   readonly resumeToken: string;
   readonly unreadCount: number;
-}
-
-/** Why a tool is not tested; false if it is. Where CI or SSOM_REQUIRE_REAL is set it must be there. */
-function whySkip(tool: string, args: readonly string[], remedy: string): string | false {
-  if ((process.env['CI'] ?? '') !== '' || (process.env['SSOM_REQUIRE_REAL'] ?? '') !== '') return false;
-  return spawnSync(tool, args).status === 0 ? false : remedy;
-}
-
-/** A process whose output is read while it runs. */
-class Tool {
-  stdout = '';
-  stderr = '';
-  code: number | null | undefined;
-  readonly #child;
-
-  constructor(t: TestContext, command: string, args: readonly string[]) {
-    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
-    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
-    this.#child.on('error', (error) => {
-      this.stderr += error.message;
-      this.code = null;
-    });
-    this.#child.on('close', (code) => (this.code = code));
-    defer(t, () => this.#child.kill('SIGKILL'));
-  }
-
-  /** Ctrl-C. */
-  async interrupt(): Promise<void> {
-    this.#child.kill('SIGINT');
-    await this.ended();
-  }
-
-  async ended(): Promise<void> {
-    await untilTrue(() => this.code !== undefined, { timeoutMs: 30_000, what: () => `it ends: ${this.stderr}` });
-  }
-
-  async until(condition: () => boolean, what: string): Promise<void> {
-    await untilTrue(() => condition() || this.code !== undefined, {
-      timeoutMs: 30_000,
-      what: () => `${what}: ${this.stdout} ${this.stderr}`,
-    });
-    assert.ok(condition(), `it ended before ${what}: ${this.stdout} ${this.stderr}`);
-  }
 }
 
 async function create(api: TestApi, userId: string, count: number): Promise<number[]> {
@@ -99,10 +55,10 @@ function assertResumed(before: readonly SeenResponse[], after: readonly SeenResp
 
 const GRPCURL_REMEDY = 'grpcurl is not in the PATH; go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3';
 
-test('grpcurl, by reflection', { skip: whySkip('grpcurl', ['--version'], GRPCURL_REMEDY) }, async (t) => {
+test('grpcurl, by reflection', { skip: whySkipTool('grpcurl', ['--version'], GRPCURL_REMEDY) }, async (t) => {
   const { api, address } = await startService(t, 'curl');
   const stream = (request: object) =>
-    new Tool(t, 'grpcurl', [
+    new ForeignTool(t, 'grpcurl', [
       ...['-plaintext', '-H', 'x-user-id: curl', '-d', JSON.stringify(request), address],
       'ssom.alert.v1.AlertStreamService/StreamAlerts',
     ]);
@@ -112,7 +68,7 @@ test('grpcurl, by reflection', { skip: whySkip('grpcurl', ['--version'], GRPCURL
     unreadCount?: number;
   }
   /** It prints one indented object after the other. */
-  const responses = ({ stdout }: Tool): SeenResponse[] =>
+  const responses = ({ stdout }: ForeignTool): SeenResponse[] =>
     stdout
       .split(/(?<=^})\n/m)
       .filter((text) => text.startsWith('{') && text.trimEnd().endsWith('\n}'))
@@ -130,9 +86,9 @@ test('grpcurl, by reflection', { skip: whySkip('grpcurl', ['--version'], GRPCURL
           })),
         };
       });
-  const seen = (tool: Tool) => responses(tool).flatMap(({ changes }) => changes);
+  const seen = (tool: ForeignTool) => responses(tool).flatMap(({ changes }) => changes);
 
-  const health = new Tool(t, 'grpcurl', ['-plaintext', address, 'grpc.health.v1.Health/Check']);
+  const health = new ForeignTool(t, 'grpcurl', ['-plaintext', address, 'grpc.health.v1.Health/Check']);
   await health.ended();
   assert.match(health.stdout, /"status": "SERVING"/);
 
@@ -154,7 +110,7 @@ test('grpcurl, by reflection', { skip: whySkip('grpcurl', ['--version'], GRPCURL
   await refused.ended();
   assert.match(refused.stderr, /Code: InvalidArgument\n.*Message: resume_token is not a token of this service/s);
 
-  const wrong = new Tool(t, 'grpcurl', [
+  const wrong = new ForeignTool(t, 'grpcurl', [
     ...['-plaintext', '-H', 'x-caller: curl', '-d', '{}', address],
     'ssom.alert.v1.AlertService/GetAlert',
   ]);
@@ -164,7 +120,7 @@ test('grpcurl, by reflection', { skip: whySkip('grpcurl', ['--version'], GRPCURL
 });
 
 const PYTHON_REMEDY = 'python3 has no grpc_tools; pip install grpcio==1.85.1 grpcio-tools==1.85.1';
-const skipPython = whySkip('python3', ['-c', 'import grpc, grpc_tools'], PYTHON_REMEDY);
+const skipPython = whySkipTool('python3', ['-c', 'import grpc, grpc_tools'], PYTHON_REMEDY);
 
 test('a Python client, generated from proto/ alone', { skip: skipPython }, async (t) => {
   const { api, address } = await startService(t, 'python');
@@ -173,7 +129,7 @@ test('a Python client, generated from proto/ alone', { skip: skipPython }, async
   // As proto/README.md says.
   const folder = join(ROOT, 'proto', 'ssom', 'alert', 'v1');
   const files = readdirSync(folder).filter((name) => name.endsWith('.proto'));
-  const generator = new Tool(t, 'python3', [
+  const generator = new ForeignTool(t, 'python3', [
     ...['-m', 'grpc_tools.protoc', `--proto_path=${join(ROOT, 'proto')}`],
     ...[`--python_out=${generated.path}`, `--grpc_python_out=${generated.path}`],
     ...files.map((name) => join(folder, name)),
@@ -183,8 +139,8 @@ test('a Python client, generated from proto/ alone', { skip: skipPython }, async
 
   const script = join(ROOT, 'test', 'real', 'stream_client.py');
   const stream = (changes: number, ...token: string[]) =>
-    new Tool(t, 'python3', [script, generated.path, address, 'python', String(changes), ...token]);
-  const responses = ({ stdout }: Tool) =>
+    new ForeignTool(t, 'python3', [script, generated.path, address, 'python', String(changes), ...token]);
+  const responses = ({ stdout }: ForeignTool) =>
     stdout
       .split('\n')
       .slice(0, -1)

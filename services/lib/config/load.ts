@@ -127,7 +127,8 @@ function contradictions(config: Config): string[] {
     );
   const urls = { SCHEMA_REGISTRY_URL: config.schemaRegistryUrl, JWT_JWKS: config.jwtJwks };
   for (const [name, url] of Object.entries(urls))
-    if (/^https?:\/\/[^/?#]*@/.test(url)) problems.push(`${name}: must not have a user and password in it`);
+    if ([url, ...url.split(',')].some((each) => /^\s*https?:\/\/[^/?#]*@/.test(each)))
+      problems.push(`${name}: must not have a user and password in it`);
   if ((selfAlertCertFile === '') !== (selfAlertKeyFile === ''))
     problems.push(
       'ALERT_MONITORING_SELF_ALERT_CERT_FILE, ALERT_MONITORING_SELF_ALERT_KEY_FILE: must be set together, or neither',
@@ -174,7 +175,7 @@ function contradictionsOfRegistry(config: Config): string[] {
     problems.push('SCHEMA_REGISTRY_TOKEN, SCHEMA_REGISTRY_USERNAME: set one of them');
   if ((cert === '') !== (key === ''))
     problems.push('SCHEMA_REGISTRY_CERT_FILE, SCHEMA_REGISTRY_KEY_FILE: must be set together, or neither');
-  else if (ca + cert !== '' && !config.schemaRegistryUrl.startsWith('https:'))
+  else if (ca + cert !== '' && !config.schemaRegistryUrl.includes('https:'))
     problems.push('SCHEMA_REGISTRY_CA_FILE, SCHEMA_REGISTRY_CERT_FILE: need an https:// SCHEMA_REGISTRY_URL');
   else
     try {

@@ -516,9 +516,9 @@ export const variables = {
   schemaRegistryUrl: matching(
     'SCHEMA_REGISTRY_URL',
     '',
-    /^(https?:\/\/\S+)?$/,
-    'an http:// or https:// URL',
-    "The registry's Confluent API. In the embedded profile it replaces the in-process one.",
+    /^(https?:\/\/[^\s,]+(\s*,\s*https?:\/\/[^\s,]+)*)?$/,
+    'an http:// or https:// URL, or several, separated by commas',
+    "The registry's Confluent API. Of several servers of one registry the one that answered last is asked first, and the next ones while it is away. In the embedded profile it replaces the in-process one.",
     {
       heading: 'Schema registry',
       byProfile: { dev: 'http://localhost:8081/apis/ccompat/v7' },
@@ -544,6 +544,11 @@ export const variables = {
     'PEM: our certificate, for a registry that asks for one; empty: none.',
   ),
   schemaRegistryKeyFile: text('SCHEMA_REGISTRY_KEY_FILE', '', "PEM: the certificate's key."),
+  schemaRegistryCacheDir: text(
+    'SCHEMA_REGISTRY_CACHE_DIR',
+    '',
+    'Folder in which schemas of the registry are kept, so that a role starts and reads while it is away; empty: none are. Roles of one registry may share it.',
+  ),
   schemaRegistryCheckIntervalMs: integer(
     'SCHEMA_REGISTRY_CHECK_INTERVAL_MS',
     30_000,

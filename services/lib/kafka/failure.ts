@@ -1,4 +1,4 @@
-import { UndecodableRecord, UnusableSchema } from '../avro.js';
+import { UnavailableSchema, UndecodableRecord, UnusableSchema } from '../avro.js';
 import { CircuitOpen } from '../breaker.js';
 import { judgeDatabaseError } from '../postgres-errors.js';
 import { RegistryError, RegistryUnavailable } from '../registry/client.js';
@@ -24,7 +24,8 @@ export function classify(error: unknown): FailureClass {
   if (error instanceof PublishFailed) return error.permanent ? 'poison' : 'outage';
   // A schema that it does not know is an UndecodableRecord; whatever else it refuses (us, for one) is not the record's
   // fault.
-  if (error instanceof RegistryUnavailable || error instanceof RegistryError) return 'outage';
+  if (error instanceof UnavailableSchema || error instanceof RegistryUnavailable || error instanceof RegistryError)
+    return 'outage';
   if (error instanceof CircuitOpen) return 'outage';
   const failure = judgeDatabaseError(error)?.failure ?? 'bug';
   if (failure === 'data') return 'poison';

@@ -5,10 +5,14 @@ import type { Logger } from '../logging.js';
 import { ReadAgain } from '../read-again.js';
 import { secretReader } from '../secret-reader.js';
 import { type ClientTls, type ClientTlsFiles, readClientTls } from '../tls-client-files.js';
-import { tlsFault } from '../tls-errors.js';
-import { exchange } from './exchange.js';
+import { isRegistryAway, RegistryError, RegistryUnavailable } from './errors.js';
+import { SchemaCache } from './schema-cache.js';
+import { registryUrls, RegistryServers } from './servers.js';
+
+export { RegistryError, RegistryUnavailable } from './errors.js';
 
 export interface RegistryOptions {
+  /** Of one server, or of several of the same registry, separated by commas. */
   readonly url: string;
   readonly username: string;
   readonly password: string | (() => string);
@@ -17,10 +21,14 @@ export interface RegistryOptions {
   /** For https; undefined: what Node believes, and no certificate of our own. */
   readonly tls?: ClientTlsFiles;
   readonly timeoutMs?: number;
+  /** Folder of the schemas that are kept for when it is away; empty: none are. */
+  readonly cacheDir?: string;
 }
 
 export type RegistryConfig = Pick<
   Config,
+  | 'schemaRegistryUrl'
+  | 'schemaRegistryCacheDir'
   | 'schemaRegistryUsername'
   | 'schemaRegistryPassword'
   | 'schemaRegistryToken'
@@ -36,6 +44,8 @@ export function registryOptions(url: string, config: RegistryConfig, logger: Log
     secretReader(variable, config[key], config.secretFiles[key], logger);
   return {
     url,
+    // The registry inside this process has another address at each start, and is never away.
+    cacheDir: url === config.schemaRegistryUrl ? config.schemaRegistryCacheDir : '',
     username: config.schemaRegistryUsername,
     password: secret('SCHEMA_REGISTRY_PASSWORD', 'schemaRegistryPassword'),
     token: secret('SCHEMA_REGISTRY_TOKEN', 'schemaRegistryToken'),
@@ -51,55 +61,20 @@ export function registryOptions(url: string, config: RegistryConfig, logger: Log
 export function riskOfRegistry(url: string, config: RegistryConfig): string | undefined {
   const secret = config.schemaRegistryToken === '' ? 'SCHEMA_REGISTRY_PASSWORD' : 'SCHEMA_REGISTRY_TOKEN';
   const isOpen = config.schemaRegistryToken + config.schemaRegistryUsername === '';
-  if (isOpen || !/^http:\/\/(?!localhost[:/]|127\.|\[::1\])/.test(`${url}/`)) return undefined;
-  return `${secret} goes to ${url} in clear: name the registry by https://`;
+  const inClear = registryUrls(url).find((each) => /^http:\/\/(?!localhost[:/]|127\.|\[::1\])/.test(`${each}/`));
+  if (isOpen || inClear === undefined) return undefined;
+  return `${secret} goes to ${inClear} in clear: name the registry by https://`;
 }
 
-/** Bytes of an answer; the largest schemas have some 10 KiB. */
-const ANSWER_MAX = 4 * 1_048_576;
 /** Confluent's code for a schema that is not there. Any other 404 comes from somebody else, such as a proxy. */
 const SCHEMA_NOT_FOUND = 40403;
-
-/** An answer of the registry that says no. `errorCode` is Confluent's, for example 40403 or 42201. */
-export class RegistryError extends Error {
-  constructor(
-    readonly status: number,
-    readonly errorCode: number,
-    message: string,
-  ) {
-    super(message);
-    this.name = 'RegistryError';
-  }
-
-  /** Whether it does not take us for somebody who may. */
-  get refusesUs(): boolean {
-    return this.status === 401 || this.status === 403;
-  }
-
-  /** Whether asking again later makes sense. */
-  get canRetry(): boolean {
-    return this.status >= 500 || this.status === 429 || this.status === 408;
-  }
-}
-
-/** It did not answer, or not in its language. */
-export class RegistryUnavailable extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'RegistryUnavailable';
-  }
-
-  /** Whether one of us does not take the other's certificate. */
-  get refusesUs(): boolean {
-    return tlsFault(this.cause) !== undefined;
-  }
-}
+/** It has four bytes in a record. */
+const ID_MAX = 2 ** 32 - 1;
 
 /** The part of Confluent's REST API that we use; the same against the in-process registry, Apicurio and Confluent's. */
 export class RegistryClient {
-  readonly #base: string;
-  readonly #tls: ReadAgain<ClientTls>;
-  readonly #timeoutMs: number;
+  readonly #servers: RegistryServers;
+  readonly #cache: SchemaCache | undefined;
   /** Around what consumers ask while they work; setting up has its own patience. */
   readonly breaker: Breaker;
 
@@ -110,14 +85,19 @@ export class RegistryClient {
   ) {
     this.breaker = new Breaker({
       what: 'the schema registry',
-      isOutage: (error) => error instanceof RegistryUnavailable || (error instanceof RegistryError && error.canRetry),
+      isOutage: isRegistryAway,
       ...(onBreaker === undefined ? {} : { onChange: onBreaker }),
     });
-    this.#base = options.url.replace(/\/+$/, '');
-    this.#timeoutMs = options.timeoutMs ?? 5000;
-    const { tls = {} } = options;
+    const { tls = {}, cacheDir = '' } = options;
     const what = 'SCHEMA_REGISTRY_CA_FILE, _CERT_FILE and _KEY_FILE';
-    this.#tls = new ReadAgain({ what, read: (last) => readClientTls(tls, last) }, logger);
+    const certificates = new ReadAgain<ClientTls>({ what, read: (last) => readClientTls(tls, last) }, logger);
+    this.#servers = new RegistryServers({
+      url: options.url,
+      timeoutMs: options.timeoutMs ?? 5000,
+      headers: () => this.#headers,
+      tls: () => certificates.look(),
+    });
+    this.#cache = cacheDir === '' ? undefined : new SchemaCache(cacheDir, this.url, logger);
   }
 
   get #headers(): Record<string, string> {
@@ -130,42 +110,67 @@ export class RegistryClient {
     return { accept, authorization: `Basic ${Buffer.from(`${username}:${secret}`).toString('base64')}` };
   }
 
+  /** Of each of its servers. */
   get url(): string {
-    return this.#base;
+    return this.#servers.shown;
   }
 
   /** Registers a schema, or finds it; returns its id. @throws RegistryError 409 if it is incompatible */
   async register(subject: string, schema: string): Promise<number> {
-    const { id } = await this.#call<{ id: number }>('POST', `/subjects/${encodeURIComponent(subject)}/versions`, {
-      schema,
-    });
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+    const id = this.#idIn(await this.#call('POST', path, { schema }), subject);
     this.logger.debug({ subject, id }, 'schema registered');
     return id;
   }
 
   /** The id under which a schema is registered. @throws RegistryError 404 (40401, 40403) if it is not */
   async find(subject: string, schema: string): Promise<number> {
-    const { id } = await this.#call<{ id: number }>('POST', `/subjects/${encodeURIComponent(subject)}`, { schema });
+    const id = this.#idIn(await this.#call('POST', `/subjects/${encodeURIComponent(subject)}`, { schema }), subject);
+    await this.#cache?.keep({ subject, id, schema });
     return id;
   }
 
+  /** As `find`; while the registry is away the id that the schema had, as far as the cache on disk knows it. */
+  async findKnown(subject: string, schema: string): Promise<number> {
+    try {
+      return await this.find(subject, schema);
+    } catch (error) {
+      const known = isRegistryAway(error) ? await this.#cache?.idOf(subject, schema) : undefined;
+      if (known === undefined) throw error;
+      this.logger.warn(
+        { reason: (error as Error).message, subject, id: known },
+        'the schema registry is away: the id of a schema is the one in the cache on disk',
+      );
+      return known;
+    }
+  }
+
+  #idIn(answer: unknown, subject: string): number {
+    const { id } = (answer ?? {}) as { id?: unknown };
+    if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id <= ID_MAX) return id;
+    throw new RegistryUnavailable(`the schema registry at ${this.url} answered for ${subject} with no id of a schema`);
+  }
+
   /**
-   * An Avro schema by its id.
+   * An Avro schema by its id; while the registry is away from the cache on disk, if it has it.
    * @throws UnusableSchema if the registry does not know it, or knows it as another kind of schema
    */
   async schemaById(id: number): Promise<string> {
     try {
-      return await this.breaker.run(() => this.#schema(id));
+      const schema = await this.breaker.run(() => this.#schema(id));
+      await this.#cache?.keep({ id, schema });
+      return schema;
     } catch (error) {
-      if (error instanceof RegistryError && error.errorCode === SCHEMA_NOT_FOUND) {
-        throw new UnusableSchema(id, `the registry knows no schema ${id}`, { cause: error });
-      }
-      throw error;
+      if (isUnknown(error)) throw new UnusableSchema(id, `the registry knows no schema ${id}`, { cause: error });
+      const known = isRegistryAway(error) ? await this.#cache?.schemaOf(id) : undefined;
+      if (known === undefined) throw error;
+      return known;
     }
   }
 
   async #schema(id: number): Promise<string> {
-    const answer = await this.#call<{ schema?: unknown; schemaType?: unknown } | null>('GET', `/schemas/ids/${id}`);
+    const request = { method: 'GET', path: `/schemas/ids/${id}`, doubts: isUnknown };
+    const answer = (await this.#servers.ask(request)) as { schema?: unknown; schemaType?: unknown } | null;
     const { schema, schemaType = 'AVRO' } = answer ?? {};
     if (typeof schemaType === 'string' && schemaType !== 'AVRO')
       throw new UnusableSchema(id, `schema ${id} is of type ${schemaType}, not AVRO`);
@@ -177,7 +182,7 @@ export class RegistryClient {
         // Registries take no such schema, so the one that we asked is not in its right mind.
       }
     }
-    throw new RegistryUnavailable(`the schema registry at ${this.#base} answered for schema ${id} with none`);
+    throw new RegistryUnavailable(`the schema registry at ${this.url} answered for schema ${id} with none`);
   }
 
   /** The newest version of a subject. @throws RegistryError 404 if there is none */
@@ -229,44 +234,14 @@ export class RegistryClient {
     }
   }
 
-  #parse(text: string): unknown {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new RegistryUnavailable(`the schema registry at ${this.#base} answered with something that is no JSON`, {
-        cause: error,
-      });
-    }
-  }
-
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const given = body === undefined ? undefined : JSON.stringify(body);
-    const headers = { ...this.#headers, ...(given === undefined ? {} : { 'content-type': 'application/json' }) };
-    const request = { method, headers, body: given, timeoutMs: this.#timeoutMs, answerMax: ANSWER_MAX };
-    const { status, text } = await exchange(new URL(this.#base + path), { ...request, tls: this.#tls.look() }).catch(
-      (error: Error & { code?: string }) => {
-        const fault = tlsFault(error);
-        const why = error.code ?? error.name;
-        throw new RegistryUnavailable(
-          fault === undefined
-            ? `the schema registry at ${this.#base} did not answer (${why})`
-            : `the schema registry at ${this.#base}: ${fault} (${why}); look at SCHEMA_REGISTRY_URL, _CA_FILE and _CERT_FILE`,
-          { cause: error },
-        );
-      },
-    );
-    if (status >= 200 && status < 300) return this.#parse(text) as T;
-    const problem = parseProblem(text);
-    const error = new RegistryError(
-      status,
-      problem.error_code ?? status,
-      `${method} ${path}: the schema registry answered ${status}: ${problem.message ?? text.slice(0, 200)}`,
-    );
-    if (error.refusesUs)
-      error.message +=
-        '; look at SCHEMA_REGISTRY_USERNAME and _PASSWORD, or SCHEMA_REGISTRY_TOKEN, and what it lets them do';
-    throw error;
+    return (await this.#servers.ask({ method, path, body })) as T;
   }
+}
+
+/** A server that was made a moment ago from another may not have it yet, so all of them are asked. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof RegistryError && error.status === 404 && error.errorCode === SCHEMA_NOT_FOUND;
 }
 
 /** Undefined where the registry says that it is not there. */
@@ -276,13 +251,5 @@ async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (error instanceof RegistryError && error.status === 404) return undefined;
     throw error;
-  }
-}
-
-function parseProblem(text: string): { error_code?: number; message?: string } {
-  try {
-    return (JSON.parse(text) ?? {}) as { error_code?: number; message?: string };
-  } catch {
-    return {};
   }
 }

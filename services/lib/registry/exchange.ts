@@ -12,11 +12,18 @@ export interface HttpRequest {
   readonly answerMax: number;
 }
 
+export interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+  /** Where a redirect points to. */
+  readonly location: string | undefined;
+}
+
 /**
  * One request over HTTP or HTTPS, which follows nobody elsewhere: what it carries is for this server alone.
  * @throws if the connection fails or ends early, if all of it takes longer than `timeoutMs`, or for a longer answer
  */
-export function exchange(to: URL, request: HttpRequest): Promise<{ status: number; text: string }> {
+export function exchange(to: URL, request: HttpRequest): Promise<HttpAnswer> {
   const { method, headers, body, timeoutMs, tls, answerMax } = request;
   const signal = AbortSignal.timeout(timeoutMs);
   const isTls = to.protocol === 'https:';
@@ -34,7 +41,13 @@ export function exchange(to: URL, request: HttpRequest): Promise<{ status: numbe
         if (bytes > answerMax) response.destroy(new Error(`an answer of more than ${answerMax} bytes`));
       });
       response.on('error', fail);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString() }));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          text: Buffer.concat(pieces).toString(),
+          location: response.headers.location,
+        }),
+      );
     });
     call.on('error', fail);
     call.end(body);

@@ -8,6 +8,7 @@ import { createDurable } from './scenarios/create-durable.js';
 import { forgedTokens } from './scenarios/forged-tokens.js';
 import { greedyCaller } from './scenarios/greedy-caller.js';
 import { latency } from './scenarios/latency.js';
+import { schemas } from './scenarios/schemas.js';
 import { start } from './scenarios/start.js';
 import { broadcast, singleBatch, singleUnary } from './scenarios/throughput.js';
 import { tls } from './scenarios/tls.js';
@@ -26,6 +27,7 @@ await runLab(
       forgedTokens,
       tls,
       busyInbox,
+      schemas,
       start,
     ],
     readme: join(ROOT, 'test', 'labs', 'bench', 'README.md'),

@@ -3,8 +3,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import avsc from 'avsc';
-import { AvroCodec, canonicalSchema, incompatibility, UndecodableRecord } from '../../../services/lib/avro.js';
+import {
+  AvroCodec,
+  canonicalSchema,
+  incompatibility,
+  UnavailableSchema,
+  UndecodableRecord,
+  UnusableSchema,
+} from '../../../services/lib/avro.js';
 import { ROOT } from '../../../services/lib/root.js';
+import { untilTrue } from '../../support/until-true.js';
 
 const SCHEMAS = join(ROOT, 'schemas');
 const SUBJECTS = readdirSync(SCHEMAS, { withFileTypes: true })
@@ -123,7 +131,7 @@ test('every truncation is noticed', () => {
     assert.throws(() => codec.decodeKnown(good.subarray(0, length)), UndecodableRecord, `${length} bytes`);
 });
 
-test("another writer's schema is asked for once, and a failure is not remembered", async () => {
+test("another writer's schema is asked for once, and a failure is soon forgotten", async () => {
   let asked = 0;
   let away = true;
   const codec = new AvroCodec<Event>(V2, 2, (id) => {
@@ -132,18 +140,137 @@ test("another writer's schema is asked for once, and a failure is not remembered
     return away ? Promise.reject(new Error('the registry is away')) : Promise.resolve(V1);
   });
   const old = new AvroCodec<Event>(V1, 1, unasked).encode({ id: 3, name: 'old' });
-  await assert.rejects(codec.decode(old), (error) => !(error instanceof UndecodableRecord));
+  await assert.rejects(codec.decode(old), UnavailableSchema);
   assert.equal(codec.decodeKnown(old), undefined);
+  // A batch of such records asks once.
+  await assert.rejects(codec.decode(old), /schema 1 cannot be had now: the registry is away/);
+  assert.equal(asked, 1);
   away = false;
-  const decoded = await Promise.all([codec.decode(old), codec.decode(old)]);
-  assert.deepEqual({ ...decoded[1] }, { id: 3, name: 'old', count: 7 });
+  const read = () => Promise.all([codec.decode(old), codec.decode(old)]);
+  let decoded: Event[] | undefined;
+  await untilTrue(
+    async () => {
+      decoded = await read().catch(() => undefined);
+      return decoded !== undefined;
+    },
+    { what: 'it is asked again' },
+  );
+  assert.deepEqual({ ...decoded![1] }, { id: 3, name: 'old', count: 7 });
   assert.deepEqual({ ...codec.decodeKnown(old) }, { id: 3, name: 'old', count: 7 });
   assert.equal(asked, 2);
 });
 
+/** A record's header and nothing more. */
+const naming = (id: number) => {
+  const bytes = Buffer.alloc(5);
+  bytes.writeUInt32BE(id, 1);
+  return bytes;
+};
+
+test('a registry that does not answer is not waited for: the record is to wait, and one question is on its way', async () => {
+  let asked = 0;
+  let answer: (schema: string) => void = () => undefined;
+  const codec = new AvroCodec<Event>(V2, 2, () => {
+    asked += 1;
+    return new Promise<string>((resolve) => (answer = resolve));
+  });
+  const old = new AvroCodec<Event>(V1, 1, unasked).encode({ id: 3, name: 'old' });
+  await assert.rejects(codec.decode(old), /schema 1 cannot be had now: the registry has not answered yet/);
+  const since = performance.now();
+  for (let count = 0; count < 1000; count += 1) await assert.rejects(codec.decode(old), UnavailableSchema);
+  assert.ok(performance.now() - since < 5000, 'each of them waited');
+  answer(V1);
+  assert.deepEqual({ ...(await codec.decode(old).catch(() => codec.decode(old))) }, { id: 3, name: 'old', count: 7 });
+  assert.equal(asked, 1);
+});
+
+test('of very many schemas a few are kept, and asked for at a time', async () => {
+  const asked = new Map<number, number>();
+  const empty = '{"type":"record","name":"Event","fields":[]}';
+  const codec = new AvroCodec<object>(empty, 1_000_000, (id) => {
+    asked.set(id, (asked.get(id) ?? 0) + 1);
+    return Promise.resolve(empty);
+  });
+  for (let id = 0; id < 1000; id += 1) await codec.decode(naming(id));
+  assert.equal(codec.decodeKnown(naming(0)), undefined, 'the oldest is forgotten');
+  assert.notEqual(codec.decodeKnown(naming(999)), undefined);
+  assert.notEqual(await codec.decode(naming(1_000_000)), undefined, 'ours is not');
+  assert.ok([...asked.values()].every((times) => times === 1));
+  let waiting = 0;
+  const silent = new AvroCodec<object>(empty, 1_000_000, () => {
+    waiting += 1;
+    return new Promise<string>(() => undefined);
+  });
+  const outcomes = await Promise.allSettled(Array.from({ length: 1000 }, (_, id) => silent.decode(naming(id))));
+  assert.ok(outcomes.every(({ status }) => status === 'rejected'));
+  assert.ok(waiting <= 200, `${waiting} questions at a time`);
+});
+
+test('an id that is unknown for good is not asked for with each record', async () => {
+  let asked = 0;
+  const told: Error[] = [];
+  const codec = new AvroCodec<Event>(
+    V1,
+    1,
+    (id) => {
+      asked += 1;
+      return Promise.reject(new UnusableSchema(id, `the registry knows no schema ${id}`));
+    },
+    { onUnread: (error) => told.push(error) },
+  );
+  for (let count = 0; count < 100; count += 1) await assert.rejects(codec.decode(naming(9)), UnusableSchema);
+  assert.ok(asked < 10, `asked ${asked} times`);
+  assert.equal(told.length, asked);
+});
+
+const WITH_ENUM = (symbols: string[]) =>
+  JSON.stringify({
+    type: 'record',
+    name: 'Event',
+    fields: [
+      { name: 'kind', type: { type: 'enum', name: 'Kind', symbols, default: symbols[0] } },
+      {
+        name: 'parts',
+        default: [],
+        type: {
+          type: 'array',
+          items: {
+            type: 'record',
+            name: 'Part',
+            fields: [{ name: 'state', type: { type: 'enum', name: 'State', symbols, default: symbols[0] } }],
+          },
+        },
+      },
+    ],
+  });
+
+test('an enum symbol that is not known is read as the default, and counted with its field', async () => {
+  const newer = WITH_ENUM(['OTHER', 'A', 'NEW']);
+  const counted: string[] = [];
+  const codec = new AvroCodec<{ kind: string; parts: { state: string }[] }>(
+    WITH_ENUM(['OTHER', 'A']),
+    1,
+    () => Promise.resolve(newer),
+    { onUnknownSymbol: (field) => counted.push(field) },
+  );
+  assert.deepEqual(codec.enums, ['kind', 'parts.state']);
+  const writer = new AvroCodec<object>(newer, 2, unasked);
+  const read = async (kind: string, ...states: string[]) =>
+    plain(await codec.decode(writer.encode({ kind, parts: states.map((state) => ({ state })) })));
+  assert.deepEqual(await read('A', 'OTHER', 'A'), { kind: 'A', parts: [{ state: 'OTHER' }, { state: 'A' }] });
+  assert.deepEqual(counted, []);
+  assert.deepEqual(await read('NEW', 'NEW', 'A', 'NEW'), {
+    kind: 'OTHER',
+    parts: [{ state: 'OTHER' }, { state: 'A' }, { state: 'OTHER' }],
+  });
+  assert.deepEqual(counted, ['kind', 'parts.state', 'parts.state']);
+  const beyond = Buffer.concat([naming(2), Buffer.from([6, 0])]);
+  await assert.rejects(codec.decode(beyond), UndecodableRecord);
+});
+
 test('an id that nobody knows, and a schema that is not ours, are undecodable', async () => {
   const unknown = new AvroCodec<Event>(V1, 1, () =>
-    Promise.reject(new UndecodableRecord('the registry knows no schema')),
+    Promise.reject(new UnusableSchema(9, 'the registry knows no schema 9')),
   );
   await assert.rejects(unknown.decode(Buffer.from('0000000009aa', 'hex')), UndecodableRecord);
   const foreign = new AvroCodec<Event>(V1, 1, () => Promise.resolve('{"type":"record","name":"Other","fields":[]}'));

@@ -181,6 +181,27 @@ test('only a registry that says so makes a schema unknown; whatever else it answ
   for (const [status, body] of wrong) assert.equal(await outcome(status, body), 'outage', body.slice(0, 50));
 });
 
+test('an answer without an id of a schema is none', async (t) => {
+  for (const body of ['{}', 'null', '{"id":"7"}', '{"id":-1}', '{"id":1.5}', '{"id":4294967296}', '[]']) {
+    const { url } = await scripted(t, 200, body);
+    const client = new RegistryClient({ url, username: '', password: '' }, silentLogger());
+    await assert.rejects(client.find('s', V1), /answered for s with no id of a schema/, body);
+    await assert.rejects(client.register('s', V1), { name: 'RegistryUnavailable' }, body);
+  }
+});
+
+test('two who register different schemas at once: both stand, or one is told why not', async (t) => {
+  const client = await embedded(t);
+  await client.register('s-value', V1);
+  const outcomes = await Promise.allSettled([client.register('s-value', V2), client.register('s-value', OTHER_TYPE)]);
+  assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  const lost = outcomes.find((outcome) => outcome.status === 'rejected') as PromiseRejectedResult;
+  assert.ok(answers(409, 409)(lost.reason));
+  assert.equal((await client.versions('s-value')).length, 2);
+  const same = await Promise.all(Array.from({ length: 10 }, () => client.register('t-value', V1)));
+  assert.equal(new Set(same).size, 1);
+});
+
 test('an answer that breaks off, or never ends, is no answer', async (t) => {
   const server = createServer((request, response) => {
     response.writeHead(200, { 'content-length': 100 });
