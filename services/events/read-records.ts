@@ -11,8 +11,8 @@ import type { Events } from './events.js';
  * Records as their consumers read them. The key decides the partition, and who reads a topic may look at nothing else:
  * so a record whose key names another alert or user than its value is nobody's, and refused.
  *
- * All throw a PoisonRecord for bytes that no schema fits or a key that is another; UnavailableSchema for a schema that is
- * not known yet when the registry is away.
+ * All throw a PoisonRecord for bytes that no schema fits or a key that is another; UnavailableSchema for a schema that
+ * is not known yet when the registry is away.
  */
 
 /** Of alert-created-topic; the key is the alert. */

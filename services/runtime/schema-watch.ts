@@ -33,6 +33,11 @@ export class SchemaWatch {
   #askedAt = -Infinity;
   /** It lets us in no more. */
   #refusal: Error | undefined;
+  /** What records say of their schemas. */
+  readonly news: EventsNews = {
+    onUnread: (error) => this.#note(error),
+    onUnknownSymbol: (subject, field, values) => this.#unknownSymbols.add(values, { subject, field }),
+  };
 
   constructor(private readonly deps: SchemaWatchDeps) {
     this.#renewed = deps.metrics.counter(
@@ -45,12 +50,6 @@ export class SchemaWatch {
       [],
     );
   }
-
-  /** What records say of their schemas. */
-  readonly news: EventsNews = {
-    onUnread: (error) => this.#note(error),
-    onUnknownSymbol: (subject, field, values) => this.#unknownSymbols.add(values, { subject, field }),
-  };
 
   #note(error: UnusableSchema | UnavailableSchema): void {
     const now = performance.now();

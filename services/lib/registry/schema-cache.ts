@@ -47,7 +47,7 @@ export class SchemaCache {
     return entry?.subject === undefined && entry?.id === id ? entry.schema : undefined;
   }
 
-  /** Keeps what the registry said, in the place of what it said before. That the disk is full or read-only is logged. */
+  /** Keeps what the registry said, in the place of what it said before. A disk that is full or read-only is logged. */
   async keep(entry: CachedSchema): Promise<void> {
     const name = nameOf(entry);
     const text = this.#textOf(entry);
@@ -93,7 +93,7 @@ export class SchemaCache {
       const text = await readFile(path, 'utf8');
       const { registry, subject, id, schema } = JSON.parse(text) as CachedSchema & { registry: string };
       const entry = { id, schema, ...(subject === undefined ? {} : { subject }) };
-      if (registry !== this.registry) throw new Error(`it is of the registry at ${String(registry)}`);
+      if (registry !== this.registry) throw new Error(`it is of the registry at ${registry}`);
       if (text !== this.#textOf(entry)) throw new Error('its hash is another: it was cut short or changed');
       return entry;
     } catch (error) {

@@ -3,12 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { UserAlertEvent } from '../../../services/events/event-types.js';
-import { registerSchemas } from '../../../services/events/schemas/register.js';
 import { AvroCodec } from '../../../services/lib/avro.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
-import { type EmbeddedRegistry, startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
+import { startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
 import { ROOT } from '../../../services/lib/root.js';
 import { alertRequest } from '../../support/alerts.js';
 import { temporaryFolder } from '../../support/cleanup.js';
@@ -16,42 +15,18 @@ import { defer } from '../../support/defer.js';
 import { loadDirectory, user } from '../../support/directory.js';
 import { startTestCluster, type TestCluster } from '../../support/in-process.js';
 import { listWholeInbox } from '../../support/stream.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 import { untilTrue } from '../../support/until-true.js';
 
-/** A registry that comes and goes at one address, and always gives the same ids. */
-class RestartedRegistry {
-  private constructor(
-    readonly port: number,
-    private present: EmbeddedRegistry | undefined,
-  ) {}
-
-  static async start(t: TestContext): Promise<RestartedRegistry> {
-    const first = await startEmbeddedRegistry(0);
-    const registry = new RestartedRegistry(Number(new URL(first.url).port), first);
-    defer(t, () => registry.stop());
-    return registry;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
-  }
-
-  get client(): RegistryClient {
-    return new RegistryClient({ url: this.url, username: '', password: '' }, silentLogger());
-  }
-
-  async stop(): Promise<void> {
-    await this.present?.close();
-    this.present = undefined;
-  }
-
-  async come(cluster: TestCluster, ...more: string[]): Promise<number[]> {
-    this.present = await startEmbeddedRegistry(this.port);
-    await registerSchemas(cluster.config, this.client);
-    const ids: number[] = [];
-    for (const schema of more) ids.push(await this.client.register('user-alert-topic-value', schema));
-    return ids;
-  }
+/** A registry that comes and goes; one that was lost and is filled anew would not know an id for a moment. */
+async function startRegistry(t: TestContext) {
+  const registry = await startEmbeddedRegistry(0);
+  defer(t, () => registry.close());
+  const proxy = await TcpProxy.listen(Number(new URL(registry.url).port));
+  defer(t, () => proxy.close());
+  const url = `http://127.0.0.1:${proxy.port}`;
+  const client = new RegistryClient({ url, username: '', password: '' }, silentLogger());
+  return { url, client, stop: () => proxy.cut(), come: () => proxy.heal() };
 }
 
 async function inboxSize(api: ReturnType<TestCluster['api']>, userId: string): Promise<number> {
@@ -67,7 +42,7 @@ function nextVersion(): string {
 }
 
 test('a schema that nobody knows yet, and the registry away: its record waits, others go on, and it is read later', async (t) => {
-  const registry = await RestartedRegistry.start(t);
+  const registry = await startRegistry(t);
   const cluster = await startTestCluster(t, { SCHEMA_REGISTRY_URL: registry.url });
   const schema = nextVersion();
   const id = await registry.client.register('user-alert-topic-value', schema);
@@ -80,7 +55,7 @@ test('a schema that nobody knows yet, and the registry away: its record waits, o
     (await api.call('CreateAlert', alertRequest({ recipients: { userIds: [userId] } }))).alert!.alertId;
   const alertId = await create('going');
   await untilTrue(async () => (await inboxSize(api, 'going')) === 1, { what: 'the first is there' });
-  await registry.stop();
+  registry.stop();
   const producer = await Producer.connect(cluster.backends.brokers, cluster.config, silentLogger(), { clientId: 'x' });
   defer(t, () => producer.close());
   const codec = new AvroCodec<UserAlertEvent & { more: string }>(schema, id, () =>
@@ -96,7 +71,7 @@ test('a schema that nobody knows yet, and the registry away: its record waits, o
   assert.equal(await inboxSize(api, 'waiting'), 0);
   assert.match(delivery.logged(), /schema \d+ cannot be had now: the schema registry at \S+ did not answer/);
   assert.deepEqual(await cluster.store.sql('SELECT 1 FROM dead_letters'), []);
-  assert.deepEqual(await registry.come(cluster, schema), [id]);
+  registry.come();
   await untilTrue(async () => (await inboxSize(api, 'waiting')) === 1, { what: 'what waited is delivered' });
   assert.deepEqual(await cluster.store.sql('SELECT 1 FROM dead_letters'), []);
 });
@@ -104,11 +79,12 @@ test('a schema that nobody knows yet, and the registry away: its record waits, o
 test('roles that start while the registry is away: with the cache on disk they work, without it they wait', async (t) => {
   const folder = temporaryFolder();
   defer(t, () => folder.remove());
-  const registry = await RestartedRegistry.start(t);
+  const registry = await startRegistry(t);
   const SCHEMA_REGISTRY_CACHE_DIR = folder.path;
   const cluster = await startTestCluster(t, { SCHEMA_REGISTRY_URL: registry.url, SCHEMA_REGISTRY_CACHE_DIR });
-  await (await cluster.start('fanout')).stop();
-  await registry.stop();
+  // Not one of those that follow: librdkafka's own broker takes its time until a group has another member.
+  await (await cluster.start('stream-gateway')).stop();
+  registry.stop();
   const api = cluster.api(await cluster.start('alert-api'));
   await loadDirectory(api);
   const fanout = await cluster.start('fanout');

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { AvroCodec } from '../../../../services/lib/avro.js';
 import { silentLogger } from '../../../../services/lib/logging.js';
@@ -78,12 +78,12 @@ function ordinaryEvents() {
 
 type Event = ReturnType<typeof ordinaryEvents>[number];
 
-/** Loaded anew: the service's own copy reads lists and maps in the service's way, so it would be compared with itself. */
+/** Loaded anew: the service's own copy reads lists and maps in the service's way, and would be held against itself. */
 function bareAvsc(): { Type: { forSchema(schema: unknown): BareType } } {
   const require = createRequire(import.meta.url);
   const of = (file: string) => file.includes('/node_modules/avsc/');
   const kept = Object.entries(require.cache).filter(([file]) => of(file));
-  for (const [file] of kept) delete require.cache[file];
+  for (const [file] of kept) Reflect.deleteProperty(require.cache, file);
   const bare = require('avsc') as { Type: { forSchema(schema: unknown): BareType } };
   for (const [file, module] of kept) require.cache[file] = module;
   return bare;
