@@ -7,7 +7,7 @@ import { secretReader } from '../secret-reader.js';
 import { type ClientTls, type ClientTlsFiles, readClientTls } from '../tls-client-files.js';
 import { isRegistryAway, RegistryError, RegistryUnavailable } from './errors.js';
 import { SchemaCache } from './schema-cache.js';
-import { RegistryServers,registryUrls } from './servers.js';
+import { RegistryServers, registryUrls } from './servers.js';
 
 export { RegistryError, RegistryUnavailable } from './errors.js';
 
