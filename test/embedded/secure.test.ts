@@ -106,14 +106,13 @@ test('a role whose TLS files cannot be used says which, and ends', async (t) => 
 
 test('a role whose user may not read the files of its secrets names each variable, its file and what to do', async (t) => {
   const { secret } = await files(t, { secret: 'postgres://u:p@db/ssom' });
-  await chmod(secret!, unprivileged.uid === undefined ? 0 : 0o600);
+  await chmod(secret!, 0);
   const secrets = (Object.values(variables) as Variable<unknown>[]).filter((variable) => variable.secret === true);
   const named = secrets.map(({ name }) => `${name}_FILE`);
   const { status, stderr } = spawnSync(
     process.execPath,
-    [join(ROOT, '.build', 'services', 'launch', 'main.js'), 'delivery'],
+    [...unprivileged, join(ROOT, '.build', 'services', 'launch', 'main.js'), 'delivery'],
     {
-      ...unprivileged,
       cwd: '/',
       encoding: 'utf8',
       env: cleanEnvironment(Object.fromEntries(named.map((name) => [name, secret!]))),
