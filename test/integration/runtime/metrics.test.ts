@@ -27,6 +27,7 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   class: /^(poison|exhausted)$/,
   client: /^(producer-(single|bulk)|ssom-alert-consumer[a-z-]*)$/,
   consumer: /^(fcm|ssom-alert-consumer[a-z-]*)$/,
+  field: /^[A-Za-z.[\]{}]+$/,
   group: /^ssom-alert-consumer[a-z-]*$/,
   job: /^[a-z_]+$/,
   level: /^(INFO|WARNING|ERROR|CRITICAL)$/,
@@ -49,6 +50,7 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   service_namespace: /^ssom$/,
   stage: /^(fanout|delivery|stream|push)$/,
   state: /^[a-z_]+$/,
+  subject: /^(alert-created|user-alert|inbox-change)-topic-value$/,
   topic: /^(alert-created|user-alert|inbox-change)-topic(-dlq)?$/,
   what: /^(alert|push|dismissal|statuses|alerts|[a-z_]+)$/,
 };
