@@ -1,6 +1,6 @@
 import knexModule, { type Knex } from 'knex';
 import type { Logger } from '../lib/logging.js';
-import { LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres-errors.js';
+import { isConflict, LOCK_NOT_AVAILABLE, sqlState } from '../lib/postgres-errors.js';
 import { PostgresServer } from '../lib/postgres-server.js';
 import { wait } from '../lib/retry.js';
 import { LOCKS } from './locks.js';
@@ -97,11 +97,18 @@ export function migrateBack(databaseUrl: string, logger: Logger, options: Migrat
   return withMigrations(databaseUrl, logger, async (knex) => {
     const last = await lastApplied(knex);
     if (last === undefined) throw new Error('no migration was applied, so there is none to take back');
-    if (!MIGRATIONS.some(({ name }) => name === last))
+    const migration = MIGRATIONS.find(({ name }) => name === last);
+    if (migration === undefined)
       throw new Error(
         `the last migration, ${last}, is of a later release: take it back with the command line of that one`,
       );
-    await untilTablesAreFree(options, () => knex.migrate.down({ name: last }));
+    const { config, down } = waiting(migration);
+    // knex's own way back ends the transaction before it forgets the migration.
+    const back = async (on: Knex) => {
+      await down(on);
+      await on('schema_migrations').where({ name: last }).delete();
+    };
+    await untilTablesAreFree(options, () => (config?.transaction === false ? back(knex) : knex.transaction(back)));
     logger.info({ migration: last }, 'a migration was taken back');
     return last;
   });
@@ -175,7 +182,7 @@ async function untilTablesAreFree<T>(
     try {
       return await change();
     } catch (error) {
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE && !isConflict(error)) throw error;
       if (performance.now() >= until)
         throw new Error(
           `the tables could not be changed: a transaction, such as a backup, has held one for more than ${patienceMs} ms; try again when it is over`,

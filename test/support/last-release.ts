@@ -11,8 +11,6 @@ import { cleanEnvironment } from './role-process.js';
 
 const run = promisify(execFile);
 const RECORD = join(ROOT, 'deploy', 'release', 'release.json');
-/** Until the record is there. */
-const COMMIT = '405762af72e987a73abb5b4267e8e77bb59a19c2';
 /** What a compilation of old sources may print. */
 const OUTPUT_MAX = 1 << 24;
 
@@ -38,7 +36,6 @@ export async function lastRelease(say: Say = () => undefined): Promise<Release> 
 }
 
 export function lastCommit(): string {
-  if (!existsSync(RECORD)) return COMMIT;
   const { commit } = JSON.parse(readFileSync(RECORD, 'utf8')) as { commit?: unknown };
   if (typeof commit === 'string' && /^[0-9a-f]{40}$/.test(commit)) return commit;
   throw new Error(`${RECORD} has no commit of 40 hexadecimal digits: ${String(commit)}`);

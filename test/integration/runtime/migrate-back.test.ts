@@ -39,6 +39,14 @@ test('a step back that would lose something is refused, says why, and changes no
   assert.equal((await migrate(url, silentLogger())).includes(ACCOUNT), false);
 });
 
+test('a step back that cannot be noted is none', async (t) => {
+  const { url, sql } = await migratedTo(t, ACCOUNT);
+  // As a database that is checked by its owner: nobody may change what was applied.
+  await sql('CREATE RULE applied AS ON DELETE TO schema_migrations DO INSTEAD SELECT 1 / 0');
+  await assert.rejects(migrateBack(url, silentLogger()), /division by zero/);
+  assert.deepEqual(await sql('SELECT count(*) AS n FROM audit_log'), [{ n: 0 }]);
+});
+
 test('two at once take one migration back, as what is behind it is released', async (t) => {
   const { url } = await migratedTo(t, ACCOUNT);
   const ended = await Promise.allSettled([migrateBack(url, silentLogger()), migrateBack(url, silentLogger())]);

@@ -100,8 +100,12 @@ export async function runTables({ release, entries, control = false, say }: Tabl
   }
 }
 
-/** What cannot be taken back is refused with a reason, which is right as well. */
-const refusal = (error: unknown) => (error as { stderr: string }).stderr.trim();
+/** What cannot be taken back is refused with a reason, which is right as well. @throws any other error */
+function refusal(error: unknown): string {
+  const { stderr } = error as { stderr?: string };
+  if (stderr === undefined || !/cannot be (undone|taken back)/.test(stderr)) throw error;
+  return stderr.trim();
+}
 
 /** A caller waited for longer. */
 const BLOCKED_MS = 1000;
