@@ -201,11 +201,19 @@ class FanoutLoop {
     this.#forgetRevoked(consumer);
     const generation = this.#generation;
     const resolved = new Map<IncomingRecord, Resolved>();
+    /** By partition, the first record that waits: it comes again, with all behind it. */
+    const waiting = new Map<number, number>();
     const take = this.#traces.take(records);
     const resolve = async (some: readonly IncomingRecord[]) => {
       const { found, refused, held } = await this.#resolve(some, take);
       for (const [record, recipients] of found) resolved.set(record, recipients);
-      return { refused, held };
+      for (const { partition, offset } of held)
+        waiting.set(partition, Math.min(waiting.get(partition) ?? Infinity, offset));
+      // Dead letters of what comes again would be written each time.
+      const answered = refused.filter(
+        ({ record: { partition, offset } }) => offset < (waiting.get(partition) ?? Infinity),
+      );
+      return { refused: answered, held };
     };
     for (let attempt = 0; ; attempt += 1) {
       try {

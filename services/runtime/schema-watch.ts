@@ -57,7 +57,8 @@ export class SchemaWatch {
       this.deps.logger.warn({ schemaId: error.schemaId, reason: error.message }, 'records cannot be read');
     this.#unread = { error, at: now };
     this.#show(undefined);
-    if (this.#events === undefined || now - this.#askedAt < ASK_AGAIN_MS) return;
+    // While the registry is away it has nothing to say of ours either.
+    if (!(error instanceof UnusableSchema) || this.#events === undefined || now - this.#askedAt < ASK_AGAIN_MS) return;
     void this.#ask(this.#events).catch((failure: Error) => this.#report(failure));
   }
 

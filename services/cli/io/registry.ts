@@ -45,5 +45,7 @@ export async function registryOf(
     throw new UsageError('no registry is named: give --registry URL, or set SCHEMA_REGISTRY_URL or PROFILE=dev');
   }
   const logger = silentLogger();
-  return { config, registry: new RegistryClient(registryOptions(config.schemaRegistryUrl, config, logger), logger) };
+  // The cache on disk is the service's, and of its registry.
+  const options = { ...registryOptions(config.schemaRegistryUrl, config, logger), cacheDir: '' };
+  return { config, registry: new RegistryClient(options, logger) };
 }

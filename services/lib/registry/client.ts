@@ -178,8 +178,12 @@ export class RegistryClient {
       try {
         checkSchema(schema);
         return schema;
-      } catch {
-        // Registries take no such schema, so the one that we asked is not in its right mind.
+      } catch (error) {
+        // References to other schemas, for one. What looks like no record at all is of a registry that is not well.
+        if (looksLikeRecord(schema))
+          throw new UnusableSchema(id, `schema ${id} cannot be read here: ${(error as Error).message}`, {
+            cause: error,
+          });
       }
     }
     throw new RegistryUnavailable(`the schema registry at ${this.url} answered for schema ${id} with none`);
@@ -251,5 +255,14 @@ async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (error instanceof RegistryError && error.status === 404) return undefined;
     throw error;
+  }
+}
+
+function looksLikeRecord(schema: string): boolean {
+  try {
+    const { type, name, fields } = JSON.parse(schema) as { type?: unknown; name?: unknown; fields?: unknown };
+    return type === 'record' && typeof name === 'string' && Array.isArray(fields);
+  } catch {
+    return false;
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../logging.js';
@@ -60,7 +60,7 @@ export class SchemaCache {
       );
     try {
       await makeFolder(this.folder, 0o750);
-      const temporary = join(this.folder, `.${name}.${process.pid}.tmp`);
+      const temporary = join(this.folder, `.${name}.${randomBytes(6).toString('hex')}.tmp`);
       await writeFile(temporary, text, { flush: true, mode: 0o640 });
       await rename(temporary, join(this.folder, name));
       if (this.#kept.size >= FILES_MAX) this.#kept.clear();
@@ -123,7 +123,7 @@ function nameOf({ subject, id, schema }: CachedSchema): string {
 
 /** Also what a process that died left half written. */
 function isOurs(name: string): boolean {
-  return /^(\.?)(id|ours)-[0-9a-f]+\.json(\.\d+\.tmp)?$/.test(name);
+  return /^(\.?)(id|ours)-[0-9a-f]+\.json(\.[0-9a-f]+\.tmp)?$/.test(name);
 }
 
 function hashOf(text: string): string {

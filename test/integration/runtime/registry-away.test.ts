@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { UserAlertEvent } from '../../../services/events/event-types.js';
+import { readVersions } from '../../../services/events/schemas/files.js';
 import { AvroCodec } from '../../../services/lib/avro.js';
 import { Producer } from '../../../services/lib/kafka/producer.js';
 import { silentLogger } from '../../../services/lib/logging.js';
 import { RegistryClient } from '../../../services/lib/registry/client.js';
 import { startEmbeddedRegistry } from '../../../services/lib/registry/embedded.js';
-import { ROOT } from '../../../services/lib/root.js';
 import { alertRequest } from '../../support/alerts.js';
 import { temporaryFolder } from '../../support/cleanup.js';
 import { defer } from '../../support/defer.js';
@@ -35,7 +33,7 @@ async function inboxSize(api: ReturnType<TestCluster['api']>, userId: string): P
 
 /** As another team's next version has it. */
 function nextVersion(): string {
-  const newest = readFileSync(join(ROOT, 'schemas', 'user-alert-topic-value', 'v2.avsc'), 'utf8');
+  const newest = readVersions('user-alert-topic-value').at(-1)!.text;
   const schema = JSON.parse(newest) as { fields: object[] };
   schema.fields.push({ name: 'more', type: 'string', default: '' });
   return JSON.stringify(schema);

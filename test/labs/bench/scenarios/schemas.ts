@@ -38,41 +38,42 @@ export const schemas: Scenario = {
   name: NAME,
   async run(bench: Bench, figures: Figures) {
     const events = ordinaryEvents();
-    await bench.rounds('records', () => {
-      const said = events.map((event) => compare(event, figures));
-      return Promise.resolve(said.join('; '));
+    await bench.rounds('records', async () => {
+      const said: string[] = [];
+      for (const event of events) said.push(await compare(event, figures));
+      return said.join('; ');
     });
     const first = await bench.deploy(NAME);
     const registry = first.environment['SCHEMA_REGISTRY_URL']!;
     await fill(registry);
     // Registers ours and makes the tables.
-    await first.start('fanout');
+    await first.start('alert-api');
     await bench.finish(first, figures);
     await bench.rounds(`start beside ${OTHERS} schemas`, async (round) => {
       const deployment = bench.deployOn(`${NAME}-${round}`, first.environment);
-      await deployment.start('fanout');
-      const { readyMs } = deployment.roles.get('fanout')!;
-      figures.add(NAME, `fanout until it is ready, beside ${OTHERS} schemas`, 'ms', readyMs, READY);
+      await deployment.start('alert-api');
+      const { readyMs } = deployment.roles.get('alert-api')!;
+      figures.add(NAME, `alert-api until it is ready, beside ${OTHERS} schemas`, 'ms', readyMs, READY);
       await bench.finish(deployment, figures);
       return `${Math.round(readyMs)} ms`;
     });
   },
 };
 
-/** Of each subject the first golden record of its newest version, and its bytes as the oldest version wrote them. */
+/** Of each subject the first golden record of its newest version, and its bytes as each version before wrote them. */
 function ordinaryEvents() {
   const golden = JSON.parse(readFileSync(join(ROOT, 'test', 'golden', 'records.json'), 'utf8')) as Golden[];
   const bare = bareAvsc();
   return [...new Set(golden.map(({ subject }) => subject))].map((subject) => {
     const versions = readdirSync(join(ROOT, 'schemas', subject)).length;
     const schemaOf = (version: number) => readFileSync(join(ROOT, 'schemas', subject, `v${version}.avsc`), 'utf8');
-    const older = versions - 1;
     const of = (wanted: number) => golden.find((each) => each.subject === subject && each.version === wanted)!;
     const codec = new AvroCodec<object>(schemaOf(versions), versions, (id) => Promise.resolve(schemaOf(id)));
     const bytesOf = ({ version, hex }: Golden) =>
       Buffer.concat([Buffer.from([0, 0, 0, 0, version]), Buffer.from(hex, 'hex')]);
     const type = bare.Type.forSchema(JSON.parse(schemaOf(versions)));
-    return { subject, codec, type, value: of(versions).value, bytes: bytesOf(of(versions)), old: bytesOf(of(older)) };
+    const old = Array.from({ length: versions - 1 }, (_, index) => bytesOf(of(index + 1)));
+    return { subject, codec, type, value: of(versions).value, bytes: bytesOf(of(versions)), old };
   });
 }
 
@@ -89,7 +90,9 @@ function bareAvsc(): { Type: { forSchema(schema: unknown): BareType } } {
   return bare;
 }
 
-function compare({ subject, codec, type, value, bytes, old }: Event, figures: Figures): string {
+async function compare({ subject, codec, type, value, bytes, old }: Event, figures: Figures): Promise<string> {
+  // What wrote them is asked for once.
+  for (const each of old) await codec.decode(each);
   const body = bytes.subarray(5);
   const encoding = ratio(
     () => codec.encode(value),
@@ -99,13 +102,16 @@ function compare({ subject, codec, type, value, bytes, old }: Event, figures: Fi
     () => codec.decodeKnown(bytes),
     () => type.fromBuffer(body),
   );
-  const older = ratio(
-    () => codec.decodeKnown(old),
-    () => codec.decodeKnown(bytes),
+  const olders = old.map((each) =>
+    ratio(
+      () => codec.decodeKnown(each),
+      () => codec.decodeKnown(bytes),
+    ),
   );
+  const older = olders.reduce((worst, each) => (each.ratio > worst.ratio ? each : worst));
   figures.add(NAME, `${subject}: encoding, of bare avsc's time`, '', encoding.ratio, BARE);
   figures.add(NAME, `${subject}: decoding, of bare avsc's time`, '', decoding.ratio, BARE);
-  figures.add(NAME, `${subject}: reading the version before, of the current one's time`, '', older.ratio, OLDER);
+  figures.add(NAME, `${subject}: reading an older version, of the current one's time`, '', older.ratio, OLDER);
   figures.add(NAME, `${subject}: encoding`, 'us', encoding.us);
   figures.add(NAME, `${subject}: decoding`, 'us', decoding.us);
   return `${subject} ${[encoding, decoding, older].map((each) => each.ratio.toFixed(2)).join(', ')}`;

@@ -168,6 +168,9 @@ test('only a registry that says so makes a schema unknown; whatever else it answ
   assert.equal(await outcome(200, JSON.stringify({ schema: V1 })), 'schema');
   assert.equal(await outcome(404, '{"error_code":40403,"message":"Schema not found"}'), 'poison');
   assert.equal(await outcome(200, JSON.stringify({ schema: '{"type":"object"}', schemaType: 'JSON' })), 'poison');
+  // With references to others, which were not asked for.
+  const refers = '{"type":"record","name":"E","fields":[{"name":"a","type":"other.Type"}]}';
+  assert.equal(await outcome(200, JSON.stringify({ schema: refers, references: [] })), 'poison');
   const wrong: [number, string][] = [
     [404, '<html>Not Found</html>'],
     [404, '{"error_code":40401}'],
