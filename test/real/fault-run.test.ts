@@ -20,6 +20,9 @@ const MAIN = [
   'a hopeless phone: token refused',
 ];
 
+/** One of eleven; `npm run proof` has them all. */
+const DEFECT = 'commit-before-processing';
+
 const diagnostics = (t: TestContext) => (line: string) => t.diagnostic(line);
 
 // See test/labs/faults/README.md: what was acknowledged is held against a ledger that shares no code with the service.
@@ -44,10 +47,8 @@ describe('the fault run', { skip: whySkip() }, () => {
     assert.deepEqual(run.findings.details, []);
   });
 
-  for (const name of ['commit-before-processing', 'gap-detection-off']) {
-    it(`notices the defect ${name}`, async (t) => {
-      const defect = DEFECTS.find((each) => each.name === name)!;
-      assert.ok(await proveDefect(defect, { seed: SEED, log: diagnostics(t) }), 'it was not noticed');
-    });
-  }
+  it(`notices the defect ${DEFECT}`, async (t) => {
+    const defect = DEFECTS.find(({ name }) => name === DEFECT)!;
+    assert.ok(await proveDefect(defect, { seed: SEED, log: diagnostics(t) }), 'it was not noticed');
+  });
 });
