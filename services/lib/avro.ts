@@ -52,6 +52,7 @@ export class AvroCodec<T> {
   /** What is written, if that is another version than is read. */
   readonly #writer: Writer | undefined;
   readonly #enumFields: ReadonlyMap<string, string>;
+  readonly #writtenFields: ReadonlySet<string>;
   readonly #readers = new WriterReaders<Reader>((id) => this.#load(id));
   #schemaId = 0;
   /** Where records are written: the header, and the last one behind it. */
@@ -73,6 +74,8 @@ export class AvroCodec<T> {
     this.#type = parseSchema(schema);
     this.#writer = written === schema ? undefined : writerOf(this.#type, parseSchema(written));
     this.#enumFields = enumFields(schema);
+    const { fields = [] } = JSON.parse(written) as { fields?: readonly { name: string }[] };
+    this.#writtenFields = new Set(fields.map(({ name }) => name));
     this.#scratch.writeUInt8(MAGIC, 0);
     this.#use(schemaId);
   }
@@ -84,8 +87,7 @@ export class AvroCodec<T> {
 
   /** Whether records have this field as they are written: a writer that is held at an earlier version leaves it out. */
   writes(field: string & keyof T): boolean {
-    const { fields } = JSON.parse(this.written) as { fields?: readonly { name: string }[] };
-    return fields?.some(({ name }) => name === field) ?? false;
+    return this.#writtenFields.has(field);
   }
 
   /** Fields that are enums, whose symbols may be unknown. */

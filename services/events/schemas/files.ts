@@ -123,7 +123,17 @@ function problemOf(source: string): Omit<SchemaProblem, 'file'> | undefined {
       : 'mend it: https://avro.apache.org/docs/1.12.0/specification/ says what a schema may have';
     return { reason: `is no Avro schema: ${shortened(message)}`, remedy };
   }
-  const { recursion } = walk(schema as RecordSchema);
+  const { recursion, fields } = walk(schema as RecordSchema);
+  // avsc takes whatever stands there.
+  const odd = fields.find(
+    ({ field: { doc = '', aliases = [] } }) => typeof doc !== 'string' || !isListOfNames(aliases),
+  );
+  if (odd !== undefined)
+    return {
+      field: odd.path,
+      reason: 'has a doc that is no text, or aliases that are no list of names',
+      remedy: 'write "doc": "…" and "aliases": ["…"]',
+    };
   if (recursion === undefined) return undefined;
   return {
     field: recursion.path,
@@ -131,6 +141,8 @@ function problemOf(source: string): Omit<SchemaProblem, 'file'> | undefined {
     remedy: 'hold an id of the other one, or a list of fixed depth: such a record may be of any depth',
   };
 }
+
+const isListOfNames = (value: unknown) => Array.isArray(value) && value.every((each) => typeof each === 'string');
 
 /** avsc quotes whole schemas. */
 export function shortened(message: string): string {

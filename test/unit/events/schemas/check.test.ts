@@ -183,6 +183,12 @@ test('bad input: no JSON, no Avro, a name twice, a megabyte, recursion, depth', 
       remedy: /hold an id/,
     },
   );
+  for (const odd of [{ doc: 5 }, { aliases: 'memo' }, { aliases: [7] }])
+    refused(t, (schemas) => schemas.next([{ ...NOTE, ...odd }]), {
+      field: NOTE.name,
+      reason: /no text|no list/,
+      remedy: /"doc"/,
+    });
   const deep = `${'{"type": "array", "items": '.repeat(2000)}"int"${'}'.repeat(2000)}`;
   refused(t, write(`{"type": "record", "name": "E", "fields": [{"name": "a", "type": ${deep}}]}`), {
     reason: /is nested deeper than/,
